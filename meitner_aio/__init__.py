@@ -1,0 +1,3 @@
+"""An async client for the Meitner Directory API."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,253 @@
+"""What is said between a client and the API: a request, an answer, and how an answer is read. Pure: nothing awaits.
+
+`Send` is the seam of the package. The HTTP transport is one, the sandbox in this process another, and everything
+between them and the resources (retries, limits, credentials) takes one and is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from . import errors
+from .records import Error, Pagination, Record
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+
+class Request(Struct, frozen=True):
+    """One call of the API, before credentials and retries. `body` is JSON."""
+
+    operation: str
+    """list, search, get, create, update, delete, archive, restore; token; or request, for any other endpoint."""
+    method: str
+    route: str
+    """The path with its parameters named: `/student/{id}`."""
+    path: str
+    query: str = ""
+    body: bytes | None = None
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Show what is asked, never with what data or credentials."""
+        return f"Request({self.method} {self.route})"
+
+
+class RawResponse(Struct):
+    """An answer as it came. `headers` ignore case, `elapsed` is in seconds and spans every attempt."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    attempts: int = 1
+    elapsed: float = 0.0
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id of the request: from the error object, else from a header."""
+        data = error_object(self) if self.status >= _FIRST_FAILURE else None
+        return data.request_id if data is not None else self.headers.get("X-Request-ID")
+
+    def __repr__(self) -> str:
+        """Show the status and the size: a body holds personal data, headers may hold secrets."""
+        return f"RawResponse({self.status}, {len(self.body)} bytes)"
+
+
+Send = Callable[[Request], Coroutine[Any, Any, RawResponse]]
+"""Carries a request to a directory and brings the answer back."""
+
+_FIRST_FAILURE = 300
+
+
+class Headers(dict[str, str]):
+    """Headers whose names ignore case, for answers that do not come from a socket."""
+
+    def __init__(self, pairs: Mapping[str, str] | None = None) -> None:
+        super().__init__({name.lower(): value for name, value in (pairs or {}).items()})
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as dict.get
+        return super().get(name.lower(), default)
+
+
+class Envelope(Struct, Generic[T], frozen=True):
+    """One page of a listing as it came."""
+
+    data: list[T]
+    pagination: Pagination
+
+    def __repr__(self) -> str:
+        return f"Envelope({len(self.data)} rows, {self.pagination!r})"
+
+
+class _ErrorBody(Struct, frozen=True):
+    error: Error
+
+
+_error_decoder = msgspec.json.Decoder(_ErrorBody)
+_FOREIGN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+"""What msgspec raises for hostile bytes: not all of it is a MsgspecError."""
+
+_BY_STATUS: dict[int, type[errors.APIStatusError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+    429: errors.RateLimitError,
+}
+
+_REASONS = {
+    301: "a redirect, which is never followed",
+    302: "a redirect, which is never followed",
+    303: "a redirect, which is never followed",
+    307: "a redirect, which is never followed",
+    308: "a redirect, which is never followed",
+    502: "bad gateway",
+    503: "service unavailable",
+    504: "gateway timeout",
+}
+
+
+def error_object(response: RawResponse) -> Error | None:
+    """Return the error object of a failed answer, or None where there is none (a gateway's HTML, an empty body)."""
+    try:
+        return _error_decoder.decode(response.body).error
+    except _FOREIGN:
+        return None
+
+
+def error_from(request: Request, response: RawResponse) -> errors.APIStatusError:
+    """Return the error that an unsuccessful answer stands for."""
+    status, data = response.status, error_object(response)
+    kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)  # noqa: PLR2004
+    facts: dict[str, Any] = {
+        "status_code": status,
+        "headers": response.headers,
+        "body": response.body,
+        "code": data.code.value if data else None,
+        "data": data,
+        "request_id": data.request_id if data else response.headers.get("X-Request-ID"),
+        "method": request.method,
+        "route": request.route,
+        "attempts": response.attempts,
+    }
+    if kind is errors.RateLimitError:
+        facts["reset_at"] = reset_at(response.headers)
+        facts["retry_after"] = retry_after(response.headers)
+    return kind(data.message if data else _described(request, response), **facts)
+
+
+def _described(request: Request, response: RawResponse) -> str:
+    what = _REASONS.get(response.status) or _media_type(response.headers) or "no content type"
+    return f"{request.method} {request.route} was answered {response.status} ({what}) without an error object"
+
+
+def reset_at(headers: Mapping[str, str]) -> datetime | None:
+    """Return the end of the hourly window: RateLimit-Reset is UTC epoch milliseconds, sent as a string."""
+    try:
+        return datetime.fromtimestamp(int(headers.get("RateLimit-Reset", "")) / 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that Retry-After asks for; a date is taken against the answer's own Date header."""
+    wish = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(wish):
+        return float(wish)
+    try:
+        seconds = (parsedate_to_datetime(wish) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, seconds)
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()[:60]
+
+
+def read(request: Request, response: RawResponse, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return the decoded body of a successful answer.
+
+    Raises `ResponseValidationError`, naming the place but no value, for what is not JSON of the expected shape.
+    """
+    media = _media_type(response.headers)
+    if media and "json" not in media:
+        problem = f"{media} instead of JSON"
+    elif not response.body:
+        problem = "an empty body"
+    else:
+        try:
+            return decoder.decode(response.body)
+        except _FOREIGN as error:
+            problem = _problem(error)
+    raise _invalid(request, response, problem)
+
+
+def read_page(request: Request, response: RawResponse, decoder: msgspec.json.Decoder[Envelope[R]]) -> Envelope[R]:
+    """Return a decoded page; an error names the id of the row that broke the contract."""
+    try:
+        return read(request, response, decoder)
+    except errors.ResponseValidationError as error:
+        problem = error.message
+    row = _row_at(response, problem)
+    raise _invalid(request, response, f"{problem} (row {row})" if row else problem, described=True)
+
+
+_PATH = re.compile(r"`?\$\.data\[(\d+)\]")
+
+
+def _problem(error: Exception) -> str:
+    """Return what msgspec says without quoting values: only enum errors carry one, and ours are open."""
+    if isinstance(error, msgspec.ValidationError):
+        return f"JSON of another shape: {str(error).split(', got value')[0]}"
+    return "a body that is not JSON"
+
+
+def _row_at(response: RawResponse, problem: str) -> str | None:
+    where = _PATH.search(problem)
+    if where is None:
+        return None
+    try:
+        row = msgspec.json.decode(response.body, type=_Rows).data[int(where[1])]
+        return msgspec.json.decode(row, type=_Identified).id
+    except (*_FOREIGN, IndexError):
+        return f"number {where[1]} of the page"
+
+
+class _Rows(Struct):
+    data: list[msgspec.Raw]
+
+
+class _Identified(Struct):
+    id: str
+
+
+def _invalid(
+    request: Request, response: RawResponse, problem: str, *, described: bool = False
+) -> errors.ResponseValidationError:
+    return errors.ResponseValidationError(
+        problem if described else f"{request.method} {request.route} was answered {response.status} with {problem}",
+        request_id=response.headers.get("X-Request-ID"),
+        method=request.method,
+        route=request.route,
+        attempts=response.attempts,
+    )

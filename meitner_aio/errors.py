@@ -1,0 +1,178 @@
+"""Everything that can go wrong, as one tree.
+
+MeitnerError                      message; request_id, method, route and attempts where known
+├── ConfigurationError            the client cannot be built as asked
+├── APIConnectionError            no usable answer: refused, reset, cut off
+│   └── APITimeoutError
+├── ResponseValidationError       an answer that breaks the contract
+├── AmbiguousWriteError           a create that may or may not have happened
+├── IncompleteListing             a strict listing that could not be shown to be whole
+├── MultipleFound                 one record was asked for, several match
+├── QuotaExhausted                the hourly quota does not allow the call in time
+└── APIStatusError                the server said no
+    ├── BadRequestError           400
+    ├── AuthenticationError       401
+    ├── PermissionDeniedError     403
+    ├── NotFoundError             404
+    ├── ConflictError             409
+    ├── UnprocessableEntityError  422
+    ├── RateLimitError            429
+    └── InternalServerError       5xx
+
+`str(error)`, `repr(error)` and `error.args` carry one line in which identity numbers, e-mail addresses and phone
+numbers are masked. The unmasked facts are on attributes, for code that asks for them. Imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_LONGEST_LINE = 300
+_PERSONAL = re.compile(
+    r"(?P<id>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"  # record and request ids stay readable
+    r"|[^\s@<>\"'(),;:=]+@[^\s@<>\"'(),;:=]+"
+    r"|(?<!\d)(?:\d{8}|\d{6})[-+ ]?\d{4}(?!\d)"
+    r"|(?<![\w.])(?:\+|00)\d[\d ()/-]{5,}\d"
+    r"|(?<![\w.:-])0\d{1,3}[ /-]?\d[\d -]{3,}\d"
+)
+
+
+def mask(text: str) -> str:
+    """Return `text` on one line, with identity numbers, e-mail addresses and phone numbers replaced by `***`."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    masked = _PERSONAL.sub(lambda match: match.group("id") or "***", line)
+    return masked if len(masked) <= _LONGEST_LINE else masked[: _LONGEST_LINE - 1] + "…"
+
+
+class MeitnerError(Exception):
+    """The base of every error that this package raises for a call."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        request_id: str | None = None,
+        method: str | None = None,
+        route: str | None = None,
+        attempts: int | None = None,
+    ) -> None:
+        """Keep the facts; only the masked line reaches `args`."""
+        super().__init__(f"{mask(message)} (request {mask(request_id)})" if request_id else mask(message))
+        self.message = message
+        self.request_id = request_id
+        self.method = method
+        self.route = route
+        self.attempts = attempts
+
+
+class ConfigurationError(MeitnerError):
+    """The client cannot be built as asked: nothing was sent."""
+
+
+class APIConnectionError(MeitnerError):
+    """No usable answer arrived: the connection was refused, reset or cut off."""
+
+
+class APITimeoutError(APIConnectionError):
+    """An attempt took longer than its timeout."""
+
+
+class ResponseValidationError(MeitnerError):
+    """A successful answer that breaks the contract of the API. Names the place and the row's id, never a value."""
+
+
+class AmbiguousWriteError(MeitnerError):
+    """A create whose answer was lost: it may or may not have happened, and was not sent again."""
+
+
+class IncompleteListing(MeitnerError):  # noqa: N818 - the name is part of the public contract
+    """A listing read with `strict=True` could not be shown to be complete."""
+
+
+class MultipleFound(MeitnerError):  # noqa: N818 - the name is part of the public contract
+    """A single record was asked for, but several match."""
+
+
+class QuotaExhausted(MeitnerError):  # noqa: N818 - the name is part of the public contract
+    """The hourly quota does not allow the call within the wait that the caller allows."""
+
+    def __init__(self, message: str = "", *, reset_at: datetime | None = None, **facts: Any) -> None:  # noqa: ANN401
+        """Keep `reset_at`, when the window opens again."""
+        super().__init__(message, **facts)
+        self.reset_at = reset_at
+
+
+class APIStatusError(MeitnerError):
+    """The server answered with a status that is not a success; a redirect, never followed, is one of these too.
+
+    `headers` and `body` are the answer's own, `code` and `data` the decoded error object when there was one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status_code: int = 0,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        code: str | None = None,
+        data: object = None,
+        **facts: Any,  # noqa: ANN401 - the keywords of MeitnerError
+    ) -> None:
+        """Keep the facts of the answer."""
+        super().__init__(message, **facts)
+        self.status_code = status_code
+        self.headers: Mapping[str, str] = {} if headers is None else headers
+        self.body = body
+        self.code = code
+        self.data = data
+
+
+class BadRequestError(APIStatusError):
+    """400: the request was malformed."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: credentials are missing or wrong."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the credentials do not allow the operation."""
+
+
+class NotFoundError(APIStatusError):
+    """404: no such record."""
+
+
+class ConflictError(APIStatusError):
+    """409: the request conflicts with what the directory holds."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: the data failed the server's validation."""
+
+
+class RateLimitError(APIStatusError):
+    """429: the quota is spent. `reset_at` is when the window ends, `retry_after` the server's wish in seconds."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reset_at: datetime | None = None,
+        retry_after: float | None = None,
+        **facts: Any,  # noqa: ANN401 - the keywords of APIStatusError
+    ) -> None:
+        """Keep when the call may be repeated."""
+        super().__init__(message, **facts)
+        self.reset_at = reset_at
+        self.retry_after = retry_after
+
+
+class InternalServerError(APIStatusError):
+    """5xx: the server, or a gateway before it, failed."""

@@ -1,0 +1,240 @@
+"""What the directory's objects look like: the base of every record, open enums, and the objects that records share.
+
+Knows no resource, no request and no I/O. `fields` tells what a record declares: every other part of the package
+(queries, sandbox, command line, conformance) reads the declarations through it.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import get_type_hints as _hints
+
+import msgspec
+from msgspec import UNSET, Struct, StructMeta, UnsetType
+
+T = TypeVar("T")
+
+Id = Annotated[str, msgspec.Meta(extra={"kind": "uuid"})]
+"""A UUID, kept as text: decoding `UUID` objects would take twice as long."""
+
+Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An instant; never naive."""
+
+Personal = Annotated[T, msgspec.Meta(extra={"personal": True})]
+"""Data about a person: hidden by `repr`, shown by `to_dict`."""
+
+OrAbsent = Annotated[T | None, msgspec.Meta(extra={"nullable": False})]
+"""A field that an answer may leave out (read as None) but that is never null."""
+
+
+def wire_name(name: str) -> str:
+    """Return the API's name of a Python name: `moderator_ids` is `moderatorIDs`, `school_id` is `schoolID`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.upper() if word == "id" else "IDs" if word == "ids" else word.capitalize() for word in rest)
+
+
+class _RecordMeta(StructMeta):
+    """Keyword-only for every subclass: msgspec inherits `frozen`, `gc` and `rename`, but not `kw_only`."""
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> type:  # noqa: ANN401
+        config.setdefault("kw_only", True)
+        return super().__new__(mcls, name, bases, namespace, **config)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+class Record(Struct, metaclass=_RecordMeta, frozen=True, gc=False, rename=wire_name):
+    """A frozen object of the API. `repr` masks personal fields; `to_dict` shows them."""
+
+    def __repr__(self) -> str:
+        """Show the type and every field that is set, with personal values masked."""
+        shown = (
+            f"{field.name}={'***' if field.personal and value is not None else repr(value)}"
+            for field in fields(type(self))
+            if (value := getattr(self, field.name)) is not UNSET
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
+        """Mask for rich, too: it would otherwise read the fields itself."""
+        for field in fields(type(self)):
+            value = getattr(self, field.name)
+            if value is not UNSET:
+                yield field.name, "***" if field.personal and value is not None else value
+
+
+class _SparseMeta(_RecordMeta):
+    """What a caller leaves out is absent; what the server leaves out is null.
+
+    Decoding does not pass through here, so records read from the API have None where the answer has nothing.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, **given):
+            for name in cls.__struct_fields__:
+                given.setdefault(name, UNSET)
+            return super().__call__(**given)
+
+
+class OpenEnum(str, Enum):
+    """An enum that keeps values it does not know, so that a new value of the API never breaks an old client."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
+
+    __hash__ = str.__hash__
+    __str__ = str.__str__
+
+    @property
+    def known(self) -> bool:
+        """Whether this version of the package knows the value."""
+        return self._name_ in type(self).__members__
+
+
+class ErrorCode(OpenEnum):
+    """What went wrong, in the error object of every failed request."""
+
+    BAD_REQUEST = "BadRequest"
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"
+    NOT_FOUND = "NotFound"
+    CONFLICT = "Conflict"
+    UNPROCESSABLE_ENTITY = "UnprocessableEntity"
+    RATE_LIMITED = "RateLimited"
+    INTERNAL = "Internal"
+
+
+class Error(Record):
+    """The error object that every failed request answers with."""
+
+    code: ErrorCode
+    message: Personal[str]
+    request_id: str
+
+
+class Pagination(Record):
+    """Which part of a listing a page is: `limit` is the one that the server used, `total` counts all rows."""
+
+    offset: int
+    limit: int
+    total: int
+
+
+class Meta(Record):
+    """When and by whom a record was made and last changed. `updated_at` is None until the first update."""
+
+    created_at: Timestamp
+    created_by: Id | None = None
+    updated_at: Timestamp | None = None
+    updated_by: Id | None = None
+
+
+class Address(Record, metaclass=_SparseMeta):
+    """A postal address. In a write, the fields given are sent; None clears one."""
+
+    postal_address: Personal[str | None] = None
+    postal_code: Personal[str | None] = None
+    postal_city: Personal[str | None] = None
+    country_code: Personal[str | None] = None
+    """ISO 3166-1 alpha-3."""
+    municipality_code: Personal[str | None] = None
+    """Four digits (SCB)."""
+
+
+class External(Record, metaclass=_SparseMeta):
+    """The record's id in another system. `source` is set by the server, so a write sends `source_id` only."""
+
+    source_id: str | None = None
+    source: str | None = None
+
+
+class ExternalRequest(Record):
+    """What a write may say about the record's id in another system."""
+
+    source_id: str
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """Return every field that is set, nested objects as dictionaries too, personal data in the clear."""
+    return {name: _plain(value) for name in record.__struct_fields__ if (value := getattr(record, name)) is not UNSET}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Record):
+        return to_dict(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+class Field(NamedTuple):
+    """What a record declares of one field."""
+
+    name: str
+    wire: str
+    kind: str
+    """uuid, string, boolean, integer, date, date-time, enum:Name or object:Name."""
+    type: type
+    many: bool
+    """Whether the value is a list of the kind."""
+    required: bool
+    nullable: bool
+    personal: bool
+    choices: tuple[Any, ...] = ()
+    """The classes a value may have beside `type`: operators in a query, a second spelling in a write."""
+
+
+_KINDS: dict[type, str] = {str: "string", bool: "boolean", int: "integer", datetime: "date-time", date: "date"}
+
+
+@cache
+def fields(record: type[Record]) -> tuple[Field, ...]:
+    """Return the declared fields of a record, a write or a query, in their order."""
+    hints = _hints(record, include_extras=True)
+    return tuple(
+        _field(record, info.name, info.encode_name, hints[info.name], required=info.required)
+        for info in msgspec.structs.fields(record)
+    )
+
+
+def _field(owner: type, name: str, wire: str, hint: object, *, required: bool) -> Field:
+    marks: dict[str, Any] = {}
+    alternatives = list(_alternatives(hint, marks))
+    nullable = type(None) in alternatives and marks.get("nullable", True)
+    first, *others = [a for a in alternatives if a not in (type(None), UnsetType)]
+    origin = get_origin(first)
+    many = origin in (list, Sequence, tuple)
+    if many:
+        first = next(_alternatives(get_args(first)[0], marks))
+    python = owner if first is Self else get_origin(first) or first
+    return Field(name, wire, marks.get("kind") or _kind(python), python, many, required, nullable, "personal" in marks, tuple(others))
+
+
+def _alternatives(hint: object, marks: dict[str, Any]) -> Any:  # noqa: ANN401 - yields typing forms
+    """Yield the members of a union, collecting what `Annotated` says on the way."""
+    if get_origin(hint) is Annotated:
+        inner, *metadata = get_args(hint)
+        for mark in metadata:
+            marks.update(mark.extra or {})
+        yield from _alternatives(inner, marks)
+    elif get_origin(hint) in (Union, types.UnionType):
+        for member in get_args(hint):
+            yield from _alternatives(member, marks)
+    else:
+        yield hint
+
+
+def _kind(python: type) -> str:
+    if python in _KINDS:
+        return _KINDS[python]
+    return f"enum:{python.__name__}" if issubclass(python, Enum) else f"object:{python.__name__}"

@@ -1,0 +1,92 @@
+"""What students, employees and guardians have in common."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec import UNSET, UnsetType
+
+from ..query import AddressQuery, Exact, ExternalQuery, MetaQuery, Null, Ordered, ResourceQuery, Text
+from ..records import Address, External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Personal, Record
+
+
+class Gender(OpenEnum):
+    """The gender of a person."""
+
+    FEMALE = "Female"
+    MALE = "Male"
+    OTHER = "Other"
+
+
+class Person(Record):
+    """Someone with an identity number (`YYYYMMDD-NNNN`, unique within the organisation for each resource)."""
+
+    id: Id
+    meta: OrAbsent[Meta] = None
+    external: External | None = None
+    identity_number: Personal[str]
+    identity_temporary: bool = False
+    first_name: Personal[str]
+    last_name: Personal[str]
+    address: OrAbsent[Address] = None
+    email_address1: Personal[str | None] = None
+    email_address2: Personal[str | None] = None
+    phone_number1: Personal[str | None] = None
+    phone_number2: Personal[str | None] = None
+
+
+class PersonFields(Record):
+    """What a write says of a person. The e-mail address 1 is unique within the organisation for each resource."""
+
+    external: ExternalRequest | External | UnsetType = UNSET
+    identity_number: Personal[str]
+    identity_temporary: bool | UnsetType = UNSET
+    first_name: Personal[str]
+    last_name: Personal[str]
+    address: Address | UnsetType = UNSET
+    email_address1: Personal[str | None | UnsetType] = UNSET
+    email_address2: Personal[str | None | UnsetType] = UNSET
+    phone_number1: Personal[str | None | UnsetType] = UNSET
+    phone_number2: Personal[str | None | UnsetType] = UNSET
+
+
+class PersonQuery(ResourceQuery):
+    """Conditions on a person."""
+
+    id: Exact[Id] = UNSET
+    meta: MetaQuery | UnsetType = UNSET
+    external: ExternalQuery | UnsetType = UNSET
+    identity_number: Text = UNSET
+    identity_temporary: Exact[bool] = UNSET
+    first_name: Text = UNSET
+    last_name: Text = UNSET
+    address: AddressQuery | UnsetType = UNSET
+    email_address1: Text | Null = UNSET
+    email_address2: Text | Null = UNSET
+    phone_number1: Text | Null = UNSET
+    phone_number2: Text | Null = UNSET
+
+
+class SchoolPerson(Person):
+    """A person who goes to or works at a school."""
+
+    gender: Gender | None = None
+    date_of_birth: Personal[date | None] = None
+    edu_person_principal_name: Personal[str | None] = None
+    """`localpart@domain` (SS12000:2020)."""
+
+
+class SchoolPersonFields(PersonFields):
+    """What a write says of a person who goes to or works at a school."""
+
+    gender: Gender | None | UnsetType = UNSET
+    date_of_birth: Personal[date | None | UnsetType] = UNSET
+    edu_person_principal_name: Personal[str | None | UnsetType] = UNSET
+
+
+class SchoolPersonQuery(PersonQuery):
+    """Conditions on a person who goes to or works at a school."""
+
+    gender: Exact[Gender] | Null = UNSET
+    date_of_birth: Ordered[date] | Null = UNSET
+    edu_person_principal_name: Text | Null = UNSET

@@ -1,0 +1,94 @@
+"""Employee placements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from msgspec import UNSET, UnsetType
+
+from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from ..query import Exact, ExternalQuery, Instant, MetaQuery, Null, Ordered, ResourceQuery, Text
+from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record, Timestamp
+
+
+class EmployeePlacementRole(OpenEnum):
+    """What an employee does at a school."""
+
+    ADMIN = "Admin"
+    CARE_TEAM = "CareTeam"
+    MANAGER = "Manager"
+    MEAL_PLANNER = "MealPlanner"
+    OTHER_PERSONNEL = "OtherPersonnel"
+    SCHEDULER = "Scheduler"
+    TEACHER = "Teacher"
+
+
+class EmployeePlacement(Record):
+    """An employee's time at a school."""
+
+    id: Id
+    meta: OrAbsent[Meta] = None
+    external: External | None = None
+    employee_id: Id
+    school_id: Id
+    signature: str | None = None
+    title: str | None = None
+    roles: list[EmployeePlacementRole] = []
+    start_date: date
+    end_date: date | None = None
+    archive_year: str | None = None
+    """`YYYY_YYYY`: autumn_spring."""
+    archived_at: Timestamp | None = None
+    employment_percent: int | None = None
+
+
+class EmployeePlacementUpdate(Record):
+    """What an update says of an employee placement: its employee and school cannot change."""
+
+    external: ExternalRequest | External | UnsetType = UNSET
+    signature: str | None | UnsetType = UNSET
+    title: str | None | UnsetType = UNSET
+    roles: Sequence[EmployeePlacementRole] | UnsetType = UNSET
+    start_date: date
+    end_date: date | None | UnsetType = UNSET
+    employment_percent: int | None | UnsetType = UNSET
+
+
+class EmployeePlacementCreate(EmployeePlacementUpdate):
+    """What a create says of an employee placement."""
+
+    employee_id: Id
+    school_id: Id
+
+
+class EmployeePlacementQuery(ResourceQuery):
+    """Conditions on employee placements; a condition on `roles` asks whether any of them fits."""
+
+    id: Exact[Id] = UNSET
+    meta: MetaQuery | UnsetType = UNSET
+    external: ExternalQuery | UnsetType = UNSET
+    employee_id: Exact[Id] = UNSET
+    school_id: Exact[Id] = UNSET
+    signature: Text | Null = UNSET
+    title: Text | Null = UNSET
+    roles: Exact[EmployeePlacementRole] | Null = UNSET
+    start_date: Ordered[date] = UNSET
+    end_date: Ordered[date] | Null = UNSET
+    archive_year: Text | Null = UNSET
+    archived_at: Instant | Null = UNSET
+    employment_percent: Ordered[int] | Null = UNSET
+
+
+class EmployeePlacements(Resource[EmployeePlacement]):
+    """Where employees work, as what, and when."""
+
+    path = "/employee-placement"
+    model = EmployeePlacement
+
+    list = List()
+    search = Search(EmployeePlacementQuery)
+    get = Get()
+    create = Create(EmployeePlacementCreate)
+    update = Update(EmployeePlacementUpdate)
+    delete = Delete()

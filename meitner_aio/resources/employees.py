@@ -1,0 +1,32 @@
+"""Employees."""
+
+from __future__ import annotations
+
+from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from ._person import SchoolPerson, SchoolPersonFields, SchoolPersonQuery
+
+
+class Employee(SchoolPerson):
+    """An employee. Where an employee works, and as what, is in the employee placements."""
+
+
+class EmployeeFields(SchoolPersonFields):
+    """What a write says of an employee. The phone number 1 is unique within the organisation, too."""
+
+
+class EmployeeQuery(SchoolPersonQuery):
+    """Conditions on employees."""
+
+
+class Employees(Resource[Employee]):
+    """Personal data about employees; where they work is in employee placements."""
+
+    path = "/employee"
+    model = Employee
+
+    list = List()
+    search = Search(EmployeeQuery)
+    get = Get()
+    create = Create(EmployeeFields)
+    update = Update(EmployeeFields)
+    delete = Delete()

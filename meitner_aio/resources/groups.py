@@ -1,0 +1,85 @@
+"""Groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, UnsetType
+
+from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from ..query import Exact, ExternalQuery, MetaQuery, Null, ResourceQuery, Text
+from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record
+
+
+class GroupCategory(OpenEnum):
+    """What a group is for. In an Education group moderators are employees and members are students of its school."""
+
+    EDUCATION = "Education"
+    OTHER = "Other"
+
+
+class GroupType(OpenEnum):
+    """The role of an Education group. In a school of type FS, Class and Childcare come as a pair."""
+
+    CLASS = "Class"
+    CHILDCARE = "Childcare"
+    MENTOR = "Mentor"
+
+
+class Group(Record):
+    """A group of a school; its title is unique there."""
+
+    id: Id
+    meta: OrAbsent[Meta] = None
+    external: External | None = None
+    school_id: Id
+    category: GroupCategory = GroupCategory.EDUCATION
+    title: str
+    types: list[GroupType] = []
+    moderator_ids: list[Id] = []
+    member_ids: list[Id] = []
+
+
+class GroupUpdate(Record):
+    """What an update says of a group: each list replaces the whole list; school and category cannot change."""
+
+    external: ExternalRequest | External | UnsetType = UNSET
+    title: str
+    types: Sequence[GroupType] | UnsetType = UNSET
+    moderator_ids: Sequence[Id] | UnsetType = UNSET
+    member_ids: Sequence[Id] | UnsetType = UNSET
+
+
+class GroupCreate(GroupUpdate):
+    """What a create says of a group."""
+
+    school_id: Id
+    category: GroupCategory | UnsetType = UNSET
+
+
+class GroupQuery(ResourceQuery):
+    """Conditions on groups; a condition on a list asks whether any of its elements fits."""
+
+    id: Exact[Id] = UNSET
+    meta: MetaQuery | UnsetType = UNSET
+    external: ExternalQuery | UnsetType = UNSET
+    school_id: Exact[Id] = UNSET
+    category: Exact[GroupCategory] = UNSET
+    title: Text = UNSET
+    types: Exact[GroupType] | Null = UNSET
+    moderator_ids: Exact[Id] | Null = UNSET
+    member_ids: Exact[Id] | Null = UNSET
+
+
+class Groups(Resource[Group]):
+    """Groups of a school: classes, childcare, mentor groups and others."""
+
+    path = "/group"
+    model = Group
+
+    list = List()
+    search = Search(GroupQuery)
+    get = Get()
+    create = Create(GroupCreate)
+    update = Update(GroupUpdate)
+    delete = Delete()

@@ -1,0 +1,79 @@
+"""Schools."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from .._operations import Create, Get, List, Resource, Search, Update
+from ..query import Exact, ExternalQuery, MetaQuery, Null, ResourceQuery, Text
+from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record
+
+
+class SchoolType(OpenEnum):
+    """The form of schooling of a school."""
+
+    GR = "GR"
+    """Compulsory school (grundskola)."""
+    GY = "GY"
+    """Upper secondary school (gymnasieskola)."""
+    FS = "FS"
+    """Preschool (förskola)."""
+
+
+class School(Record):
+    """A school. It must exist before the placements and groups that name it, and is never deleted."""
+
+    id: Id
+    meta: OrAbsent[Meta] = None
+    external: External | None = None
+    title: str
+    unit_id: Id | None = None
+    unit_code: str | None = None
+    csn_school_code: str | None = None
+    municipality_code: str | None = None
+    """Four digits (SCB)."""
+    school_type: SchoolType
+
+
+class SchoolUpdate(Record):
+    """What an update says of a school: its type cannot change."""
+
+    external: ExternalRequest | External | UnsetType = UNSET
+    title: str
+    unit_id: Id | None | UnsetType = UNSET
+    unit_code: str | None | UnsetType = UNSET
+    csn_school_code: str | None | UnsetType = UNSET
+    municipality_code: str | None | UnsetType = UNSET
+
+
+class SchoolCreate(SchoolUpdate):
+    """What a create says of a school."""
+
+    school_type: SchoolType
+
+
+class SchoolQuery(ResourceQuery):
+    """Conditions on schools."""
+
+    id: Exact[Id] = UNSET
+    meta: MetaQuery | UnsetType = UNSET
+    external: ExternalQuery | UnsetType = UNSET
+    title: Text = UNSET
+    unit_id: Exact[Id] | Null = UNSET
+    unit_code: Text | Null = UNSET
+    csn_school_code: Text | Null = UNSET
+    municipality_code: Text | Null = UNSET
+    school_type: Exact[SchoolType] = UNSET
+
+
+class Schools(Resource[School]):
+    """Schools, the places that placements and groups belong to."""
+
+    path = "/school"
+    model = School
+
+    list = List()
+    search = Search(SchoolQuery)
+    get = Get()
+    create = Create(SchoolCreate)
+    update = Update(SchoolUpdate)

@@ -1,0 +1,148 @@
+"""Student placements."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec import UNSET, UnsetType
+
+from .._operations import Archive, Create, Delete, Get, List, Resource, Restore, Search, Update
+from ..query import Exact, ExternalQuery, Instant, MetaQuery, Null, Ordered, ResourceQuery, Text
+from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record, Timestamp
+
+
+class StudentPlacementSchoolType(OpenEnum):
+    """The form of schooling of a placement."""
+
+    GR = "GR"
+    """Compulsory school (grundskola)."""
+    GRAN = "GRAN"
+    """Adapted compulsory school (anpassad grundskola)."""
+    GY = "GY"
+    """Upper secondary school (gymnasieskola)."""
+    GYAN = "GYAN"
+    """Adapted upper secondary school (anpassad gymnasieskola)."""
+    FS = "FS"
+    """Preschool (förskola)."""
+    VUX = "VUX"
+    """Adult education (komvux)."""
+    VUXSFI = "VUXSFI"
+    """Swedish for immigrants within adult education."""
+
+
+class SchoolYear(OpenEnum):
+    """The school year of a placement; 0 is the preschool class."""
+
+    YEAR_0 = "0"
+    YEAR_1 = "1"
+    YEAR_2 = "2"
+    YEAR_3 = "3"
+    YEAR_4 = "4"
+    YEAR_5 = "5"
+    YEAR_6 = "6"
+    YEAR_7 = "7"
+    YEAR_8 = "8"
+    YEAR_9 = "9"
+
+
+class ModernLanguageAlternative(OpenEnum):
+    """What a student reads in place of a modern language."""
+
+    EN = "EN"
+    ML = "ML"
+    SV = "SV"
+    SVA = "SVA"
+    TN = "TN"
+
+
+class StudentPlacement(Record):
+    """A student's time at a school."""
+
+    id: Id
+    meta: OrAbsent[Meta] = None
+    external: External | None = None
+    student_id: Id
+    school_id: Id
+    school_type: StudentPlacementSchoolType
+    school_year: SchoolYear | None = None
+    has_childcare: bool = False
+    childcare_max_hours: int | None = None
+    mother_tongue: str | None = None
+    """ISO 639-3."""
+    modern_language_alternative: ModernLanguageAlternative | None = None
+    swedish_as_second_language: bool = False
+    mother_tongue_participates: bool = False
+    modern_language_in_school_choice: str | None = None
+    """ISO 639-2."""
+    modern_language_in_language_choice: str | None = None
+    """ISO 639-2."""
+    start_date: date
+    end_date: date | None = None
+    archive_year: str | None = None
+    """`YYYY_YYYY`: autumn_spring."""
+    archived_at: Timestamp | None = None
+
+
+class StudentPlacementUpdate(Record):
+    """What an update says of a student placement: its student and school cannot change."""
+
+    external: ExternalRequest | External | UnsetType = UNSET
+    school_type: StudentPlacementSchoolType
+    school_year: SchoolYear | None | UnsetType = UNSET
+    has_childcare: bool | UnsetType = UNSET
+    childcare_max_hours: int | None | UnsetType = UNSET
+    mother_tongue: str | None | UnsetType = UNSET
+    modern_language_alternative: ModernLanguageAlternative | None | UnsetType = UNSET
+    swedish_as_second_language: bool | UnsetType = UNSET
+    mother_tongue_participates: bool | UnsetType = UNSET
+    modern_language_in_school_choice: str | None | UnsetType = UNSET
+    modern_language_in_language_choice: str | None | UnsetType = UNSET
+    start_date: date
+    end_date: date | None | UnsetType = UNSET
+
+
+class StudentPlacementCreate(StudentPlacementUpdate):
+    """What a create says of a student placement."""
+
+    student_id: Id
+    school_id: Id
+
+
+class StudentPlacementQuery(ResourceQuery):
+    """Conditions on student placements."""
+
+    id: Exact[Id] = UNSET
+    meta: MetaQuery | UnsetType = UNSET
+    external: ExternalQuery | UnsetType = UNSET
+    student_id: Exact[Id] = UNSET
+    school_id: Exact[Id] = UNSET
+    school_type: Exact[StudentPlacementSchoolType] = UNSET
+    school_year: Exact[SchoolYear] | Null = UNSET
+    has_childcare: Exact[bool] = UNSET
+    childcare_max_hours: Ordered[int] | Null = UNSET
+    mother_tongue: Text | Null = UNSET
+    modern_language_alternative: Exact[ModernLanguageAlternative] | Null = UNSET
+    swedish_as_second_language: Exact[bool] = UNSET
+    mother_tongue_participates: Exact[bool] = UNSET
+    modern_language_in_school_choice: Text | Null = UNSET
+    modern_language_in_language_choice: Text | Null = UNSET
+    start_date: Ordered[date] = UNSET
+    end_date: Ordered[date] | Null = UNSET
+    archive_year: Text | Null = UNSET
+    archived_at: Instant | Null = UNSET
+
+
+class StudentPlacements(Resource[StudentPlacement]):
+    """Where students go to school, and when. Set `end_date`, wait about five days, then archive."""
+
+    path = "/student-placement"
+    model = StudentPlacement
+
+    list = List()
+    search = Search(StudentPlacementQuery)
+    get = Get()
+    create = Create(StudentPlacementCreate)
+    update = Update(StudentPlacementUpdate)
+    delete = Delete()
+    archive = Archive()
+    restore = Restore()

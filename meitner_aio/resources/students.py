@@ -1,0 +1,32 @@
+"""Students."""
+
+from __future__ import annotations
+
+from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from ._person import SchoolPerson, SchoolPersonFields, SchoolPersonQuery
+
+
+class Student(SchoolPerson):
+    """A student. Where a student goes to school is in the student placements."""
+
+
+class StudentFields(SchoolPersonFields):
+    """What a write says of a student."""
+
+
+class StudentQuery(SchoolPersonQuery):
+    """Conditions on students."""
+
+
+class Students(Resource[Student]):
+    """Personal data about students; where they go to school is in student placements."""
+
+    path = "/student"
+    model = Student
+
+    list = List()
+    search = Search(StudentQuery)
+    get = Get()
+    create = Create(StudentFields)
+    update = Update(StudentFields)
+    delete = Delete()

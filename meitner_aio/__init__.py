@@ -1,3 +1,200 @@
-"""An async client for the Meitner Directory API."""
+"""An async client for the Meitner Directory API: schools, groups, employees, guardians, students and their placements.
+
+```python
+async with Meitner() as meitner:
+    async for student in meitner.students.list():
+        print(student.id)
+```
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+
+from ._auth import ApiKey, Auth, OAuth2
+from ._listing import Listing, Page, PageInfo
+from ._protocol import RawResponse
+from ._quota import Rate
+from ._retry import RetryPolicy
+from .client import Meitner
+from .errors import (
+    AmbiguousWriteError,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    IncompleteListing,
+    InternalServerError,
+    MeitnerError,
+    MultipleFound,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExhausted,
+    RateLimitError,
+    ResponseValidationError,
+    UnprocessableEntityError,
+)
+from .query import (
+    AddressQuery,
+    ExternalQuery,
+    MetaQuery,
+    above,
+    at_least,
+    at_most,
+    below,
+    between,
+    equals,
+    like,
+    null,
+    one_of,
+)
+from .records import Address, Error, ErrorCode, External, ExternalRequest, Meta, Pagination, to_dict
+from .resources import RESOURCES
+from .resources._grade import Grade
+from .resources._person import Gender
+from .resources.audit_events import AuditEvent, AuditEventQuery, AuditEventResource, AuditEventType
+from .resources.employee_placements import (
+    EmployeePlacement,
+    EmployeePlacementCreate,
+    EmployeePlacementQuery,
+    EmployeePlacementRole,
+    EmployeePlacementUpdate,
+)
+from .resources.employees import Employee, EmployeeFields, EmployeeQuery
+from .resources.grade_elementaries import (
+    GradeElementary,
+    GradeElementaryCreate,
+    GradeElementarySchoolYear,
+    GradeElementaryUpdate,
+    GradeTerm,
+)
+from .resources.grade_upper_secondaries import (
+    GradeUpperSecondary,
+    GradeUpperSecondaryCourseExtent,
+    GradeUpperSecondaryCourseSection,
+    GradeUpperSecondaryCreate,
+    GradeUpperSecondarySchoolYear,
+    GradeUpperSecondaryUpdate,
+)
+from .resources.groups import Group, GroupCategory, GroupCreate, GroupQuery, GroupType, GroupUpdate
+from .resources.guardians import Guardian, GuardianFields, GuardianQuery
+from .resources.schools import School, SchoolCreate, SchoolQuery, SchoolType, SchoolUpdate
+from .resources.student_placements import (
+    ModernLanguageAlternative,
+    SchoolYear,
+    StudentPlacement,
+    StudentPlacementCreate,
+    StudentPlacementQuery,
+    StudentPlacementSchoolType,
+    StudentPlacementUpdate,
+)
+from .resources.students import Student, StudentFields, StudentQuery
+from .resources.units import Unit, UnitFields, UnitQuery
+
+__all__ = [
+    "RESOURCES",
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "Address",
+    "AddressQuery",
+    "AmbiguousWriteError",
+    "ApiKey",
+    "AuditEvent",
+    "AuditEventQuery",
+    "AuditEventResource",
+    "AuditEventType",
+    "Auth",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "Employee",
+    "EmployeeFields",
+    "EmployeePlacement",
+    "EmployeePlacementCreate",
+    "EmployeePlacementQuery",
+    "EmployeePlacementRole",
+    "EmployeePlacementUpdate",
+    "EmployeeQuery",
+    "Error",
+    "ErrorCode",
+    "External",
+    "ExternalQuery",
+    "ExternalRequest",
+    "Gender",
+    "Grade",
+    "GradeElementary",
+    "GradeElementaryCreate",
+    "GradeElementarySchoolYear",
+    "GradeElementaryUpdate",
+    "GradeTerm",
+    "GradeUpperSecondary",
+    "GradeUpperSecondaryCourseExtent",
+    "GradeUpperSecondaryCourseSection",
+    "GradeUpperSecondaryCreate",
+    "GradeUpperSecondarySchoolYear",
+    "GradeUpperSecondaryUpdate",
+    "Group",
+    "GroupCategory",
+    "GroupCreate",
+    "GroupQuery",
+    "GroupType",
+    "GroupUpdate",
+    "Guardian",
+    "GuardianFields",
+    "GuardianQuery",
+    "IncompleteListing",
+    "InternalServerError",
+    "Listing",
+    "Meitner",
+    "MeitnerError",
+    "Meta",
+    "MetaQuery",
+    "ModernLanguageAlternative",
+    "MultipleFound",
+    "NotFoundError",
+    "OAuth2",
+    "Page",
+    "PageInfo",
+    "Pagination",
+    "PermissionDeniedError",
+    "QuotaExhausted",
+    "Rate",
+    "RateLimitError",
+    "RawResponse",
+    "ResponseValidationError",
+    "RetryPolicy",
+    "School",
+    "SchoolCreate",
+    "SchoolQuery",
+    "SchoolType",
+    "SchoolUpdate",
+    "SchoolYear",
+    "Student",
+    "StudentFields",
+    "StudentPlacement",
+    "StudentPlacementCreate",
+    "StudentPlacementQuery",
+    "StudentPlacementSchoolType",
+    "StudentPlacementUpdate",
+    "StudentQuery",
+    "Unit",
+    "UnitFields",
+    "UnitQuery",
+    "UnprocessableEntityError",
+    "__version__",
+    "above",
+    "at_least",
+    "at_most",
+    "below",
+    "between",
+    "equals",
+    "like",
+    "null",
+    "one_of",
+    "to_dict",
+]

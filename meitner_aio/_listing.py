@@ -78,7 +78,12 @@ class Listing(Generic[T]):
 
     def __init__(self, fetch: Fetch[T], *, limit: int | None = None, offset: int = 0, concurrency: int = 8) -> None:
         """Raise `ValueError` for numbers that make no listing."""
-        for name, value, least in (("limit", limit, 1), ("offset", offset, 0), ("concurrency", concurrency, 1)):
+        given: list[tuple[str, object, int]] = [
+            ("limit", limit, 1),
+            ("offset", offset, 0),
+            ("concurrency", concurrency, 1),
+        ]
+        for name, value, least in given:
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
                 raise ValueError(f"{name} must be an int of at least {least}")
         self._fetch = fetch
@@ -86,7 +91,9 @@ class Listing(Generic[T]):
         self._offset = offset
         self._concurrency = concurrency
 
-    def paged(self, *, limit: int | None = None, offset: int | None = None, concurrency: int | None = None) -> Listing[T]:
+    def paged(
+        self, *, limit: int | None = None, offset: int | None = None, concurrency: int | None = None
+    ) -> Listing[T]:
         """Return the same listing read otherwise: rows a page, rows to skip, requests in flight."""
         return Listing(
             self._fetch,

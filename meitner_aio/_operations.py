@@ -9,22 +9,48 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ._listing import Listing
 from ._protocol import Envelope, Request, Send, read, read_page
 from ._values import built, checked, checked_id
 from .errors import ResponseValidationError
 from .query import ResourceQuery, encode_search
-from .records import Record
+from .records import Record, fields
 
 if TYPE_CHECKING:
     from ._listing import Fetch
 
 T = TypeVar("T", bound=Record)
 P = ParamSpec("P")
+
+
+class Wire(NamedTuple):
+    """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing."""
+
+    send: Send
+    concurrency: int
 
 
 class Resource(Generic[T]):
@@ -35,11 +61,15 @@ class Resource(Generic[T]):
 
     def __init__(self, send: Send, *, concurrency: int = 8) -> None:
         """Read and write through `send`; listings keep at most `concurrency` requests in flight."""
-        self._send = send
-        self._concurrency = concurrency
+        self._wire = Wire(send, concurrency)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(operations(type(self)))}>"
+
+
+def _wire(resource: Resource[Any]) -> Wire:
+    # Private to users, so that tab completion shows nothing but operations.
+    return resource._wire  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 class Operation:
@@ -82,10 +112,26 @@ def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
 
 @cache
 def _signature(body: type[Record], *, takes_id: bool) -> inspect.Signature:
-    parameters = list(inspect.signature(body).parameters.values())
+    """Return the signature that editors and `help` show: the fields of a record without what only msgspec reads."""
+    hints = get_type_hints(body)
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.required else UNSET,
+            annotation=_without_unset(hints[field.name]),
+        )
+        for field in fields(body)
+    ]
     if takes_id:
         parameters.insert(0, inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY, annotation=str))
     return inspect.Signature(parameters)
+
+
+def _without_unset(hint: Any) -> Any:  # noqa: ANN401 - a typing form
+    if not isinstance(hint, UnionType) and get_origin(hint) is not Union:
+        return hint
+    return Union[tuple(member for member in get_args(hint) if member is not UnsetType)]  # noqa: UP007 - of a tuple
 
 
 @cache
@@ -99,7 +145,7 @@ _encode = msgspec.json.Encoder().encode
 
 def _fetch(resource: Resource[T], request: Request) -> Fetch[T]:
     """Return what brings one page of a listing or a search."""
-    send = resource._send  # noqa: SLF001 - a resource and its operations are one
+    send = _wire(resource).send
     decoder: msgspec.json.Decoder[Envelope[T]] = _decoders(resource.model)[1]
     head = (request.operation, request.method, request.route, request.path)
 
@@ -147,7 +193,7 @@ class List(Operation):
         if resource is None:
             return self
         route = self.route(type(resource))
-        fetch, usual = _fetch(resource, Request(self.name, self.method, route, route)), resource._concurrency  # noqa: SLF001
+        fetch, usual = _fetch(resource, Request(self.name, self.method, route, route)), _wire(resource).concurrency
 
         def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
             return Listing(fetch, limit=limit, offset=offset, concurrency=usual if concurrency is None else concurrency)
@@ -178,7 +224,7 @@ class Search(Operation, Generic[P]):
         def call(**conditions: Any) -> Listing[T]:  # noqa: ANN401 - typed by P
             body = encode_search(built(query, conditions))
             request = Request(self.name, self.method, route, route, "", body)
-            return Listing(_fetch(resource, request), concurrency=resource._concurrency)  # noqa: SLF001
+            return Listing(_fetch(resource, request), concurrency=_wire(resource).concurrency)
 
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
 
@@ -196,7 +242,7 @@ class OnOne(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        send, model, route = resource._send, resource.model, self.route(type(resource))  # noqa: SLF001
+        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
 
         def call(id: str) -> Coroutine[Any, Any, T]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001
@@ -245,7 +291,7 @@ class Create(Operation, Generic[P]):
         """Bind to a resource."""
         if resource is None:
             return self
-        send, model, route = resource._send, resource.model, self.route(type(resource))  # noqa: SLF001
+        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
         def call(**given: Any) -> Coroutine[Any, Any, T]:  # noqa: ANN401 - typed by P
@@ -268,14 +314,16 @@ class Update(Operation, Generic[P]):
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
     @overload
-    def __get__(self, resource: Resource[T], owner: object) -> Callable[Concatenate[str, P], Coroutine[Any, Any, T]]: ...
+    def __get__(
+        self, resource: Resource[T], owner: object
+    ) -> Callable[Concatenate[str, P], Coroutine[Any, Any, T]]: ...
     def __get__(
         self, resource: Resource[T] | None, owner: object
     ) -> Self | Callable[Concatenate[str, P], Coroutine[Any, Any, T]]:
         """Bind to a resource."""
         if resource is None:
             return self
-        send, model, route = resource._send, resource.model, self.route(type(resource))  # noqa: SLF001
+        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
         def call(id: str, /, **given: Any) -> Coroutine[Any, Any, T]:  # noqa: ANN401, A002 - typed by P
@@ -303,7 +351,7 @@ class Delete(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        send, route = resource._send, self.route(type(resource))  # noqa: SLF001
+        send, route = _wire(resource).send, self.route(type(resource))
 
         def call(id: str) -> Coroutine[Any, Any, None]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001

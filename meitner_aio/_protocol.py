@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +35,8 @@ class Request(Struct, frozen=True):
     body: bytes | None = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = {}
+    timeout: Any = None
+    """Seconds for one attempt, or whatever else the transport takes."""
 
     def __repr__(self) -> str:
         """Show what is asked, never with what data or credentials."""
@@ -159,13 +161,14 @@ def _described(request: Request, response: RawResponse) -> str:
 
 def reset_at(headers: Mapping[str, str]) -> datetime | None:
     """Return the end of the hourly window: RateLimit-Reset is UTC epoch milliseconds, sent as a string."""
-    try:
-        return datetime.fromtimestamp(int(headers.get("RateLimit-Reset", "")) / 1000, timezone.utc)
-    except (ValueError, OverflowError, OSError):
+    text = headers.get("RateLimit-Reset", "").strip()
+    if not _MILLISECONDS.fullmatch(text):
         return None
+    return datetime.fromtimestamp(int(text) / 1000, UTC)
 
 
-_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+_MILLISECONDS = re.compile(r"[0-9]{12,14}")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET
@@ -87,7 +87,7 @@ def check(field: Field, value: object, name: str) -> None:
     elif isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(f"{name} must be a list, not {type(value).__name__}")
     else:
-        for index, item in enumerate(value):
+        for index, item in enumerate(cast("Sequence[object]", value)):
             check_one(field, item, f"{name}[{index}]")
 
 

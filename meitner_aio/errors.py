@@ -75,7 +75,15 @@ class ConfigurationError(MeitnerError):
 
 
 class APIConnectionError(MeitnerError):
-    """No usable answer arrived: the connection was refused, reset or cut off."""
+    """No usable answer arrived: the connection was refused, reset or cut off.
+
+    `sent` is False when the request certainly never reached the server.
+    """
+
+    def __init__(self, message: str = "", *, sent: bool = True, **facts: Any) -> None:  # noqa: ANN401
+        """Keep whether the server may have seen the request."""
+        super().__init__(message, **facts)
+        self.sent = sent
 
 
 class APITimeoutError(APIConnectionError):
@@ -113,7 +121,7 @@ class APIStatusError(MeitnerError):
     `headers` and `body` are the answer's own, `code` and `data` the decoded error object when there was one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts
         self,
         message: str = "",
         *,

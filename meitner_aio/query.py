@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Generic, Self, TypeVar, Union, get_origin
+from typing import Any, Generic, Self, TypeVar, Union, cast, get_origin
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -20,7 +20,7 @@ V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
 Bound = TypeVar("Bound", date, datetime, int)
 
-_OPPOSITE = {
+_NEGATIVE = {
     "equals": "notEquals",
     "like": "notLike",
     "contains": "notContains",
@@ -28,7 +28,7 @@ _OPPOSITE = {
     "greaterThan": "smallerOrEqual",
     "smallerThan": "greaterOrEqual",
 }
-_OPPOSITE |= {negative: positive for positive, negative in _OPPOSITE.items()}
+_OPPOSITE = _NEGATIVE | {negative: positive for positive, negative in _NEGATIVE.items()}
 
 GROUPS = tuple(_OPPOSITE)
 """The twelve filter groups of the API."""
@@ -220,11 +220,13 @@ def to_filter(query: Query) -> dict[str, Any]:
 
 def _each(query: Query, name: str, alternatives: object) -> list[dict[str, Any]]:
     owner = type(query)
-    if not isinstance(alternatives, Sequence) or not all(isinstance(item, owner) for item in alternatives):
+    items = list(cast("Sequence[object]", alternatives)) if isinstance(alternatives, Sequence) else [alternatives]
+    queries = [item for item in items if isinstance(item, owner)]
+    if len(queries) < len(items):
         raise TypeError(f"{owner.__name__}.{name} must be a sequence of {owner.__name__}")
-    if not alternatives:
+    if not queries:
         raise ValueError(f"{owner.__name__}.{name} is empty")
-    return [to_filter(item) for item in alternatives]
+    return [to_filter(item) for item in queries]
 
 
 def _conditions(query: Query, prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Condition]]:
@@ -254,12 +256,12 @@ def _allowed(field: Field, value: object, name: str) -> Condition:
         check_one(field, value, name)
         return equals(value)
     operators: tuple[type[Condition], ...] = tuple(get_origin(choice) or choice for choice in field.choices)
-    if not isinstance(value, operators):
+    if type(value) not in operators:
         raise TypeError(f"{name}: {type(value).__name__.lower()} does not apply to {field.kind}")
     for group, part in value.parts:
         if group in ("null", "notNull"):
             continue
-        for item in part if isinstance(value, OneOf) else [part]:
+        for item in part if group in ("contains", "notContains") else [part]:
             check_one(field, item, name)
     return value
 

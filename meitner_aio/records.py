@@ -9,9 +9,21 @@ from __future__ import annotations
 import types
 from collections.abc import Sequence
 from datetime import date, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    NamedTuple,
+    Self,
+    TypeVar,
+    Union,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 from typing import get_type_hints as _hints
 
 import msgspec
@@ -35,7 +47,9 @@ OrAbsent = Annotated[T | None, msgspec.Meta(extra={"nullable": False})]
 def wire_name(name: str) -> str:
     """Return the API's name of a Python name: `moderator_ids` is `moderatorIDs`, `school_id` is `schoolID`."""
     first, *rest = name.split("_")
-    return first + "".join(word.upper() if word == "id" else "IDs" if word == "ids" else word.capitalize() for word in rest)
+    return first + "".join(
+        word.upper() if word == "id" else "IDs" if word == "ids" else word.capitalize() for word in rest
+    )
 
 
 class _RecordMeta(StructMeta):
@@ -75,13 +89,13 @@ class _SparseMeta(_RecordMeta):
 
     if not TYPE_CHECKING:
 
-        def __call__(cls, **given):
+        def __call__(cls, **given):  # noqa: ANN003, ANN204, N805 - the constructor of a class, hidden from checkers
             for name in cls.__struct_fields__:
                 given.setdefault(name, UNSET)
             return super().__call__(**given)
 
 
-class OpenEnum(str, Enum):
+class OpenEnum(StrEnum):
     """An enum that keeps values it does not know, so that a new value of the API never breaks an old client."""
 
     @classmethod
@@ -93,7 +107,6 @@ class OpenEnum(str, Enum):
         return member
 
     __hash__ = str.__hash__
-    __str__ = str.__str__
 
     @property
     def known(self) -> bool:
@@ -173,7 +186,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Record):
         return to_dict(value)
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("list[object]", value)]
     return value
 
 
@@ -217,7 +230,17 @@ def _field(owner: type, name: str, wire: str, hint: object, *, required: bool) -
     if many:
         first = next(_alternatives(get_args(first)[0], marks))
     python = owner if first is Self else get_origin(first) or first
-    return Field(name, wire, marks.get("kind") or _kind(python), python, many, required, nullable, "personal" in marks, tuple(others))
+    return Field(
+        name,
+        wire,
+        marks.get("kind") or _kind(python),
+        python,
+        many,
+        required,
+        nullable,
+        "personal" in marks,
+        tuple(others),
+    )
 
 
 def _alternatives(hint: object, marks: dict[str, Any]) -> Any:  # noqa: ANN401 - yields typing forms

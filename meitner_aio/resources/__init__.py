@@ -31,3 +31,18 @@ RESOURCES: dict[str, type[Resource[Any]]] = {
     "audit_events": AuditEvents,
 }
 """Every resource by the attribute of the client that holds it, in the order of the contract."""
+
+__all__ = [
+    "RESOURCES",
+    "AuditEvents",
+    "EmployeePlacements",
+    "Employees",
+    "GradeElementaries",
+    "GradeUpperSecondaries",
+    "Groups",
+    "Guardians",
+    "Schools",
+    "StudentPlacements",
+    "Students",
+    "Units",
+]

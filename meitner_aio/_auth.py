@@ -1,0 +1,239 @@
+"""Credentials: what proves to the API who asks. Knows how to make headers and renew tokens, nothing of retries.
+
+An API key is two headers (`Client-ID`, `Client-Secret`); OAuth2 is the client-credentials grant (RFC 6749, 4.4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Protocol, runtime_checkable
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+
+from ._protocol import RawResponse, Request, Send, read
+from .errors import (
+    APIStatusError,
+    AuthenticationError,
+    ConfigurationError,
+    InternalServerError,
+    MeitnerError,
+    RateLimitError,
+)
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+
+
+@runtime_checkable
+class Auth(Protocol):
+    """Anything that can say which headers prove who asks."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the headers to add to a request."""
+        ...
+
+
+class Secret:
+    """Text that shows itself to nobody: no `repr`, no `str`, no pickle. `reveal()` is the only way out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: object, name: str) -> None:
+        """Raise `ConfigurationError` for what cannot be a credential in a header."""
+        if not isinstance(text, str) or not _PRINTABLE.fullmatch(text):
+            raise ConfigurationError(f"{name} must be printable ASCII without blanks, and not empty")
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled or copied")
+
+
+class ApiKey:
+    """The two headers `Client-ID` and `Client-Secret`, on every request."""
+
+    __slots__ = ("_credentials", "_secret")
+
+    def __init__(self, client_credentials: str, client_secret: str) -> None:
+        """Raise `ConfigurationError` for what cannot be a credential."""
+        self._credentials = Secret(client_credentials, "client_credentials")
+        self._secret = Secret(client_secret, "client_secret")
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the two headers."""
+        return {"Client-ID": self._credentials.reveal(), "Client-Secret": self._secret.reveal()}
+
+    def __repr__(self) -> str:
+        return "ApiKey(***)"
+
+
+class OAuth2:
+    """Client credentials for bearer tokens; `token_url` is relative to the server unless it names its own.
+
+    Holds no token: every client fetches its own and keeps it in memory.
+    """
+
+    __slots__ = ("client_id", "client_secret", "token_url")
+
+    def __init__(self, client_id: str, client_secret: str, token_url: str = "/oauth/token") -> None:  # noqa: S107 - a path
+        """Raise `ConfigurationError` for what cannot be a credential."""
+        self.client_id = Secret(client_id, "client_id")
+        self.client_secret = Secret(client_secret, "client_secret")
+        self.token_url = token_url
+
+    def __repr__(self) -> str:
+        return f"OAuth2(***, token_url={self.token_url!r})"
+
+
+class _TokenAnswer(Struct, frozen=True):
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token, not one
+    expires_in: float | None = None
+
+    def __repr__(self) -> str:
+        return "_TokenAnswer(***)"
+
+
+_token_decoder = msgspec.json.Decoder(_TokenAnswer)
+_USUAL_LIFETIME = 300.0
+"""Seconds a token is used when the server does not say how long it lives."""
+
+
+class _Token(Struct, frozen=True):
+    headers: Mapping[str, str]
+    stale_at: float
+
+    def __repr__(self) -> str:
+        return f"_Token(***, stale_at={self.stale_at})"
+
+
+class BearerAuth:
+    """Keeps a bearer token fresh: one token request however many calls wait for it, and early renewal."""
+
+    def __init__(self, oauth: OAuth2, send: Send, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Fetch tokens from `url` through `send`, on a monotonic `clock` in seconds."""
+        self._oauth = oauth
+        self._send = send
+        self._url = url
+        self._clock = clock
+        self._token: _Token | None = None
+        self._fetching: asyncio.Task[_Token] | None = None
+
+    def __repr__(self) -> str:
+        return "BearerAuth(***)"
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the Authorization header, with a new token when the present one is about to expire."""
+        token = self._token
+        if token is None or self._clock() >= token.stale_at:
+            token = await self._fetched()
+        return token.headers
+
+    async def renew(self, refused: Mapping[str, str]) -> Mapping[str, str]:
+        """Return headers other than those the server refused: a newer token, fetched unless there is one already."""
+        token = self._token
+        if token is None or token.headers is refused:
+            token = await self._fetched()
+        return token.headers
+
+    async def _fetched(self) -> _Token:
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching.add_done_callback(self._landed)
+        fetching, caller = self._fetching, asyncio.current_task()
+        try:
+            # Shielded: a caller that gives up must not take the token from the others.
+            return await asyncio.shield(fetching)
+        except asyncio.CancelledError:
+            if not fetching.cancelled() or (caller is not None and caller.cancelling()):
+                raise
+        raise MeitnerError("this client was closed while it fetched a token")
+
+    def _landed(self, task: asyncio.Task[_Token]) -> None:
+        self._fetching = None
+        if not task.cancelled() and task.exception() is None:
+            self._token = task.result()
+
+    async def _fetch(self) -> _Token:
+        sent_at = self._clock()
+        form = {"grant_type": "client_credentials", "client_id": self._oauth.client_id.reveal()}
+        form["client_secret"] = self._oauth.client_secret.reveal()
+        body = urlencode(form).encode()
+        form.clear()
+        request = Request(
+            "token", "POST", "token endpoint", self._url, body=body, content_type="application/x-www-form-urlencoded"
+        )
+        del body
+        response = await self._asked(request)
+        answer = read(request, response, _token_decoder)
+        if answer.token_type.lower() != "bearer" or not _PRINTABLE.fullmatch(answer.access_token):
+            raise AuthenticationError("the token endpoint answered with something that is no bearer token")
+        lifetime = answer.expires_in if answer.expires_in and answer.expires_in > 0 else _USUAL_LIFETIME
+        early = min(max(60.0, lifetime / 10), lifetime / 2)
+        return _Token({"Authorization": f"Bearer {answer.access_token}"}, sent_at + lifetime - early)
+
+    async def _asked(self, request: Request) -> RawResponse:
+        try:
+            return await self._send(request)
+        except APIStatusError as error:
+            if isinstance(error, (RateLimitError, InternalServerError)) or error.status_code < 400:  # noqa: PLR2004
+                raise
+            refusal = error
+        # The endpoint speaks OAuth (400 invalid_client), its callers speak of credentials.
+        raise AuthenticationError(
+            f"the token endpoint refused the credentials ({refusal.status_code})",
+            status_code=refusal.status_code,
+            headers=refusal.headers,
+            body=refusal.body,
+            method=request.method,
+            route=request.route,
+            attempts=refusal.attempts,
+        )
+
+    async def close(self) -> None:
+        """Stop a token request that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+
+
+class Authenticated:
+    """A `Send` that adds headers to every request, and answers a refused token with one new one."""
+
+    def __init__(self, send: Send, auth: Auth, headers: Mapping[str, str], timeout: Any) -> None:  # noqa: ANN401
+        """Add `headers`, those of `auth`, and `timeout` (seconds, or what the transport takes) to requests."""
+        self._next = send
+        self._auth = auth
+        self._headers = headers
+        self._timeout = timeout
+
+    async def send(self, request: Request) -> RawResponse:
+        """Send the request with credentials."""
+        proof = await self._auth.headers()
+        response = await self._next(self._signed(request, proof))
+        if response.status == 401 and isinstance(self._auth, BearerAuth):  # noqa: PLR2004
+            response = await self._next(self._signed(request, await self._auth.renew(proof)))
+        return response
+
+    def _signed(self, request: Request, proof: Mapping[str, str]) -> Request:
+        return Request(
+            request.operation,
+            request.method,
+            request.route,
+            request.path,
+            request.query,
+            request.body,
+            request.content_type,
+            {**self._headers, **request.headers, **proof},
+            self._timeout,
+        )

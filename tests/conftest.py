@@ -1,0 +1,67 @@
+"""What the tests share: clients against scripted servers, and a clean environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import aioresponses
+import pytest
+from raw_server import RawServer, Reply
+
+from meitner_aio import Meitner, RetryPolicy
+
+CREDENTIALS = ("an-id", "a-secret")
+AT_ONCE = RetryPolicy(initial=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the variables of whoever runs the tests out of them."""
+    for name in ("CLIENT_CREDENTIALS", "CLIENT_SECRET", "CLIENT_ID", "TOKEN_URL", "BASE_URL", "LOG", "DEBUG"):
+        monkeypatch.delenv(f"MEITNER_{name}", raising=False)
+
+
+Scripted = Callable[..., Any]
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Scripted]:
+    """Give `await scripted(reply, ..., **options)`: a client and the raw server that it talks to."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*replies: Reply, **options: Any) -> tuple[Meitner, RawServer]:
+            server = await stack.enter_async_context(RawServer(replies))
+            options.setdefault("retry", AT_ONCE)
+            if "auth" not in options:
+                options |= {"client_credentials": CREDENTIALS[0], "client_secret": CREDENTIALS[1]}
+            client = await stack.enter_async_context(Meitner(base_url=server.url, **options))
+            return client, server
+
+        yield start
+
+
+class _Response(aiohttp.ClientResponse):
+    """aioresponses 0.7.9 builds responses without the stream writer that aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
+        super().__init__(*args, **kwargs)
+
+
+class MockedApi(aioresponses.aioresponses):
+    """aioresponses, usable with this aiohttp."""
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("response_class", _Response)
+        super().add(*args, **kwargs)
+
+
+@pytest.fixture
+def mocked() -> Iterator[MockedApi]:
+    """Answer single calls without a server."""
+    with MockedApi() as mock:
+        yield mock

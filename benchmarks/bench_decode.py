@@ -1,0 +1,72 @@
+"""What does decoding cost? A page of 1,000 students becomes objects.
+
+Peers: what this client does with an answer (checked, typed records); the models of the official client, the way its
+SDK builds them; and two libraries that stop at dictionaries, as a floor: orjson and json.
+
+    python benchmarks/bench_decode.py
+"""
+
+# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import msgspec
+from _harness import Cost, answer_as_peer, measured, report, run
+from _server import page, students
+
+ROWS = 1000
+ROUNDS = 7
+
+
+def _load(decode: Callable[[bytes], object], passes: int) -> Cost:
+    """Return the cost of one pass over the page, warmed up."""
+    body = page([msgspec.json.encode(row) for row in students(ROWS)], ROWS, 0, ROWS)
+    decode(body)
+    with measured() as cost:
+        for _ in range(passes):
+            decode(body)
+    return Cost(cost.cpu / passes, cost.wall / passes)
+
+
+def ours(_: str) -> Cost:
+    """Read the page as a listing does."""
+    from meitner_aio import Student
+    from meitner_aio._operations import _decoders
+    from meitner_aio._protocol import Headers, RawResponse, Request, read_page
+
+    request = Request("list", "GET", "/student", "/student", f"limit={ROWS}&offset=0")
+    headers, decoder = Headers({"Content-Type": "application/json"}), _decoders(Student)[1]
+    return _load(lambda body: read_page(request, RawResponse(200, headers, body), decoder), 200)
+
+
+def official(_: str) -> Cost:
+    """Read the page as the official SDK does: text, dictionaries, then models."""
+    from meitner import models
+    from meitner.utils.serializers import unmarshal_json
+
+    return _load(lambda body: unmarshal_json(body.decode(), models.StudentList), 20)
+
+
+def with_orjson(_: str) -> Cost:
+    """Stop at dictionaries."""
+    import orjson
+
+    return _load(orjson.loads, 200)
+
+
+def with_json(_: str) -> Cost:
+    """Stop at dictionaries, with the standard library."""
+    return _load(json.loads, 100)
+
+
+PEERS = {"meitner_aio": ours, "meitner (official)": official, "orjson.loads": with_orjson, "json.loads": with_json}
+
+if __name__ == "__main__":
+    answer_as_peer(PEERS)
+    costs = run(PEERS, rounds=ROUNDS)
+    report(f"Decoding a page of {ROWS:,} students", costs, unit="µs a row", units=ROWS)
+    for name, taken in costs.items():
+        print(f"{name}: {ROWS / min(cost.cpu for cost in taken):,.0f} rows/s")

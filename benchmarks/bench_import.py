@@ -1,0 +1,35 @@
+"""What does it cost to start? Fresh interpreters that import, and do nothing else.
+
+Peers: the four libraries that this client is made with; its import, which leaves aiohttp for later; its import and a
+client, which needs all of them; the official client's import, lazy as well, and one with a resource; and nothing: the
+interpreter's own start, which is part of every number.
+
+    python benchmarks/bench_import.py
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from _harness import Cost, child, interleave, report
+
+ROUNDS = 15
+
+PEERS = {
+    "the four libraries": "import aiohttp, msgspec, aiolimiter, tenacity",
+    "import meitner_aio": "import meitner_aio",
+    "meitner_aio and a client": "import meitner_aio; meitner_aio.Meitner(client_credentials='a', client_secret='b')",
+    "import meitner": "import meitner",
+    "meitner (official) and a client": "import meitner; meitner.Meitner(server_url='http://127.0.0.1:9').students",
+    "nothing": "pass",
+}
+
+
+def _started(code: str) -> Cost:
+    return child([sys.executable, "-c", code])[0]
+
+
+if __name__ == "__main__":
+    costs = interleave({name: partial(_started, code) for name, code in PEERS.items()}, ROUNDS)
+    report("Starting an interpreter", costs, unit="ms a start", scale=1e3)

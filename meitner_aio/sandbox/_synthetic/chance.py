@@ -1,0 +1,153 @@
+"""Everything that is drawn at random, from one seed, and what must come out unique. Knows no resource.
+
+Identity numbers have the form of Swedish ones and a check digit that is wrong on purpose: none can be anybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from random import Random
+from typing import TypeVar
+
+from ...records import External, Meta
+from .words import Name
+
+T = TypeVar("T")
+
+OPERATOR = "7b1f3c52-9a4e-4d08-8c66-2e5d0f9a1b37"
+"""The one who made and changed every record."""
+
+SOURCE = "Elevregistret"
+"""The other system that some records came from."""
+
+_UPDATED = 0.33
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Dice:
+    """Draws of every kind; the same seed draws the same."""
+
+    def __init__(self, seed: int) -> None:
+        source = Random(seed)  # noqa: S311 - data to play with, not secrets
+        self.random = source.random
+        self.sample = source.sample
+        self._bits = source.getrandbits
+
+    def id(self) -> str:
+        """Return a new UUID (version 4)."""
+        bits = self._bits
+        return f"{bits(32):08x}-{bits(16):04x}-4{bits(12):03x}-{0x8000 | bits(14):04x}-{bits(48):012x}"
+
+    def pick(self, options: Sequence[T]) -> T:
+        """Return one of the options."""
+        return options[int(self.random() * len(options))]
+
+    def chance(self, probability: float) -> bool:
+        """Return whether something of this probability happens."""
+        return self.random() < probability
+
+    def number(self, low: int, high: int) -> int:
+        """Return an integer between two bounds, both included."""
+        return low + int(self.random() * (high - low + 1))
+
+    def day(self, first: date, last: date) -> date:
+        """Return a day between two others, both included."""
+        return date.fromordinal(self.number(first.toordinal(), last.toordinal()))
+
+
+def spread(weights: Mapping[T, int]) -> tuple[T, ...]:
+    """Return every key as often as its weight says, to pick from."""
+    return tuple(key for key, weight in weights.items() for _ in range(weight))
+
+
+class Clock:
+    """Moments of creation within a span of days before `now`, in milliseconds; they never go back."""
+
+    def __init__(self, dice: Dice, now: datetime, *, first: float, last: float) -> None:
+        self._random = dice.random
+        self._now = _milliseconds(now)
+        self._start = self._now - int(first * 86_400_000)
+        self._length = int((first - last) * 86_400_000)
+        self._at = self._start
+
+    def reach(self, part: float) -> None:
+        """Go on to where `part` of the span (0 to 1) has passed."""
+        self._at = max(self._at, self._start + int(self._length * part))
+
+    def meta(self, updated_at: datetime | None = None) -> Meta:
+        """Return the meta of a record that is made now. One in three has been updated, mostly of late."""
+        random = self._random
+        at = self._at = self._at + 1 + int(random() * 9)
+        if updated_at is None:
+            if random() > _UPDATED:
+                return Meta(created_at=_instant(at), created_by=OPERATOR)
+            updated_at = _instant(self._now - 1 - int((self._now - at - 1) * random() ** 3))
+        return Meta(created_at=_instant(at), created_by=OPERATOR, updated_at=updated_at, updated_by=OPERATOR)
+
+    def later(self, day: date) -> datetime:
+        """Return a moment before now, more than five days after `day`, at which the record to be made exists."""
+        earliest = max(self._at + 10, (day.toordinal() - _EPOCH.toordinal() + 6) * 86_400_000)
+        return _instant(earliest + int((self._now - earliest) * self._random()))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+class Register:
+    """What is unique within one resource."""
+
+    def __init__(self, dice: Dice, prefix: str) -> None:
+        self._dice = dice
+        self._prefix = prefix
+        self._born: dict[int, int] = {}
+        self._addresses: dict[str, int] = {}
+        self._sources = 0
+
+    def identity_number(self, born: date, *, male: bool) -> str:
+        """Return a number `YYYYMMDD-NNNN` whose last digit is not the check digit of the others.
+
+        Raises `ValueError` when 4,500 of a gender were born on the day: there are no more numbers.
+        """
+        digits, weight = _birth(born)
+        key = 2 * born.toordinal() + male
+        count = self._born[key] = self._born.get(key, -1) + 1
+        error, turn = divmod(count, 500)
+        if error == 9:  # noqa: PLR2004 - one of the ten digits is right
+            raise ValueError(f"too many people born on {born}: no identity number is left")
+        serial = 2 * ((131 * key + 167 * turn) % 500) + male
+        wrong = (-weight - _SERIALS[serial] + 1 + (key + error) % 9) % 10
+        return f"{digits}-{serial:03d}{wrong}"
+
+    def mailbox(self, first: Name, last: Name) -> str:
+        """Return the local part of an e-mail address."""
+        mailbox = f"{first.mail}.{last.mail}"
+        count = self._addresses[mailbox] = self._addresses.get(mailbox, 0) + 1
+        return mailbox if count == 1 else f"{mailbox}{count}"
+
+    def external(self, share: float = 0.3) -> External | None:
+        """Return the id in another system that a share of the records has."""
+        if self._dice.random() > share:
+            return None
+        self._sources += 1
+        return External(source_id=f"{self._prefix}-{self._sources:06d}", source=SOURCE)
+
+
+def _weigh(digits: str) -> int:
+    """Return the Luhn sum of digits of which the first is doubled, then every second."""
+    return sum(sum(divmod(int(digit) * (2 - place % 2), 10)) for place, digit in enumerate(digits))
+
+
+_SERIALS = tuple(_weigh(f"{serial:03d}") for serial in range(1000))
+
+
+@lru_cache(maxsize=40_000)
+def _birth(born: date) -> tuple[str, int]:
+    digits = born.isoformat().replace("-", "")
+    return digits, _weigh(digits[2:])

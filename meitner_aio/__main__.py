@@ -4,13 +4,13 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; return its exit code. Without the libraries of the extra `cli`, say how to get them."""
+    """Run the command line and return its exit code. Without the extra `cli`, say how to get it."""
     try:
         from .cli import run  # noqa: PLC0415 - the extra may be missing
     except ModuleNotFoundError as missing:
-        if missing.name not in ("cyclopts", "rich"):
+        if missing.name != "cyclopts":
             raise
-        sys.stderr.write('meitner-aio: the command line needs more libraries: pip install "meitner-aio[cli]"\n')
+        sys.stderr.write('meitner-aio: the command line is an extra: pip install "meitner-aio[cli]"\n')
         return 1
     return run()
 

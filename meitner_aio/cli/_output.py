@@ -1,0 +1,69 @@
+"""What goes to stdout, JSON for programs and tables for people, and lines for people on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+import msgspec
+
+_ENDLESS = 1000
+"""The width of what is no terminal: nothing is cut off."""
+
+_encoder = msgspec.json.Encoder()
+
+
+def for_people() -> bool:
+    """Whether stdout is a terminal."""
+    return sys.stdout.isatty()
+
+
+def write_json(value: object, *, indented: bool = False) -> None:
+    """Write one JSON value and a line end."""
+    data = _encoder.encode(value)
+    sys.stdout.buffer.write((msgspec.json.format(data, indent=2) if indented else data) + b"\n")
+
+
+def write_lines(values: Iterable[object]) -> None:
+    """Write one JSON value a line, and hand them on at once."""
+    sys.stdout.buffer.write(_encoder.encode_lines(values))
+    sys.stdout.buffer.flush()
+
+
+def write_table(rows: Sequence[Sequence[str]], *, numbers: frozenset[int] = frozenset(), note: str = "") -> None:
+    """Write rows, the first of which names the columns; the columns in `numbers` are aligned to the right."""
+    from rich.console import Console  # noqa: PLC0415 - who asks for JSON need not load it
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, column in enumerate(table.columns):
+        column.justify = "right" if index in numbers else "left"
+        column.no_wrap = True
+    for row in rows[1:]:
+        table.add_row(*map(Text, row))
+    console = Console(highlight=False, width=None if for_people() else _ENDLESS)
+    with console.capture() as captured:  # rich would end the process at a broken pipe
+        if rows:
+            console.print(table)
+        if note:
+            console.print(Text(note, style="dim"), soft_wrap=True)
+    sys.stdout.write(captured.get())
+
+
+def say(text: str) -> None:
+    """Write a line to stderr. That nobody reads it is no reason to stop."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is still to be written to a broken pipe vanish: Python would complain when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,50 @@
+"""`manifest.json`: what the files of a folder are. Counts, hashes and times; no row, no id, no credential."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from .. import __version__
+from ..errors import MeitnerError
+from ._files import Folder, PartFile
+from ._report import ResourceReport
+
+_NAME = "manifest.json"
+_VERSION = 1
+_GENERATOR = f"meitner-aio {__version__}"
+
+
+class Manifest(Struct):
+    """The state of a folder: the latest export of each resource, whichever run wrote it."""
+
+    version: int
+    """Of the manifest's own shape."""
+    generator: str
+    resources: dict[str, ResourceReport]
+
+    @classmethod
+    def of(cls, folder: Folder) -> Manifest:
+        """Return the manifest of a folder, empty where it has none.
+
+        Raises `MeitnerError` for a `manifest.json` of another kind: it is not ours to overwrite.
+        """
+        path = folder.path / _NAME
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=cls)
+        except FileNotFoundError:
+            return cls(_VERSION, _GENERATOR, {})
+        except ValueError:  # what msgspec raises for a file of another kind is one
+            found = None
+        if found is None or found.version != _VERSION:
+            raise MeitnerError(f"{path} is not a manifest of this version; export to another folder")
+        return cls(_VERSION, _GENERATOR, found.resources)
+
+    def save(self, folder: Folder) -> None:
+        """Put the manifest in the folder, whole."""
+        part = PartFile(folder, _NAME)
+        try:
+            part.write(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+            part.keep()
+        finally:
+            part.discard()

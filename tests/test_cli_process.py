@@ -1,0 +1,254 @@
+"""The command line as a process: what it imports, how it ends, what it does on a terminal."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import meitner_aio
+from meitner_aio import Meitner
+from meitner_aio.sandbox import Fault, Sandbox
+
+COMMAND = (sys.executable, "-m", "meitner_aio")
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")},
+    "PYTHONPATH": str(Path(meitner_aio.__file__).parents[1]),
+    "PYTHONWARNINGS": "error",
+    "TERM": "xterm",
+    "COLUMNS": "100",
+    "LINES": "40",
+}
+ANY = {"MEITNER_CLIENT_CREDENTIALS": "any-id", "MEITNER_CLIENT_SECRET": "any-secret"}
+DEADLINE = 20
+"""Seconds that a test waits for a process before it fails."""
+
+
+def _heed_interrupts():
+    """Undo what a shell does to the processes that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _start(*arguments, environment=None, **streams):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    return subprocess.Popen(  # noqa: S603 - our own command
+        (*COMMAND, *arguments),
+        env=ENVIRONMENT | (environment or {}),
+        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads here
+        **streams,
+    )
+
+
+def _run(*arguments, environment=None):
+    with _start(*arguments, environment=environment) as process:
+        out, err = process.communicate(timeout=DEADLINE)
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("export", "--help"), ("list", "--help"), ("sandbox", "--help")]
+)
+def test_help_and_version_load_nothing_heavy(arguments):
+    """Neither HTTP nor a sandbox nor progress bars: they answer while one still looks at the key."""
+    code = (
+        "import sys; from meitner_aio.cli import run; assert run(sys.argv[1:]) == 0; "
+        "print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    done = subprocess.run(  # noqa: S603 - our own command
+        (sys.executable, "-c", code, *arguments), env=ENVIRONMENT, capture_output=True, check=True, timeout=DEADLINE
+    )
+    loaded = set(done.stderr.decode().split())
+    assert not {"aiohttp", "tenacity", "aiolimiter", "rich.progress", "meitner_aio.sandbox"} & loaded
+    assert "meitner_aio.cli" in loaded
+
+
+def test_a_sandbox_in_this_process_loads_no_http():
+    """A trial on a fresh machine is as quick as the data allows."""
+    code = (
+        "import sys; from meitner_aio.cli import run; run(['count', '--sandbox']); assert 'aiohttp' not in sys.modules"
+    )
+    subprocess.run((sys.executable, "-c", code), env=ENVIRONMENT, capture_output=True, check=True, timeout=DEADLINE)  # noqa: S603
+
+
+def test_without_the_extra_the_command_says_how_to_get_it():
+    """One line and exit code 1, not an ImportError."""
+    code = "import sys; sys.modules['cyclopts'] = None; from meitner_aio.__main__ import main; sys.exit(main())"
+    done = subprocess.run(  # noqa: S603 - our own command
+        (sys.executable, "-c", code), env=ENVIRONMENT, capture_output=True, check=False, timeout=DEADLINE
+    )
+    assert done.returncode == 1
+    assert done.stderr.decode().count("\n") == 1
+    assert 'pip install "meitner-aio[cli]"' in done.stderr.decode()
+
+
+def test_no_credentials_is_exit_code_4():
+    """The environment has none, and nothing asks for them elsewhere."""
+    code, out, err = _run("count")
+    assert (code, out, err.count("\n")) == (4, "", 1)
+
+
+def test_a_server_that_is_not_there_is_exit_code_5():
+    """Worth another try later."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    code, out, err = _run("count", "--base-url", f"http://127.0.0.1:{port}/directory/v1", environment=ANY)
+    assert (code, out, err.count("\n")) == (5, "", 1)
+    assert err.startswith("meitner-aio: APIConnectionError: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "name"),
+    [
+        ({"credentials": ("other-id", "other-secret")}, 4, "AuthenticationError"),
+        ({"faults": [Fault(403)]}, 4, "PermissionDeniedError"),
+        ({"faults": [Fault(422)]}, 1, "UnprocessableEntityError"),
+        ({"faults": [Fault(503, headers={"Retry-After": "0"})]}, 5, "InternalServerError"),
+        ({"faults": [Fault(503, times=1, headers={"Retry-After": "0"})]}, 0, ""),
+    ],
+)
+async def test_what_a_server_answers_decides_the_exit_code(options, code, name):
+    """Over real HTTP: one line on stderr that names the error, and no secret in it."""
+    async with Sandbox(students=5, **options) as sandbox:
+        ended, out, err = await asyncio.to_thread(_run, "count", "students", "--base-url", sandbox.url, environment=ANY)
+    assert ended == code
+    assert err.startswith(f"meitner-aio: {name}: ") if code else "students" in out
+    assert err.count("\n") == (1 if code else 0)
+    assert "any-secret" not in err
+
+
+async def test_the_same_data_over_http_as_in_process():
+    """MEITNER_BASE_URL is all that changes."""
+    async with Sandbox(students=120) as sandbox:
+        environment = ANY | {"MEITNER_BASE_URL": sandbox.url}
+        code, out, err = await asyncio.to_thread(_run, "list", "students", environment=environment)
+        ids = [json.loads(line)["id"] for line in out.splitlines()]
+        assert (code, err, ids) == (0, "", [record.id for record in sandbox.records("students")])
+
+
+def test_a_broken_pipe_ends_quietly():
+    """`meitner-aio list students | head -1` has shown what it was asked for."""
+    with _start("list", "students", "--sandbox", "--students", "1000") as process:
+        assert json.loads(process.stdout.readline())["identityNumber"]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(DEADLINE) == 0
+
+
+def test_an_export_whose_log_nobody_reads_goes_on(tmp_path):
+    """`meitner-aio export ... 2>&1 | head -1` still exports everything."""
+    with _start("export", "--sandbox", "--to", str(tmp_path), stderr=subprocess.STDOUT) as process:
+        process.stdout.close()
+        assert process.wait(DEADLINE) == 0
+    assert len(list(tmp_path.glob("*.ndjson"))) == 11
+
+
+def _appears(path):
+    """Wait for a file that another process makes."""
+    deadline = time.monotonic() + DEADLINE
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.005)
+
+
+async def test_an_interrupted_export_leaves_whole_files_only(tmp_path):
+    """Ctrl-C is exit code 130 and one line; the part file is gone, what was finished is there."""
+    async with Sandbox(students=500, latency=0.02) as sandbox:
+        options = ("--to", str(tmp_path), "--page-size", "5", "--concurrency", "1")
+        with _start("export", "schools", "students", *options, "--base-url", sandbox.url, environment=ANY) as process:
+            await asyncio.to_thread(_appears, tmp_path / "students.ndjson.part")
+            process.send_signal(signal.SIGINT)
+            out, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
+    assert (process.returncode, out) == (130, b"")
+    assert err == b"schools: 4 rows\nmeitner-aio: interrupted\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "schools.ndjson"]
+
+
+async def test_the_sandbox_command_serves_any_client():
+    """It says where, answers there, and ends at Ctrl-C."""
+    with _start("sandbox", "--port", "0", "--students", "7", "--json") as process:
+        url = json.loads(await asyncio.to_thread(process.stdout.readline))["url"]
+        async with Meitner("any", "pair", base_url=url) as meitner:
+            assert await meitner.students.list().count() == 7
+        process.send_signal(signal.SIGINT)
+        _, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
+    assert (process.returncode, err) == (130, b"meitner-aio: interrupted\n")
+
+
+def test_the_sandbox_command_says_how_to_use_it():
+    """The lines to paste into another terminal."""
+    with _start("sandbox", "--port", "0", "--students", "7") as process:
+        said = [process.stdout.readline().decode() for _ in range(6)]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE)
+    url = said[0].split()[0]
+    assert f"  export MEITNER_BASE_URL={url}\n" in said
+
+
+def test_a_port_that_is_taken_is_an_error_on_one_line():
+    """The system's own reason."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = _run("sandbox", "--port", str(taken.getsockname()[1]), "--students", "1")
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def _on_a_terminal(*arguments, environment=None):
+    """Return the exit code and all that a command draws on a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    with _start(*arguments, environment=environment, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        drawn = bytearray()
+        while True:
+            try:
+                drawn += os.read(ours, 65536)
+            except OSError:  # Linux's end of a terminal
+                break
+        process.wait(DEADLINE)
+    os.close(ours)
+    return process.returncode, drawn.decode()
+
+
+def test_list_draws_a_table_on_a_terminal():
+    """Fifty rows unless more are asked for, the rest announced."""
+    code, drawn = _on_a_terminal("list", "students", "--sandbox", "--students", "80")
+    lines = drawn.splitlines()
+    assert code == 0
+    assert "identity_number" in lines[0]
+    assert len(lines) == 52
+    assert "50 of 80 students" in lines[-1]
+
+
+def test_get_draws_indented_json_on_a_terminal():
+    """For reading."""
+    _, out, _ = _run("list", "units", "--sandbox")
+    code, drawn = _on_a_terminal("get", "units", json.loads(out)["id"], "--sandbox")
+    assert code == 0
+    assert drawn.startswith('{\r\n  "id": ')
+
+
+async def test_export_draws_bars_on_a_terminal(tmp_path):
+    """One bar a resource with rows and rate; the table takes their place."""
+    async with Sandbox(students=300, latency=0.05) as sandbox:
+        environment = ANY | {"MEITNER_BASE_URL": sandbox.url}
+        arguments = ("export", "students", "schools", "--to", str(tmp_path))
+        code, drawn = await asyncio.to_thread(_on_a_terminal, *arguments, environment=environment)
+        quiet = await asyncio.to_thread(_on_a_terminal, *arguments, environment=environment | {"TERM": "dumb"})
+    assert code == 0
+    assert "━" in drawn
+    assert "of 300" in drawn
+    assert "rows/s" in drawn
+    assert "described by manifest.json" in drawn
+    assert "━" not in quiet[1]
+    assert "students: 300 rows" in quiet[1]
+
+
+def test_no_color_is_honoured():
+    """Bold and dim may stay, colours may not."""
+    _, drawn = _on_a_terminal("count", "--sandbox", environment={"NO_COLOR": "1"})
+    assert "\x1b[3" not in drawn

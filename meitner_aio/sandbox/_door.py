@@ -1,0 +1,196 @@
+"""The one way into the directory, in process and over HTTP: a request in, an answer out.
+
+Here are credentials, quota, routes, pages, error bodies and faults; what the directory holds and allows is elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from .._protocol import Envelope, Headers, RawResponse, Request
+from ..errors import APIConnectionError, APITimeoutError
+from ..records import Pagination
+from ._answers import Refusal, failure, json_answer, malformed, success
+from ._credentials import Credentials
+from ._directory import Directory
+from ._routes import Place, Routes
+from ._tables import Row
+from ._window import Window
+from .faults import CUT, Fault, Faults
+
+PREFIX = "/directory/v1"
+"""Where the API is below the origin."""
+
+TOKEN = "/oauth/token"  # noqa: S105 - a path
+USUAL_LIMIT = 50
+"""Rows of a page when the client does not say, as the API documents."""
+
+_KEPT = 10_000
+_WHOLE = re.compile(r"[0-9]{1,18}")
+
+
+class Seen(NamedTuple):
+    """A request that was answered; `path` is without its query, `status` 0 when the connection was cut."""
+
+    method: str
+    path: str
+    status: int
+
+
+class Door:
+    """Answers requests, one at a time: between two awaits the directory is nobody else's."""
+
+    def __init__(  # noqa: PLR0913 - the parts
+        self,
+        directory: Directory,
+        credentials: Credentials,
+        window: Window,
+        faults: Faults,
+        *,
+        page_cap: int,
+        latency: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._credentials = credentials
+        self._window = window
+        self._faults = faults
+        self._page_cap = page_cap
+        self._latency = latency
+        self._clock = clock
+        self._routes = Routes()
+        self._take: dict[str, Callable[[Place, Request, str], object]] = {
+            "list": self._list,
+            "search": self._search,
+            "get": lambda place, _request, _actor: directory.get(place.attribute, place.id),
+            "create": lambda place, request, actor: directory.create(place.attribute, _json(request), actor),
+            "update": lambda place, request, actor: directory.update(place.attribute, place.id, _json(request), actor),
+            "delete": lambda place, _request, actor: directory.delete(place.attribute, place.id, actor),
+            "archive": lambda place, _request, actor: directory.archive(place.attribute, place.id, actor),
+            "restore": lambda place, _request, actor: directory.restore(place.attribute, place.id, actor),
+        }
+        self.seen: deque[Seen] = deque(maxlen=_KEPT)
+
+    async def send(self, request: Request) -> RawResponse:
+        """Return the answer; `APIConnectionError` where a fault cuts the connection."""
+        await self._travel(request.timeout)
+        path, request_id = _local(request.path), str(uuid.uuid4())
+        place = self._find(request.method, path)
+        fault = self._faults.strike(_named(place), path)
+        answer = None
+        if fault is None or fault.committed:
+            answer = self._answer(request, place, request_id)
+        if fault is not None:
+            answer = _failed(fault, request_id)
+        self.seen.append(Seen(request.method, path, CUT if answer is None else answer.status))
+        if answer is None:
+            raise APIConnectionError("the connection was cut", method=request.method, route=request.route)
+        return self._headed(answer, request_id, counted=place is not None)
+
+    async def _travel(self, patience: object) -> None:
+        """Take the time of the way, or run out of the client's patience (its timeout in seconds) on it."""
+        if not self._latency:
+            return
+        if isinstance(patience, (int, float)) and patience < self._latency:
+            await asyncio.sleep(patience)
+            raise APITimeoutError("no answer in time")
+        await asyncio.sleep(self._latency)
+
+    def _find(self, method: str, path: str) -> Place | Refusal | None:
+        """Return what is asked, why it cannot be, or None for the token endpoint, which is outside the API."""
+        if path == TOKEN:
+            return None
+        try:
+            return self._routes.find(method, path)
+        except Refusal as refusal:
+            return refusal
+
+    def _answer(self, request: Request, place: Place | Refusal | None, request_id: str) -> RawResponse:
+        headers = Headers(request.headers)
+        if place is None:
+            return self._credentials.token(request, headers)
+        try:
+            actor = _actor(self._credentials.client(headers))
+            self._window.spend()
+            if isinstance(place, Refusal):
+                raise place
+            return success(place.status, self._take[place.operation](place, request, actor))
+        except Refusal as refusal:
+            return failure(refusal.status, refusal.message, request_id, refusal.headers)
+
+    def _headed(self, answer: RawResponse, request_id: str, *, counted: bool) -> RawResponse:
+        """Return an answer with what every answer carries; what a fault set itself stays."""
+        common = {"Date": formatdate(self._clock(), usegmt=True), "X-Request-ID": request_id}
+        if counted:
+            common |= self._window.headers()
+        answer.headers = Headers({**Headers(common), **answer.headers})
+        return answer
+
+    def _list(self, place: Place, request: Request, _actor: str) -> Envelope[Row]:
+        return self._page(self._directory.rows(place.attribute), request.query)
+
+    def _search(self, place: Place, request: Request, _actor: str) -> Envelope[Row]:
+        return self._page(self._directory.search(place.attribute, _json(request)), request.query)
+
+    def _page(self, rows: list[Row], query: str) -> Envelope[Row]:
+        asked = _paging(query)
+        limit, offset = min(asked.get("limit", USUAL_LIMIT), self._page_cap), asked.get("offset", 0)
+        return Envelope(rows[offset : offset + limit], Pagination(offset=offset, limit=limit, total=len(rows)))
+
+
+def _local(path: str) -> str:
+    """Return a path within the API: of an absolute URL, what follows the prefix; the token endpoint is outside it."""
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+        if path != TOKEN and not path.startswith(f"{PREFIX}/"):
+            return ""
+    return path.removeprefix(PREFIX)
+
+
+def _named(place: Place | Refusal | None) -> str:
+    """Return the name by which faults know what is asked; empty for what does not exist."""
+    if isinstance(place, Place):
+        return f"{place.attribute}.{place.operation}"
+    return "" if place else "token"
+
+
+def _json(request: Request) -> bytes:
+    media = request.content_type.partition(";")[0].strip().lower()
+    if media != "application/json":
+        malformed("the body must be application/json")
+    return request.body or b""
+
+
+def _paging(query: str) -> dict[str, int]:
+    """Return `limit` and `offset` where given; 400 for what is repeated, unknown or no whole number in range."""
+    asked: dict[str, int] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in ("limit", "offset") or name in asked:
+            malformed("the query takes limit and offset, each once")
+        if not _WHOLE.fullmatch(value) or (name == "limit" and int(value) == 0):
+            malformed(f"{name} must be a whole number of at least {1 if name == 'limit' else 0}")
+        asked[name] = int(value)
+    return asked
+
+
+@lru_cache(100)
+def _actor(client: str) -> str:
+    """Return the id of the user that a client acts as."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, client))
+
+
+def _failed(fault: Fault, request_id: str) -> RawResponse | None:
+    """Return the answer that a fault puts in place of the directory's; None when it cuts the connection."""
+    if fault.status == CUT:
+        return None
+    if fault.body is None and fault.status >= 400:  # noqa: PLR2004 - the first status of a failure
+        return failure(fault.status, "a fault of the sandbox", request_id, fault.headers)
+    return json_answer(fault.status, fault.body or b"", fault.headers)

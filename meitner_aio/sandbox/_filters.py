@@ -1,0 +1,180 @@
+"""A search's filter, compiled once into a test of a row. Raises `ValueError` for whatever the API does not define.
+
+Which groups a field takes follows from its type alone (law 3), read from the declaration of the record. The meaning is
+SQL's: a comparison with null is never true, negated or not. A condition on a list asks whether any element fits, its
+negation whether none does; a list is null when it is empty.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from ..query import GROUPS
+from ..records import Field, Record, fields
+from ._reading import dotted, read_list, read_object, read_one
+from ._tables import Row
+
+DEEPEST = 50
+"""How deep filters may nest."""
+
+Test = Callable[[Row], bool]
+Get = Callable[[Row], Any]
+Check = Callable[[Any], bool]
+
+
+class Filter(NamedTuple):
+    """A compiled filter."""
+
+    test: Test
+    ids: frozenset[str] | None
+    """When known, no row but these can pass."""
+
+
+def compile_filter(model: type[Record], data: object) -> Filter:
+    """Return the test that the JSON of a filter stands for."""
+    test = _level(model, data, 1)
+    level = read_object(data, "filter")
+    return Filter(test, None if level["orCondition"] else _ids(level))
+
+
+def _ids(level: dict[str, Any]) -> frozenset[str] | None:
+    """Return the ids that a level asks for by value, when it does."""
+    for group in ("equals", "contains"):
+        conditions: dict[str, Any] = level.get(group) or {}
+        asked = conditions.get("id")
+        if asked is not None:
+            return frozenset(map(str.lower, [asked] if group == "equals" else asked))
+    return None
+
+
+def _level(model: type[Record], data: object, depth: int) -> Test:
+    if depth > DEEPEST:
+        raise ValueError(f"filters nest deeper than {DEEPEST}")
+    level = read_object(data, "filter")
+    for name in level.keys() - {*GROUPS, "orCondition", "nestedFilters"}:
+        raise ValueError(f"filter.{name} is not a filter group")
+    either = level.get("orCondition")
+    if not isinstance(either, bool):
+        raise ValueError("filter.orCondition must be given, true or false")  # noqa: TRY004 - the sender's mistake
+    tests = [test for group in GROUPS for test in _conditions(group, model, level.get(group), group)]
+    nested = level.get("nestedFilters")
+    if nested is not None:
+        tests += [_level(model, inner, depth + 1) for inner in read_list(nested, "nestedFilters")]
+    return _joined(tests, any if either else all)
+
+
+def _joined(tests: list[Test], join: Callable[[Iterator[bool]], bool]) -> Test:
+    if not tests:
+        return lambda _: True
+    if len(tests) == 1:
+        return tests[0]
+    return lambda row: join(test(row) for test in tests)
+
+
+def _conditions(group: str, record: type[Record], data: object, name: str, owner: Get | None = None) -> Iterator[Test]:
+    """Yield a test for every condition of a group on the fields of a row, or of the record in it that `owner` gets."""
+    if data is None:
+        return
+    declared = {field.wire: field for field in fields(record)}
+    for wire, value in read_object(data, name).items():
+        field, where = declared.get(wire), dotted(name, wire)
+        if field is None:
+            raise ValueError(f"{where} is not a field")
+        get = attrgetter(field.name) if owner is None else _within(owner, field.name)
+        if field.kind.startswith("object:"):
+            yield from _conditions(group, field.type, value, where, get)
+        elif value is None:
+            _require(group, field, where)
+        else:
+            yield _condition(group, field, value, where, get)
+
+
+def _within(owner: Get, name: str) -> Get:
+    def get(row: Row) -> Any:  # noqa: ANN401 - the field's type
+        record = owner(row)
+        return None if record is None else getattr(record, name)
+
+    return get
+
+
+_FAMILIES = {
+    "equals": {"uuid", "enum", "boolean", "string", "date", "integer", "date-time"},
+    "contains": {"uuid", "enum", "boolean", "string", "date", "integer"},
+    "like": {"string"},
+    "range": {"date", "integer", "date-time"},
+}
+_POSITIVE = {"notEquals": "equals", "notContains": "contains", "notLike": "like", "notNull": "null"}
+_BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
+    "greaterThan": operator.lt,  # the bound comes first: bound < value
+    "smallerThan": operator.gt,
+    "greaterOrEqual": operator.le,
+    "smallerOrEqual": operator.ge,
+}
+
+
+def _require(group: str, field: Field, name: str) -> None:
+    """Raise `ValueError` unless the field's type takes the group (law 3)."""
+    family = "range" if group in _BOUNDS else _POSITIVE.get(group, group)
+    kind = field.kind.partition(":")[0]
+    if not (field.nullable or field.many if family == "null" else kind in _FAMILIES[family]):
+        raise ValueError(f"{name}: {group} does not apply to a field of type {field.kind}")
+
+
+def _condition(group: str, field: Field, value: object, name: str, get: Get) -> Test:
+    _require(group, field, name)
+    positive = _POSITIVE.get(group, group)
+    if positive == "null":
+        return _nullness(value, name, get, wanted=group == "null")
+    if positive == "contains":
+        check: Check = frozenset(read_one(field, item, name) for item in read_list(value, name)).__contains__
+    elif positive == "like":
+        check = _like(read_one(field, value, name))
+    else:
+        check = partial(_BOUNDS.get(positive, operator.eq), read_one(field, value, name))
+    return _applied(check, get, many=field.many, negated=positive != group)
+
+
+def _nullness(value: object, name: str, get: Get, *, wanted: bool) -> Test:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false")  # noqa: TRY004 - the sender's mistake, not the caller's
+    null = value is wanted
+    return lambda row: (get(row) in (None, [])) is null
+
+
+def _applied(check: Check, get: Get, *, many: bool, negated: bool) -> Test:
+    if many:
+        return lambda row: any(map(check, get(row))) is not negated
+    if negated:
+        return lambda row: (value := get(row)) is not None and not check(value)
+    return lambda row: (value := get(row)) is not None and check(value)
+
+
+_TOKENS = re.compile(r"\\(?P<escaped>.)|(?P<wild>%)|(?P<one>_)|(?P<plain>[^\\%_]+)", re.DOTALL)
+
+
+def _like(pattern: str) -> Check:
+    r"""Return the test of a LIKE pattern: `%` any run, `_` one character, `\` takes the meaning from the next."""
+    parts, end = [""], 0
+    for token in _TOKENS.finditer(pattern):
+        end = token.end()
+        if token["wild"]:
+            parts.append("")
+        else:
+            parts[-1] += "." if token["one"] else re.escape(token["escaped"] or token["plain"])
+    if end != len(pattern):
+        raise ValueError("a LIKE pattern cannot end with its escape character")
+    first, *rest = parts
+    if not rest:
+        return _matcher(first)
+    # Each part but the last is settled where it is found first, so that no number of % makes a pattern slow.
+    return _matcher(first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + ".*" + rest[-1])
+
+
+def _matcher(expression: str) -> Check:
+    match = re.compile(expression, re.DOTALL).fullmatch
+    return lambda text: match(text) is not None

@@ -103,6 +103,9 @@ class _TokenAnswer(Struct, frozen=True):
     def __repr__(self) -> str:
         return "_TokenAnswer(***)"
 
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the token
+        yield "***"
+
 
 _token_decoder = msgspec.json.Decoder(_TokenAnswer)
 _USUAL_LIFETIME = 300.0
@@ -115,6 +118,9 @@ class _Token(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"_Token(***, stale_at={self.stale_at})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the token
+        yield "stale_at", self.stale_at
 
 
 class BearerAuth:

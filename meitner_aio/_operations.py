@@ -34,7 +34,7 @@ from msgspec import UNSET, UnsetType
 
 from ._listing import Listing
 from ._protocol import Envelope, Request, Send, read, read_page
-from ._values import built, checked, checked_id
+from ._values import built, checked, checked_id, encode
 from .errors import ResponseValidationError
 from .query import ResourceQuery, encode_search
 from .records import Record, fields
@@ -140,9 +140,6 @@ def _decoders(model: type[Record]) -> tuple[Any, Any]:
     return msgspec.json.Decoder(model), msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
 
 
-_encode = msgspec.json.Encoder().encode
-
-
 def _fetch(resource: Resource[T], request: Request) -> Fetch[T]:
     """Return what brings one page of a listing or a search."""
     send = _wire(resource).send
@@ -237,18 +234,18 @@ class OnOne(Operation):
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
     @overload
-    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[Any, Any, T]]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[[str], Coroutine[Any, Any, T]]:
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, T]]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[[str], Coroutine[None, None, T]]:
         """Bind to a resource."""
         if resource is None:
             return self
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
 
-        def call(id: str) -> Coroutine[Any, Any, T]:  # noqa: A002 - the API's own word
+        def call(id: str) -> Coroutine[None, None, T]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001
             return _record(send, Request(self.name, self.method, route, route.replace("{id}", id)), model, id)
 
-        return cast("Callable[[str], Coroutine[Any, Any, T]]", self._bound(resource, call))
+        return cast("Callable[[str], Coroutine[None, None, T]]", self._bound(resource, call))
 
 
 class Get(OnOne):
@@ -286,19 +283,19 @@ class Create(Operation, Generic[P]):
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
     @overload
-    def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Coroutine[Any, Any, T]]:
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Coroutine[None, None, T]]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Coroutine[None, None, T]]:
         """Bind to a resource."""
         if resource is None:
             return self
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
-        def call(**given: Any) -> Coroutine[Any, Any, T]:  # noqa: ANN401 - typed by P
-            data = _encode(checked(built(body, given)))
+        def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
+            data = encode(checked(built(body, given)))
             return _record(send, Request(self.name, self.method, route, route, "", data), model)
 
-        return cast("Callable[P, Coroutine[Any, Any, T]]", self._bound(resource, call))
+        return cast("Callable[P, Coroutine[None, None, T]]", self._bound(resource, call))
 
 
 class Update(Operation, Generic[P]):
@@ -316,23 +313,23 @@ class Update(Operation, Generic[P]):
     @overload
     def __get__(
         self, resource: Resource[T], owner: object
-    ) -> Callable[Concatenate[str, P], Coroutine[Any, Any, T]]: ...
+    ) -> Callable[Concatenate[str, P], Coroutine[None, None, T]]: ...
     def __get__(
         self, resource: Resource[T] | None, owner: object
-    ) -> Self | Callable[Concatenate[str, P], Coroutine[Any, Any, T]]:
+    ) -> Self | Callable[Concatenate[str, P], Coroutine[None, None, T]]:
         """Bind to a resource."""
         if resource is None:
             return self
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
-        def call(id: str, /, **given: Any) -> Coroutine[Any, Any, T]:  # noqa: ANN401, A002 - typed by P
+        def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401, A002 - typed by P
             id = checked_id(id)  # noqa: A001
-            data = _encode(checked(built(body, given)))
+            data = encode(checked(built(body, given)))
             request = Request(self.name, self.method, route, route.replace("{id}", id), "", data)
             return _record(send, request, model, id)
 
-        return cast("Callable[Concatenate[str, P], Coroutine[Any, Any, T]]", self._bound(resource, call))
+        return cast("Callable[Concatenate[str, P], Coroutine[None, None, T]]", self._bound(resource, call))
 
 
 class Delete(Operation):
@@ -346,18 +343,20 @@ class Delete(Operation):
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
     @overload
-    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[Any, Any, None]]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[[str], Coroutine[Any, Any, None]]:
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, None]]: ...
+    def __get__(
+        self, resource: Resource[T] | None, owner: object
+    ) -> Self | Callable[[str], Coroutine[None, None, None]]:
         """Bind to a resource."""
         if resource is None:
             return self
         send, route = _wire(resource).send, self.route(type(resource))
 
-        def call(id: str) -> Coroutine[Any, Any, None]:  # noqa: A002 - the API's own word
+        def call(id: str) -> Coroutine[None, None, None]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001
             return _gone(send, Request(self.name, self.method, route, route.replace("{id}", id)))
 
-        return cast("Callable[[str], Coroutine[Any, Any, None]]", self._bound(resource, call))
+        return cast("Callable[[str], Coroutine[None, None, None]]", self._bound(resource, call))
 
 
 async def _gone(send: Send, request: Request) -> None:

@@ -42,6 +42,9 @@ class Request(Struct, frozen=True):
         """Show what is asked, never with what data or credentials."""
         return f"Request({self.method} {self.route})"
 
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the headers
+        yield f"{self.method} {self.route}"
+
 
 class RawResponse(Struct):
     """An answer as it came. `headers` ignore case, `elapsed` is in seconds and spans every attempt."""
@@ -62,6 +65,10 @@ class RawResponse(Struct):
         """Show the status and the size: a body holds personal data, headers may hold secrets."""
         return f"RawResponse({self.status}, {len(self.body)} bytes)"
 
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the body
+        yield self.status
+        yield f"{len(self.body)} bytes"
+
 
 Send = Callable[[Request], Coroutine[Any, Any, RawResponse]]
 """Carries a request to a directory and brings the answer back."""
@@ -78,6 +85,9 @@ class Headers(dict[str, str]):
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
 
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(name.lower(), value)
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and super().__contains__(name.lower())
 
@@ -93,6 +103,10 @@ class Envelope(Struct, Generic[T], frozen=True):
 
     def __repr__(self) -> str:
         return f"Envelope({len(self.data)} rows, {self.pagination!r})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
+        yield f"{len(self.data)} rows"
+        yield self.pagination
 
 
 class _ErrorBody(Struct, frozen=True):
@@ -139,7 +153,7 @@ def error_from(request: Request, response: RawResponse) -> errors.APIStatusError
     kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)  # noqa: PLR2004
     facts: dict[str, Any] = {
         "status_code": status,
-        "headers": response.headers,
+        "headers": Headers(response.headers),  # a copy that can be pickled: those of aiohttp cannot
         "body": response.body,
         "code": data.code.value if data else None,
         "data": data,

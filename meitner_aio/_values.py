@@ -16,6 +16,21 @@ from .records import External, ExternalRequest, Field, OpenEnum, Record, fields
 
 R = TypeVar("R", bound=Record)
 
+
+def _exact(value: object) -> object:
+    """Return what a subclass is a kind of (a pandas timestamp, a numpy text): msgspec writes exact types only."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int):
+        return int(value)
+    return list(cast("Sequence[object]", value))
+
+
+encode = msgspec.json.Encoder(enc_hook=_exact).encode
+"""Writes the body of a request whose values have been checked."""
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -40,12 +55,14 @@ def built(record: type[R], given: dict[str, Any]) -> R:
     declared = fields(record)
     names = {field.name for field in declared}
     try:
+        for name in [name for name, value in given.items() if value is UNSET]:
+            del given[name]
         for name in given.keys() - names:
             raise TypeError(f"{record.__name__} has no field {name!r}{suggestion(name, names)}")
         missing = [field.name for field in declared if field.required and field.name not in given]
         if missing:
             raise TypeError(f"{record.__name__} lacks the required {', '.join(missing)}")
-        return record(**{name: value for name, value in given.items() if value is not UNSET})
+        return record(**given)
     finally:
         given.clear()
 
@@ -84,7 +101,7 @@ def check(field: Field, value: object, name: str) -> None:
     """Raise `TypeError` or `ValueError` unless `value` fits the field."""
     if not field.many:
         check_one(field, value, name)
-    elif isinstance(value, str) or not isinstance(value, Sequence):
+    elif isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Sequence):
         raise TypeError(f"{name} must be a list, not {type(value).__name__}")
     else:
         for index, item in enumerate(cast("Sequence[object]", value)):

@@ -33,19 +33,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _LONGEST_LINE = 300
-_PERSONAL = re.compile(
+_LONGEST_READ = 10_000
+"""Characters of a message that are looked at: a server may send a megabyte."""
+
+_WORD = r"[^\s@<>\"'(),;:=]"
+# Looking behind keeps this linear: without it, every character of a long word would be tried as a beginning.
+_EMAIL = re.compile(rf"(?<!{_WORD}){_WORD}++(?:@{_WORD}+)+")
+_NUMBER = re.compile(
     r"(?P<id>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"  # record and request ids stay readable
-    r"|[^\s@<>\"'(),;:=]+@[^\s@<>\"'(),;:=]+"
-    r"|(?<!\d)(?:\d{8}|\d{6})[-+ ]?\d{4}(?!\d)"
+    r"|(?<!\d)(?:\d{4}-\d\d-\d\d(?=[-+]\d{4}(?!\d))|\d{8}|\d{6}) ?[-+\u2010-\u2015\u2212]? ?\d{4}(?!\d)"
     r"|(?<![\w.])(?:\+|00)\d[\d ()/-]{5,}\d"
-    r"|(?<![\w.:-])0\d{1,3}[ /-]?\d[\d -]{3,}\d"
+    r"|(?<![\w.-])(?<!\d:)0\d{1,3}\)?[ /-]{0,3}\d[\d -]{3,}\d"
 )
 
 
 def mask(text: str) -> str:
     """Return `text` on one line, with identity numbers, e-mail addresses and phone numbers replaced by `***`."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    masked = _PERSONAL.sub(lambda match: match.group("id") or "***", line)
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_LONGEST_READ]).split())
+    masked = _NUMBER.sub(lambda match: match.group("id") or "***", _EMAIL.sub("***", line))
     return masked if len(masked) <= _LONGEST_LINE else masked[: _LONGEST_LINE - 1] + "…"
 
 
@@ -68,6 +73,10 @@ class MeitnerError(Exception):
         self.method = method
         self.route = route
         self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as what it is: made anew from its line, an error would be masked and cut a second time."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
 
 
 class ConfigurationError(MeitnerError):

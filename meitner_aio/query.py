@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Generic, Self, TypeVar, Union, cast, get_origin
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ._values import check_one
+from ._values import check_one, encode
 from .records import Field, Id, Record, fields
 
 V_co = TypeVar("V_co", covariant=True)
@@ -220,9 +219,9 @@ def to_filter(query: Query) -> dict[str, Any]:
 
 def _each(query: Query, name: str, alternatives: object) -> list[dict[str, Any]]:
     owner = type(query)
-    items = list(cast("Sequence[object]", alternatives)) if isinstance(alternatives, Sequence) else [alternatives]
-    queries = [item for item in items if isinstance(item, owner)]
-    if len(queries) < len(items):
+    items = list(cast("Sequence[object]", alternatives)) if isinstance(alternatives, Sequence) else None
+    queries = [item for item in items or () if isinstance(item, owner)]
+    if items is None or len(queries) < len(items):
         raise TypeError(f"{owner.__name__}.{name} must be a sequence of {owner.__name__}")
     if not queries:
         raise ValueError(f"{owner.__name__}.{name} is empty")
@@ -284,7 +283,10 @@ class SearchBody(Struct, frozen=True):
         """Hide the filter: its values may be personal."""
         return "SearchBody(***)"
 
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
+        yield "***"
+
 
 def encode_search(query: Query) -> bytes:
     """Return the body of a search for a query."""
-    return msgspec.json.encode(SearchBody(to_filter(query)))
+    return encode(SearchBody(to_filter(query)))

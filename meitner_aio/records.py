@@ -111,7 +111,8 @@ class OpenEnum(StrEnum):
     @property
     def known(self) -> bool:
         """Whether this version of the package knows the value."""
-        return self._name_ in type(self).__members__
+        # By identity: an unknown value may read like the Python name of a known one.
+        return type(self).__members__.get(self._name_) is self
 
 
 class ErrorCode(OpenEnum):

@@ -1,0 +1,145 @@
+"""What the front door shows: every name that users need, nothing slow, and the operations that exist."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from samples import Recorder, answer
+
+import meitner_aio
+from meitner_aio import ApiKey, Meitner, errors, query, records
+from meitner_aio._operations import Resource, operations
+from meitner_aio.query import Condition
+from meitner_aio.records import OpenEnum, Record
+from meitner_aio.resources import RESOURCES
+
+
+def _public(kind: type) -> Iterator[type]:
+    """Yield the public subclasses of a class that the package defines, at any depth."""
+    for child in kind.__subclasses__():
+        if child.__module__.startswith("meitner_aio."):
+            if not child.__name__.startswith("_"):
+                yield child
+            yield from _public(child)
+
+
+def _exported() -> set[str]:
+    """Return the names that users may need, found in the modules that define them."""
+    names = {enum.__name__ for enum in _public(OpenEnum)}
+    names |= {error.__name__ for error in _public(errors.MeitnerError)} | {"MeitnerError"}
+    names |= {kind.__name__ for kind in _public(Record) if kind.__module__ == records.__name__}
+    for resource in RESOURCES.values():
+        bodies = [operation.body for operation in operations(resource).values() if operation.body is not None]
+        names |= {kind.__name__ for kind in (resource.model, *bodies)}
+        names |= {kind.__name__ for body in bodies for kind in _objects_in(body)}
+    return names | _operators()
+
+
+def _objects_in(record: type[Record]) -> Iterator[type[Record]]:
+    for field in records.fields(record):
+        for kind in (field.type, *field.choices):
+            if isinstance(kind, type) and issubclass(kind, Record):
+                yield kind
+
+
+def _operators() -> set[str]:
+    """Return the names in `query` that make a condition or are one."""
+    makers = {name for name, value in vars(query).items() if getattr(value, "__module__", "") == query.__name__}
+    made = {name for name in makers if name.islower() and not name.startswith("_")}
+    constants = {name for name, value in vars(query).items() if isinstance(value, Condition)}
+    return (made | constants | {"like"}) - {"to_filter", "encode_search"}
+
+
+CONTRACT = {
+    "ApiKey",
+    "Listing",
+    "Meitner",
+    "OAuth2",
+    "Page",
+    "Rate",
+    "RawResponse",
+    "RetryPolicy",
+    "to_dict",
+    "__version__",
+}
+"""Names that the README teaches and no declaration implies."""
+
+
+def test_all_is_complete():
+    """Every record, write, query, enum, error and operator is importable from the front door."""
+    assert (_exported() | CONTRACT) - set(meitner_aio.__all__) == set()
+    assert {"like", "one_of", "above", "at_least", "below", "at_most", "between", "null", "equals"} == _operators()
+
+
+def test_all_is_sorted_and_importable():
+    """`__all__` is in order, without repetition, and every name in it is there."""
+    names = list(meitner_aio.__all__)
+    assert len(set(names)) == len(names)
+    assert all(hasattr(meitner_aio, name) for name in names)
+    # Constants, classes, the rest: the order of isort, which the linter keeps.
+    assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_a_public_name_is_the_same_everywhere():
+    """What `meitner_aio` gives is what its modules define, not a copy of it."""
+    for kind in (*_public(OpenEnum), *_public(errors.MeitnerError)):
+        assert getattr(meitner_aio, kind.__name__) is kind
+
+
+def _modules_after(code: str) -> set[str]:
+    """Return the top-level modules that a fresh process has imported after some code."""
+    script = f"import sys, json\n{code}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own code
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+SLOW = {"aiohttp", "aiolimiter", "cyclopts", "pyarrow", "rich", "tenacity", "yarl"}
+
+
+def test_import_is_cheap():
+    """`import meitner_aio` loads msgspec and nothing slower: not even aiohttp."""
+    assert _modules_after("import meitner_aio") & SLOW == set()
+
+
+def test_help_needs_no_client():
+    """`--help` starts fast: neither aiohttp nor tenacity is loaded to print it."""
+    code = """
+import contextlib, io, runpy
+sys.argv = ["meitner-aio", "--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as shown:
+    runpy.run_module("meitner_aio", run_name="__main__")
+assert "export" in shown.getvalue()
+"""
+    assert _modules_after(code) & SLOW <= {"cyclopts", "rich"}
+
+
+# Tab completion.
+
+ON_EVERY_RESOURCE = {"path", "model"}
+"""What a resource shows beside its operations."""
+
+
+@pytest.mark.parametrize(("attribute", "resource"), RESOURCES.items(), ids=RESOURCES)
+def test_tab_completion_shows_the_operations(attribute, resource):
+    """What a resource offers by name is what the API can do, and no more."""
+    bound = resource(Recorder(answer({})))
+    shown = {name for name in dir(bound) if not name.startswith("_")}
+    assert shown - ON_EVERY_RESOURCE == set(operations(resource)), attribute
+
+
+def test_tab_completion_finds_all_operations_of_a_client():
+    """Reading `dir` alone, a user finds 11 resources and 61 operations."""
+    client = Meitner(auth=ApiKey("me", "hush"))
+    found = {
+        f"{attribute}.{name}"
+        for attribute in dir(client)
+        if not attribute.startswith("_") and isinstance(getattr(client, attribute), Resource)
+        for name in dir(getattr(client, attribute))
+        if not name.startswith("_") and name not in ON_EVERY_RESOURCE
+    }
+    assert found == {f"{attribute}.{name}" for attribute, kind in RESOURCES.items() for name in operations(kind)}
+    assert len(found) == 61

@@ -1,0 +1,276 @@
+"""The shape of the package: floors and seams, read from its imports; sizes; what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import io
+import pkgutil
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+import meitner_aio
+
+PACKAGE = Path(meitner_aio.__file__).parent
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+FLOORS = {
+    0: ("errors", "records"),
+    1: ("_values",),
+    2: ("query", "_protocol"),
+    3: ("_auth", "_retry", "_quota", "_listing"),
+    4: ("_transport", "_operations"),
+    5: ("resources",),
+    6: ("client",),
+    # 7: everything without an underscore that is not named here is made with the client, and a stranger to its peers
+    8: ("cli", "testing"),
+    9: ("__main__",),
+}
+"""A module imports only from floors below its own. Engine modules have to be named here before they may exist."""
+MADE_WITH_THE_CLIENT = 7
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+
+SEAMS = {
+    "aiohttp": {"_transport", "sandbox"},
+    "yarl": {"_transport"},
+    "multidict": {"_transport"},
+    "tenacity": {"_retry"},
+    "aiolimiter": {"_quota"},
+    "cyclopts": {"cli"},
+    "rich": {"cli"},
+    "pytest": {"testing"},
+    "pytest_asyncio": {"testing"},
+}
+"""The parts of the package that may import a library. pyarrow: one module, whichever it is."""
+
+LONGEST_MODULE = 300
+"""Lines; the aim is 250."""
+LONGER_MODULES = {
+    "__init__.py": 400,  # a list of names
+    "_operations.py": 400,  # eight operations, each with the overloads that type it
+}
+LONGEST_FUNCTION = 35
+"""Lines of statements, docstring and comments not counted: they are not what a reader has to hold in the head."""
+
+
+class Import(NamedTuple):
+    """One module that a file imports: a part of the package (by the name of the part), or another library."""
+
+    part: str | None
+    library: str
+    line: int
+    lazy: bool
+    """Inside a function, or for type checkers only."""
+
+
+def part_of(path: Path) -> str:
+    """Return the part of the package that a file belongs to: a module, or a folder with all it holds."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def floor_of(part: str) -> int:
+    """Return the floor of a part of the package."""
+    if part not in FLOOR_OF and part.startswith("_"):
+        pytest.fail(f"{part} is part of the engine: say in FLOORS on which floor it lives")
+    return FLOOR_OF.get(part, MADE_WITH_THE_CLIENT)
+
+
+def imports(path: Path) -> list[Import]:
+    """Return everything that a file imports, wherever in the file."""
+    found: list[Import] = []
+    _collect(ast.parse(path.read_text(encoding="utf-8")), path, found, lazy=False)
+    return found
+
+
+def _collect(node: ast.AST, path: Path, found: list[Import], *, lazy: bool) -> None:
+    for child in ast.iter_child_nodes(node):
+        inside = (
+            lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or _is_for_checkers(child)
+        )
+        if isinstance(child, ast.Import):
+            found += [_import(name.name, child.lineno, inside) for name in child.names]
+        elif isinstance(child, ast.ImportFrom):
+            base = _absolute(child, path)
+            names = [base] if base != "meitner_aio" else [f"{base}.{name.name}" for name in child.names]
+            found += [_import(name, child.lineno, inside) for name in names]
+        _collect(child, path, found, lazy=inside)
+
+
+def _is_for_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    """Return the module that `from ... import` names, its dots resolved."""
+    package = ["meitner_aio", *path.relative_to(PACKAGE).parent.parts]
+    above = package[: len(package) - node.level + 1] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _import(name: str, line: int, lazy: bool) -> Import:  # noqa: FBT001 - a column
+    library, *inner = name.split(".")
+    return Import(inner[0] if library == "meitner_aio" and inner else None, library, line, lazy)
+
+
+def broken_floors(path: Path) -> Iterator[str]:
+    """Say which imports of a file lead up or sideways."""
+    part = part_of(path)
+    for found in imports(path):
+        # The version is a fact of the floor below all; a front door shows what it may.
+        if found.part is None or found.part in (part, "__version__"):
+            continue
+        if part == "__init__":
+            allowed = floor_of(found.part) < FLOOR_OF["cli"]
+        elif part == "client" and found.lazy:
+            allowed = floor_of(found.part) <= MADE_WITH_THE_CLIENT
+        else:
+            allowed = floor_of(found.part) < floor_of(part)
+        if not allowed:
+            yield f"{path.relative_to(PACKAGE)}:{found.line} imports {found.part}"
+
+
+def broken_seams(path: Path) -> Iterator[str]:
+    """Say which imports of a file reach for a library that is another part's business."""
+    part = part_of(path)
+    for found in imports(path):
+        owners = SEAMS.get(found.library)
+        annotation_only = part == "client" and found.library == "aiohttp" and found.lazy
+        if owners is not None and part not in owners and not annotation_only:
+            yield f"{path.relative_to(PACKAGE)}:{found.line} imports {found.library}"
+
+
+def test_floors_hold():
+    """A module imports only from floors below its own, inside functions and for annotations too."""
+    assert [broken for path in FILES for broken in broken_floors(path)] == []
+
+
+def test_seams_hold():
+    """Each library is known to one part of the package."""
+    assert [broken for path in FILES for broken in broken_seams(path)] == []
+
+
+def test_pyarrow_is_known_to_one_module():
+    """Parquet is one writer's business."""
+    assert len([path for path in FILES if any(found.library == "pyarrow" for found in imports(path))]) <= 1
+
+
+def test_the_sandbox_serves_and_never_calls():
+    """Of aiohttp, the sandbox knows the server only."""
+    for path in (PACKAGE / "sandbox").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [name.name for name in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            if module == "aiohttp" or "aiohttp" in names:
+                assert (module, names) == ("aiohttp", ["web"]), path
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "broken"),
+    [
+        ("errors", "from .records import Record", (1, 0)),
+        ("_values", "def f():\n    from . import query", (1, 0)),
+        ("_auth", "if TYPE_CHECKING:\n    from ._retry import Retrying", (1, 0)),
+        ("resources/a", "from ..client import Meitner", (1, 0)),
+        ("resources/a", "from .students import Student\nfrom .._operations import Get", (0, 0)),
+        ("client", "from .sandbox import Sandbox", (1, 0)),
+        ("client", "def f():\n    from .sandbox import Sandbox", (0, 0)),
+        ("client", "def f():\n    from .cli import run", (1, 0)),
+        ("cached", "from .outbox import Outbox\nfrom .client import Meitner", (1, 0)),
+        ("export/_run", "import meitner_aio.cli", (1, 0)),
+        ("_operations", "from . import __version__\nimport aiohttp.web", (0, 1)),
+        ("_transport", "import aiohttp\nfrom yarl import URL\nimport tenacity", (0, 1)),
+        ("client", "if TYPE_CHECKING:\n    import aiohttp", (0, 0)),
+        ("client", "import aiohttp", (0, 1)),
+    ],
+)
+def test_a_wrong_import_is_seen(part, source, broken, tmp_path, monkeypatch):
+    """The reading of imports can fail: up, sideways, lazily, for checkers, by any spelling."""
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    path = tmp_path / f"{part}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(source, encoding="utf-8")
+    assert (len(list(broken_floors(path))), len(list(broken_seams(path)))) == broken
+
+
+# Sizes, and what no file may hold.
+
+
+def test_modules_are_small_enough_to_hold():
+    """A module that outgrows the limit is two."""
+    sizes = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: size for name, size in sizes.items() if size > LONGER_MODULES.get(name, LONGEST_MODULE)} == {}
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef, comments: set[int]) -> int:
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    if not body or function.end_lineno is None:
+        return 0
+    return len(set(range(body[0].lineno, function.end_lineno + 1)) - comments)
+
+
+def _comment_lines(source: str) -> set[int]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {
+        token.start[0]
+        for token in tokens
+        if token.type == tokenize.COMMENT and not token.line[: token.start[1]].strip()
+    }
+
+
+def _functions(path: Path) -> Iterator[tuple[str, int]]:
+    source = path.read_text(encoding="utf-8")
+    comments = _comment_lines(source)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}", _length(node, comments)
+
+
+def test_functions_are_small_enough_to_hold():
+    """A function that outgrows the limit is two."""
+    long = [place for path in FILES for place, length in _functions(path) if length > LONGEST_FUNCTION]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_no_file_prints_or_silences_at_large(path):
+    """Only the terminal prints; an ignore names what it ignores, and why a rule is waived stands beside it."""
+    source = path.read_text(encoding="utf-8")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    printed = [
+        node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id in ("print", "breakpoint")
+    ]
+    assert not printed or part_of(path) in ("cli", "__main__")
+    assert not re.search(r"#\s*type:\s*ignore(?!\[)", source)
+    assert not re.search(r"#\s*pyright:\s*ignore(?!\[)", source)
+    assert not re.search(r"#\s*noqa(?!: [A-Z]+\d+)", source)
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_every_module_says_what_it_is_for(path):
+    """A module opens with its purpose."""
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_what_hides_from_repr_hides_from_rich():
+    """A msgspec Struct shows rich every field, whatever its `repr` says: who writes one writes both."""
+    for module in pkgutil.walk_packages([str(PACKAGE)], "meitner_aio."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    ours = [kind for kind in _subclasses(msgspec.Struct) if kind.__module__.startswith("meitner_aio.")]
+    discreet = [kind for kind in ours if "__repr__" in vars(kind)]
+    assert len(discreet) > 3
+    assert [kind.__qualname__ for kind in discreet if "__rich_repr__" not in vars(kind)] == []
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)

@@ -1,0 +1,119 @@
+"""Calls that type checkers must refuse: one on each marked line, and nothing on any other. Never run."""
+# pyright: strict
+# ruff: noqa: D103, FBT003, RUF006 - lines that are wrong on purpose
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime
+
+from meitner_aio import (
+    Address,
+    AddressQuery,
+    EmployeeQuery,
+    ExternalRequest,
+    Gender,
+    GroupType,
+    Meitner,
+    MetaQuery,
+    SchoolType,
+    Student,
+    StudentQuery,
+    above,
+    at_least,
+    between,
+    like,
+    null,
+    one_of,
+)
+
+ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
+
+
+async def writes(meitner: Meitner) -> None:
+    await meitner.units.create()  # wrong: a required field is missing
+    await meitner.units.create(description="Norr")  # wrong: a required field is missing
+    await meitner.units.create(title=7)  # wrong: text is expected
+    await meitner.units.create(title=None)  # wrong: a required field cannot be null
+    await meitner.units.create(title="Norr", colour="red")  # wrong: no such field
+    await meitner.units.create("Norr")  # wrong: fields are keywords
+    await meitner.units.create(title="Norr", id=ID)  # wrong: the server gives the id
+    await meitner.units.create(title="Norr", external="5")  # wrong: an object is expected
+    await meitner.units.create(title="Norr", external=None)  # wrong: external cannot be null
+    await meitner.units.create(title="Norr", external=ExternalRequest())  # wrong: without a source id
+    await meitner.units.create(title="Norr", external=ExternalRequest(source_id="5", source="x"))  # wrong: server's
+    await meitner.units.update(ID)  # wrong: an update carries its required fields
+    await meitner.units.update(title="Norr")  # wrong: which one?
+    await meitner.units.update(7, title="Norr")  # wrong: ids are text
+    await meitner.schools.update(ID, title="N", school_type=SchoolType.GR)  # wrong: fixed at birth
+    await meitner.schools.create(title="N", school_type="GR")  # wrong: an enum is expected
+    await meitner.schools.create(title="N", school_type=Gender.MALE)  # wrong: another enum
+    await meitner.groups.create(school_id=ID, title="7A", types=GroupType.CLASS)  # wrong: a list is expected
+    await meitner.groups.create(school_id=ID, title="7A", types=None)  # wrong: a list cannot be null
+    await meitner.students.create(identity_number="x", first_name="Bo")  # wrong: a required field is missing
+    change = meitner.students.update
+    await change(ID, identity_number="x", first_name="Bo", last_name=None)  # wrong: a required field cannot be null
+    await change(ID, identity_number="x", first_name="Bo", last_name="Ek", address=None)  # wrong: an object cannot, too
+    await change(ID, identity_number="x", first_name="Bo", last_name="Ek", date_of_birth="2015")  # wrong: text
+    await change(ID, identity_number="x", first_name="Bo", last_name="Ek", address=Address(town="S"))  # wrong: no such
+
+
+async def searches(meitner: Meitner, now: datetime) -> None:
+    meitner.students.search(first_nam="Bo")  # wrong: no such field
+    meitner.students.search("Bo")  # wrong: conditions are keywords
+    meitner.students.search(first_name=7)  # wrong: text is expected
+    meitner.students.search(first_name=None)  # wrong: null is the condition
+    meitner.students.search(first_name=null)  # wrong: a first name is never null
+    meitner.students.search(first_name=above("Bo"))  # wrong: text has no order
+    meitner.students.search(first_name=one_of(1, 2))  # wrong: numbers for text
+    meitner.students.search(gender=like("F%"))  # wrong: like on an enum
+    meitner.students.search(gender="Female")  # wrong: an enum is expected
+    meitner.students.search(gender=one_of(SchoolType.GR))  # wrong: another enum
+    meitner.students.search(date_of_birth=like("2015%"))  # wrong: like on a date
+    meitner.students.search(date_of_birth=at_least(7))  # wrong: a number for a date
+    meitner.students.search(date_of_birth="2015-01-01")  # wrong: text for a date
+    meitner.students.search(identity_temporary=above(True))  # wrong: no order
+    meitner.students.search(id=like("5f%"))  # wrong: like on an id
+    meitner.students.search(address="Solna")  # wrong: an object is expected
+    meitner.students.search(address=null)  # wrong: conditions are on its fields
+    meitner.students.search(address=AddressQuery(postal_city=7))  # wrong: text is expected
+    meitner.students.search(meta=MetaQuery(created_at=null))  # wrong: it is never null
+    meitner.students.search(meta=MetaQuery(updated_at=one_of(now)))  # wrong: an instant is not one of some
+    meitner.students.search(meta=MetaQuery(updated_at=like("2026%")))  # wrong: like on an instant
+    meitner.students.search(meta=MetaQuery(updated_at=at_least("2026-01-01")))  # wrong: text for an instant
+    meitner.students.search(meta=AddressQuery(postal_city="Solna"))  # wrong: another object
+    meitner.students.search(any_of=(EmployeeQuery(last_name="Ek"),))  # wrong: another resource
+    meitner.students.search(any_of=StudentQuery(last_name="Ek"))  # wrong: a sequence is expected
+    meitner.students.search(any_of=[{"last_name": "Ek"}])  # wrong: a query is expected
+    meitner.student_placements.search(childcare_max_hours=above(date(2026, 1, 1)))  # wrong: a date for a number
+    meitner.student_placements.search(start_date=between(date(2026, 1, 1), 7))  # wrong: bounds of two kinds
+    StudentQuery(any_of=(EmployeeQuery(last_name="Ek"),))  # wrong: another resource
+
+
+async def missing(meitner: Meitner) -> None:
+    _ = meitner.audit_events.create  # wrong: written by the server
+    _ = meitner.audit_events.delete  # wrong: kept for good
+    _ = meitner.schools.delete  # wrong: never deleted
+    _ = meitner.units.delete  # wrong: never deleted
+    _ = meitner.grade_elementaries.search  # wrong: not searched
+    _ = meitner.grade_upper_secondaries.search  # wrong: not searched
+    _ = meitner.students.archive  # wrong: only placements are
+    _ = meitner.employee_placements.restore  # wrong: only student placements are
+    _ = meitner.pupils  # wrong: no such resource
+
+
+async def results(meitner: Meitner, student: Student) -> None:
+    student.first_name = "Bo"  # wrong: records are frozen
+    _ = student.surname  # wrong: no such field
+    Student(ID)  # wrong: fields are keywords
+    _school: Student = await meitner.schools.get(ID)  # wrong: another record
+    _nothing: Student = await meitner.students.delete(ID)  # wrong: nothing is left
+    _rows: list[Student] = await meitner.students.list()  # wrong: a page, not a list
+    asyncio.create_task(meitner.students.list())  # wrong: a listing is no coroutine
+    for _row in meitner.students.list():  # wrong: async for
+        pass
+    meitner.students.get(ID)  # wrong: never awaited
+    meitner.students.list(limit="100")  # wrong: a number is expected
+    await meitner.students.get()  # wrong: which one?
+    await meitner.students.get(student)  # wrong: ids are text
+    _ = student.date_of_birth.year  # wrong: it may be null

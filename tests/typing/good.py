@@ -1,0 +1,223 @@
+"""Calls that type checkers must accept, and the types that they must see. Never run: `test_typing.py` has it checked."""
+# pyright: strict
+# ruff: noqa: D401, FBT003 - each function is named for a promise
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import date, datetime
+from typing import Any, assert_type
+
+from meitner_aio import (
+    Address,
+    AddressQuery,
+    AuditEvent,
+    AuditEventResource,
+    Employee,
+    EmployeePlacement,
+    EmployeePlacementRole,
+    EmployeeQuery,
+    ErrorCode,
+    External,
+    ExternalQuery,
+    ExternalRequest,
+    Gender,
+    Grade,
+    GradeElementary,
+    GradeElementarySchoolYear,
+    GradeTerm,
+    GradeUpperSecondary,
+    Group,
+    GroupCategory,
+    GroupQuery,
+    GroupType,
+    Guardian,
+    Listing,
+    Meitner,
+    Meta,
+    MetaQuery,
+    NotFoundError,
+    Page,
+    RateLimitError,
+    School,
+    SchoolType,
+    Student,
+    StudentPlacement,
+    StudentPlacementSchoolType,
+    StudentQuery,
+    Unit,
+    above,
+    at_least,
+    at_most,
+    below,
+    between,
+    equals,
+    like,
+    null,
+    one_of,
+    to_dict,
+)
+
+ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
+
+
+async def reading(meitner: Meitner) -> None:
+    """Every resource reads its own record."""
+    assert_type(await meitner.schools.get(ID), School)
+    assert_type(await meitner.units.get(ID), Unit)
+    assert_type(await meitner.groups.get(ID), Group)
+    assert_type(await meitner.employees.get(ID), Employee)
+    assert_type(await meitner.employee_placements.get(ID), EmployeePlacement)
+    assert_type(await meitner.guardians.get(ID), Guardian)
+    assert_type(await meitner.students.get(ID), Student)
+    assert_type(await meitner.student_placements.get(ID), StudentPlacement)
+    assert_type(await meitner.grade_elementaries.get(ID), GradeElementary)
+    assert_type(await meitner.grade_upper_secondaries.get(ID), GradeUpperSecondary)
+    assert_type(await meitner.audit_events.get(ID), AuditEvent)
+
+
+async def records(student: Student, group: Group, placement: StudentPlacement) -> None:
+    """Attributes have the types of the API."""
+    assert_type(student.id, str)
+    assert_type(student.date_of_birth, date | None)
+    assert_type(student.gender, Gender | None)
+    assert_type(student.identity_temporary, bool)
+    assert_type(student.meta, Meta | None)
+    assert_type(student.external, External | None)
+    assert_type(student.address, Address | None)
+    assert_type(group.category, GroupCategory)
+    assert_type(group.types, list[GroupType])
+    assert_type(group.member_ids, list[str])
+    assert_type(placement.start_date, date)
+    assert_type(placement.archived_at, datetime | None)
+    assert_type(placement.childcare_max_hours, int | None)
+    assert_type(to_dict(student), dict[str, Any])
+    if student.meta is not None:
+        assert_type(student.meta.created_at, datetime)
+    assert_type(Gender.FEMALE.known, bool)
+    assert_type(Gender("Female"), Gender)
+
+
+async def listings(meitner: Meitner) -> None:
+    """A listing is read row by row, page by page, or at once."""
+    listing = meitner.students.list(limit=200, offset=10, concurrency=4)
+    assert_type(listing, Listing[Student])
+    assert_type(await listing, Page[Student])
+    assert_type(await listing.all(), list[Student])
+    assert_type(await listing.first(), Student | None)
+    assert_type(await listing.count(), int)
+    assert_type(listing.paged(limit=50), Listing[Student])
+    async for student in listing:
+        assert_type(student, Student)
+    async for page in listing.pages():
+        assert_type(page, Page[Student])
+        assert_type(page.data, list[Student])
+        assert_type(page.pagination.total, int)
+        assert_type(page.has_next_page(), bool)
+        assert_type(await page.get_next_page(), Page[Student])
+        assert_type(await page.next(), Page[Student] | None)
+        assert_type(list(page), list[Student])
+    async for event in meitner.audit_events.list():
+        assert_type(event, AuditEvent)
+
+
+async def searches(meitner: Meitner, yesterday: datetime) -> None:
+    """Every operator, on the kinds of fields that allow it."""
+    found = meitner.students.search(
+        last_name=~like("Test%"),
+        date_of_birth=above(date(2015, 1, 1)),
+        gender=one_of(Gender.FEMALE, Gender.OTHER),
+    )
+    assert_type(found, Listing[Student])
+    meitner.students.search(first_name="Bo")
+    meitner.students.search(first_name=equals("Bo"), last_name=~equals("Ek"), email_address1=null)
+    meitner.students.search(first_name=one_of("Bo", "Ek"), phone_number1=~null)
+    meitner.students.search(last_name=like(like.escape("50%")))
+    meitner.students.search(gender=Gender.FEMALE, identity_temporary=False)
+    meitner.students.search(date_of_birth=~between(date(2015, 1, 1), date(2016, 1, 1)))
+    meitner.students.search(date_of_birth=date(2015, 1, 1), gender=~one_of(Gender.MALE))
+    meitner.students.search(meta=MetaQuery(updated_at=at_least(yesterday), created_by=ID))
+    meitner.students.search(external=ExternalQuery(source_id=like("a%")), address=AddressQuery(postal_city=~null))
+    meitner.students.search(any_of=(StudentQuery(last_name="Ek"), StudentQuery(first_name="Bo")))
+    meitner.students.search(any_of=[StudentQuery(last_name="Ek")], all_of=[StudentQuery(first_name="Bo")])
+    meitner.employees.search(any_of=(EmployeeQuery(gender=Gender.OTHER),), last_name="Ek")
+    meitner.groups.search(types=GroupType.CLASS, member_ids=one_of(ID), moderator_ids=null)
+    meitner.student_placements.search(
+        childcare_max_hours=at_most(20), archived_at=null, end_date=below(date(2026, 7, 1))
+    )
+    meitner.student_placements.search(archived_at=between(yesterday, yesterday), has_childcare=one_of(True))
+    meitner.employee_placements.search(employment_percent=above(50), roles=EmployeePlacementRole.TEACHER)
+    meitner.audit_events.search(timestamp=at_least(yesterday), resource=one_of(AuditEventResource.STUDENT))
+    assert_type(StudentQuery(any_of=[StudentQuery(last_name="Ek")]), StudentQuery)
+    assert_type(GroupQuery(title=like("7%")), GroupQuery)
+
+
+async def writes(meitner: Meitner) -> None:
+    """Required fields are required, others may be left out, null clears where the API allows it."""
+    created = await meitner.students.create(
+        identity_number="20150101-0000",
+        first_name="Bo",
+        last_name="Ek",
+        gender=None,
+        date_of_birth=date(2015, 1, 1),
+        email_address1=None,
+        address=Address(postal_city="Solna", postal_code=None),
+        external=External(source_id="5"),
+    )
+    assert_type(created, Student)
+    updated = await meitner.students.update(
+        ID, identity_number="20150101-0000", first_name="Bo", last_name="Ek", external=ExternalRequest(source_id="5")
+    )
+    assert_type(updated, Student)
+    assert_type(await meitner.students.delete(ID), None)
+    assert_type(await meitner.student_placements.archive(ID), StudentPlacement)
+    assert_type(await meitner.student_placements.restore(ID), StudentPlacement)
+    await meitner.schools.create(title="Norra skolan", school_type=SchoolType.GR, unit_id=None)
+    await meitner.schools.update(ID, title="Norra skolan")
+    await meitner.units.create(title="Norr", description=None)
+    await meitner.groups.create(
+        school_id=ID, title="7A", category=GroupCategory.EDUCATION, types=[GroupType.CLASS], member_ids=(ID,)
+    )
+    await meitner.groups.update(ID, title="7A", moderator_ids=[])
+    await meitner.guardians.create(identity_number="19800101-0000", first_name="Bo", last_name="Ek", student_ids=[ID])
+    await meitner.student_placements.create(
+        student_id=ID, school_id=ID, school_type=StudentPlacementSchoolType.GR, start_date=date(2026, 8, 15)
+    )
+    await meitner.grade_elementaries.create(
+        student_id=ID,
+        school_id=ID,
+        subject_code="MA",
+        academic_year="2025/2026",
+        term=GradeTerm.HT,
+        school_year=GradeElementarySchoolYear.YEAR_9,
+        final_grade=True,
+        is_ended=False,
+        grade=Grade.A,
+    )
+
+
+async def together(meitner: Meitner) -> None:
+    """Calls are coroutines: they can be tasks."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(meitner.students.get(ID))
+        gone = group.create_task(meitner.students.delete(ID))
+    assert_type(task.result(), Student)
+    assert_type(gone.result(), None)
+    one: Coroutine[Any, Any, Student] = meitner.students.get(ID)
+    await one
+    both = await asyncio.gather(meitner.students.get(ID), meitner.schools.get(ID))
+    assert_type(both, tuple[Student, School])
+
+
+async def failures(meitner: Meitner) -> None:
+    """Errors carry typed facts."""
+    try:
+        await meitner.students.get(ID)
+    except NotFoundError as error:
+        assert_type(error.status_code, int)
+        assert_type(error.request_id, str | None)
+        assert_type(error.code == ErrorCode.NOT_FOUND, bool)
+    except RateLimitError as error:
+        assert_type(error.reset_at, datetime | None)
+        assert_type(error.retry_after, float | None)

@@ -1,7 +1,8 @@
 """A server that is never the bottleneck: answers made before they are asked for, written by a bare asyncio protocol.
 
 It knows the URLs of one student and of pages of students, keep-alive and pipelining; no other method, no rule, no
-error but 401 and 404. Run as a script it serves until it is killed, and prints its base URL as its first line.
+error but 401 and 404. Run as a script, with the number of students and the seconds before each answer as arguments, it
+serves until it is killed, and prints its base URL as its first line.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 BASE = "/directory/v1"
-STUDENTS = 10_000
 
 _PAGE = re.compile(rb"/directory/v1/student\?(.*)")
+_ONE = re.compile(rb"/directory/v1/student/([0-9a-f]{8})-0000-4000-8000-000000000000")
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+_KEPT = 200_000_000
+"""Bytes of answers that are kept ready."""
 _CREDENTIALS = re.compile(rb"client-secret: ", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
@@ -35,32 +40,58 @@ def students(count: int) -> list[Any]:
 
 
 class Answers:
-    """Whole answers by request target; a page is put together when it is first asked for."""
+    """Whole answers by request target; a page is put together when it is first asked for.
+
+    A thousand students stand for any number: each row is one of them under an id of its own, made a second after the
+    row before.
+    """
 
     def __init__(self, count: int) -> None:
-        rows = students(count)
-        self._rows = [msgspec.json.encode(row) for row in rows]
-        self._ready = {
-            f"{BASE}/student/{row.id}".encode(): answer(body) for row, body in zip(rows, self._rows, strict=True)
-        }
+        rows = students(1000)
+        self._count = count
+        self._rows = [_template(row) for row in rows]
+        self._ready: dict[bytes, bytes] = {}
         self._missing = answer(
             b'{"error":{"code":"NotFound","message":"no such thing","requestID":"-"}}', b"404 Not Found"
         )
+
+    def _row(self, number: int) -> bytes:
+        return self._rows[number % len(self._rows)] % (_id(number), _made(number))
 
     def to(self, target: bytes) -> bytes:
         """Return the answer to a GET."""
         ready = self._ready.get(target)
         if ready is not None:
             return ready
-        page = _PAGE.fullmatch(target)
-        if page is None:
+        page, one = _PAGE.fullmatch(target), _ONE.fullmatch(target)
+        if page is not None:
+            asked = dict(part.split(b"=") for part in page[1].split(b"&") if part)
+            made = answer(self._page(int(asked.get(b"limit", 50)), int(asked.get(b"offset", 0))))
+        elif one is not None and int(one[1], 16) < self._count:
+            made = answer(self._row(int(one[1], 16)))
+        else:
             return self._missing
-        asked = dict(part.split(b"=") for part in page[1].split(b"&") if part)
-        made = self._ready[target] = answer(self._page(int(asked.get(b"limit", 50)), int(asked.get(b"offset", 0))))
+        if len(self._ready) * len(made) < _KEPT:
+            self._ready[target] = made
         return made
 
     def _page(self, limit: int, offset: int) -> bytes:
-        return page(self._rows[offset : offset + limit], limit, offset, len(self._rows))
+        rows = [self._row(number) for number in range(offset, min(offset + limit, self._count))]
+        return page(rows, limit, offset, self._count)
+
+
+def _id(number: int) -> bytes:
+    return b"%08x-0000-4000-8000-000000000000" % number
+
+
+def _made(number: int) -> bytes:
+    return (_EPOCH + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+
+
+def _template(row: Any) -> bytes:
+    """Return a row's JSON with places for its id and for when it was made."""
+    made = msgspec.json.encode(row.meta.created_at)[1:-1]
+    return msgspec.json.encode(row).replace(b"%", b"%%").replace(row.id.encode(), b"%s").replace(made, b"%s", 1)
 
 
 def page(rows: list[bytes], limit: int, offset: int, total: int) -> bytes:
@@ -73,7 +104,8 @@ def answer(body: bytes, status: bytes = b"200 OK") -> bytes:
     """Return a whole answer with the headers that the API sends."""
     headers = (
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"RateLimit-Limit: 1000000\r\nRateLimit-Remaining: 999999\r\nRateLimit-Reset: {int(time.time() + 3600) * 1000}"
+        "RateLimit-Limit: 1000000\r\nRateLimit-Remaining: 999999\r\n"
+        f"RateLimit-Reset: {int(time.time() + 3600) * 1000}\r\nDate: {formatdate(usegmt=True)}"
     )
     return b"HTTP/1.1 " + status + b"\r\n" + headers.encode() + _END + body
 
@@ -85,8 +117,9 @@ _STRANGER = answer(b'{"error":{"code":"Unauthorized","message":"who are you","re
 class Connection(asyncio.Protocol):
     """One connection: for every request head that has arrived, an answer in one write."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, latency: float) -> None:
         self._answers = answers
+        self._latency = latency
         self._pending = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -99,20 +132,24 @@ class Connection(asyncio.Protocol):
         while (end := self._pending.find(_END)) >= 0:
             head, self._pending = self._pending[:end], self._pending[end + len(_END) :]
             known = _CREDENTIALS.search(head) is not None
-            self._transport.write(self._answers.to(head.split(b" ", 2)[1]) if known else _STRANGER)
+            made = self._answers.to(head.split(b" ", 2)[1]) if known else _STRANGER
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, made)
+            else:
+                self._transport.write(made)
 
 
-async def _serve() -> None:
-    answers = Answers(STUDENTS)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(answers), "127.0.0.1", 0)
+async def _serve(count: int, latency: float) -> None:
+    answers = Answers(count)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(answers, latency), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{BASE}", flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Serve from a process of its own; the value is the base URL."""
-    command = [sys.executable, str(Path(__file__).resolve())]
+def serving(count: int = 10_000, latency: float = 0.0) -> Iterator[str]:
+    """Serve so many students from a process of its own, after so many seconds each; the value is the base URL."""
+    command = [sys.executable, str(Path(__file__).resolve()), str(count), str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this file
         try:
             assert process.stdout is not None  # noqa: S101 - it was asked for
@@ -125,4 +162,4 @@ def serving() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2])))

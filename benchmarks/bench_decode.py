@@ -34,12 +34,12 @@ def _load(decode: Callable[[bytes], object], passes: int) -> Cost:
 def ours(_: str) -> Cost:
     """Read the page as a listing does."""
     from meitner_aio import Student
-    from meitner_aio._operations import _decoders
-    from meitner_aio._protocol import Headers, RawResponse, Request, read_page
+    from meitner_aio._protocol import Headers, RawResponse, Request
+    from meitner_aio._reading import PageReader
 
     request = Request("list", "GET", "/student", "/student", f"limit={ROWS}&offset=0")
-    headers, decoder = Headers({"Content-Type": "application/json"}), _decoders(Student)[1]
-    return _load(lambda body: read_page(request, RawResponse(200, headers, body), decoder), 200)
+    headers, read = Headers({"Content-Type": "application/json"}), PageReader(Student).reader(0, skip_invalid=False)
+    return _load(lambda body: read(request, RawResponse(200, headers, body)), 200)
 
 
 def official(_: str) -> Cost:

@@ -12,10 +12,13 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 from ._auth import ApiKey, Auth, OAuth2
-from ._listing import Listing, Page, PageInfo
+from ._ledger import ListingReport
+from ._listing import Listing
+from ._pages import Page, PageInfo
 from ._protocol import RawResponse
-from ._quota import Rate
-from ._retry import RetryPolicy
+from ._quota import QuotaPolicy, Rate
+from ._verdicts import RetryPolicy
+from ._window import Quota
 from .client import Meitner
 from .errors import (
     AmbiguousWriteError,
@@ -37,6 +40,7 @@ from .errors import (
     ResponseValidationError,
     UnprocessableEntityError,
 )
+from .events import Event, QuotaWait, RequestSent, ResponseReceived, RetryScheduled
 from .query import (
     AddressQuery,
     ExternalQuery,
@@ -51,7 +55,19 @@ from .query import (
     null,
     one_of,
 )
-from .records import Address, Error, ErrorCode, External, ExternalRequest, Meta, Pagination, to_dict
+from .records import (
+    Address,
+    DirectoryRecord,
+    Error,
+    ErrorCode,
+    External,
+    ExternalRequest,
+    Meta,
+    Pagination,
+    SourcedFields,
+    SourcedRecord,
+    to_dict,
+)
 from .resources import RESOURCES
 from .resources._grade import Grade
 from .resources._person import Gender
@@ -112,6 +128,7 @@ __all__ = [
     "BadRequestError",
     "ConfigurationError",
     "ConflictError",
+    "DirectoryRecord",
     "Employee",
     "EmployeeFields",
     "EmployeePlacement",
@@ -122,6 +139,7 @@ __all__ = [
     "EmployeeQuery",
     "Error",
     "ErrorCode",
+    "Event",
     "External",
     "ExternalQuery",
     "ExternalRequest",
@@ -150,6 +168,7 @@ __all__ = [
     "IncompleteListing",
     "InternalServerError",
     "Listing",
+    "ListingReport",
     "Meitner",
     "MeitnerError",
     "Meta",
@@ -162,18 +181,26 @@ __all__ = [
     "PageInfo",
     "Pagination",
     "PermissionDeniedError",
+    "Quota",
     "QuotaExhausted",
+    "QuotaPolicy",
+    "QuotaWait",
     "Rate",
     "RateLimitError",
     "RawResponse",
+    "RequestSent",
+    "ResponseReceived",
     "ResponseValidationError",
     "RetryPolicy",
+    "RetryScheduled",
     "School",
     "SchoolCreate",
     "SchoolQuery",
     "SchoolType",
     "SchoolUpdate",
     "SchoolYear",
+    "SourcedFields",
+    "SourcedRecord",
     "Student",
     "StudentFields",
     "StudentPlacement",

@@ -14,8 +14,10 @@ from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ._protocol import RawResponse, Request, Send, read
+from ._protocol import RawResponse, Request, Send
+from ._reading import read
 from .errors import (
     APIStatusError,
     AuthenticationError,
@@ -145,10 +147,10 @@ class BearerAuth:
             token = await self._fetched()
         return token.headers
 
-    async def renew(self, refused: Mapping[str, str]) -> Mapping[str, str]:
-        """Return headers other than those the server refused: a newer token, fetched unless there is one already."""
+    async def renew(self, refused: Request) -> Mapping[str, str]:
+        """Return headers other than those of a refused request: a newer token, fetched unless there is one already."""
         token = self._token
-        if token is None or token.headers is refused:
+        if token is None or token.headers.items() <= refused.headers.items():
             token = await self._fetched()
         return token.headers
 
@@ -192,7 +194,7 @@ class BearerAuth:
         try:
             return await self._send(request)
         except APIStatusError as error:
-            if isinstance(error, (RateLimitError, InternalServerError)) or error.status_code < 400:  # noqa: PLR2004
+            if isinstance(error, (RateLimitError, InternalServerError)) or error.status_code < 400:
                 raise
             refusal = error
         # The endpoint speaks OAuth (400 invalid_client), its callers speak of credentials.
@@ -225,21 +227,13 @@ class Authenticated:
 
     async def send(self, request: Request) -> RawResponse:
         """Send the request with credentials."""
-        proof = await self._auth.headers()
-        response = await self._next(self._signed(request, proof))
-        if response.status == 401 and isinstance(self._auth, BearerAuth):  # noqa: PLR2004
-            response = await self._next(self._signed(request, await self._auth.renew(proof)))
+        # No local holds the credentials: a traceback may be shown with the locals of its frames.
+        signed = self._signed(request, await self._auth.headers())
+        response = await self._next(signed)
+        if response.status == 401 and isinstance(self._auth, BearerAuth):
+            response = await self._next(self._signed(request, await self._auth.renew(signed)))
         return response
 
     def _signed(self, request: Request, proof: Mapping[str, str]) -> Request:
-        return Request(
-            request.operation,
-            request.method,
-            request.route,
-            request.path,
-            request.query,
-            request.body,
-            request.content_type,
-            {**self._headers, **request.headers, **proof},
-            self._timeout,
-        )
+        headers = {**self._headers, **request.headers, **proof}
+        return replace(request, headers=headers, timeout=self._timeout)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import cache
-from types import UnionType
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     Concatenate,
@@ -21,28 +19,22 @@ from typing import (
     Protocol,
     Self,
     TypeVar,
-    Union,
     cast,
-    get_args,
-    get_origin,
-    get_type_hints,
     overload,
 )
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from ._listing import Listing
-from ._protocol import Envelope, Request, Send, read, read_page
+from ._protocol import RawResponse, Request, Send, value_of
+from ._reading import invalid, read
+from ._signatures import signature
+from ._sources import Facts, RecordSource
 from ._values import built, checked, checked_id, encode
-from .errors import ResponseValidationError
-from .query import ResourceQuery, encode_search
-from .records import Record, fields
+from .query import ResourceQuery, to_filter
+from .records import DirectoryRecord, Record
 
-if TYPE_CHECKING:
-    from ._listing import Fetch
-
-T = TypeVar("T", bound=Record)
+T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
 
 
@@ -100,7 +92,7 @@ class Operation:
         noun = inspect.cleandoc(resource.model.__doc__ or "").partition("\n")[0]
         call.__doc__ = f"{self.summary}\n\n{self.method} {self.route(kind)}. {noun}"
         if self.body is not None:
-            call.__signature__ = _signature(self.body, takes_id="{id}" in self.suffix)  # type: ignore[attr-defined]
+            call.__signature__ = signature(self.body, takes_id="{id}" in self.suffix)  # type: ignore[attr-defined]
         resource.__dict__[self.name] = call
         return call
 
@@ -111,61 +103,33 @@ def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
 
 
 @cache
-def _signature(body: type[Record], *, takes_id: bool) -> inspect.Signature:
-    """Return the signature that editors and `help` show: the fields of a record without what only msgspec reads."""
-    hints = get_type_hints(body)
-    parameters = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.required else UNSET,
-            annotation=_without_unset(hints[field.name]),
-        )
-        for field in fields(body)
-    ]
-    if takes_id:
-        parameters.insert(0, inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY, annotation=str))
-    return inspect.Signature(parameters)
+def _decoder(model: type[Record]) -> Any:  # noqa: ANN401 - a decoder of the model
+    return msgspec.json.Decoder(model)
 
 
-def _without_unset(hint: Any) -> Any:  # noqa: ANN401 - a typing form
-    if not isinstance(hint, UnionType) and get_origin(hint) is not Union:
-        return hint
-    return Union[tuple(member for member in get_args(hint) if member is not UnsetType)]  # noqa: UP007 - of a tuple
+def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:  # noqa: A002
+    kind = type(resource)
+    table = operations(kind)
+    deletion = table.get("delete")
+    audited = deletion.audited if isinstance(deletion, Delete) else None
+    return RecordSource(_wire(resource).send, Facts(kind.path, resource.model, "search" in table, audited), filter)
 
 
-@cache
-def _decoders(model: type[Record]) -> tuple[Any, Any]:
-    """Return the decoders of a record and of a page of them."""
-    return msgspec.json.Decoder(model), msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
+def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:  # noqa: A002
+    """Return a reader of one record, which must be the one that was asked for."""
+    decoder: msgspec.json.Decoder[T] = _decoder(model)
+
+    def reading(request: Request, response: RawResponse) -> T:
+        record = read(request, response, decoder)
+        if id is not None and record.id.lower() != id:
+            raise invalid(request, response, "another record")
+        return record
+
+    return reading
 
 
-def _fetch(resource: Resource[T], request: Request) -> Fetch[T]:
-    """Return what brings one page of a listing or a search."""
-    send = _wire(resource).send
-    decoder: msgspec.json.Decoder[Envelope[T]] = _decoders(resource.model)[1]
-    head = (request.operation, request.method, request.route, request.path)
-
-    async def fetch(limit: int, offset: int) -> Envelope[T]:
-        asked = Request(*head, f"limit={limit}&offset={offset}", request.body)
-        return read_page(asked, await send(asked), decoder)
-
-    return fetch
-
-
-async def _record(send: Send, request: Request, model: type[T], id: str | None = None) -> T:  # noqa: A002
-    """Send, and return the record that the answer holds; it must be the one that was asked for."""
-    response = await send(request)
-    decoder: msgspec.json.Decoder[T] = _decoders(model)[0]
-    record = read(request, response, decoder)
-    if id is not None and cast("Any", record).id.lower() != id:
-        raise ResponseValidationError(
-            f"{request.method} {request.route} was answered with another record",
-            method=request.method,
-            route=request.route,
-            attempts=response.attempts,
-        )
-    return record
+async def _record(send: Send, request: Request) -> Any:  # noqa: ANN401 - as the reader says
+    return value_of(request, await send(request))
 
 
 class ListCall(Protocol[T]):
@@ -189,11 +153,12 @@ class List(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        route = self.route(type(resource))
-        fetch, usual = _fetch(resource, Request(self.name, self.method, route, route)), _wire(resource).concurrency
+        source, usual = _source(resource), _wire(resource).concurrency
 
         def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
-            return Listing(fetch, limit=limit, offset=offset, concurrency=usual if concurrency is None else concurrency)
+            return Listing(
+                source, limit=limit, offset=offset, concurrency=usual if concurrency is None else concurrency
+            )
 
         return cast("ListCall[T]", self._bound(resource, call))
 
@@ -216,12 +181,11 @@ class Search(Operation, Generic[P]):
         """Bind to a resource."""
         if resource is None:
             return self
-        route, query = self.route(type(resource)), cast("type[ResourceQuery]", self.body)
+        query = cast("type[ResourceQuery]", self.body)
 
         def call(**conditions: Any) -> Listing[T]:  # noqa: ANN401 - typed by P
-            body = encode_search(built(query, conditions))
-            request = Request(self.name, self.method, route, route, "", body)
-            return Listing(_fetch(resource, request), concurrency=_wire(resource).concurrency)
+            source = _source(resource, to_filter(built(query, conditions)))
+            return Listing(source, concurrency=_wire(resource).concurrency)
 
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
 
@@ -243,7 +207,8 @@ class OnOne(Operation):
 
         def call(id: str) -> Coroutine[None, None, T]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001
-            return _record(send, Request(self.name, self.method, route, route.replace("{id}", id)), model, id)
+            path = route.replace("{id}", id)
+            return _record(send, Request(self.name, self.method, route, path, reader=_reader(model, id)))
 
         return cast("Callable[[str], Coroutine[None, None, T]]", self._bound(resource, call))
 
@@ -293,7 +258,7 @@ class Create(Operation, Generic[P]):
 
         def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
             data = encode(checked(built(body, given)))
-            return _record(send, Request(self.name, self.method, route, route, "", data), model)
+            return _record(send, Request(self.name, self.method, route, route, "", data, reader=_reader(model, None)))
 
         return cast("Callable[P, Coroutine[None, None, T]]", self._bound(resource, call))
 
@@ -326,8 +291,8 @@ class Update(Operation, Generic[P]):
         def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401, A002 - typed by P
             id = checked_id(id)  # noqa: A001
             data = encode(checked(built(body, given)))
-            request = Request(self.name, self.method, route, route.replace("{id}", id), "", data)
-            return _record(send, request, model, id)
+            path = route.replace("{id}", id)
+            return _record(send, Request(self.name, self.method, route, path, "", data, reader=_reader(model, id)))
 
         return cast("Callable[Concatenate[str, P], Coroutine[None, None, T]]", self._bound(resource, call))
 
@@ -339,6 +304,10 @@ class Delete(Operation):
     suffix = "/{id}"
     status = 204
     summary = "Delete the record; `NotFoundError` when there is none."
+
+    def __init__(self, *, audited: bool = False) -> None:
+        """Say whether a deletion leaves an audit event."""
+        self.audited = audited
 
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...

@@ -6,20 +6,17 @@ between them and the resources (retries, limits, credentials) takes one and is o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from . import errors
-from .records import Error, Pagination, Record
+from ._headers import media_type, reset_at, retry_after
+from .records import Error, Pagination
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Record)
 
 
 class Request(Struct, frozen=True):
@@ -37,6 +34,10 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     timeout: Any = None
     """Seconds for one attempt, or whatever else the transport takes."""
+    bulk: bool = False
+    """Whether this is one of many pages: it may wait where a single call gives up."""
+    reader: Callable[[Request, RawResponse], object] | None = None
+    """Reads a successful answer; what it raises is an answer that may be asked for again."""
 
     def __repr__(self) -> str:
         """Show what is asked, never with what data or credentials."""
@@ -54,6 +55,8 @@ class RawResponse(Struct):
     body: bytes
     attempts: int = 1
     elapsed: float = 0.0
+    value: object = msgspec.UNSET
+    """What the request's reader made of the body, once it was read."""
 
     @property
     def request_id(self) -> str | None:
@@ -114,7 +117,7 @@ class _ErrorBody(Struct, frozen=True):
 
 
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
-_FOREIGN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+FOREIGN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 """What msgspec raises for hostile bytes: not all of it is a MsgspecError."""
 
 _BY_STATUS: dict[int, type[errors.APIStatusError]] = {
@@ -143,14 +146,14 @@ def error_object(response: RawResponse) -> Error | None:
     """Return the error object of a failed answer, or None where there is none (a gateway's HTML, an empty body)."""
     try:
         return _error_decoder.decode(response.body).error
-    except _FOREIGN:
+    except FOREIGN:
         return None
 
 
 def error_from(request: Request, response: RawResponse) -> errors.APIStatusError:
     """Return the error that an unsuccessful answer stands for."""
     status, data = response.status, error_object(response)
-    kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)  # noqa: PLR2004
+    kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
     facts: dict[str, Any] = {
         "status_code": status,
         "headers": Headers(response.headers),  # a copy that can be pickled: those of aiohttp cannot
@@ -169,102 +172,12 @@ def error_from(request: Request, response: RawResponse) -> errors.APIStatusError
 
 
 def _described(request: Request, response: RawResponse) -> str:
-    what = _REASONS.get(response.status) or _media_type(response.headers) or "no content type"
+    what = _REASONS.get(response.status) or media_type(response.headers) or "no content type"
     return f"{request.method} {request.route} was answered {response.status} ({what}) without an error object"
 
 
-def reset_at(headers: Mapping[str, str]) -> datetime | None:
-    """Return the end of the hourly window: RateLimit-Reset is UTC epoch milliseconds, sent as a string."""
-    text = headers.get("RateLimit-Reset", "").strip()
-    if not _MILLISECONDS.fullmatch(text):
-        return None
-    return datetime.fromtimestamp(int(text) / 1000, UTC)
-
-
-_MILLISECONDS = re.compile(r"[0-9]{12,14}")
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that Retry-After asks for; a date is taken against the answer's own Date header."""
-    wish = headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(wish):
-        return float(wish)
-    try:
-        seconds = (parsedate_to_datetime(wish) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0.0, seconds)
-
-
-def _media_type(headers: Mapping[str, str]) -> str:
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower()[:60]
-
-
-def read(request: Request, response: RawResponse, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return the decoded body of a successful answer.
-
-    Raises `ResponseValidationError`, naming the place but no value, for what is not JSON of the expected shape.
-    """
-    media = _media_type(response.headers)
-    if media and "json" not in media:
-        problem = f"{media} instead of JSON"
-    elif not response.body:
-        problem = "an empty body"
-    else:
-        try:
-            return decoder.decode(response.body)
-        except _FOREIGN as error:
-            problem = _problem(error)
-    raise _invalid(request, response, problem)
-
-
-def read_page(request: Request, response: RawResponse, decoder: msgspec.json.Decoder[Envelope[R]]) -> Envelope[R]:
-    """Return a decoded page; an error names the id of the row that broke the contract."""
-    try:
-        return read(request, response, decoder)
-    except errors.ResponseValidationError as error:
-        problem = error.message
-    row = _row_at(response, problem)
-    raise _invalid(request, response, f"{problem} (row {row})" if row else problem, described=True)
-
-
-_PATH = re.compile(r"`?\$\.data\[(\d+)\]")
-
-
-def _problem(error: Exception) -> str:
-    """Return what msgspec says without quoting values: only enum errors carry one, and ours are open."""
-    if isinstance(error, msgspec.ValidationError):
-        return f"JSON of another shape: {str(error).split(', got value')[0]}"
-    return "a body that is not JSON"
-
-
-def _row_at(response: RawResponse, problem: str) -> str | None:
-    where = _PATH.search(problem)
-    if where is None:
-        return None
-    try:
-        row = msgspec.json.decode(response.body, type=_Rows).data[int(where[1])]
-        return msgspec.json.decode(row, type=_Identified).id
-    except (*_FOREIGN, IndexError):
-        return f"number {where[1]} of the page"
-
-
-class _Rows(Struct):
-    data: list[msgspec.Raw]
-
-
-class _Identified(Struct):
-    id: str
-
-
-def _invalid(
-    request: Request, response: RawResponse, problem: str, *, described: bool = False
-) -> errors.ResponseValidationError:
-    return errors.ResponseValidationError(
-        problem if described else f"{request.method} {request.route} was answered {response.status} with {problem}",
-        request_id=response.headers.get("X-Request-ID"),
-        method=request.method,
-        route=request.route,
-        attempts=response.attempts,
-    )
+def value_of(request: Request, response: RawResponse) -> Any:  # noqa: ANN401 - as the reader says
+    """Return what the request's reader makes of a successful answer; it is read once, wherever it is first needed."""
+    if response.value is msgspec.UNSET and request.reader is not None:
+        response.value = request.reader(request, response)
+    return response.value

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from io import BytesIO
 from ssl import SSLContext
 from typing import Any
 
@@ -11,17 +14,25 @@ import aiohttp
 from yarl import URL
 
 from . import errors
+from ._inflated import BadAnswerError, Inflated
 from ._protocol import RawResponse, Request
+from ._verdicts import once
 
 LARGEST_BODY = 32 * 1024 * 1024
-"""Bytes after decompression; a page of 1,000 records has about one."""
+"""Bytes after decompression; a page of 1,000 records has about one million."""
+
+LARGEST_ERROR = 1024 * 1024
+"""Bytes of the body of a failure after decompression: the rest is left unread, its status says enough."""
+
+_LARGE_UPLOAD = 1024 * 1024
+"""Bytes above which aiohttp wants to read a body in pieces."""
 
 
 class HttpTransport:
     """Carries requests over HTTP, one attempt each: no retries, no redirects, no cookies kept.
 
-    The session is made at the first request, in the loop that runs then; one that the caller brings is used as it is
-    and never closed.
+    Sessions are made at the first request, in the loop that runs then. One that the caller brings is used as it is and
+    never closed; what must not happen twice then shares its connections with everything else.
     """
 
     def __init__(  # noqa: PLR0913 - the knobs of a connection
@@ -36,13 +47,13 @@ class HttpTransport:
     ) -> None:
         """Send to paths below `base_url`."""
         self._base = base_url
-        self._own = session is None
         self._session = session
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._proxy = proxy
         self._ssl = True if ssl is None else ssl
         self._trust_env = trust_env
         self._trace_configs = list(trace_configs)
-        self._timeouts: dict[Any, aiohttp.ClientTimeout] = {}
+        self._closed = False
 
     def slots(self, wanted: int) -> int:
         """Return how many requests may be in flight without one waiting for a connection inside aiohttp."""
@@ -50,68 +61,88 @@ class HttpTransport:
         limits = () if connector is None else (connector.limit, connector.limit_per_host)
         return min([wanted, *(limit for limit in limits if limit > 0)])
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=10, ttl_dns_cache=60),
+    def _session_for(self, request: Request) -> aiohttp.ClientSession:
+        if self._closed:
+            raise errors.MeitnerError("this client is closed")
+        if self._session is not None:
+            if self._session.closed:
+                raise errors.MeitnerError("the session that this client was given is closed")
+            return self._session
+        # A connection kept alive may be closed by the server just when a create is written to it, and then nobody knows
+        # whether it was processed: what must not happen twice gets a connection of its own.
+        alone = once(request)
+        session = self._sessions.get(alone)
+        if session is None:
+            session = self._sessions[alone] = aiohttp.ClientSession(
+                connector=self._connector(alone=alone),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=self._trust_env,
                 trace_configs=self._trace_configs,
-                auto_decompress=True,
             )
-        return self._session
+        return session
+
+    def _connector(self, *, alone: bool) -> aiohttp.TCPConnector:
+        if alone:
+            return aiohttp.TCPConnector(limit=0, ssl=self._ssl, force_close=True, ttl_dns_cache=60)
+        return aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=10, ttl_dns_cache=60)
 
     async def send(self, request: Request) -> RawResponse:
         """Return the answer, whatever its status.
 
         Raises `APITimeoutError` or `APIConnectionError` when none arrives, `ResponseValidationError` for one that is
-        too large.
+        too large, or cut short.
         """
-        problem: errors.MeitnerError
+        # aiohttp silently repeats a request whose connection was closed: this counts, and knows whether one left.
+        tracker = aiohttp.UploadTracker()
         try:
-            return await self._exchange(request)
+            return await self._exchange(request, tracker)
+        except asyncio.CancelledError as cancelled:
+            cancelled.__context__ = None
+            raise cancelled.with_traceback(None) from None  # frames of aiohttp hold credentials and bodies
         except errors.MeitnerError:
             raise
         except Exception as error:  # noqa: BLE001 - nothing foreign may escape
-            # Only the kind is kept: aiohttp's exceptions show request headers and bytes of bodies.
-            problem = _translated(error)
-        problem.method, problem.route = request.method, request.route
+            problem = _translated(request, error, sent=_may_have_arrived(tracker, error))
         raise problem
 
-    async def _exchange(self, request: Request) -> RawResponse:
-        session = self._opened()
+    async def _exchange(self, request: Request, tracker: aiohttp.UploadTracker) -> RawResponse:
+        session = self._session_for(request)
         answer = await session.request(
             request.method,
             self._url(request),
-            data=request.body,
+            data=_upload(request.body),
             headers=_headers(request),
             allow_redirects=False,  # a redirect would carry credentials and bodies to another origin
-            timeout=self._timeout(request.timeout),
+            auto_decompress=False,  # aiohttp's knows no cap, and takes a body cut short for a whole one
+            timeout=_timeout(request.timeout),
             proxy=self._proxy,
+            middlewares=(_unrepeated(),) if self._session is None and once(request) else None,
+            upload_tracker=tracker,
         )
         try:
-            return RawResponse(answer.status, answer.headers, await _body(answer, request))
+            if answer.status < 200:
+                raise BadAnswerError(f"{answer.status}, which answers nothing")
+            body = await (_body if answer.status < 300 else _error_body)(answer)
         finally:
-            answer.release()
+            answer.close()  # a connection whose answer was read to its end is back in the pool by now
+        return RawResponse(answer.status, answer.headers, body, max(1, tracker.attempts))
 
     def _url(self, request: Request) -> URL:
         target = request.path if "://" in request.path else self._base + request.path
         return URL(f"{target}?{request.query}" if request.query else target, encoded=True)
 
-    def _timeout(self, asked: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - see Request.timeout
-        if asked not in self._timeouts:
-            # aiohttp rounds timeouts above the threshold up to whole seconds.
-            self._timeouts[asked] = (
-                asked
-                if isinstance(asked, aiohttp.ClientTimeout)
-                else aiohttp.ClientTimeout(total=asked, sock_connect=asked, ceil_threshold=float("inf"))
-            )
-        return self._timeouts[asked]
-
     async def close(self) -> None:
-        """Close the session, if it is ours."""
-        if self._own and self._session is not None:
-            await self._session.close()
+        """Close the sessions that are ours."""
+        self._closed = True
+        await asyncio.gather(*(session.close() for session in self._sessions.values()))
+
+
+@lru_cache(maxsize=64)
+def _timeout(asked: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - see Request.timeout
+    if isinstance(asked, aiohttp.ClientTimeout):
+        return asked
+    # aiohttp rounds timeouts above the threshold up to whole seconds.
+    return aiohttp.ClientTimeout(total=asked, ceil_threshold=float("inf"))
 
 
 def _headers(request: Request) -> Mapping[str, str]:
@@ -120,39 +151,78 @@ def _headers(request: Request) -> Mapping[str, str]:
     return {**request.headers, "Content-Type": request.content_type}
 
 
-async def _body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
-    """Return the decompressed body, of at most `LARGEST_BODY` bytes."""
+def _upload(body: bytes | None) -> bytes | BytesIO | None:
+    return body if body is None or len(body) <= _LARGE_UPLOAD else BytesIO(body)
+
+
+def _unrepeated() -> aiohttp.ClientMiddlewareType:
+    """Return what keeps aiohttp from repeating a PUT or DELETE of which nobody knows what it does when done twice."""
+    left = False
+
+    async def leave(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        nonlocal left
+        if left:
+            raise aiohttp.ServerDisconnectedError
+        left = True
+        return await handler(request)
+
+    return leave
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of a success."""
     content = answer.content
-    body = await content.readany()
-    if content.at_eof() and len(body) <= LARGEST_BODY:
-        return body
-    parts, size = [body], len(body)
-    while size <= LARGEST_BODY:
-        part = await content.readany()
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        size += len(part)
-    answer.close()
-    raise errors.ResponseValidationError(
-        f"{request.method} {request.route} was answered with more than {LARGEST_BODY} bytes",
-        method=request.method,
-        route=request.route,
-    )
+    if not content.at_eof() and (answer.content_length or 0) > LARGEST_BODY:
+        raise BadAnswerError(f"more than {LARGEST_BODY} bytes")
+    inflated = Inflated(answer.headers.get("Content-Encoding", ""), LARGEST_BODY)
+    while not content.at_eof():
+        inflated.feed(await content.readany())
+    return inflated.whole()
+
+
+async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of a failure, or its beginning: whatever becomes of it, the status says what matters."""
+    content = answer.content
+    try:
+        inflated = Inflated(answer.headers.get("Content-Encoding", ""), LARGEST_ERROR)
+    except BadAnswerError:
+        return b""
+    with suppress(BadAnswerError, aiohttp.ClientError, OSError):
+        while not content.at_eof():
+            inflated.feed(await content.readany())
+    return inflated.beginning()
 
 
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 """What fails before a byte of the request has left."""
 
+_UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 
-def _translated(error: Exception) -> errors.MeitnerError:
-    """Return our error for a foreign one, with its kind and nothing that it says."""
-    kind = type(error).__name__
+
+def _may_have_arrived(tracker: aiohttp.UploadTracker, error: Exception) -> bool:
+    """Whether the server may have got the request: not when its time was up before there was a connection."""
+    if tracker.attempts > 1:
+        return True
+    if isinstance(error, (*_UNSENT, *_UNTRUSTED)):
+        return False
+    upload = tracker.upload_complete
+    return not (upload.done() and isinstance(upload.exception(), aiohttp.UploadAbortedError))
+
+
+def _translated(request: Request, error: Exception, *, sent: bool) -> errors.MeitnerError:
+    """Return our error for a foreign one, with its kind and nothing that it says.
+
+    aiohttp's exceptions show request headers and bytes of bodies.
+    """
+    kind, facts = type(error).__name__, dict[str, Any](method=request.method, route=request.route)
+    if isinstance(error, BadAnswerError):
+        return errors.ResponseValidationError(f"{request.method} {request.route} was answered with {error}", **facts)
     if isinstance(error, asyncio.TimeoutError):
-        return errors.APITimeoutError(f"no answer in time ({kind})", sent=not isinstance(error, _UNSENT))
-    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)):
-        return errors.APIConnectionError(f"the server could not prove who it is ({kind})", sent=False)
+        return errors.APITimeoutError(f"no answer in time ({kind})", sent=sent, **facts)
+    if isinstance(error, _UNTRUSTED):
+        facts["attempts"] = 1  # known here, which means that no further one will help
+        return errors.APIConnectionError(f"the server could not prove who it is ({kind})", sent=sent, **facts)
     if isinstance(error, OSError) and error.errno:
         kind = f"{kind}, errno {error.errno}"
-    what = "no connection to the server" if isinstance(error, _UNSENT) else "the connection broke before a whole answer"
-    return errors.APIConnectionError(f"{what} ({kind})", sent=not isinstance(error, _UNSENT))
+    what = "the connection broke before a whole answer" if sent else "no connection to the server"
+    return errors.APIConnectionError(f"{what} ({kind})", sent=sent, **facts)

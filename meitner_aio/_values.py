@@ -34,6 +34,11 @@ encode = msgspec.json.Encoder(enc_hook=_exact).encode
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+def is_id(text: str) -> bool:
+    """Whether text is a UUID in its usual form."""
+    return _UUID.fullmatch(text) is not None
+
+
 def checked_id(value: object, name: str = "id") -> str:
     """Return a UUID in lower case; `TypeError` for what is not text, `ValueError` for what is not a UUID.
 
@@ -41,7 +46,7 @@ def checked_id(value: object, name: str = "id") -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str holding a UUID, not {type(value).__name__}")
-    if not _UUID.fullmatch(value):
+    if not is_id(value):
         raise ValueError(f"{name} must be a UUID such as 5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64")
     return value.lower()
 

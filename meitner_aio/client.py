@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import os
-import re
+import logging
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-from . import __version__
 from ._auth import ApiKey, Auth, Authenticated, BearerAuth, OAuth2
+from ._budget import RetryBudget
 from ._protocol import RawResponse, Request, Send
-from ._quota import Gate, Rate
-from ._retry import Retrying, RetryPolicy
-from .errors import ConfigurationError, MeitnerError
+from ._quota import Gate, QuotaPolicy, Rate
+from ._retry import Retrying
+from ._settings import SERVERS, credentials, every_header, safe_url, server_url
+from ._verdicts import RetryPolicy
+from ._window import Quota
+from .errors import APIConnectionError, MeitnerError
+from .events import Event, OnEvent
 from .resources import (
     AuditEvents,
     EmployeePlacements,
@@ -36,13 +38,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-SERVERS = {
-    "production": "https://api.meitner.se/directory/v1",
-    "staging": "https://api.staging.meitner.se/directory/v1",
-}
-"""The API's own servers."""
-
-_ACCEPT = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+_log = logging.getLogger("meitner_aio")
+_log.addHandler(logging.NullHandler())
 
 
 class Transport(Protocol):
@@ -71,7 +68,8 @@ class Meitner:
     MEITNER_TOKEN_URL for OAuth2. `server` is "production" or "staging"; `base_url`, else MEITNER_BASE_URL, beats it.
 
     `timeout` is for one attempt: seconds, or an `aiohttp.ClientTimeout`. `retry` beats `max_retries`. At most
-    `max_concurrency` requests are in flight, `rate` smooths them. A `session` of your own is used as it is and never
+    `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly window.
+    `on_event` is called with what happens, for metrics. A `session` of your own is used as it is and never
     closed. One client belongs to one event loop, and may be built before the loop runs.
 
     Raises `ConfigurationError` when the client cannot be built as asked, without any request.
@@ -89,6 +87,7 @@ class Meitner:
         max_retries: int = 2,
         retry: RetryPolicy | None = None,
         rate: Rate | None = None,
+        quota: QuotaPolicy | None = None,
         max_concurrency: int = 8,
         session: aiohttp.ClientSession | None = None,
         headers: Mapping[str, str] | None = None,
@@ -96,26 +95,29 @@ class Meitner:
         ssl: SSLContext | None = None,
         trust_env: bool = False,
         trace_configs: Sequence[aiohttp.TraceConfig] | None = None,
+        on_event: OnEvent | None = None,
         user_agent: str | None = None,
     ) -> None:
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
         if session is not None and given:
             raise TypeError(f"{', '.join(given)} cannot be given beside a session: the session decides")
-        url = _base_url(server, base_url)
-        proof = _auth(client_credentials, client_secret, auth)
+        url = server_url(server, base_url)
+        proof = credentials(client_credentials, client_secret, auth)
         from ._transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
 
+        tell = None if on_event is None else _harmless(on_event)
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
         self._assemble(
             transport,
             url,
             proof,
-            gate=Gate(transport.slots(max_concurrency), rate),
+            gate=Gate(transport.slots(max_concurrency), rate, quota, on_event=tell),
             policy=RetryPolicy(max_retries=max_retries) if retry is None else retry,
-            headers=_headers(headers, user_agent),
+            headers=every_header(headers, user_agent),
             timeout=timeout,
             concurrency=max_concurrency,
+            on_event=tell,
         )
 
     def _assemble(  # noqa: PLR0913 - the parts
@@ -129,18 +131,22 @@ class Meitner:
         headers: Mapping[str, str],
         timeout: Any,  # noqa: ANN401 - as the transport takes it
         concurrency: int,
+        on_event: OnEvent | None = None,
     ) -> None:
         self._url = url
         self._transport = transport
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._gate = gate
+        budget = RetryBudget()
         admitted = gate.admitting(transport.send)
         if isinstance(auth, OAuth2):
-            token_url = _safe_url(urljoin(url, auth.token_url), "token_url")
+            token_url = safe_url(urljoin(url, auth.token_url), "token_url")
             anonymous = Authenticated(admitted, _NoAuth(), headers, timeout).send
-            auth = BearerAuth(auth, Retrying(anonymous, policy).send, token_url)
+            auth = BearerAuth(auth, Retrying(anonymous, policy, budget).send, token_url)
         self._auth = auth
-        send = self._guarded(Retrying(Authenticated(admitted, auth, headers, timeout).send, policy).send)
+        signed = Authenticated(admitted, auth, headers, timeout).send
+        send = self._guarded(Retrying(signed, policy, budget, on_event=on_event).send)
         self.schools = Schools(send, concurrency=concurrency)
         self.units = Units(send, concurrency=concurrency)
         self.groups = Groups(send, concurrency=concurrency)
@@ -168,11 +174,16 @@ class Meitner:
             ApiKey("sandbox", "sandbox"),
             gate=Gate(8),
             policy=RetryPolicy(),
-            headers=_headers(None, None),
+            headers=every_header(None, None),
             timeout=60.0,
             concurrency=8,
         )
         return client
+
+    @property
+    def quota(self) -> Quota | None:
+        """The hourly quota as the last answers told it, or None before the first."""
+        return self._gate.quota
 
     def _guarded(self, send: Send) -> Send:
         """Refuse calls after `close()` and from another event loop, before they go wrong deep inside."""
@@ -185,7 +196,12 @@ class Meitner:
                 self._loop = loop
             if self._closed:
                 raise MeitnerError("this client is closed")
-            return await send(request)
+            try:
+                return await send(request)
+            except APIConnectionError:
+                if not self._closed:
+                    raise
+            raise MeitnerError("this client was closed during the call")
 
         return guarded
 
@@ -204,6 +220,7 @@ class Meitner:
         if self._closed:
             return
         self._closed = True
+        self._gate.close()
         if isinstance(self._auth, BearerAuth):
             await self._auth.close()
         await self._transport.close()
@@ -216,79 +233,18 @@ class Meitner:
         return f"<Meitner {self._url}{' (closed)' if self._closed else ''}>"
 
 
+def _harmless(on_event: OnEvent) -> OnEvent:
+    """Return a callback that cannot break a call."""
+
+    def tell(event: Event) -> None:
+        try:
+            on_event(event)
+        except Exception:  # noqa: BLE001 - whatever a callback raises
+            _log.exception("on_event failed")
+
+    return tell
+
+
 class _NoAuth:
     async def headers(self) -> Mapping[str, str]:
         return {}
-
-
-def _auth(client_credentials: str | None, client_secret: str | None, auth: Auth | OAuth2 | None) -> Auth | OAuth2:
-    """Return the credentials to use: those given, else those of the environment."""
-    if auth is not None:
-        if client_credentials is not None or client_secret is not None:
-            raise ConfigurationError("give either auth or client_credentials and client_secret, not both")
-        if not (callable(getattr(auth, "headers", None)) or type(auth) is OAuth2):
-            raise ConfigurationError(
-                f"auth must be ApiKey, OAuth2 or have an async headers(), not {type(auth).__name__}"
-            )
-        return auth
-    credentials = client_credentials or os.environ.get("MEITNER_CLIENT_CREDENTIALS")
-    secret = client_secret or os.environ.get("MEITNER_CLIENT_SECRET")
-    client_id = os.environ.get("MEITNER_CLIENT_ID")
-    if credentials and secret:
-        return ApiKey(credentials, secret)
-    if client_id and secret and client_credentials is None:
-        return OAuth2(client_id, secret, os.environ.get("MEITNER_TOKEN_URL") or "/oauth/token")
-    raise ConfigurationError(
-        "no credentials: pass client_credentials and client_secret, or set MEITNER_CLIENT_CREDENTIALS and "
-        "MEITNER_CLIENT_SECRET (for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL)"
-    )
-
-
-def _base_url(server: str, base_url: str | None) -> str:
-    url = base_url or os.environ.get("MEITNER_BASE_URL")
-    if url:
-        return _safe_url(url, "base_url").rstrip("/")
-    if server not in SERVERS:
-        raise ConfigurationError(f"server must be one of {', '.join(SERVERS)}; other servers go into base_url")
-    return SERVERS[server]
-
-
-def _safe_url(url: str, name: str) -> str:
-    """Return a URL to which credentials may go: https, or http to this machine; no user, query or fragment."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise ConfigurationError(f"{name} is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigurationError(f"{name} must be an absolute http or https URL")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} must hold no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigurationError(f"{name} must be https: credentials and personal data would travel in the clear")
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_LINE = re.compile(r"[\t\x20-\x7e]*")
-
-
-def _headers(headers: Mapping[str, str] | None, user_agent: str | None) -> dict[str, str]:
-    """Return the headers of every request; `ValueError` for one that could smuggle in another."""
-    agent = f"meitner-aio/{__version__}" if user_agent is None else user_agent
-    every = {**_ACCEPT, "User-Agent": agent, **(headers or {})}
-    for name, value in every.items():
-        if not _TOKEN.fullmatch(name):
-            raise ValueError("a header's name must be a token (RFC 9110, 5.6.2)")
-        if not _LINE.fullmatch(value):
-            raise ValueError(f"the header {name} must hold printable ASCII on one line")
-    return every

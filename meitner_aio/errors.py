@@ -73,6 +73,8 @@ class MeitnerError(Exception):
         self.method = method
         self.route = route
         self.attempts = attempts
+        self.retry_budget_exhausted = False
+        """Whether the call was not tried again because the client's retries had used up their budget."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as what it is: made anew from its line, an error would be masked and cut a second time."""

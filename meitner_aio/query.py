@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, Union, cast, get_origin
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ._values import check_one, encode
+from ._values import check_one
 from .records import Field, Id, Record, fields
 
 V_co = TypeVar("V_co", covariant=True)
@@ -151,16 +151,6 @@ class Query(Record):
         yield from ((name, "***") for name in _given(self))
 
 
-class ResourceQuery(Query):
-    """Conditions on the records of a resource, all of which must hold.
-
-    `any_of` adds alternatives of which one must hold, `all_of` more conditions on fields that already have one.
-    """
-
-    any_of: Sequence[Self] | UnsetType = UNSET
-    all_of: Sequence[Self] | UnsetType = UNSET
-
-
 class MetaQuery(Query):
     """When and by whom a record was made and last changed."""
 
@@ -185,6 +175,25 @@ class AddressQuery(Query):
     postal_city: Text | Null = UNSET
     country_code: Text | Null = UNSET
     municipality_code: Text | Null = UNSET
+
+
+class ResourceQuery(Query):
+    """Conditions on the records of a resource, all of which must hold.
+
+    `any_of` adds alternatives of which one must hold, `all_of` more conditions on fields that already have one.
+    """
+
+    any_of: Sequence[Self] | UnsetType = UNSET
+    all_of: Sequence[Self] | UnsetType = UNSET
+
+    id: Exact[Id] = UNSET
+    meta: MetaQuery | UnsetType = UNSET
+
+
+class SourcedQuery(ResourceQuery):
+    """Conditions on records that may have an id in another system."""
+
+    external: ExternalQuery | UnsetType = UNSET
 
 
 def _given(query: Query) -> list[str]:
@@ -285,8 +294,3 @@ class SearchBody(Struct, frozen=True):
 
     def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
         yield "***"
-
-
-def encode_search(query: Query) -> bytes:
-    """Return the body of a search for a query."""
-    return encode(SearchBody(to_filter(query)))

@@ -178,6 +178,25 @@ class ExternalRequest(Record):
     source_id: str
 
 
+class DirectoryRecord(Record):
+    """A record that the directory keeps. `meta` may be absent."""
+
+    id: Id
+    meta: OrAbsent[Meta] = None
+
+
+class SourcedRecord(DirectoryRecord):
+    """A record that may have an id in another system."""
+
+    external: External | None = None
+
+
+class SourcedFields(Record):
+    """What a write says of a record that may have an id in another system: of the two spellings the shorter will do."""
+
+    external: ExternalRequest | External | UnsetType = UNSET
+
+
 def to_dict(record: Record) -> dict[str, Any]:
     """Return every field that is set, nested objects as dictionaries too, personal data in the clear."""
     return {name: _plain(value) for name in record.__struct_fields__ if (value := getattr(record, name)) is not UNSET}

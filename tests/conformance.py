@@ -108,7 +108,7 @@ def _has_its_own_error(status: int) -> bool:
 def objects() -> list[type[Record]]:
     """Return the objects that records share."""
     kinds = [kind for kind in vars(records).values() if isinstance(kind, type) and issubclass(kind, Record)]
-    return [kind for kind in kinds if kind is not Record]
+    return [kind for kind in kinds if kind is not Record and not kind.__subclasses__()]
 
 
 class _Nothing(Query):

@@ -13,6 +13,7 @@ import pytest
 from raw_server import RawServer, Reply
 
 from meitner_aio import Meitner, RetryPolicy
+from meitner_aio._transport import HttpTransport
 
 CREDENTIALS = ("an-id", "a-secret")
 AT_ONCE = RetryPolicy(initial=0.0)
@@ -40,6 +41,20 @@ async def scripted() -> AsyncIterator[Scripted]:
                 options |= {"client_credentials": CREDENTIALS[0], "client_secret": CREDENTIALS[1]}
             client = await stack.enter_async_context(Meitner(base_url=server.url, **options))
             return client, server
+
+        yield start
+
+
+@pytest.fixture
+async def carried() -> AsyncIterator[Callable[..., Any]]:
+    """Give `await carried(reply, ..., **options)`: a transport and the raw server that it talks to."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*replies: Reply, **options: Any) -> tuple[HttpTransport, RawServer]:
+            server = await stack.enter_async_context(RawServer(replies))
+            transport = HttpTransport(server.url, **options)
+            stack.push_async_callback(transport.close)
+            return transport, server
 
         yield start
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Self
 
@@ -46,25 +47,47 @@ def page(rows: list[dict[str, Any]], *, offset: int = 0, limit: int = 100, total
     return answer(200, {"data": rows, "pagination": pagination})
 
 
+def writes(*pieces: bytes, pause: float = 0.0, then_close: bool = True) -> Reply:
+    """Return a reply that writes pieces with pauses between them."""
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            if pause:
+                await asyncio.sleep(pause)
+        if then_close:
+            writer.close()
+
+    return reply
+
+
 class RawServer:
     """Answers each request with the next reply; the last one is repeated."""
 
-    def __init__(self, replies: Iterable[Reply]) -> None:
+    def __init__(self, replies: Iterable[Reply], tls: ssl.SSLContext | None = None) -> None:
         self._replies = list(replies)
+        self._tls = tls
         self.seen: list[Seen] = []
         self.connections = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
+        self._closing = True
         self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()
+        for task in self._tasks:
+            task.cancel()  # replies that take longer than the test
+        await asyncio.gather(*self._tasks)
         await self._server.wait_closed()
         await asyncio.sleep(0)
 
@@ -72,7 +95,8 @@ class RawServer:
     def origin(self) -> str:
         """The server's scheme, host and port."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def url(self) -> str:
@@ -82,11 +106,18 @@ class RawServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
                     await self._answer(reader, writer)
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
         finally:
+            self._tasks.discard(task)
             self._writers.discard(writer)
             writer.close()
 

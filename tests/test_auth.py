@@ -7,17 +7,21 @@ from urllib.parse import parse_qs
 
 import pytest
 from conftest import Scripted
+from msgspec.structs import replace
 from raw_server import STUDENT_ID, answer, failure
 
 from meitner_aio import (
+    AmbiguousWriteError,
     APIConnectionError,
+    ApiKey,
     AuthenticationError,
     InternalServerError,
     MeitnerError,
     OAuth2,
     ResponseValidationError,
+    RetryPolicy,
 )
-from meitner_aio._auth import BearerAuth
+from meitner_aio._auth import Authenticated, BearerAuth
 from meitner_aio._protocol import Headers, RawResponse, Request
 
 AUTH = OAuth2("client-canary", "secret-canary")
@@ -104,7 +108,7 @@ async def test_a_second_refusal_is_raised_and_never_loops(scripted: Scripted) ->
 async def test_calls_refused_together_fetch_one_new_token() -> None:
     """Whoever comes second finds the newer token."""
     issuer = Issuer()
-    refused = await issuer.auth.headers()
+    refused = Request("get", "GET", "/x", "/x", headers={"X-A": "1", **await issuer.auth.headers()})
     renewed = await asyncio.gather(*(issuer.auth.renew(refused) for _ in range(10)))
     assert {headers["Authorization"] for headers in renewed} == {"Bearer tok2"}
     assert await issuer.auth.renew(refused) == renewed[0]
@@ -142,6 +146,58 @@ async def test_an_unreachable_token_endpoint_is_not_retried_twice_over(scripted:
     with pytest.raises(APIConnectionError) as caught:
         await meitner.units.create(title="Norr")
     assert len(server.seen) == caught.value.attempts == 3
+
+
+@pytest.mark.parametrize("reply", [answer(200, body=b"<html>"), answer(500), None, failure(429), answer(302)])
+async def test_a_create_without_a_token_never_left(scripted: Scripted, reply: bytes | None) -> None:
+    """Whatever the token endpoint says: the create is not ambiguous, and a lost token request is not a lost create."""
+    meitner, server = await scripted(reply, auth=AUTH)
+    with pytest.raises(MeitnerError) as caught:
+        await meitner.units.create(title="Norr")
+    assert not isinstance(caught.value, AmbiguousWriteError)
+    assert caught.value.route == "token endpoint"
+    assert {seen.target for seen in server.seen} == {"/oauth/token"}
+
+
+async def test_credentials_are_added_to_a_request_and_nothing_is_lost() -> None:
+    """What a page may do at the gate, how it is read and what it asks for stay as they are; credentials beat headers."""
+    seen: list[Request] = []
+
+    async def send(request: Request) -> RawResponse:
+        seen.append(request)
+        return RawResponse(200, Headers(), b"")
+
+    asked = Request(
+        "list",
+        "GET",
+        "/unit",
+        "/unit",
+        "limit=1",
+        b"{}",
+        "text/x",
+        {"X-A": "2", "Client-ID": "x"},
+        None,
+        bulk=True,
+        reader=print,
+    )
+    await Authenticated(send, ApiKey("a", "b"), {"X-A": "1", "X-B": "1"}, 7.0).send(asked)
+    [signed] = seen
+    assert signed.headers == {"X-A": "2", "X-B": "1", "Client-ID": "a", "Client-Secret": "b"}
+    assert signed.timeout == 7.0
+    assert replace(signed, headers=asked.headers, timeout=None) == asked
+
+
+async def test_what_an_auth_object_of_the_callers_raises_is_the_callers(scripted: Scripted) -> None:
+    """It is neither retried nor translated."""
+
+    class Vault:
+        async def headers(self) -> dict[str, str]:
+            raise TimeoutError("the vault is shut")
+
+    meitner, server = await scripted(answer(), auth=Vault(), retry=RetryPolicy(deadline=60.0))
+    with pytest.raises(TimeoutError, match="vault"):
+        await meitner.students.get(STUDENT_ID)
+    assert not server.seen
 
 
 @pytest.mark.parametrize(

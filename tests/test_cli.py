@@ -240,6 +240,7 @@ def test_an_incomplete_export_says_so(cli, tmp_path, monkeypatch):
         total=30,
         requests=1,
         complete=False,
+        level="unverified",
         bytes=5,
         sha256="",
         seconds=0.1,

@@ -167,8 +167,10 @@ async def test_an_injected_session_bounds_the_requests_in_flight() -> None:
         await hold.wait()
         writer.write(answer())
 
-    async with RawServer([slow]) as server, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session:
+    pool = aiohttp.TCPConnector(limit=2)
+    async with RawServer([answer(), slow]) as server, aiohttp.ClientSession(connector=pool) as session:
         meitner = Meitner(*CREDENTIALS, base_url=server.url, session=session, max_concurrency=8, timeout=5)
+        await meitner.students.get(STUDENT_ID)  # until the first answer one request is in flight anyway
         calls = [asyncio.create_task(meitner.students.get(STUDENT_ID)) for _ in range(6)]
         while arrived < 2:
             await asyncio.sleep(0)

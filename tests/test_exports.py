@@ -51,7 +51,7 @@ def _operators() -> set[str]:
     makers = {name for name, value in vars(query).items() if getattr(value, "__module__", "") == query.__name__}
     made = {name for name in makers if name.islower() and not name.startswith("_")}
     constants = {name for name, value in vars(query).items() if isinstance(value, Condition)}
-    return (made | constants | {"like"}) - {"to_filter", "encode_search"}
+    return (made | constants | {"like"}) - {"to_filter"}
 
 
 CONTRACT = {

@@ -110,11 +110,17 @@ async def test_an_id_travels_in_lower_case():
 
 async def test_listings_ask_for_what_they_are_told():
     """Limit and offset go into the query, of a search too; concurrency does not."""
-    send = answering(Students, "list")
+    asked = []
+
+    async def send(request):
+        asked.append(request.query)
+        limit, offset = (int(part.partition("=")[2]) for part in request.query.split("&"))
+        return answer({"data": [], "pagination": {"offset": offset, "limit": limit, "total": 0}})
+
     await Students(send).list(limit=7, offset=3, concurrency=2)
     await Students(send).search(first_name="Bo").paged(limit=9, offset=1)
     await Students(send).list().count()
-    assert [request.query for request in send.requests] == ["limit=7&offset=3", "limit=9&offset=1", "limit=1&offset=0"]
+    assert asked == ["limit=7&offset=3", "limit=9&offset=1", "limit=1&offset=0"]
 
 
 @pytest.mark.parametrize(("usual", "given", "most"), [(3, None, 3), (3, 2, 2), (1, None, 1), (None, None, 8)])
@@ -202,7 +208,7 @@ def test_a_bad_listing_is_refused_at_the_call(given, problem):
 async def test_an_answer_about_another_record_is_refused(resource, name):
     """A cache or a proxy that mixes up answers must not put one person's data under another's id."""
     other = json.loads(answer(record(resource.model)).body) | {"id": OTHER_ID}
-    with pytest.raises(ResponseValidationError, match="was answered with another record") as caught:
+    with pytest.raises(ResponseValidationError, match=r"was answered \d+ with another record") as caught:
         await call(resource, name, Recorder(answer(other)))
     assert caught.value.route.startswith(resource.path + "/{id}")
 

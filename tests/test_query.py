@@ -39,7 +39,8 @@ from meitner_aio import (
     one_of,
 )
 from meitner_aio._operations import operations
-from meitner_aio.query import GROUPS, Condition, SearchBody, encode_search, to_filter
+from meitner_aio._values import encode
+from meitner_aio.query import GROUPS, Condition, SearchBody, to_filter
 
 CANARY = "20150101-4242"
 SPRING, SUMMER = date(2015, 3, 1), date(2015, 6, 1)
@@ -216,7 +217,7 @@ def test_alternatives_nest():
 def test_a_search_body_is_the_filter_as_json():
     """Dates, instants and enums are written as the API writes them."""
     query = StudentQuery(date_of_birth=SPRING, gender=Gender.OTHER, meta=MetaQuery(updated_at=above(NOON)))
-    assert json.loads(encode_search(query)) == {
+    assert json.loads(encode(SearchBody(to_filter(query)))) == {
         "filter": {
             "equals": {"dateOfBirth": "2015-03-01", "gender": "Other"},
             "greaterThan": {"meta": {"updatedAt": "2026-03-01T12:00:00Z"}},

@@ -1,198 +1,67 @@
-"""What is tried again, what is not, and what the last failure says."""
+"""How a call is tried again: when, how often, until when, and what it says of itself."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from conftest import Scripted
-from raw_server import STUDENT, STUDENT_ID, answer, failure
+from conftest import CREDENTIALS, Scripted
+from raw_server import STUDENT, STUDENT_ID, RawServer, answer, failure
+from scripted_send import DATE, EPOCH, Script, call, endless, garbled, lost, request, said, stepping, unsent
+from virtual_time import run
 
-from meitner_aio import AmbiguousWriteError, ConflictError, InternalServerError, NotFoundError, RetryPolicy
-from meitner_aio._protocol import Headers, RawResponse, Request
-from meitner_aio._retry import LONGEST_WAIT, RETRIED_STATUSES, Retrying
-from meitner_aio.errors import APIConnectionError, APIStatusError, BadRequestError, MeitnerError, RateLimitError
+from meitner_aio import (
+    AmbiguousWriteError,
+    ConflictError,
+    InternalServerError,
+    Meitner,
+    NotFoundError,
+    OAuth2,
+    QuotaExhausted,
+    QuotaPolicy,
+    RetryPolicy,
+)
+from meitner_aio._auth import Authenticated, BearerAuth
+from meitner_aio._budget import FULL, RetryBudget
+from meitner_aio._protocol import Headers, RawResponse, Request, Send
+from meitner_aio._quota import Gate
+from meitner_aio._retry import Retrying
+from meitner_aio.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    BadRequestError,
+    MeitnerError,
+    RateLimitError,
+    ResponseValidationError,
+)
+from meitner_aio.events import Event, RequestSent, ResponseReceived, RetryScheduled
 
-LOST = APIConnectionError("cut")
-NEVER_SENT = APIConnectionError("refused", sent=False)
 FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "Ek"}
 
 
-def _answer(status: int, **headers: str) -> RawResponse:
-    body = b"" if status < 300 else b'{"error":{"code":"Internal","message":"no","requestID":"req-1"}}'
-    return RawResponse(status, Headers({name.replace("_", "-"): value for name, value in headers.items()}), body)
+# Over a socket.
 
 
-async def _run(
-    *outcomes: RawResponse | APIConnectionError, operation: str = "get", policy: RetryPolicy | None = None
-) -> tuple[RawResponse | MeitnerError, int, list[float]]:
-    """Return what a call came to, how often it was sent, and the seconds it waited in between."""
-    remaining, waits, sent = list(outcomes), [], 0
-
-    async def send(_: Request) -> RawResponse:
-        nonlocal sent
-        sent += 1
-        outcome = remaining.pop(0) if len(remaining) > 1 else remaining[0]
-        if isinstance(outcome, APIConnectionError):
-            raise type(outcome)(outcome.message, sent=outcome.sent)
-        return RawResponse(outcome.status, outcome.headers, outcome.body)
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    retrying = Retrying(send, policy or RetryPolicy(), sleep=sleep)
-    try:
-        return await retrying.send(Request(operation, "GET", "/student/{id}", "/student/x")), sent, waits
-    except MeitnerError as error:
-        return error, sent, waits
-
-
-@pytest.mark.parametrize("status", sorted({408, 409, 429, 500, 502, 503, 504, 599}))
-async def test_refusals_and_server_errors_are_tried_three_times(status: int) -> None:
-    """Two retries by default, then the error itself with the number of attempts."""
-    error, sent, waits = await _run(_answer(status))
-    assert isinstance(error, APIStatusError)
-    assert (error.status_code, error.attempts, sent, len(waits)) == (status, 3, 3, 2)
-
-
-@pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 405, 422, 451])
-async def test_other_statuses_are_final(status: int) -> None:
-    """A request that is wrong stays wrong."""
-    error, sent, waits = await _run(_answer(status))
-    assert isinstance(error, APIStatusError)
-    assert (error.status_code, sent, waits) == (status, 1, [])
-
-
-@pytest.mark.parametrize("outcome", [LOST, NEVER_SENT])
-async def test_a_read_survives_connection_errors(outcome: APIConnectionError) -> None:
-    """Sent or not, a read may be repeated; the answer knows how many attempts it took."""
-    response, sent, _ = await _run(outcome, outcome, _answer(200))
-    assert isinstance(response, RawResponse)
-    assert (response.attempts, sent) == (3, 3)
-
-
-async def test_the_last_failure_is_the_one_raised() -> None:
-    """Not the first, and not a RetryError."""
-    error, _, _ = await _run(LOST, _answer(500), _answer(404))
-    assert isinstance(error, NotFoundError)
-    assert error.attempts == 3
-
-
-async def test_a_connection_error_that_lasts_names_its_call() -> None:
-    """Method, route and attempts are known on connection errors too."""
-    error, _, _ = await _run(LOST)
-    assert isinstance(error, APIConnectionError)
-    assert (error.method, error.route, error.attempts) == ("GET", "/student/{id}", 3)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "operation", "sent"),
-    [
-        (NEVER_SENT, "create", 3),
-        (_answer(429), "create", 3),
-        (_answer(408), "create", 3),
-        (_answer(409), "create", 3),
-        (_answer(503), "create", 3),
-        (LOST, "create", 1),
-        (_answer(500), "create", 1),
-        (_answer(502), "create", 1),
-        (_answer(504), "create", 1),
-        (RawResponse(503, Headers(), b"<html>"), "create", 1),
-        (RawResponse(503, Headers({"Retry-After": "0"}), b"<html>"), "create", 3),
-        (LOST, "update", 3),
-        (_answer(502), "update", 3),
-        (LOST, "delete", 3),
-        (LOST, "search", 3),
-        (_answer(500), "archive", 3),
-    ],
-)
-async def test_a_create_is_never_sent_again_when_it_may_have_happened(
-    outcome: RawResponse | APIConnectionError, operation: str, sent: int
-) -> None:
-    """Refused or never sent: again. Lost: ambiguous for a create, harmless for everything else."""
-    error, times, _ = await _run(outcome, operation=operation)
-    assert times == sent
-    assert isinstance(error, AmbiguousWriteError) == (sent == 1)
+async def test_an_answer_after_retries_is_the_record(scripted: Scripted) -> None:
+    """Two 502s in HTML, then the student."""
+    html = answer(502, headers={"Content-Type": "text/html"}, body=b"<html>bad gateway</html>")
+    meitner, server = await scripted(html, html, answer())
+    assert (await meitner.students.get(STUDENT_ID)).last_name == STUDENT["lastName"]
+    assert len(server.seen) == 3
 
 
 async def test_an_ambiguous_create_says_so_and_was_sent_once(scripted: Scripted) -> None:
-    """Over a socket: the connection is cut after the request, and nothing is sent again."""
+    """The connection is cut after the request, and nothing is sent again."""
     meitner, server = await scripted(None, answer(201))
     with pytest.raises(AmbiguousWriteError, match="may or may not have happened") as caught:
         await meitner.students.create(**FIELDS)
     assert len(server.seen) == 1
     assert FIELDS["identity_number"] not in str(caught.value)
-
-
-async def test_a_delete_whose_first_answer_was_lost_may_find_nothing_left() -> None:
-    """404 after a maybe processed attempt is success; on the first attempt it is not."""
-    response, _, _ = await _run(LOST, _answer(404), operation="delete")
-    assert isinstance(response, RawResponse)
-    error, _, _ = await _run(_answer(404), operation="delete")
-    assert isinstance(error, NotFoundError)
-    error, _, _ = await _run(_answer(429), _answer(404), operation="delete")
-    assert isinstance(error, NotFoundError)
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        ({"Retry_After": "7"}, 7.0),
-        ({"Retry_After": "0"}, 0.0),
-        ({"Retry_After": "999999999"}, LONGEST_WAIT),
-        ({"Retry_After": "Sat, 21 Nov 2026 10:00:09 GMT", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}, 9.0),
-        ({"Retry_After": "Sat, 21 Nov 2026 09:00:00 GMT", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}, 0.0),
-    ],
-)
-async def test_retry_after_wins_over_the_backoff(headers: dict[str, str], wait: float) -> None:
-    """Seconds or a date, taken against the server's own clock, never longer than the hourly window."""
-    _, _, waits = await _run(_answer(429, **headers), policy=RetryPolicy(initial=1000, maximum=1000))
-    assert waits == [wait, wait]
-
-
-@pytest.mark.parametrize("junk", ["-1", "soon", "1e9", "NaN", "", "٣", "Sat, 99 Nov 2026 10:00:09 GMT"])
-async def test_a_retry_after_that_means_nothing_is_ignored(junk: str) -> None:
-    """Junk leaves the backoff in charge."""
-    _, _, waits = await _run(_answer(503, Retry_After=junk), policy=RetryPolicy(initial=0.25, maximum=0.25))
-    assert len(waits) == 2
-    assert all(0 <= wait <= 0.25 for wait in waits)
-
-
-async def test_backoff_grows_is_jittered_and_capped() -> None:
-    """Full jitter: waits spread from 0 to the bound of their turn, which doubles up to the maximum."""
-    policy = RetryPolicy(max_retries=6, initial=1.0, maximum=8.0)
-    turns = [[] for _ in range(6)]
-    for _ in range(300):
-        _, _, waits = await _run(_answer(500), policy=policy)
-        for turn, wait in zip(turns, waits, strict=True):
-            turn.append(wait)
-    for turn, bound in zip(turns, [1, 2, 4, 8, 8, 8], strict=True):
-        assert 0 <= min(turn) < 0.1 * bound
-        assert 0.9 * bound < max(turn) <= bound
-
-
-async def test_thousands_of_attempts_overflow_nothing() -> None:
-    """The exponent is clamped."""
-    _, sent, waits = await _run(_answer(500), policy=RetryPolicy(max_retries=5000, maximum=3.0))
-    assert sent == 5001
-    assert max(waits) <= 3.0
-
-
-async def test_no_wait_begins_that_would_cross_the_deadline() -> None:
-    """The last failure is raised at once instead."""
-    error, sent, waits = await _run(_answer(429, Retry_After="30"), policy=RetryPolicy(deadline=10))
-    assert isinstance(error, RateLimitError)
-    assert (sent, waits, error.retry_after) == (1, [], 30.0)
-
-
-async def test_the_policy_decides_which_statuses_are_retried() -> None:
-    """An empty set of statuses leaves connection errors only."""
-    _, sent, _ = await _run(_answer(500), policy=RetryPolicy(statuses=()))
-    assert sent == 1
-    _, sent, _ = await _run(LOST, policy=RetryPolicy(statuses=()))
-    assert sent == 3
-    assert 429 in RETRIED_STATUSES
 
 
 async def test_no_retries_means_one_attempt(scripted: Scripted) -> None:
@@ -203,26 +72,6 @@ async def test_no_retries_means_one_attempt(scripted: Scripted) -> None:
     assert (len(server.seen), caught.value.attempts, caught.value.request_id) == (1, 1, "req-1")
     with pytest.raises(AmbiguousWriteError):
         await meitner.students.create(**FIELDS)
-
-
-async def test_concurrent_calls_do_not_share_their_retries() -> None:
-    """A retry controller shared by calls would hand one call's outcome to another."""
-    attempts: dict[str, int] = {}
-
-    async def send(request: Request) -> RawResponse:
-        attempts[request.path] = attempts.get(request.path, 0) + 1
-        await asyncio.sleep(0)
-        if attempts[request.path] < 3:
-            return _answer(503)
-        return RawResponse(200, Headers(), request.path.encode())
-
-    async def sleep(_: float) -> None:
-        await asyncio.sleep(0)
-
-    retrying = Retrying(send, RetryPolicy(), sleep=sleep)
-    paths = [f"/student/{n}" for n in range(200)]
-    answers = await asyncio.gather(*(retrying.send(Request("get", "GET", "/student/{id}", path)) for path in paths))
-    assert [response.body.decode() for response in answers] == paths
 
 
 async def test_conflicts_on_a_create_carry_the_servers_words(scripted: Scripted) -> None:
@@ -239,31 +88,499 @@ async def test_conflicts_on_a_create_carry_the_servers_words(scripted: Scripted)
     assert b"20150101-0000" in error.body
 
 
-async def test_cancelling_a_call_that_waits_to_retry_stops_it() -> None:
-    """Cancellation is never swallowed."""
-
-    async def send(_: Request) -> RawResponse:
-        return _answer(503)
-
-    retrying = Retrying(send, RetryPolicy(initial=1000, maximum=1000), sleep=asyncio.sleep)
-    call = asyncio.create_task(retrying.send(Request("get", "GET", "/x", "/x")))
-    await asyncio.sleep(0)
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-
-
-async def test_an_answer_after_retries_is_the_record(scripted: Scripted) -> None:
-    """Two 502s in HTML, then the student."""
-    html = answer(502, headers={"Content-Type": "text/html"}, body=b"<html>bad gateway</html>")
-    meitner, server = await scripted(html, html, answer())
-    assert (await meitner.students.get(STUDENT_ID)).last_name == STUDENT["lastName"]
-    assert len(server.seen) == 3
-
-
 async def test_a_bad_request_is_raised_as_such(scripted: Scripted) -> None:
     """400 with an unknown error code keeps the code."""
     meitner, _ = await scripted(failure(400, "BrandNewCode", "what"))
     with pytest.raises(BadRequestError) as caught:
         await meitner.students.get(STUDENT_ID)
     assert caught.value.code == "BrandNewCode"
+
+
+GARBLED = {
+    "JSON cut short": answer(body=b'{"id": "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64", "ident'),
+    "HTML": answer(headers={"Content-Type": "text/html"}, body=b"<html>log in</html>"),
+    "nothing": answer(body=b""),
+    "another shape": answer(data=[STUDENT]),
+    "a field of another type": answer(data={**STUDENT, "firstName": 7}),
+    "no UTF-8": answer(body=b'{"id": "\xff"}'),
+    "too deep": answer(body=b'{"id":' * 100_000),
+    "another record": answer(data={**STUDENT, "id": "00000000-0000-4000-8000-000000000000"}),
+}
+
+
+@pytest.mark.parametrize("reply", GARBLED.values(), ids=GARBLED)
+async def test_an_answer_that_cannot_be_read_is_asked_for_again(scripted: Scripted, reply: bytes) -> None:
+    """200 proves nothing: twice more for a read or an update, and then the error."""
+    meitner, server = await scripted(reply, reply, answer())
+    assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
+    assert len(server.seen) == 3
+    meitner, server = await scripted(reply)
+    with pytest.raises(ResponseValidationError) as caught:
+        await meitner.students.update(STUDENT_ID, **FIELDS)
+    assert (len(server.seen), caught.value.attempts) == (3, 3)
+
+
+@pytest.mark.parametrize("reply", [reply for name, reply in GARBLED.items() if name != "another record"])
+async def test_a_create_whose_answer_cannot_be_read_is_ambiguous(scripted: Scripted, reply: bytes) -> None:
+    """It most probably happened: asking again would create a second one."""
+    meitner, server = await scripted(reply, answer(201))
+    with pytest.raises(AmbiguousWriteError):
+        await meitner.students.create(**FIELDS)
+    assert len(server.seen) == 1
+
+
+async def test_a_page_that_cannot_be_read_is_asked_for_again(scripted: Scripted) -> None:
+    """Also where the listing reads it late."""
+    empty = answer(data={"data": [], "pagination": {"offset": 0, "limit": 100, "total": 0}})
+    meitner, server = await scripted(GARBLED["HTML"], GARBLED["JSON cut short"], empty)
+    assert await meitner.students.list().all() == []
+    assert len(server.seen) == 3
+
+
+# Waits.
+
+
+async def test_backoff_grows_is_jittered_and_capped() -> None:
+    """Full jitter: waits spread from 0 to the bound of their turn, which doubles up to the maximum."""
+    policy = RetryPolicy(max_retries=6, initial=1.0, maximum=8.0)
+    turns: list[list[float]] = [[] for _ in range(6)]
+    for _ in range(300):
+        for turn, wait in zip(turns, (await call(said(500), policy=policy)).waits, strict=True):
+            turn.append(wait)
+    for turn, bound in zip(turns, [1, 2, 4, 8, 8, 8], strict=True):
+        assert 0 <= min(turn) < 0.1 * bound
+        assert 0.9 * bound < max(turn) <= bound
+
+
+@pytest.mark.parametrize("exponent", [1.0, 2.0, 1e300])
+async def test_thousands_of_attempts_overflow_nothing(exponent: float) -> None:
+    """Attempt 1 to 5,001: every wait is finite and within the cap."""
+    policy = RetryPolicy(max_retries=5000, maximum=3.0, exponent=exponent)
+    outcome = await call(said(500), policy=policy, budget=endless())
+    assert outcome.sent == 5001
+    assert all(0 <= wait <= 3.0 for wait in outcome.waits)
+
+
+async def test_jitter_is_uniform() -> None:
+    """10,000 waits fall into ten equal parts with at most a fifth more or less in each."""
+    policy = RetryPolicy(max_retries=10_000, initial=10.0, maximum=10.0)
+    waits = (await call(said(500), policy=policy, budget=endless())).waits
+    parts = [0] * 10
+    for wait in waits:
+        parts[min(int(wait), 9)] += 1
+    assert all(800 <= part <= 1200 for part in parts)
+
+
+async def test_concurrent_calls_do_not_share_their_retries() -> None:
+    """A retry controller shared by calls would hand one call's outcome to another."""
+    attempts: dict[str, int] = {}
+
+    async def send(asked: Request) -> RawResponse:
+        attempts[asked.path] = attempts.get(asked.path, 0) + 1
+        await asyncio.sleep(0)
+        if attempts[asked.path] < 3:
+            return said(503)
+        return RawResponse(200, Headers(), asked.path.encode())
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(0)
+
+    retrying = Retrying(send, RetryPolicy(), endless(), sleep=sleep)
+    paths = [f"/student/{n}" for n in range(200)]
+    answers = await asyncio.gather(*(retrying.send(Request("get", "GET", "/student/{id}", path)) for path in paths))
+    assert [response.body.decode() for response in answers] == paths
+
+
+# Deadlines.
+
+
+async def test_no_wait_begins_that_would_cross_the_deadline() -> None:
+    """The last failure is raised at once instead."""
+    outcome = await call(said(429, Retry_After="30"), policy=RetryPolicy(deadline=10))
+    assert isinstance(outcome.result, RateLimitError)
+    assert (outcome.sent, outcome.waits, outcome.result.retry_after) == (1, [], 30.0)
+
+
+class Timed:
+    """A server on virtual time whose answers take as long as they like, and a record of who did what when."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.deadline = self.random.choice([0.5, 3.0, 20.0, 100.0])
+        self.starts: list[float] = []
+        self.sleeps: list[tuple[float, float]] = []
+        self.last: object = None
+
+    async def send(self, _: Request) -> RawResponse:
+        self.starts.append(asyncio.get_running_loop().time())
+        self.last = APITimeoutError
+        await asyncio.sleep(self.random.choice([0.0, 0.1, 1.0, 7.0, 60.0]))
+        reply = self.random.choice([said(500), said(503, Retry_After="3"), said(429), lost, unsent, garbled])
+        self.last = reply.status if isinstance(reply, RawResponse) else type(reply())
+        if isinstance(reply, RawResponse):
+            return reply
+        raise reply()
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append((asyncio.get_running_loop().time(), seconds))
+        await asyncio.sleep(seconds)
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_deadline_holds_whatever_happens(bulk: bool) -> None:  # noqa: FBT001
+    """200 histories: no attempt starts after it, no wait crosses it, none ends later; the error is the last outcome's."""
+
+    async def history(seed: int) -> bool:
+        server = Timed(seed)
+        random.seed(seed)
+        policy = RetryPolicy(max_retries=9, deadline=server.deadline, outage=7200.0 if bulk else 0.0)
+        retrying = Retrying(server.send, policy, endless(), sleep=server.sleep)
+        with pytest.raises(MeitnerError) as caught:
+            await retrying.send(request("list", bulk=bulk))
+        assert asyncio.get_running_loop().time() <= server.deadline + 1e-6
+        assert all(start < server.deadline for start in server.starts)
+        assert all(begun + seconds < server.deadline for begun, seconds in server.sleeps)
+        assert getattr(caught.value, "status_code", type(caught.value)) == server.last
+        assert caught.value.attempts == len(server.starts)
+        return server.last is APITimeoutError
+
+    cut = [run(history(seed)) for seed in range(200)]
+    assert 0 < sum(cut) < len(cut)
+
+
+def test_a_clock_that_oversleeps_starts_no_attempt_after_the_deadline() -> None:
+    """A busy machine wakes up late: the failure that was is raised."""
+
+    async def main() -> None:
+        async def sleep(_: float) -> None:
+            await asyncio.sleep(60.0)
+
+        script = Script(said(503), said(200))
+        with pytest.raises(InternalServerError) as caught:
+            await Retrying(script, RetryPolicy(deadline=30.0), sleep=sleep).send(request())
+        assert (script.sent, caught.value.attempts) == (1, 1)
+
+    run(main())
+
+
+def test_a_create_that_the_deadline_cuts_off_is_ambiguous() -> None:
+    """It was on its way."""
+
+    async def main() -> None:
+        async def send(_: Request) -> RawResponse:
+            await asyncio.sleep(60)
+            return said(201)
+
+        with pytest.raises(AmbiguousWriteError):
+            await Retrying(send, RetryPolicy(deadline=1.0)).send(request("create", "POST"))
+
+    run(main())
+
+
+# The budget of a client.
+
+
+@pytest.mark.parametrize("reply", [said(503), said(500), lost, unsent], ids=["503", "500", "cut", "refused"])
+def test_a_total_outage_adds_35_attempts_to_1000_calls(reply: Any) -> None:
+    """However many fail at once, the server sees few more requests than calls; who was cut short is told."""
+
+    async def main() -> None:
+        script, budget = Script(reply), RetryBudget()
+        retrying = Retrying(script, RetryPolicy(), budget)
+        calls = [retrying.send(request(path=f"/student/{n}")) for n in range(1000)]
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+        assert asyncio.get_running_loop().time() <= 1.5
+        assert 1000 <= script.sent <= 1035
+        kind = InternalServerError if isinstance(reply, RawResponse) else APIConnectionError
+        assert all(isinstance(error, kind) for error in errors)
+        for error in errors:
+            assert isinstance(error, MeitnerError)
+            assert error.retry_budget_exhausted == (error.attempts is not None and error.attempts < 3)
+        assert script.sent == sum(error.attempts for error in errors)  # type: ignore[union-attr,misc]
+
+    run(main())
+
+
+def test_retries_that_fail_are_bounded_by_what_succeeds() -> None:
+    """A tenth of all calls fails for good: retries beyond the first 35 have to be earned, 14 successes each."""
+
+    async def main() -> None:
+        sent: dict[str, int] = {}
+
+        async def send(asked: Request) -> RawResponse:
+            sent[asked.path] = sent.get(asked.path, 0) + 1
+            return said(500 if int(asked.path) % 10 == 0 else 200)
+
+        retrying = Retrying(send, RetryPolicy())
+        for n in range(2000):
+            with suppress(InternalServerError):
+                await retrying.send(request(path=str(n)))
+        assert 2000 < sum(sent.values()) <= 2000 + 35 + 1800 / 14
+
+    run(main())
+
+
+def test_a_retry_that_is_cancelled_while_it_waits_costs_nothing() -> None:
+    """Two hundred callers that lose patience do not take the retries of all others."""
+
+    async def main() -> None:
+        budget = RetryBudget()
+        retrying = Retrying(Script(said(503, Retry_After="60")), RetryPolicy(), budget)
+        for _ in range(200):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await retrying.send(request())
+        assert budget.tokens == FULL
+
+    run(main())
+
+
+# The quota.
+
+
+SPENT = {"RateLimit_Limit": "5000", "RateLimit_Remaining": "0", "RateLimit_Reset": f"{EPOCH + 900}000", "Date": DATE}
+
+
+def test_a_quota_that_is_spent_is_waited_for_once_and_by_the_gate() -> None:
+    """429 with the end of the window: the call is sent again when the window has ended, and not before."""
+
+    async def main() -> None:
+        script, gate = Script(said(429, **SPENT), said(200)), Gate(8, policy=QuotaPolicy(max_wait=3600))
+        response = await Retrying(gate.admitting(script), RetryPolicy()).send(request())
+        assert (response.status, script.sent) == (200, 2)
+        assert 900 < asyncio.get_running_loop().time() <= 910
+
+    run(main())
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_gate_that_refuses_to_wait_leaves_the_servers_own_words(bulk: bool) -> None:  # noqa: FBT001
+    """The server said 429 first, and when to come back; only who never asked gets QuotaExhausted."""
+
+    async def main() -> None:
+        script, gate = Script(said(429, **SPENT)), Gate(8, policy=QuotaPolicy(on_exhausted="raise"))
+        retrying = Retrying(gate.admitting(script), RetryPolicy(outage=7200.0))
+        with pytest.raises(RateLimitError) as caught:
+            await retrying.send(request("list", bulk=bulk))
+        assert caught.value.reset_at is not None
+        assert (int(caught.value.reset_at.timestamp()), caught.value.attempts, script.sent) == (EPOCH + 900, 1, 1)
+        with pytest.raises(QuotaExhausted):
+            await retrying.send(request("list", bulk=bulk))
+        assert script.sent == 1
+
+    run(main())
+
+
+async def test_a_refusal_after_another_failure_is_the_gates() -> None:
+    """The call failed with 503 and may not be sent again: what keeps it is the quota."""
+    script = Script(said(503), lambda: QuotaExhausted("spent"))
+    with pytest.raises(QuotaExhausted) as caught:
+        await Retrying(script, RetryPolicy(initial=0.0)).send(request())
+    assert caught.value.attempts == 1
+
+
+# What a call tells.
+
+
+async def _told(script: Send, **how: Any) -> list[Any]:
+    events: list[Any] = []
+    retrying = Retrying(script, RetryPolicy(initial=1.0), on_event=events.append, **how)
+    await asyncio.gather(retrying.send(request()), return_exceptions=True)
+    return events
+
+
+async def test_events_tell_the_story_in_order() -> None:
+    """Sent, answered, scheduled, sent, lost, scheduled, sent, answered: with the attempt each belongs to."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    events = await _told(Script(said(503), lost, said(200)), sleep=sleep)
+    assert [(type(event), event.attempt) for event in events] == [
+        (RequestSent, 1),
+        (ResponseReceived, 1),
+        (RetryScheduled, 1),
+        (RequestSent, 2),
+        (RetryScheduled, 2),
+        (RequestSent, 3),
+        (ResponseReceived, 3),
+    ]
+    scheduled = [event for event in events if isinstance(event, RetryScheduled)]
+    assert [event.reason for event in scheduled] == ["503", "APIConnectionError"]
+    assert [event.delay for event in scheduled] == waits
+    assert {(event.method, event.route) for event in events} == {("GET", "/student/{id}")}
+
+
+async def test_nothing_is_announced_that_does_not_happen() -> None:
+    """The last failure schedules no retry, a final one none at all."""
+
+    async def sleep(_: float) -> None:
+        return
+
+    events = await _told(Script(said(500)), sleep=sleep)
+    assert [type(event) for event in events] == [RequestSent, ResponseReceived, RetryScheduled] * 2 + [
+        RequestSent,
+        ResponseReceived,
+    ]
+    assert [type(event) for event in await _told(Script(said(404)))] == [RequestSent, ResponseReceived]
+
+
+async def test_a_callback_that_raises_breaks_nothing(scripted: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    """Metrics must not cost a call; what they raise is logged."""
+
+    def broken(event: Event) -> None:
+        raise RuntimeError(type(event).__name__)
+
+    meitner, server = await scripted(failure(503), answer(), on_event=broken)
+    assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
+    assert len(server.seen) == 2
+    assert len(caplog.records) == 5
+
+
+async def test_elapsed_spans_every_attempt() -> None:
+    """Waits included, by the loop's clock."""
+
+    async def main() -> float:
+        retrying = Retrying(Script(said(503, Retry_After="5"), said(200)), RetryPolicy())
+        return (await retrying.send(request())).elapsed
+
+    assert 5.0 <= await asyncio.to_thread(run, main()) <= 5.5
+
+
+# Cancellation.
+
+
+class Client:
+    """Retries, credentials and gate over a server that answers on virtual time: first badly, then well."""
+
+    def __init__(self, *replies: Any, policy: RetryPolicy) -> None:
+        self.script, self.tokens, self.budget = Script(*replies), 0, RetryBudget()
+        self.gate = Gate(1)
+        admitted = self.gate.admitting(self._answer)
+        self.auth = BearerAuth(OAuth2("an-id", "a-secret"), Retrying(admitted, policy, self.budget).send, "/token")
+        self.retrying = Retrying(Authenticated(admitted, self.auth, {}, 1.0).send, policy, self.budget)
+
+    async def _answer(self, asked: Request) -> RawResponse:
+        await asyncio.sleep(1.0)
+        if asked.operation == "token":
+            self.tokens += 1
+            return RawResponse(200, Headers(), b'{"access_token":"t","expires_in":9}')
+        return await self.script(asked)
+
+    async def settled(self) -> None:
+        """Wait for the token request, which belongs to nobody; then nothing may be left."""
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(1.0)
+        assert self.gate._slots.held == 0
+        assert not self.budget.outage.probing
+
+
+def _cancelled_at(step: int, client: Client, asked: Request) -> asyncio.Task[RawResponse]:
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            task.cancel()
+
+    async def stepped() -> RawResponse:
+        return await stepping(client.retrying.send(asked), count)  # type: ignore[no-any-return]
+
+    task = asyncio.ensure_future(stepped())
+    return task
+
+
+SCENES: dict[str, Callable[[], tuple[Client, Request]]] = {
+    "a read": lambda: (Client(said(503), lost, said(200), policy=RetryPolicy()), request()),
+    "with a deadline": lambda: (Client(said(503), lost, said(200), policy=RetryPolicy(deadline=600)), request()),
+    "a token refused": lambda: (Client(said(401), said(200), policy=RetryPolicy()), request()),
+    "a page in an outage": lambda: (
+        Client(*[lost] * 9, said(200), policy=RetryPolicy(outage=7200)),
+        request("list", bulk=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_a_call_cancelled_at_any_step_is_cancelled(scene: Callable[[], tuple[Client, Request]]) -> None:
+    """Wherever it waits: never swallowed, no slot and no turn kept, and the next call works."""
+
+    async def main(step: int) -> bool:
+        client, asked = scene()
+        task = _cancelled_at(step, client, asked)
+        await asyncio.wait([task])
+        if task.cancelled():
+            await client.settled()
+            assert client.budget.tokens >= FULL - 28
+        else:
+            assert task.result().status == 200
+        assert (await client.retrying.send(asked)).status == 200
+        await client.settled()
+        return task.cancelled()
+
+    steps = 1
+    while run(main(steps)):
+        steps += 1
+    assert steps > 4
+
+
+def test_one_call_cancelled_at_any_moment_harms_no_other() -> None:
+    """Eight pages wait through an outage; one is cancelled at any of its steps, the others arrive."""
+
+    async def main(step: int) -> bool:
+        client, asked = SCENES["a page in an outage"]()
+        task = _cancelled_at(step, client, asked)
+        others = [asyncio.ensure_future(client.retrying.send(asked)) for _ in range(7)]
+        assert all(response.status == 200 for response in await asyncio.gather(*others))
+        await asyncio.wait([task])
+        await client.settled()
+        return task.cancelled()
+
+    steps = 1
+    while run(main(steps)):
+        steps += 1
+    assert steps > 4
+
+
+@pytest.mark.parametrize("name", ["get", "create", "delete"])
+async def test_a_call_cancelled_at_any_turn_of_a_real_loop_leaves_no_connection(name: str) -> None:
+    """Over a socket, at the k-th turn of the loop: the pool is empty of borrowed connections, the next call works."""
+    async with RawServer([answer()]) as server, Meitner(*CREDENTIALS, base_url=server.url, max_retries=0) as meitner:
+        calls: dict[str, Callable[[], Any]] = {
+            "get": lambda: meitner.students.get(STUDENT_ID),
+            "create": lambda: meitner.students.create(**FIELDS),
+            "delete": lambda: meitner.students.delete(STUDENT_ID),
+        }
+        cancelled, turns = True, 0
+        while cancelled:
+            turns += 1
+            task = asyncio.ensure_future(calls[name]())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            cancelled = task.cancelled()
+            for session in meitner._transport._sessions.values():  # type: ignore[attr-defined]
+                assert not session.connector._acquired
+        assert turns > 5
+        assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
+
+
+async def test_cancelling_a_call_that_waits_to_retry_stops_it() -> None:
+    """Also on a real clock, where nothing jumps."""
+    retrying = Retrying(Script(said(503)), RetryPolicy(initial=1000, maximum=1000), sleep=asyncio.sleep)
+    waiting = asyncio.create_task(retrying.send(request()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_the_last_failure_is_the_one_raised() -> None:
+    """Not the first, and not a RetryError."""
+    outcome = await call(lost, said(500), said(404))
+    assert isinstance(outcome.result, NotFoundError)
+    assert outcome.result.attempts == 3
+    assert isinstance(outcome.result, APIStatusError)

@@ -63,7 +63,7 @@ def _size(count: int) -> str:
     """Return a number of bytes as people read it: 999 B, 1.2 kB, 34.5 MB."""
     size, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:  # noqa: PLR2004 - a kilo
+        if size < 1000:  # a kilo
             break
         size, unit = size / 1000, larger
     return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"

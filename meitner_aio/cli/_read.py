@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .._listing import PAGE_LIMIT
+from .._read import PAGE_LIMIT
 from .._values import checked_id
 from ..export import resource_names
 from ..records import Record

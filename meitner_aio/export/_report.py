@@ -28,9 +28,11 @@ class ResourceReport(Struct, frozen=True):
     total: int
     """Rows that the server had, as its last page said."""
     requests: int
-    """Pages read."""
+    """Answers that it took, those that proved or repaired the listing included."""
     complete: bool
-    """Whether the file holds as many rows as the server said it had, on every page."""
+    """Whether the file holds every row that existed throughout the read."""
+    level: str
+    """How that was shown; see `ListingReport.level`."""
     bytes: int
     sha256: str
     seconds: float

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import msgspec
 
@@ -18,7 +18,7 @@ from ._names import resource_names
 from ._report import Progress, Report, ResourceReport
 
 if TYPE_CHECKING:
-    from .._listing import Listing, Page
+    from .._listing import Listing
     from ..client import Meitner
 
 P = ParamSpec("P")
@@ -45,7 +45,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
 
     A file takes its name when it is whole: whatever ends the export early, the files and the manifest of what was
     exported before stay as they are. Raises `ValueError` for a resource or a format that does not exist, before any
-    I/O, and what reading and writing raise: `MeitnerError`, `OSError`. Memory holds `concurrency` pages at a time.
+    I/O, and what reading and writing raise: `MeitnerError`, `OSError`. Memory holds twice `concurrency` pages at most.
     """
     names = resource_names(resources)
     if format not in FORMATS:
@@ -56,7 +56,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     with Folder(to) as folder:
         manifest = Manifest.of(folder)
         for name in names:
-            listing = getattr(meitner, name).list(limit=page_size, concurrency=concurrency)
+            listing = getattr(meitner, name).list(limit=page_size, concurrency=concurrency).paged(exact=True)
             part = PartFile(folder, f"{name}.{format}")
             try:
                 report = await _written(listing, part, name, format, tell)
@@ -78,22 +78,22 @@ async def _written(
 ) -> ResourceReport:
     """Write every page down as it comes, and return what the file then holds."""
     began = time.perf_counter()
-    rows = requests = total = 0
-    totals: set[int] = set()
-    async with aclosing(cast("AsyncGenerator[Page[Any]]", listing.pages())) as pages:
+    rows = 0
+    async with aclosing(listing.pages()) as pages:
         async for page in pages:
             await _threaded(_append, part, page.data)
-            rows, requests, total = rows + len(page), requests + 1, page.pagination.total
-            totals.add(total)
-            tell(Progress(name, rows, total))
+            rows += len(page)
+            tell(Progress(name, rows, page.pagination.total))
+    seen = listing.report
     return ResourceReport(
         resource=name,
         file=part.name,
         format=format,
-        rows=rows,
-        total=total,
-        requests=requests,
-        complete=totals == {rows},
+        rows=seen.rows,
+        total=seen.total or 0,
+        requests=seen.requests,
+        complete=seen.complete,
+        level=seen.level,
         bytes=part.size,
         sha256=part.sha256,
         seconds=time.perf_counter() - began,

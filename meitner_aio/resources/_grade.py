@@ -6,7 +6,7 @@ from datetime import date
 
 from msgspec import UNSET, UnsetType
 
-from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record
+from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
 
 class Grade(OpenEnum):
@@ -21,12 +21,9 @@ class Grade(OpenEnum):
     MISSING = "MISSING"
 
 
-class GradeRecord(Record):
+class GradeRecord(SourcedRecord):
     """A grade given to a student. A teacher named on it has an active employee placement at the school."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     student_id: Id
     school_id: Id
     language_code: str | None = None
@@ -36,10 +33,9 @@ class GradeRecord(Record):
     grade_date: date | None = None
 
 
-class GradeFields(Record):
+class GradeFields(SourcedFields):
     """What a write says of a grade. The student needs an active placement at the school."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     language_code: str | None | UnsetType = UNSET
     teacher1_employee_id: Id | None | UnsetType = UNSET
     teacher2_employee_id: Id | None | UnsetType = UNSET

@@ -6,8 +6,8 @@ from datetime import date
 
 from msgspec import UNSET, UnsetType
 
-from ..query import AddressQuery, Exact, ExternalQuery, MetaQuery, Null, Ordered, ResourceQuery, Text
-from ..records import Address, External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Personal, Record
+from ..query import AddressQuery, Exact, Null, Ordered, SourcedQuery, Text
+from ..records import Address, OpenEnum, OrAbsent, Personal, SourcedFields, SourcedRecord
 
 
 class Gender(OpenEnum):
@@ -18,12 +18,9 @@ class Gender(OpenEnum):
     OTHER = "Other"
 
 
-class Person(Record):
+class Person(SourcedRecord):
     """Someone with an identity number (`YYYYMMDD-NNNN`, unique within the organisation for each resource)."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     identity_number: Personal[str]
     identity_temporary: bool = False
     first_name: Personal[str]
@@ -35,10 +32,9 @@ class Person(Record):
     phone_number2: Personal[str | None] = None
 
 
-class PersonFields(Record):
+class PersonFields(SourcedFields):
     """What a write says of a person. The e-mail address 1 is unique within the organisation for each resource."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     identity_number: Personal[str]
     identity_temporary: bool | UnsetType = UNSET
     first_name: Personal[str]
@@ -50,12 +46,9 @@ class PersonFields(Record):
     phone_number2: Personal[str | None | UnsetType] = UNSET
 
 
-class PersonQuery(ResourceQuery):
+class PersonQuery(SourcedQuery):
     """Conditions on a person."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
-    external: ExternalQuery | UnsetType = UNSET
     identity_number: Text = UNSET
     identity_temporary: Exact[bool] = UNSET
     first_name: Text = UNSET

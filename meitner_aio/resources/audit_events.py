@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from .._operations import Get, List, Resource, Search
-from ..query import Exact, Instant, MetaQuery, ResourceQuery
-from ..records import Id, Meta, OpenEnum, OrAbsent, Record, Timestamp
+from ..query import Exact, Instant, ResourceQuery
+from ..records import DirectoryRecord, Id, OpenEnum, Timestamp
 
 
 class AuditEventResource(OpenEnum):
@@ -26,11 +26,9 @@ class AuditEventType(OpenEnum):
     DELETE = "Delete"
 
 
-class AuditEvent(Record):
+class AuditEvent(DirectoryRecord):
     """That a record was deleted."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
     timestamp: Timestamp
     resource: AuditEventResource
     resource_id: Id
@@ -40,8 +38,6 @@ class AuditEvent(Record):
 class AuditEventQuery(ResourceQuery):
     """Conditions on audit events."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
     timestamp: Instant = UNSET
     resource: Exact[AuditEventResource] = UNSET
     resource_id: Exact[Id] = UNSET

@@ -8,8 +8,8 @@ from datetime import date
 from msgspec import UNSET, UnsetType
 
 from .._operations import Create, Delete, Get, List, Resource, Search, Update
-from ..query import Exact, ExternalQuery, Instant, MetaQuery, Null, Ordered, ResourceQuery, Text
-from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record, Timestamp
+from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
+from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
 
 class EmployeePlacementRole(OpenEnum):
@@ -24,12 +24,9 @@ class EmployeePlacementRole(OpenEnum):
     TEACHER = "Teacher"
 
 
-class EmployeePlacement(Record):
+class EmployeePlacement(SourcedRecord):
     """An employee's time at a school."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     employee_id: Id
     school_id: Id
     signature: str | None = None
@@ -43,10 +40,9 @@ class EmployeePlacement(Record):
     employment_percent: int | None = None
 
 
-class EmployeePlacementUpdate(Record):
+class EmployeePlacementUpdate(SourcedFields):
     """What an update says of an employee placement: its employee and school cannot change."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     signature: str | None | UnsetType = UNSET
     title: str | None | UnsetType = UNSET
     roles: Sequence[EmployeePlacementRole] | UnsetType = UNSET
@@ -62,12 +58,9 @@ class EmployeePlacementCreate(EmployeePlacementUpdate):
     school_id: Id
 
 
-class EmployeePlacementQuery(ResourceQuery):
+class EmployeePlacementQuery(SourcedQuery):
     """Conditions on employee placements; a condition on `roles` asks whether any of them fits."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
-    external: ExternalQuery | UnsetType = UNSET
     employee_id: Exact[Id] = UNSET
     school_id: Exact[Id] = UNSET
     signature: Text | Null = UNSET
@@ -91,4 +84,4 @@ class EmployeePlacements(Resource[EmployeePlacement]):
     get = Get()
     create = Create(EmployeePlacementCreate)
     update = Update(EmployeePlacementUpdate)
-    delete = Delete()
+    delete = Delete(audited=True)

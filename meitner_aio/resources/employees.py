@@ -29,4 +29,4 @@ class Employees(Resource[Employee]):
     get = Get()
     create = Create(EmployeeFields)
     update = Update(EmployeeFields)
-    delete = Delete()
+    delete = Delete(audited=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec import UNSET, UnsetType
 
 from .._operations import Create, Delete, Get, List, Resource, Search, Update
-from ..query import Exact, ExternalQuery, MetaQuery, Null, ResourceQuery, Text
-from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record
+from ..query import Exact, Null, SourcedQuery, Text
+from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
 
 class GroupCategory(OpenEnum):
@@ -26,12 +26,9 @@ class GroupType(OpenEnum):
     MENTOR = "Mentor"
 
 
-class Group(Record):
+class Group(SourcedRecord):
     """A group of a school; its title is unique there."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     school_id: Id
     category: GroupCategory = GroupCategory.EDUCATION
     title: str
@@ -40,10 +37,9 @@ class Group(Record):
     member_ids: list[Id] = []
 
 
-class GroupUpdate(Record):
+class GroupUpdate(SourcedFields):
     """What an update says of a group: each list replaces the whole list; school and category cannot change."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     title: str
     types: Sequence[GroupType] | UnsetType = UNSET
     moderator_ids: Sequence[Id] | UnsetType = UNSET
@@ -57,12 +53,9 @@ class GroupCreate(GroupUpdate):
     category: GroupCategory | UnsetType = UNSET
 
 
-class GroupQuery(ResourceQuery):
+class GroupQuery(SourcedQuery):
     """Conditions on groups; a condition on a list asks whether any of its elements fits."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
-    external: ExternalQuery | UnsetType = UNSET
     school_id: Exact[Id] = UNSET
     category: Exact[GroupCategory] = UNSET
     title: Text = UNSET
@@ -82,4 +75,4 @@ class Groups(Resource[Group]):
     get = Get()
     create = Create(GroupCreate)
     update = Update(GroupUpdate)
-    delete = Delete()
+    delete = Delete(audited=True)

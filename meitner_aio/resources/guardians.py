@@ -41,4 +41,4 @@ class Guardians(Resource[Guardian]):
     get = Get()
     create = Create(GuardianFields)
     update = Update(GuardianFields)
-    delete = Delete()
+    delete = Delete(audited=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from .._operations import Create, Get, List, Resource, Search, Update
-from ..query import Exact, ExternalQuery, MetaQuery, Null, ResourceQuery, Text
-from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record
+from ..query import Exact, Null, SourcedQuery, Text
+from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
 
 class SchoolType(OpenEnum):
@@ -20,12 +20,9 @@ class SchoolType(OpenEnum):
     """Preschool (förskola)."""
 
 
-class School(Record):
+class School(SourcedRecord):
     """A school. It must exist before the placements and groups that name it, and is never deleted."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     title: str
     unit_id: Id | None = None
     unit_code: str | None = None
@@ -35,10 +32,9 @@ class School(Record):
     school_type: SchoolType
 
 
-class SchoolUpdate(Record):
+class SchoolUpdate(SourcedFields):
     """What an update says of a school: its type cannot change."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     title: str
     unit_id: Id | None | UnsetType = UNSET
     unit_code: str | None | UnsetType = UNSET
@@ -52,12 +48,9 @@ class SchoolCreate(SchoolUpdate):
     school_type: SchoolType
 
 
-class SchoolQuery(ResourceQuery):
+class SchoolQuery(SourcedQuery):
     """Conditions on schools."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
-    external: ExternalQuery | UnsetType = UNSET
     title: Text = UNSET
     unit_id: Exact[Id] | Null = UNSET
     unit_code: Text | Null = UNSET

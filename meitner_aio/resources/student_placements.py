@@ -7,8 +7,8 @@ from datetime import date
 from msgspec import UNSET, UnsetType
 
 from .._operations import Archive, Create, Delete, Get, List, Resource, Restore, Search, Update
-from ..query import Exact, ExternalQuery, Instant, MetaQuery, Null, Ordered, ResourceQuery, Text
-from ..records import External, ExternalRequest, Id, Meta, OpenEnum, OrAbsent, Record, Timestamp
+from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
+from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
 
 class StudentPlacementSchoolType(OpenEnum):
@@ -55,12 +55,9 @@ class ModernLanguageAlternative(OpenEnum):
     TN = "TN"
 
 
-class StudentPlacement(Record):
+class StudentPlacement(SourcedRecord):
     """A student's time at a school."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     student_id: Id
     school_id: Id
     school_type: StudentPlacementSchoolType
@@ -83,10 +80,9 @@ class StudentPlacement(Record):
     archived_at: Timestamp | None = None
 
 
-class StudentPlacementUpdate(Record):
+class StudentPlacementUpdate(SourcedFields):
     """What an update says of a student placement: its student and school cannot change."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     school_type: StudentPlacementSchoolType
     school_year: SchoolYear | None | UnsetType = UNSET
     has_childcare: bool | UnsetType = UNSET
@@ -108,12 +104,9 @@ class StudentPlacementCreate(StudentPlacementUpdate):
     school_id: Id
 
 
-class StudentPlacementQuery(ResourceQuery):
+class StudentPlacementQuery(SourcedQuery):
     """Conditions on student placements."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
-    external: ExternalQuery | UnsetType = UNSET
     student_id: Exact[Id] = UNSET
     school_id: Exact[Id] = UNSET
     school_type: Exact[StudentPlacementSchoolType] = UNSET
@@ -143,6 +136,6 @@ class StudentPlacements(Resource[StudentPlacement]):
     get = Get()
     create = Create(StudentPlacementCreate)
     update = Update(StudentPlacementUpdate)
-    delete = Delete()
+    delete = Delete(audited=True)
     archive = Archive()
     restore = Restore()

@@ -29,4 +29,4 @@ class Students(Resource[Student]):
     get = Get()
     create = Create(StudentFields)
     update = Update(StudentFields)
-    delete = Delete()
+    delete = Delete(audited=True)

@@ -5,34 +5,27 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from .._operations import Create, Get, List, Resource, Search, Update
-from ..query import Exact, ExternalQuery, MetaQuery, Null, ResourceQuery, Text
-from ..records import External, ExternalRequest, Id, Meta, OrAbsent, Record
+from ..query import Null, SourcedQuery, Text
+from ..records import SourcedFields, SourcedRecord
 
 
-class Unit(Record):
+class Unit(SourcedRecord):
     """An organisational unit to which schools can belong. It is never deleted."""
 
-    id: Id
-    meta: OrAbsent[Meta] = None
-    external: External | None = None
     title: str
     description: str | None = None
 
 
-class UnitFields(Record):
+class UnitFields(SourcedFields):
     """What a write says of a unit."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
     title: str
     description: str | None | UnsetType = UNSET
 
 
-class UnitQuery(ResourceQuery):
+class UnitQuery(SourcedQuery):
     """Conditions on units."""
 
-    id: Exact[Id] = UNSET
-    meta: MetaQuery | UnsetType = UNSET
-    external: ExternalQuery | UnsetType = UNSET
     title: Text = UNSET
     description: Text | Null = UNSET
 

@@ -171,7 +171,7 @@ class Directory:
 
 def _school_year(day: date) -> str:
     """Return the school year of a day, autumn_spring; it turns in August."""
-    autumn = day.year if day.month >= 8 else day.year - 1  # noqa: PLR2004 - August
+    autumn = day.year if day.month >= 8 else day.year - 1  # August
     return f"{autumn}_{autumn + 1}"
 
 

@@ -191,6 +191,6 @@ def _failed(fault: Fault, request_id: str) -> RawResponse | None:
     """Return the answer that a fault puts in place of the directory's; None when it cuts the connection."""
     if fault.status == CUT:
         return None
-    if fault.body is None and fault.status >= 400:  # noqa: PLR2004 - the first status of a failure
+    if fault.body is None and fault.status >= 400:  # the first status of a failure
         return failure(fault.status, "a fault of the sandbox", request_id, fault.headers)
     return json_answer(fault.status, fault.body or b"", fault.headers)

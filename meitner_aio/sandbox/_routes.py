@@ -48,7 +48,7 @@ class Routes:
     def _route(self, path: str) -> tuple[str, str]:
         """Return a path with its id named, and the id."""
         parts = path.split("/")
-        if path in self._methods or len(parts) < 3 or parts[2].startswith(("_", "{")):  # noqa: PLR2004 - "", name, id
+        if path in self._methods or len(parts) < 3 or parts[2].startswith(("_", "{")):  # "", name, id
             return path if "{" not in path else "", ""
         id, parts[2] = parts[2], "{id}"  # noqa: A001 - the API's own word
         return "/".join(parts) if id else "", id

@@ -17,7 +17,7 @@ from ._directory import Directory
 from ._door import PREFIX, Door, Seen
 from ._synthetic import generate
 from ._tables import Order
-from ._window import Window
+from ._window import HOUR, Window
 from .faults import Fault, Faults, Injected
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ class Sandbox:
     ```
 
     The same directory answers in process through `send`. The same `seed` makes the same data; `order` is how rows are
-    listed: "created", "-created", or "updated", where an update moves its row to the end. `quota` is requests an
-    hour, `page_cap` the most rows of a page, `latency` seconds before each answer. `credentials` are the only id and
-    secret that are good; without them any pair is. Tokens last `token_lifetime` seconds. `clock` tells the seconds
-    since 1970 to everything that knows time but `latency`. Raises `ValueError` for what makes no directory.
+    listed: "created", "-created", or "updated", where an update moves its row to the end. `quota` is requests in a
+    `window` of so many seconds, `page_cap` the most rows of a page, `latency` seconds before each answer. `credentials`
+    are the only id and secret that are good; without them any pair is. Tokens last `token_lifetime` seconds. `clock`
+    tells the seconds since 1970 to everything that knows time but `latency`. Raises `ValueError` for what makes no
+    directory.
     """
 
     def __init__(  # noqa: PLR0913 - every choice a user can make
@@ -46,6 +47,7 @@ class Sandbox:
         schools: int = 4,
         seed: int = 1,
         quota: int = 5000,
+        window: float = HOUR,
         page_cap: int = 1000,
         latency: float = 0.0,
         faults: Sequence[Fault] = (),
@@ -59,7 +61,8 @@ class Sandbox:
         for name, value in (("quota", quota), ("page_cap", page_cap)):
             _check_count(name, value, 1)
         _check_seconds("latency", latency, 0)
-        _check_seconds("token_lifetime", token_lifetime, 1)
+        for name, seconds in (("token_lifetime", token_lifetime), ("window", window)):
+            _check_seconds(name, seconds, 1)
         _check_choices(faults, order)
         self._faults = Faults(tuple(faults), seed)
         now = datetime.fromtimestamp(clock(), UTC)
@@ -68,7 +71,7 @@ class Sandbox:
         self._door = Door(
             self._directory,
             Credentials(_pair(credentials), token_lifetime, clock),
-            Window(quota, clock),
+            Window(quota, clock, window),
             self._faults,
             page_cap=page_cap,
             latency=latency,

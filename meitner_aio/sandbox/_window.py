@@ -7,15 +7,16 @@ from collections.abc import Callable
 from ._answers import Refusal
 
 HOUR = 3600.0
-"""Seconds that a window lasts."""
+"""Seconds that a window of the API lasts."""
 
 
 class Window:
-    """Counts requests against `quota` an hour, by `clock` in seconds since 1970."""
+    """Counts requests against `quota` in `seconds`, by `clock` in seconds since 1970."""
 
-    def __init__(self, quota: int, clock: Callable[[], float]) -> None:
+    def __init__(self, quota: int, clock: Callable[[], float], seconds: float = HOUR) -> None:
         self._quota = quota
         self._clock = clock
+        self._seconds = seconds
         self._spent = 0
         self._ends_at: float | None = None
 
@@ -23,7 +24,7 @@ class Window:
         """Return when the window ends; open a new one when it has."""
         now = self._clock()
         if self._ends_at is None or now >= self._ends_at:
-            self._ends_at = now + HOUR
+            self._ends_at = now + self._seconds
             self._spent = 0
         return self._ends_at
 

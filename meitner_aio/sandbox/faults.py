@@ -38,7 +38,7 @@ class Fault:
     body: bytes | None = None
 
     def __post_init__(self) -> None:
-        if self.status != CUT and not 200 <= self.status <= 599:  # noqa: PLR2004 - what a final answer can have
+        if self.status != CUT and not 200 <= self.status <= 599:  # what a final answer can have
             raise ValueError("the status of a fault is 0 (the connection is cut) or 200 to 599")
         if not 0 <= self.probability <= 1:
             raise ValueError("the probability of a fault lies between 0 and 1")

@@ -22,7 +22,7 @@ class Calendar:
 
     def __init__(self, today: date) -> None:
         self.today = today
-        self.year = today.year if today.month > 6 else today.year - 1  # noqa: PLR2004 - June
+        self.year = today.year if today.month > 6 else today.year - 1  # June
 
     def start(self, year: int) -> date:
         """Return the first day of a school year; no later than today, even in the summer before the lessons."""

@@ -119,7 +119,7 @@ class Register:
         key = 2 * born.toordinal() + male
         count = self._born[key] = self._born.get(key, -1) + 1
         error, turn = divmod(count, 500)
-        if error == 9:  # noqa: PLR2004 - one of the ten digits is right
+        if error == 9:  # one of the ten digits is right
             raise ValueError(f"too many people born on {born}: no identity number is left")
         serial = 2 * ((131 * key + 167 * turn) % 500) + male
         wrong = (-weight - _SERIALS[serial] + 1 + (key + error) % 9) % 10

@@ -1,0 +1,62 @@
+"""Does a listing of any length run in the same memory? 1,000,000 students, pages of 1,000, streamed and dropped.
+
+Prints the resident set at 10 % of the rows and at the end, and the growth in between.
+
+    python benchmarks/bench_memory.py
+"""
+
+# ruff: noqa: PLC0415 - the peer loads its own libraries and no others
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+from _harness import child, facts
+from _peers import CREDENTIALS
+from _server import serving
+
+ROWS, LIMIT = 1_000_000, 1000
+
+
+class Memory(msgspec.Struct):
+    """Resident bytes early and at the end, and what the report said."""
+
+    early: int
+    end: int
+    rows: int
+    level: str
+
+
+def _resident() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * 4096
+
+
+async def ours(url: str) -> Memory:
+    """List a million rows and keep none."""
+    from meitner_aio import Meitner
+
+    rows = early = 0
+    async with Meitner(*CREDENTIALS.values(), base_url=url) as meitner:
+        listing = meitner.students.list(limit=LIMIT)
+        async for _ in listing:
+            rows += 1
+            if rows == ROWS // 10:
+                early = _resident()
+        return Memory(early, _resident(), rows, listing.report.level)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(ours(sys.argv[2]))))
+        raise SystemExit(0)
+    with serving(ROWS) as base_url:
+        cost, said = child([sys.executable, sys.argv[0], "--peer", base_url])
+    memory = msgspec.json.decode(said, type=Memory)
+    print(f"\nListing {memory.rows:,} students, {LIMIT:,} a page, {memory.level}\n{facts()}\n")
+    for name, size in (("at 10 %", memory.early), ("at the end", memory.end), ("growth", memory.end - memory.early)):
+        print(f"{name:12} {size / 2**20:8.1f} MiB")
+    print(f"{'CPU':12} {cost.cpu:8.1f} s, {cost.cpu / memory.rows * 1e6:.2f} µs a row")

@@ -1,0 +1,159 @@
+"""Which ids were seen before. Pure, and exact for whatever order rows arrive in.
+
+Rows that arrive in the strict order of their creation need no look-up: each is younger (or older) than all before it,
+and so another one. Their ids are only noted. The first row out of order turns the notes into a set, and every row is
+looked up from then on. Very long listings are looked up from the start, in a table whose size does not grow.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import islice
+from operator import gt, lt
+
+_SHORT = 200_000
+"""Rows up to which ids are noted (37 bytes each) or kept in a set (about 80); beyond, a table takes 8 to 32."""
+
+_LONGEST = 4_000_000
+"""Rows for which room is made at once: a server may promise any number."""
+
+_LINE = "\n"
+
+_MASK = 2**64 - 1
+
+
+class _Notes:
+    """Ids of rows that arrived in the strict order of their creation."""
+
+    __slots__ = ("_follows", "_last", "_text")
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._last: datetime | None = None
+        self._follows: Callable[[datetime, datetime], bool] | None = None
+
+    def take(self, ids: Sequence[str], made: Sequence[datetime]) -> bool:
+        """Note rows that continue the order; False when they do not."""
+        if not ids:
+            return True
+        last = self._last
+        if self._follows is None and (last is not None or len(made) > 1):
+            self._follows = lt if (made[0] if last is None else last) < made[-1] else gt
+        follows = self._follows
+        if follows is not None:
+            continues = last is None or follows(last, made[0])
+            if not (continues and all(map(follows, made, islice(made, 1, None)))):
+                return False
+        text = _LINE.join(ids)
+        if text.count(_LINE) != len(ids) - 1:
+            return False
+        self._text.append(text)
+        self._last = made[-1]
+        return True
+
+    def keys(self) -> list[int]:
+        """Return the hashes of all ids noted."""
+        return [hash(id_) for text in self._text for id_ in text.split(_LINE)]
+
+
+class _Table:
+    """Hashes in an open-addressed table, all of it allocated at once, so that memory stays flat while rows arrive."""
+
+    __slots__ = ("_count", "_slots")
+
+    def __init__(self, expected: int) -> None:
+        self._slots = array("Q", bytes(8 << (min(expected, _LONGEST) * 3 // 2).bit_length()))
+        self._count = 0
+
+    def fresh(self, keys: Sequence[int]) -> list[int]:
+        """Add hashes and return the places of those that are new."""
+        while (self._count + len(keys)) * 4 > len(self._slots) * 3:
+            self._grow()
+        slots, mask = self._slots, len(self._slots) - 1
+        new: list[int] = []
+        for place, key in enumerate(keys):
+            key = key & _MASK or 1  # noqa: PLW2901 - 0 marks an empty slot
+            slot = key & mask
+            while (found := slots[slot]) and found != key:
+                slot = (slot + 1) & mask
+            if not found:
+                slots[slot] = key
+                new.append(place)
+        self._count += len(new)
+        return new
+
+    def _grow(self) -> None:
+        old = [key for key in self._slots if key]
+        self._slots, self._count = array("Q", bytes(2 * 8 * len(self._slots))), 0
+        self.fresh(old)
+
+    def __contains__(self, key: int) -> bool:
+        slots, mask = self._slots, len(self._slots) - 1
+        key = key & _MASK or 1
+        slot = key & mask
+        while (found := slots[slot]) and found != key:
+            slot = (slot + 1) & mask
+        return bool(found)
+
+
+class _Set:
+    """Hashes in a set."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self) -> None:
+        self._keys: set[int] = set()
+
+    def fresh(self, keys: Sequence[int]) -> list[int] | None:
+        """Add hashes and return the places of those that are new, or None when all are."""
+        known, before = self._keys, len(self._keys)
+        if known.isdisjoint(keys):
+            known.update(keys)
+            if len(known) - before == len(keys):
+                return None
+            known.difference_update(keys)
+        new: list[int] = []
+        for place, key in enumerate(keys):
+            if key not in known:
+                known.add(key)
+                new.append(place)
+        return new
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._keys
+
+
+class Distinct:
+    """Tells ids that were seen from ids that are new, by their 64-bit hash where order does not tell.
+
+    Two of a million ids share a hash once in forty million reads; the later one then counts as a duplicate, and the
+    read as incomplete, never the other way round.
+    """
+
+    __slots__ = ("_keys", "_notes")
+
+    def __init__(self, expected: int = 0) -> None:
+        """Make room for so many ids."""
+        short = expected <= _SHORT
+        self._notes = _Notes() if short else None
+        self._keys = _Set() if short else _Table(expected)
+
+    def fresh(self, ids: Sequence[str], made: Sequence[datetime] | None) -> list[int] | None:
+        """Remember the ids of rows created at `made`; return the places of those that are new, or None when all are."""
+        if self._notes is not None:
+            if made is not None and self._notes.take(ids, made):
+                return None
+            self._look_up()
+        new = self._keys.fresh(list(map(hash, ids)))
+        return None if new is not None and len(new) == len(ids) else new
+
+    def _look_up(self) -> None:
+        if self._notes is not None:
+            notes, self._notes = self._notes, None
+            self._keys.fresh(notes.keys())
+
+    def __contains__(self, id: str) -> bool:  # noqa: A002 - the API's own word
+        self._look_up()
+        return hash(id) in self._keys

@@ -1,0 +1,77 @@
+"""What the headers of an answer say about time and quota. Pure; whatever makes no sense counts as not said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_LONGEST_NUMBER = 15
+_EARLIEST, _LATEST = 10**9, 10**11
+"""Seconds since 1970, in the years 2001 and 5138: instants outside are junk, and larger numbers milliseconds."""
+_LONGEST_DELTA = 10**7
+
+
+def number(headers: Mapping[str, str], name: str) -> int | None:
+    """Return a header that is a whole number."""
+    text = headers.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal():
+        text = text.strip()
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else None
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Return the media type in lower case, without parameters; empty when there is none."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()[:60]
+
+
+def server_time(headers: Mapping[str, str]) -> float | None:
+    """Return the Date of an answer in seconds since 1970."""
+    return _epoch(headers.get("Date", ""))
+
+
+@lru_cache(maxsize=4)  # answers of the same second say the same, and parsing costs as much as all the rest
+def _epoch(date: str) -> float | None:
+    try:
+        instant = parsedate_to_datetime(date)
+        # One without a zone, or with -0000, is UTC too (RFC 9110, 5.6.7), not the local time of this machine.
+        seconds = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):  # what it raises for junk differs between Pythons
+        return None
+    return seconds if 0 <= seconds <= _LATEST else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that Retry-After asks for; a date is taken against the answer's own Date header."""
+    wish = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(wish):
+        return float(wish)
+    until, now = _epoch(wish), server_time(headers)
+    return None if until is None or now is None else max(0.0, until - now)
+
+
+def reset_epoch(headers: Mapping[str, str], now: float) -> float | None:
+    """Return when the hourly window ends, in seconds since 1970.
+
+    The API documents epoch milliseconds, sent as a string; gateways are known to say epoch seconds or a delta.
+    """
+    reset = number(headers, "RateLimit-Reset")
+    if reset is None or reset > _LATEST * 1000:
+        return None
+    if reset > _LATEST:
+        return reset / 1000
+    if reset >= _EARLIEST:
+        return float(reset)
+    return now + reset if reset <= _LONGEST_DELTA else None
+
+
+def reset_at(headers: Mapping[str, str]) -> datetime | None:
+    """Return when the hourly window ends, by the server's clock."""
+    now = server_time(headers)
+    reset = reset_epoch(headers, 0.0 if now is None else now)
+    return None if reset is None or reset < _EARLIEST else datetime.fromtimestamp(reset, UTC)

@@ -1,0 +1,79 @@
+"""A body as it arrives, decompressed: capped, and whole or refused. Pure; knows nothing of sockets."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+_STEP = 1024 * 1024
+"""Bytes that are decompressed at once."""
+
+_CREDIBLE, _RATIO = 4 * 1024 * 1024, 200
+"""Bytes up to which a body may be compressed as well as it likes, and how many times smaller it may be beyond them:
+pages of made-up rows that differ in their ids only reach 50, a bomb 1,000."""
+
+_MEMBERS = 64
+"""Compressed streams in one body, at most: who compresses in pieces makes a few."""
+
+
+class BadAnswerError(Exception):
+    """An answer arrived and breaks the contract: the message says how."""
+
+
+class Inflated:
+    """The body of an answer as it arrives, decompressed; `BadAnswerError` for one larger than `most` bytes."""
+
+    def __init__(self, encoding: str, most: int) -> None:
+        self._encoding = encoding.strip().lower()
+        self._most = most
+        self._parts: list[bytes] = []
+        self._size = self._taken = self._members = 0
+        self._stream: Any = None
+        if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise BadAnswerError("an encoding that was not asked for")
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes that arrived."""
+        self._taken += len(data)
+        if self._encoding in ("", "identity"):
+            self._keep(data, self._taken)
+        else:
+            try:
+                self._inflate(data)
+            except zlib.error:
+                raise BadAnswerError("a body that cannot be decompressed") from None
+
+    def _inflate(self, data: bytes) -> None:
+        full = False
+        while data or full:
+            if self._stream is None or self._stream.eof:
+                self._stream = self._next_stream(data)
+            part = self._stream.decompress(data, _STEP)
+            full = len(part) == _STEP and not self._stream.eof  # then more may be waiting inside
+            data = self._stream.unconsumed_tail or self._stream.unused_data
+            self._keep(part, self._taken - len(data))
+
+    def _next_stream(self, data: bytes) -> Any:  # noqa: ANN401 - zlib does not export the type
+        self._members += 1
+        if self._members > _MEMBERS:
+            raise BadAnswerError("a body compressed in too many pieces")
+        if self._encoding != "deflate":
+            return zlib.decompressobj(wbits=31)
+        # Bare deflate data is as common as what RFC 9110 asks for, which begins with the mark of zlib.
+        return zlib.decompressobj(wbits=15 if data[0] & 0xF == 8 else -15)
+
+    def _keep(self, part: bytes, taken: int) -> None:
+        self._parts.append(part)
+        self._size += len(part)
+        if max(self._size, self._taken) > self._most or self._size > max(_CREDIBLE, _RATIO * taken):
+            raise BadAnswerError(f"more than {min(self._size, self._most)} bytes")
+
+    def whole(self) -> bytes:
+        """Return the body, once all of it has arrived."""
+        if self._stream is not None and not self._stream.eof:
+            raise BadAnswerError("a compressed body that was cut short")
+        return b"".join(self._parts)
+
+    def beginning(self) -> bytes:
+        """Return what has arrived so far, up to the cap."""
+        return b"".join(self._parts)[: self._most]

@@ -1,0 +1,157 @@
+"""One read of a listing from its beginning to its end: what is asked next, what is missing, what it proves."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import aclosing
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ._ahead import Ahead, Idle
+from ._ledger import Ledger
+from ._pages import Page, following
+from ._reading import Fetched
+from ._repair import repair
+from ._source import Ask, Source
+from .errors import IncompleteListing
+from .records import Pagination
+
+T = TypeVar("T")
+
+PAGE_LIMIT = 100
+"""Rows asked for in a page when the caller does not say."""
+
+_LATE_COMMITS = 60.0
+"""Seconds before the first answer in which a row may have been stamped and not yet been visible."""
+
+
+class Reading(NamedTuple):
+    """How a listing is read."""
+
+    limit: int = PAGE_LIMIT
+    offset: int = 0
+    concurrency: int = 8
+    strict: bool = False
+    exact: bool = False
+    on_invalid: str = "raise"
+
+
+class Read(Generic[T]):
+    """One read of a listing, page by page.
+
+    Not an async generator: inside another one it would be closed twice when a loop ends. Not a TaskGroup: yielding
+    inside one would cancel the reader (PEP 789).
+    """
+
+    def __init__(self, source: Source[T], reading: Reading) -> None:
+        margin = _LATE_COMMITS if reading.strict or reading.exact else 0.0
+        self.ledger = Ledger(offset=reading.offset, margin=margin, updates=source.updates_matter, keep=reading.exact)
+        self._source = source
+        self._reading = reading
+        self._ask = Ask(reading.limit, reading.offset, skip_invalid=reading.on_invalid == "skip")
+        self._last: Fetched[T] | None = None
+        self._ahead: Ahead[T] | None = None
+        self._ready: deque[Page[T]] = deque()
+        self._ended = False
+
+    async def next(self) -> Page[T] | None:
+        """Return the next page with rows not delivered before; None at the end."""
+        while not self._ready:
+            if self._ended:
+                return None
+            if self._ahead is None or self._last is None:
+                self._ahead = await self._first()
+            elif not await self._gap(self._ahead, self._last):
+                await self._go_on(self._ahead)
+        return self._ready.popleft()
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        self._ended = True
+        if self._ahead is not None:
+            await self._ahead.stop()
+
+    async def _first(self) -> Ahead[T]:
+        waiting = Idle()
+        page = await self._source.fetch(self._ask)
+        self.ledger.requests += 1
+        self._ask = self._ask._replace(limit=_step(self._ask, page, self.ledger))
+        ahead = Ahead(self._source, self._ask, self._reading.concurrency, busy=waiting.busy())
+        self._take(ahead, page)
+        return ahead
+
+    def _take(self, ahead: Ahead[T], page: Fetched[T]) -> None:
+        self._last = page
+        self._got = len(page.rows) + len(page.invalid)
+        ahead.reach(_end(self._ask, page, self.ledger))
+        self._deliver(self._ask, page)
+
+    def _deliver(self, ask: Ask, page: Fetched[T]) -> None:
+        self._ready.append(Page(self.ledger.admit(page), page.pagination, self._source, following(ask, page)))
+
+    async def _gap(self, ahead: Ahead[T], page: Fetched[T]) -> bool:
+        """Fetch what the last page lacks: it held fewer rows than were asked for, although more are said to exist."""
+        ask, got = self._ask, self._got
+        if ahead.ended or got >= min(ask.limit, page.pagination.total - ask.offset):
+            return False
+        rest = ask._replace(limit=ask.limit - got, offset=ask.offset + got)
+        more = await ahead.beside(rest)
+        self.ledger.requests += 1
+        slots = len(more.rows) + len(more.invalid)
+        if not slots:
+            self.ledger.problems.append(f"the page at {ask.offset} ends after {got} rows")
+            if not got:
+                ahead.end()  # a page that stays empty is the end, whatever the total says
+            return False
+        self._last, self._got = more, got + slots
+        self._deliver(rest, more)
+        return True
+
+    async def _go_on(self, ahead: Ahead[T]) -> None:
+        upcoming = await ahead.next()
+        if upcoming is None:
+            await ahead.stop()
+            await self._settle()
+            self._ended = True
+            return
+        self._ask, page, answers = upcoming
+        self.ledger.requests += answers
+        self._take(ahead, page)
+
+    async def _settle(self) -> None:
+        """Settle how complete the read was; fetch rows that were missed, where the caller wants them found."""
+        ledger, reading, source = self.ledger, self._reading, self._source
+        deletions = None
+        if ledger.doubtful:
+            deletions = await source.deleted(ledger.cut)
+            ledger.requests += deletions.requests
+        ledger.conclude(deletions=None if deletions is None or deletions.ids is None else len(deletions.ids))
+        if reading.exact and ledger.level != "certified":
+            skip = reading.on_invalid == "skip"
+            async with aclosing(repair(source, ledger, reading.limit, skip_invalid=skip)) as found:
+                async for rows in found:
+                    if rows:
+                        pagination = Pagination(offset=0, limit=reading.limit, total=ledger.total or 0)
+                        self._ready.append(Page(rows, pagination, source, None))
+        report = ledger.report()
+        if reading.strict and not report.complete:
+            raise IncompleteListing(f"the listing may lack rows: {'; '.join(report.problems) or report.level}")
+
+
+def _step(ask: Ask, first: Fetched[Any], ledger: Ledger) -> int:
+    """Return by how many rows pages follow each other: the server may clamp the limit, and reports the one it used."""
+    limit, got = first.pagination.limit, len(first.rows) + len(first.invalid)
+    if limit >= 1 and (limit <= ask.limit or got == min(limit, first.pagination.total - ask.offset)):
+        return limit
+    ledger.problems.append(f"the server reports a limit of {limit} where {ask.limit} was asked for")
+    return max(got, 1)
+
+
+def _end(ask: Ask, page: Fetched[Any], ledger: Ledger) -> int:
+    """Return up to where there may be rows: up to the total, but a full page that reaches beyond it proves it wrong."""
+    total, reached = page.pagination.total, ask.offset + len(page.rows) + len(page.invalid)
+    if reached <= total or reached < ask.offset + ask.limit:
+        return total
+    problem = "the server counted fewer rows than it sent"
+    if problem not in ledger.problems:
+        ledger.problems.append(problem)
+    return reached + 1

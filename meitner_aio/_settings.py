@@ -1,0 +1,94 @@
+"""What a client may be built from: credentials, a server, headers. Everything that could leak is refused here."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from . import __version__
+from ._auth import ApiKey, Auth, OAuth2
+from .errors import ConfigurationError
+
+SERVERS = {
+    "production": "https://api.meitner.se/directory/v1",
+    "staging": "https://api.staging.meitner.se/directory/v1",
+}
+"""The API's own servers."""
+
+_ACCEPT = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+
+
+def credentials(client_credentials: str | None, client_secret: str | None, auth: Auth | OAuth2 | None) -> Auth | OAuth2:
+    """Return the credentials to use: those given, else those of the environment."""
+    if auth is not None:
+        if client_credentials is not None or client_secret is not None:
+            raise ConfigurationError("give either auth or client_credentials and client_secret, not both")
+        if not (callable(getattr(auth, "headers", None)) or type(auth) is OAuth2):
+            raise ConfigurationError(
+                f"auth must be ApiKey, OAuth2 or have an async headers(), not {type(auth).__name__}"
+            )
+        return auth
+    key = client_credentials or os.environ.get("MEITNER_CLIENT_CREDENTIALS")
+    secret = client_secret or os.environ.get("MEITNER_CLIENT_SECRET")
+    client_id = os.environ.get("MEITNER_CLIENT_ID")
+    if key and secret:
+        return ApiKey(key, secret)
+    if client_id and secret and client_credentials is None:
+        return OAuth2(client_id, secret, os.environ.get("MEITNER_TOKEN_URL") or "/oauth/token")
+    raise ConfigurationError(
+        "no credentials: pass client_credentials and client_secret, or set MEITNER_CLIENT_CREDENTIALS and "
+        "MEITNER_CLIENT_SECRET (for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL)"
+    )
+
+
+def server_url(server: str, base_url: str | None) -> str:
+    url = base_url or os.environ.get("MEITNER_BASE_URL")
+    if url:
+        return safe_url(url, "base_url").rstrip("/")
+    if server not in SERVERS:
+        raise ConfigurationError(f"server must be one of {', '.join(SERVERS)}; other servers go into base_url")
+    return SERVERS[server]
+
+
+def safe_url(url: str, name: str) -> str:
+    """Return a URL to which credentials may go: https, or http to this machine; no user, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{name} is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigurationError(f"{name} must be an absolute http or https URL")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(f"{name} must hold no user, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ConfigurationError(f"{name} must be https: credentials and personal data would travel in the clear")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LINE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def every_header(headers: Mapping[str, str] | None, user_agent: str | None) -> dict[str, str]:
+    """Return the headers of every request; `ValueError` for one that could smuggle in another."""
+    agent = f"meitner-aio/{__version__}" if user_agent is None else user_agent
+    every = {**_ACCEPT, "User-Agent": agent, **(headers or {})}
+    for name, value in every.items():
+        if not _TOKEN.fullmatch(name):
+            raise ValueError("a header's name must be a token (RFC 9110, 5.6.2)")
+        if not _LINE.fullmatch(value):
+            raise ValueError(f"the header {name} must hold printable ASCII on one line")
+    return every

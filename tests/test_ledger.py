@@ -1,0 +1,261 @@
+"""What a read proves: the certificate held against generated histories, and each thing that can take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fake_directory import BEGIN, FakeDirectory, Row, row, row_id, stamp
+from fake_history import MODES, ORDERS, History, Plot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import run
+
+from meitner_aio._ledger import Ledger
+from meitner_aio._listing import Listing
+from meitner_aio._reading import Fetched
+from meitner_aio.records import Pagination
+
+OLD = BEGIN - 3600.0
+LEVELS_THAT_PROVE = ("certified", "repaired")
+
+
+def _page(rows: list[Row], *, offset: int = 0, total: int | None = None, date: float | None = BEGIN, **how: Any) -> Any:
+    pagination = Pagination(offset=offset, limit=10, total=len(rows) if total is None else total)
+    return Fetched(rows, pagination, how.get("invalid", ()), date)
+
+
+def _open(*pages: Any, **how: Any) -> Ledger:
+    """Return the books of a read, all its pages entered."""
+    ledger = Ledger(**{"offset": 0, "margin": 0.0, "updates": False} | how)
+    for page in pages:
+        ledger.admit(page)
+    return ledger
+
+
+def _ledger(*pages: Any, deletions: int | None = None, **how: Any) -> Ledger:
+    """Return the books of a read that came to its end."""
+    ledger = _open(*pages, **how)
+    ledger.conclude(deletions=deletions)
+    return ledger
+
+
+def _rows(first: int, count: int, created: float | None = OLD, updated: float | None = None) -> list[Row]:
+    return [row(number, created, updated) for number in range(first, first + count)]
+
+
+# -- histories
+
+
+PLOTS = st.builds(
+    Plot,
+    seed=st.integers(0, 2**32),
+    rows=st.sampled_from([0, 5, 30, 80]),
+    order=st.sampled_from(ORDERS),
+    busy=st.sampled_from([0.05, 0.3, 0.6, 0.8]),
+    kinds=st.sampled_from(["cdu", "cd", "d", "u", "c", "cdddu"]),
+    limit=st.sampled_from([3, 10, 25]),
+    cap=st.sampled_from([5, 10**9]),
+    concurrency=st.sampled_from([1, 3, 8]),
+    search=st.booleans(),
+    audited=st.booleans(),
+    crowded=st.booleans(),
+    late=st.sampled_from([0.0, 55.0]),
+    youngest=st.just(BEGIN),
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(plot=PLOTS, mode=st.sampled_from(MODES))
+def test_a_read_that_is_proven_lacks_no_row(plot: Plot, mode: str) -> None:
+    """P6: whatever happens between two answers, certified and repaired mean every row that was there throughout."""
+    history = History(plot._replace(late=0.0) if mode == "plain" else plot)
+    got, report = history.read(mode)
+    assert len(got) == len(set(got)) == report.rows
+    assert report.complete == (report.level in LEVELS_THAT_PROVE)
+    if report.complete:
+        assert not history.missing(got)
+    if mode == "exact" and not plot.crowded:
+        assert report.complete
+
+
+def test_the_histories_would_catch_who_claims_too_much() -> None:
+    """The control: in many of them a plain read does lose rows, also where as many rows arrived as were counted."""
+    lost = fooled = 0
+    for seed in range(200):
+        history = History(Plot(seed))
+        got, report = history.read("plain")
+        lost += bool(history.missing(got))
+        fooled += bool(history.missing(got)) and len(set(got)) >= (report.total or 0)
+    assert lost > 50
+    assert fooled > 15
+
+
+@settings(max_examples=300, deadline=None)
+@given(plot=PLOTS, mode=st.sampled_from(MODES))
+def test_a_quiet_directory_is_certified(plot: Plot, mode: str) -> None:
+    """No false alarm: old rows that nobody touches are proven by reading them, at no cost."""
+    history = History(plot._replace(busy=0.0, youngest=OLD))
+    got, report = history.read(mode)
+    assert not history.missing(got)
+    assert (report.level, report.complete, report.drifted, report.problems) == ("certified", True, False, ())
+    assert report.requests == history.directory.requests == max(1, -(-report.rows // history.step))
+
+
+# -- the proof, piece by piece
+
+
+def test_as_many_old_rows_as_were_counted_are_all_of_them() -> None:
+    """The pigeonhole: however pages overlapped and totals moved, N different old rows of N are every one."""
+    ledger = _ledger(
+        _page(_rows(0, 10), total=25), _page(_rows(5, 10), total=24), _page(_rows(15, 10), total=25), _page(_rows(0, 3))
+    )
+    assert (ledger.level, ledger.rows, ledger.duplicates) == ("certified", 25, 8)
+    assert ledger.report().drifted
+
+
+def test_a_young_row_stands_for_no_old_one() -> None:
+    """One deleted, one created: the count is right and a row is missing. The naive count would be fooled."""
+    ledger = _ledger(_page(_rows(0, 10), total=20), _page([*_rows(11, 9), row(50, BEGIN + 1.0)], total=20))
+    assert ledger.rows == 20 == ledger.total
+    assert (ledger.level, ledger.report().complete) == ("unverified", False)
+
+
+@pytest.mark.parametrize(("deletions", "level"), [(0, "certified"), (1, "unverified"), (None, "unverified")])
+def test_young_rows_are_proven_by_the_absence_of_deletions(deletions: int | None, level: str) -> None:
+    """Constant totals and no deletion leave no room for an insertion: the set stood still."""
+    pages = _page(_rows(0, 10), total=20), _page(_rows(10, 10, BEGIN), total=20)
+    assert _open(*pages).doubtful
+    assert _ledger(*pages, deletions=deletions).level == level
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda page: _page(page.rows, total=21),
+        lambda page: _page(page.rows[1:], total=20),
+        lambda page: _page([row(0, BEGIN), *page.rows[1:]], total=20),
+    ],
+)
+def test_no_deletions_prove_nothing_where_something_moved(spoil: Callable[[Any], Any]) -> None:
+    """A total, a missing slot or a duplicate says that the set did not stand still."""
+    pages = _page(_rows(0, 10, BEGIN), total=20), spoil(_page(_rows(10, 10, BEGIN), total=20))
+    assert not _open(*pages).doubtful
+    assert _ledger(*pages, deletions=0).level == "unverified"
+
+
+def test_a_single_answer_is_a_snapshot() -> None:
+    """Everything in one page needs neither dates nor times."""
+    for rows in ([], _rows(0, 10), _rows(0, 10, None), _rows(0, 10, BEGIN + 5.0)):
+        assert _ledger(_page(rows, date=None)).level == "certified"
+    assert _ledger(_page(_rows(0, 10, None), total=11)).level == "unverified"
+    assert _ledger(_page(_rows(0, 10), total=9)).level == "unverified"
+
+
+@pytest.mark.parametrize("date", [BEGIN, None])
+@pytest.mark.parametrize("created", [OLD, None])
+def test_without_times_a_steady_read_is_consistent_and_no_more(date: float | None, created: float | None) -> None:
+    """Rows without meta, answers without Date: nothing moved that could be seen, which is not a proof."""
+    pages = _page(_rows(0, 10, created), total=20, date=date), _page(_rows(10, 10), total=20, date=date)
+    ledger = _ledger(*pages)
+    proven = date is not None and created is not None
+    assert ledger.level == ("certified" if proven else "consistent")
+    assert ledger.datable is proven
+    assert ledger.report().complete
+
+
+def test_without_times_whatever_moves_is_unverified() -> None:
+    """A duplicate, a total or a gap is enough; one undated row takes the proof from the rest."""
+    first = _page(_rows(0, 10, None), total=20)
+    assert _ledger(first, _page(_rows(9, 10, None), total=20)).level == "unverified"
+    assert _ledger(first, _page(_rows(10, 10, None), total=21)).level == "unverified"
+    assert _ledger(first, _page(_rows(10, 9, None), total=20)).level == "unverified"
+    assert _ledger(_page(_rows(0, 10), total=20), _page([*_rows(9, 10), row(50, None)], total=20)).level == "unverified"
+
+
+@pytest.mark.parametrize(("margin", "age", "level"), [
+    (0.0, 0.5, "certified"), (0.0, 0.0, "unverified"), (60.0, 59.5, "unverified"), (60.0, 60.5, "certified"),
+])  # fmt: skip
+def test_a_row_is_old_when_it_was_made_before_the_first_answer_by_the_margin(
+    margin: float, age: float, level: str
+) -> None:
+    """`strict` and `exact` allow a minute for commits that are stamped first and seen later."""
+    pages = _page(_rows(0, 10), total=20), _page(_rows(10, 10, BEGIN - age), total=21)
+    assert _ledger(*pages, margin=margin).level == level
+
+
+def test_the_clock_of_the_first_answer_is_cut_to_seconds() -> None:
+    """Date has whole seconds: a row of the same second is young, and the end of that second is when old rows end."""
+    ledger = _ledger(_page(_rows(0, 1), total=2), _page(_rows(1, 1, BEGIN + 0.2), total=3))
+    assert ledger.level == "unverified"
+    assert (ledger.cut, ledger.until) == (stamp(BEGIN), stamp(BEGIN + 1.0))
+    assert _ledger(_page([]), margin=60.0).until == stamp(BEGIN + 61.0)
+
+
+@pytest.mark.parametrize(("how", "level"), [
+    ({"updates": True}, "unverified"), ({"updates": False}, "certified"), ({"offset": 1}, "unverified"),
+])  # fmt: skip
+def test_where_an_update_can_bring_a_row_in_a_changed_row_is_young(how: dict[str, Any], level: str) -> None:
+    """In a search it may match only since then; behind an offset it may have come from before it."""
+    total = 20 + how.get("offset", 0)
+    pages = _page(_rows(0, 10), total=total), _page(_rows(10, 10, OLD, BEGIN + 1.0), total=total)
+    assert _ledger(*pages, deletions=0, **how).level == level
+    assert not _open(*pages, **how).doubtful  # no event tells of updates: asking would be in vain
+
+
+@pytest.mark.parametrize(("total", "offset"), [(0, 5), (3, 3), (3, 100)])
+def test_nothing_behind_the_end_is_all_there_is(total: int, offset: int) -> None:
+    """An empty page at an offset beyond the last row is a snapshot of nothing."""
+    assert _ledger(_page([], offset=offset, total=total), offset=offset).level == "certified"
+
+
+def test_a_skipped_row_counts_as_read_and_as_missing() -> None:
+    """It fills its slot, so that nothing seems to have moved, but the read is not complete. It is named once."""
+    ledger = _ledger(_page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19, invalid=("x", "y")))
+    ledger.found(_page([], invalid=("y", "z")))
+    report = ledger.report()
+    assert (report.complete, report.drifted, report.invalid) == (False, True, ("x", "y", "z"))
+    steady = _ledger(_page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19))
+    assert (steady.level, steady.report().complete, steady.report().drifted) == ("consistent", False, False)
+
+
+def test_the_report_says_in_words_what_stands_against_completeness() -> None:
+    """One sentence for each thing that was seen, none of them about values."""
+    first = _page(_rows(0, 10), total=30)
+    assert _ledger(first, _page(_rows(10, 10), total=29)).report().problems == (
+        "the total moved during the read",
+        "10 rows fewer arrived than the first answer counted",
+    )
+    assert _ledger(first, _page(_rows(8, 20), total=30)).report().problems == ("2 rows arrived twice",)
+    assert _ledger(_page(_rows(0, 10), total=7)).report().problems == ("3 rows more arrived than any answer counted",)
+    young = _page(_rows(10, 20, BEGIN), total=30)
+    assert "were created during" in _ledger(first, young).report().problems[0]
+    assert "created or changed" in _ledger(first, young, updates=True).report().problems[0]
+
+
+def test_gone_names_only_rows_that_were_delivered() -> None:
+    """Deletions of rows that nobody got are nobody's business."""
+    ledger = _ledger(_page(_rows(0, 3)))
+    ledger.mended(gone=frozenset({row_id(2), row_id(7)}))
+    assert (ledger.report().gone, ledger.report().level) == ((row_id(2),), "repaired")
+
+
+def test_the_print_of_a_set_is_that_of_the_set() -> None:
+    """Whatever order rows came in, and whatever came twice; another set has another."""
+
+    def printed(*numbers: int) -> tuple[int, int]:
+        return _ledger(*(_page(_rows(number, 1)) for number in numbers), keep=True).print
+
+    assert printed(1, 2, 3) == printed(3, 1, 1, 2)
+    assert len({printed(1, 2), printed(1), printed(1, 3), printed(2, 3), printed()}) == 5
+
+
+def test_a_read_whose_witness_is_needed_asks_for_it_once() -> None:
+    """Only a steady read of more than one page with young rows looks at the audit events; a snapshot never does."""
+    for count, created, witnessed in ((30, BEGIN, 1), (30, OLD, 0), (10, BEGIN, 0)):
+        directory = FakeDirectory(_rows(0, count, created))
+        listing = Listing(directory, limit=10)
+        run(listing.all())
+        assert (directory.witnessed, listing.report.level) == (witnessed, "certified")
+        assert listing.report.requests == directory.requests

@@ -1,0 +1,325 @@
+"""Bytes out, bytes in, over real sockets: what a server may do to us, and what we do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from conftest import AT_ONCE, CREDENTIALS, Scripted
+from raw_server import STUDENT_ID, RawServer, Reply, answer, failure, writes
+
+from meitner_aio import Meitner, RetryPolicy
+from meitner_aio._protocol import Request
+from meitner_aio.errors import (
+    AmbiguousWriteError,
+    APIConnectionError,
+    APITimeoutError,
+    MeitnerError,
+)
+
+FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "Ek"}
+MIB = 1024 * 1024
+
+
+def _get(timeout: float = 5.0) -> Request:
+    return Request("get", "GET", "/student/{id}", "/student/x", timeout=timeout)
+
+
+def _create(body: bytes = b"{}", timeout: float = 5.0) -> Request:
+    return Request("create", "POST", "/student", "/student", "", body, timeout=timeout)
+
+
+def _delete() -> Request:
+    return Request("delete", "DELETE", "/student/{id}", "/student/x", timeout=5.0)
+
+
+# Requests that aiohttp repeats by itself.
+
+
+async def _then_refuses(server: RawServer, writer: asyncio.StreamWriter) -> None:
+    assert server._server is not None
+    server._server.close()
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("warm", [False, True])
+async def test_a_delete_that_was_repeated_unseen_finds_nothing_and_succeeds(scripted: Scripted, warm: bool) -> None:  # noqa: FBT001
+    """The server deletes and cuts the connection, aiohttp sends again, 404: that is success, on any connection."""
+    meitner, server = await scripted(*[answer()] * warm, writes(), failure(404, "NotFound"), max_retries=0, retry=None)
+    if warm:
+        await meitner.students.get(STUDENT_ID)
+    assert await meitner.students.delete(STUDENT_ID) is None
+    assert [seen.method for seen in server.seen[-2:]] == ["DELETE", "DELETE"]
+
+
+async def test_the_repeated_delete_is_counted(carried: Any) -> None:
+    """Two requests on the wire are two attempts, also when the second one is no success."""
+    transport, _ = await carried(None, failure(429))
+    response = await transport.send(_delete())
+    assert (response.status, response.attempts) == (429, 2)
+
+
+async def test_a_delete_whose_repetition_found_no_server_may_have_happened(carried: Any) -> None:
+    """The second connection is refused, but the first had brought the request."""
+    transport, server = await carried(lambda writer: _then_refuses(server, writer))
+    with pytest.raises(APIConnectionError) as caught:
+        await transport.send(_delete())
+    assert caught.value.sent
+    assert len(server.seen) == 1
+
+
+async def test_a_repeated_read_is_harmless(scripted: Scripted) -> None:
+    """A read on a connection that the server has just closed is answered at the second attempt."""
+    meitner, server = await scripted(answer(), writes(), answer(), max_retries=0, retry=None)
+    for _ in range(2):
+        assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "PATCH"])
+async def test_a_write_that_nobody_knows_is_never_repeated(carried: Any, method: str) -> None:
+    """aiohttp would send a PUT or DELETE twice; of an unknown endpoint nobody knows what that does."""
+    transport, server = await carried(None, answer())
+    with pytest.raises(APIConnectionError) as caught:
+        await transport.send(Request("request", method, "/thing", "/thing", timeout=5.0))
+    assert (len(server.seen), caught.value.sent) == (1, True)
+    await transport.send(_get())
+
+
+# Connections.
+
+
+async def test_every_create_has_a_connection_of_its_own_and_reads_share_one(scripted: Scripted) -> None:
+    """A create says so, too: `Connection: close`."""
+    meitner, server = await scripted(answer(), answer(), answer(201), answer(201), answer())
+    for _ in range(2):
+        await meitner.students.get(STUDENT_ID)
+    assert server.connections == 1
+    for _ in range(2):
+        await meitner.students.create(**FIELDS)
+    assert server.connections == 3
+    await meitner.students.update(STUDENT_ID, **FIELDS)
+    assert server.connections == 3
+    assert [seen.headers.get("connection") for seen in server.seen] == [None, None, "close", "close", None]
+
+
+async def test_no_create_is_lost_at_the_servers_idle_limit() -> None:
+    """A server that closes a kept connection just as the next request arrives loses creates of others, none of ours."""
+    used: set[asyncio.StreamWriter] = set()
+
+    async def closes_when_reused(writer: asyncio.StreamWriter) -> None:
+        if writer in used:
+            writer.transport.abort()
+            return
+        used.add(writer)
+        writer.write(answer(201))
+
+    async with RawServer([closes_when_reused]) as server:
+        async with Meitner(*CREDENTIALS, base_url=server.url) as meitner:
+            for _ in range(40):
+                assert (await meitner.students.create(**FIELDS)).id == STUDENT_ID
+        lost = 0
+        async with aiohttp.ClientSession() as session:  # the control: as everybody does
+            for _ in range(40):
+                try:
+                    async with session.post(f"{server.url}/student", json={}) as response:
+                        await response.read()
+                except aiohttp.ClientError:
+                    lost += 1
+        assert lost > 10
+
+
+async def test_a_session_of_the_caller_that_is_closed_is_nobodys_lost_create(carried: Any) -> None:
+    """Nothing was sent: neither ambiguous nor tried again."""
+    async with aiohttp.ClientSession() as session:
+        transport, server = await carried(answer(201), session=session)
+        assert (await transport.send(_create())).status == 201
+    with pytest.raises(MeitnerError, match="session"):
+        await transport.send(_create())
+    assert len(server.seen) == 1
+
+
+async def test_a_closed_transport_makes_no_new_session(carried: Any) -> None:
+    """A retry that wakes up after close() opens nothing."""
+    transport, server = await carried(answer())
+    await transport.send(_get())
+    await transport.close()
+    for request in (_get(), _create()):
+        with pytest.raises(MeitnerError, match="closed"):
+            await transport.send(request)
+    assert (len(server.seen), len(transport._sessions)) == (1, 1)
+
+
+# What has certainly not reached the server.
+
+
+async def test_a_connection_that_never_came_about_carried_nothing(
+    carried: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt's time runs out while connecting: a create that never left may be sent again."""
+
+    async def hangs(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", hangs)
+    transport, server = await carried(answer(201))
+    for request in (_create(timeout=0.05), _get(timeout=0.05)):
+        with pytest.raises(APITimeoutError) as caught:
+            await transport.send(request)
+        assert not caught.value.sent
+    assert not server.seen
+
+
+async def test_a_create_that_arrived_may_have_happened(carried: Any) -> None:
+    """The request left as a whole and nothing came back."""
+    for reply in (None, writes(then_close=True), writes(b"HTTP/1.1 2"), writes(b"", pause=1.0)):
+        transport, server = await carried(reply)
+        with pytest.raises(APIConnectionError) as caught:
+            await transport.send(_create(timeout=0.1))
+        assert caught.value.sent
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 3 * MIB])
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_a_large_body_arrives_as_it_is(carried: Any, method: str, size: int) -> None:
+    """Without a warning of aiohttp, with its length and as JSON."""
+    transport, server = await carried(answer(201))
+    body = random.Random(size).randbytes(size)
+    operation = "create" if method == "POST" else "update"
+    response = await transport.send(Request(operation, method, "/x", "/x", "", body, timeout=5.0))
+    assert response.status == 201
+    [seen] = server.seen
+    assert seen.body == body
+    assert (seen.headers["content-length"], seen.headers["content-type"]) == (str(size), "application/json")
+
+
+# Slow servers.
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        writes(*[bytes([b]) for b in _HEAD], pause=0.02),
+        writes(_HEAD, *[b" "] * 100, pause=0.02),
+        writes(_HEAD, b"", pause=2.0),
+        writes(b"", pause=2.0),
+        writes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\n \r\n"] * 100, pause=0.02),
+        writes(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 100, pause=0.02),
+    ],
+    ids=["head byte by byte", "body byte by byte", "nothing after the head", "nothing", "chunk by chunk", "continues"],
+)
+async def test_an_attempt_ends_in_time_although_bytes_keep_coming(carried: Any, reply: Reply) -> None:
+    """The timeout is for the attempt as a whole, not for each read."""
+    transport, _ = await carried(reply)
+    with pytest.raises(APITimeoutError):
+        await transport.send(_get(timeout=0.2))
+
+
+async def test_waiting_for_a_slot_takes_nothing_from_an_attempt(scripted: Scripted) -> None:
+    """Twenty calls through one slot, each slower than a third of the timeout."""
+    meitner, _ = await scripted(writes(answer(), pause=0.02, then_close=False), timeout=0.1, max_concurrency=1)
+    await asyncio.gather(*(meitner.students.get(STUDENT_ID) for _ in range(12)))
+
+
+# Proxies and TLS.
+
+
+async def test_a_proxy_is_asked_instead_of_the_server(carried: Any) -> None:
+    """With the whole address."""
+    async with RawServer([answer()]) as proxy:
+        transport, server = await carried(answer(), proxy=proxy.origin)
+        await transport.send(_get())
+        assert [seen.target for seen in proxy.seen] == [f"{server.url}/student/x"]
+        assert not server.seen
+
+
+async def test_the_environment_names_a_proxy_only_when_it_is_trusted(
+    carried: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`trust_env` is off unless asked for."""
+    async with RawServer([answer()]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.origin)
+        monkeypatch.delenv("no_proxy", raising=False)
+        for trusted in (False, True):
+            transport, server = await carried(answer(), trust_env=trusted)
+            await transport.send(_get())
+            assert (len(proxy.seen), len(server.seen)) == (int(trusted), int(not trusted))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a key and a certificate for 127.0.0.1 that nobody signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    path = tmp_path_factory.mktemp("tls") / "self-signed.pem"
+    subprocess.run(  # noqa: S603 - nothing from outside
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",  # noqa: S607
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@asynccontextmanager
+async def _secure(certificate: Path, *replies: Reply) -> AsyncIterator[RawServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's side of a refused handshake
+    async with RawServer(replies, context) as server:
+        yield server
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(initial=0.0), RetryPolicy(initial=0.0, outage=7200.0)])
+async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(certificate: Path, policy: RetryPolicy) -> None:
+    """Refused at once, without a retry and without a byte of the request; a create is not ambiguous."""
+    async with (
+        _secure(certificate, answer()) as server,
+        Meitner(*CREDENTIALS, base_url=server.url, retry=policy) as meitner,
+    ):
+        for call in (
+            lambda: meitner.students.get(STUDENT_ID),
+            lambda: meitner.students.create(**FIELDS),
+            lambda: meitner.students.list().all(),
+        ):
+            with pytest.raises(APIConnectionError, match="prove who it is") as caught:
+                await call()
+            assert (caught.value.sent, caught.value.attempts) == (False, 1)
+        assert server.seen == []
+
+
+async def test_a_context_of_the_callers_decides_whom_to_trust(certificate: Path) -> None:
+    """`ssl` reaches both kinds of connections."""
+    trusting = ssl.create_default_context(cafile=f"{certificate}.crt")
+    async with (
+        _secure(certificate, answer()) as server,
+        Meitner(*CREDENTIALS, base_url=server.url, ssl=trusting) as meitner,
+    ):
+        assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
+        assert (await meitner.students.create(**FIELDS)).id == STUDENT_ID
+
+
+# The whole chain.
+
+
+async def test_a_lost_create_over_a_socket_is_ambiguous_and_a_refused_one_is_not(scripted: Scripted) -> None:
+    """The whole chain, from the socket to the error."""
+    meitner, server = await scripted(writes(_HEAD + b"{"), retry=AT_ONCE)
+    with pytest.raises(AmbiguousWriteError):
+        await meitner.students.create(**FIELDS)
+    assert len(server.seen) == 1
+    meitner, server = await scripted(failure(503, "RateLimited"), failure(429, "RateLimited"), answer(201))
+    assert (await meitner.students.create(**FIELDS)).id == STUDENT_ID
+    assert len(server.seen) == 3

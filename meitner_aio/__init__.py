@@ -12,6 +12,8 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 from ._auth import ApiKey, Auth, OAuth2
+from ._bulk import Outcome
+from ._composed import Upserted
 from ._ledger import ListingReport
 from ._listing import Listing
 from ._pages import Page, PageInfo
@@ -177,6 +179,7 @@ __all__ = [
     "MultipleFound",
     "NotFoundError",
     "OAuth2",
+    "Outcome",
     "Page",
     "PageInfo",
     "Pagination",
@@ -213,6 +216,7 @@ __all__ = [
     "UnitFields",
     "UnitQuery",
     "UnprocessableEntityError",
+    "Upserted",
     "__version__",
     "above",
     "at_least",

@@ -228,7 +228,9 @@ class Authenticated:
     async def send(self, request: Request) -> RawResponse:
         """Send the request with credentials."""
         # No local holds the credentials: a traceback may be shown with the locals of its frames.
+        request.hold(held=True)  # while a token is fetched
         signed = self._signed(request, await self._auth.headers())
+        request.hold(held=False)
         response = await self._next(signed)
         if response.status == 401 and isinstance(self._auth, BearerAuth):
             response = await self._next(self._signed(request, await self._auth.renew(signed)))

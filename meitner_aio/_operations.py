@@ -25,14 +25,20 @@ from typing import (
 
 import msgspec
 
+from ._headers import media_type
 from ._listing import Listing
 from ._protocol import RawResponse, Request, Send, value_of
-from ._reading import invalid, read
+from ._reading import Fetched, invalid, read
+from ._recovery import NO_KEY, Key, Recovery, key_of
 from ._signatures import signature
+from ._source import Ask
 from ._sources import Facts, RecordSource
 from ._values import built, checked, checked_id, encode
 from .query import ResourceQuery, to_filter
 from .records import DirectoryRecord, Record
+
+_SAME_KEY = 10
+"""Records with the same key that are looked at."""
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
@@ -242,8 +248,10 @@ class Create(Operation, Generic[P]):
     status = 201
     summary = "Create a record and return it as the server keeps it; `ConflictError` when a unique field is taken."
 
-    def __init__(self, body: Callable[P, Record]) -> None:
+    def __init__(self, body: Callable[P, Record], *, key: tuple[str, ...] = ()) -> None:
+        """Create from a body; `key` names fields of it that the server keeps unique together."""
         self.body = cast("type[Record]", body)
+        self._key = key
 
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
@@ -251,16 +259,24 @@ class Create(Operation, Generic[P]):
     def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Coroutine[None, None, T]]: ...
     def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Coroutine[None, None, T]]:
         """Bind to a resource."""
-        if resource is None:
-            return self
+        return self if resource is None else self._bound(resource, self.calling(resource))
+
+    def calling(self, resource: Resource[T], *, bulk: bool = False) -> Callable[..., Coroutine[None, None, T]]:
+        """Return the call; one of many in `bulk` may use a kept connection where a lost answer can be settled."""
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
-        body = cast("type[Record]", self.body)
+        body, reader = cast("type[Record]", self.body), _reader(model, None)
+        searchable, settled = "search" in operations(type(resource)), bulk and bool(self._key)
 
         def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
-            data = encode(checked(built(body, given)))
-            return _record(send, Request(self.name, self.method, route, route, "", data, reader=_reader(model, None)))
+            write = checked(built(body, given))
+            request = Request(self.name, self.method, route, route, body=encode(write), reader=reader, settled=settled)
+            key = key_of(write, self._key) if searchable else NO_KEY
+            return Recovery(key, write, send=lambda: _record(send, request), look=look).create()
 
-        return cast("Callable[P, Coroutine[None, None, T]]", self._bound(resource, call))
+        async def look(key: Key) -> Fetched[T]:
+            return await _source(resource, key.filter()).fetch(Ask(_SAME_KEY, 0))
+
+        return call
 
 
 class Update(Operation, Generic[P]):
@@ -323,9 +339,16 @@ class Delete(Operation):
 
         def call(id: str) -> Coroutine[None, None, None]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001
-            return _gone(send, Request(self.name, self.method, route, route.replace("{id}", id)))
+            return _gone(send, Request(self.name, self.method, route, route.replace("{id}", id), reader=_nothing))
 
         return cast("Callable[[str], Coroutine[None, None, None]]", self._bound(resource, call))
+
+
+def _nothing(request: Request, response: RawResponse) -> None:
+    """Refuse the page of a gateway or a login portal: the API answers 204, and nothing."""
+    media = media_type(response.headers)
+    if response.body and "json" not in media:
+        raise invalid(request, response, f"{media or 'something'} where nothing was expected")
 
 
 async def _gone(send: Send, request: Request) -> None:

@@ -38,6 +38,15 @@ class Request(Struct, frozen=True):
     """Whether this is one of many pages: it may wait where a single call gives up."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
+    held: Callable[[bool], object] | None = None
+    """Is told when something keeps the request from leaving (True), and when nothing does any more (False)."""
+    settled: bool = False
+    """Whether a lost answer can be settled by looking: such a create needs no connection of its own."""
+
+    def hold(self, *, held: bool) -> None:
+        """Tell whoever wants to know whether the request can leave."""
+        if self.held is not None:
+            self.held(held)
 
     def __repr__(self) -> str:
         """Show what is asked, never with what data or credentials."""

@@ -114,10 +114,13 @@ class Gate:
 
         async def admitted(request: Request) -> RawResponse:
             if not slots.enter():
+                request.hold(held=True)
                 await self._wait(request)
             try:
                 if self._rate is not None:
+                    request.hold(held=True)
                     await self._smooth(self._rate)
+                request.hold(held=False)
                 response = await send(request)
                 observe(response)
             except MeitnerError:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from . import errors
 from ._budget import RetryBudget
@@ -54,7 +56,7 @@ class Retrying:
             self._budget.succeeded()
             response = outcome
         else:
-            retries = Retries(request, outcome, self._policy, self._budget)
+            retries = Retries(request, outcome, self._policy, self._budget, ends)
             if retries.verdict == AGAIN:
                 await self._further(retries, started, ends)
             response = retries.result()
@@ -97,7 +99,7 @@ class Retrying:
         if ends is None:
             response = await self._next(request)
         else:
-            response = await _until(ends, self._next(request))
+            response = await self._until(ends, request)
         if tell is not None:
             tell(ResponseReceived(request.method, request.route, response.status, now() - sent, attempt))
         return response
@@ -183,13 +185,12 @@ class Retrying:
             request = retries.request
             self._on_event(RetryScheduled(request.method, request.route, retries.reason, delay, retries.made))
 
-
-async def _until(ends: float, sending: Coroutine[Any, Any, RawResponse]) -> RawResponse:
-    deadline = asyncio.timeout_at(ends)
-    try:
-        async with deadline:
-            return await sending
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-    raise errors.APITimeoutError("the deadline of the call passed before an answer arrived")
+    async def _until(self, ends: float, request: Request) -> RawResponse:
+        holds, deadline = [False], asyncio.timeout_at(ends)
+        try:
+            async with deadline:
+                return await self._next(replace(request, held=holds.append))
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+        raise errors.APITimeoutError("the deadline of the call passed before an answer arrived", sent=not holds[-1])

@@ -24,6 +24,13 @@ LARGEST_BODY = 32 * 1024 * 1024
 LARGEST_ERROR = 1024 * 1024
 """Bytes of the body of a failure after decompression: the rest is left unread, its status says enough."""
 
+_LARGEST_KEPT = 8 * 1024 * 1024
+"""Bytes of the largest block that malloc should keep for the next body.
+
+glibc gives freed memory back to the system beyond twice the size of the largest block freed so far. Bodies of pages
+cross that line one after the other, and every one of them would be faulted in again: a third of the time of a listing.
+"""
+
 _LARGE_UPLOAD = 1024 * 1024
 """Bytes above which aiohttp wants to read a body in pieces."""
 
@@ -48,7 +55,7 @@ class HttpTransport:
         """Send to paths below `base_url`."""
         self._base = base_url
         self._session = session
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[float, aiohttp.ClientSession] = {}
         self._proxy = proxy
         self._ssl = True if ssl is None else ssl
         self._trust_env = trust_env
@@ -68,23 +75,22 @@ class HttpTransport:
             if self._session.closed:
                 raise errors.MeitnerError("the session that this client was given is closed")
             return self._session
-        # A connection kept alive may be closed by the server just when a create is written to it, and then nobody knows
-        # whether it was processed: what must not happen twice gets a connection of its own.
-        alone = once(request)
-        session = self._sessions.get(alone)
+        kept = _kept(request)
+        session = self._sessions.get(kept)
         if session is None:
-            session = self._sessions[alone] = aiohttp.ClientSession(
-                connector=self._connector(alone=alone),
+            bytes(_LARGEST_KEPT)
+            session = self._sessions[kept] = aiohttp.ClientSession(
+                connector=self._connector(kept),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=self._trust_env,
                 trace_configs=self._trace_configs,
             )
         return session
 
-    def _connector(self, *, alone: bool) -> aiohttp.TCPConnector:
-        if alone:
+    def _connector(self, kept: float) -> aiohttp.TCPConnector:
+        if not kept:
             return aiohttp.TCPConnector(limit=0, ssl=self._ssl, force_close=True, ttl_dns_cache=60)
-        return aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=10, ttl_dns_cache=60)
+        return aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=kept, ttl_dns_cache=60)
 
     async def send(self, request: Request) -> RawResponse:
         """Return the answer, whatever its status.
@@ -116,7 +122,9 @@ class HttpTransport:
             auto_decompress=False,  # aiohttp's knows no cap, and takes a body cut short for a whole one
             timeout=_timeout(request.timeout),
             proxy=self._proxy,
-            middlewares=(_unrepeated(),) if self._session is None and once(request) else None,
+            middlewares=(_unrepeated(),)
+            if self._session is None and once(request) and request.method != "POST"
+            else None,
             upload_tracker=tracker,
         )
         try:
@@ -127,6 +135,12 @@ class HttpTransport:
             answer.close()  # a connection whose answer was read to its end is back in the pool by now
         return RawResponse(answer.status, answer.headers, body, max(1, tracker.attempts))
 
+    def _middlewares(self, request: Request) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
+        # aiohttp repeats no POST; the caller's session may have middlewares of its own, which these would replace.
+        if self._session is not None or request.method == "POST" or not once(request):
+            return None
+        return (_unrepeated(),)
+
     def _url(self, request: Request) -> URL:
         target = request.path if "://" in request.path else self._base + request.path
         return URL(f"{target}?{request.query}" if request.query else target, encoded=True)
@@ -135,6 +149,17 @@ class HttpTransport:
         """Close the sessions that are ours."""
         self._closed = True
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
+
+
+def _kept(request: Request) -> float:
+    """Return how many seconds an idle connection may wait for a request like this.
+
+    A server may close one that is idle just when a create is written to it, and then nobody knows whether it was
+    processed: what must not happen twice gets a connection of its own, or in bulk one that was used just now.
+    """
+    if not once(request):
+        return 10.0
+    return 0.1 if request.settled else 0.0
 
 
 @lru_cache(maxsize=64)

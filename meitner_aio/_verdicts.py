@@ -136,9 +136,12 @@ def quota_spent(outcome: Outcome) -> bool:
 class Retries:
     """The attempts of one call, and what may follow them."""
 
-    def __init__(self, request: Request, first: Outcome, policy: RetryPolicy, budget: RetryBudget) -> None:
+    def __init__(
+        self, request: Request, first: Outcome, policy: RetryPolicy, budget: RetryBudget, ends: float | None = None
+    ) -> None:
         self.request = request
         self.made = 0
+        self._ends = ends
         self._row = row(request)
         self._policy = policy
         self._budget = budget
@@ -224,7 +227,7 @@ class Retries:
 
     def _error(self, outcome: Outcome) -> errors.MeitnerError:
         if self.verdict == AMBIGUOUS:
-            return _ambiguous(self, outcome)
+            return self._ambiguous(outcome)
         if isinstance(outcome, RawResponse):
             outcome.attempts = self.made
             error: errors.MeitnerError = error_from(self.request, outcome)
@@ -235,13 +238,14 @@ class Retries:
         error.retry_budget_exhausted = self._broke
         return error
 
-
-def _ambiguous(retries: Retries, outcome: Outcome) -> errors.AmbiguousWriteError:
-    method, route = retries.request.method, retries.request.route
-    return errors.AmbiguousWriteError(
-        f"{method} {route} may or may not have happened ({retries.reason}); look it up before creating it again",
-        request_id=outcome.request_id,
-        method=method,
-        route=route,
-        attempts=retries.made,
-    )
+    def _ambiguous(self, outcome: Outcome) -> errors.AmbiguousWriteError:
+        method, route = self.request.method, self.request.route
+        return errors.AmbiguousWriteError(
+            f"{method} {route} may or may not have happened ({self.reason}); look it up before creating it again",
+            deadline=self._ends,
+            max_sends=1 + self._policy.max_retries,
+            request_id=outcome.request_id,
+            method=method,
+            route=route,
+            attempts=self.made,
+        )

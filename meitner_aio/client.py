@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from .outbox import Outbox
+
 _log = logging.getLogger("meitner_aio")
 _log.addHandler(logging.NullHandler())
 
@@ -179,6 +181,12 @@ class Meitner:
             concurrency=8,
         )
         return client
+
+    def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> Outbox:
+        """Return an outbox for writes that nobody waits for; leaving its `async with` block sends what is left."""
+        from .outbox import Outbox  # noqa: PLC0415 - only who asks for one loads it
+
+        return Outbox(concurrency=concurrency, maxsize=maxsize)
 
     @property
     def quota(self) -> Quota | None:

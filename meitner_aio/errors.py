@@ -106,7 +106,24 @@ class ResponseValidationError(MeitnerError):
 
 
 class AmbiguousWriteError(MeitnerError):
-    """A create whose answer was lost: it may or may not have happened, and was not sent again."""
+    """A create whose answer was lost: it may or may not have happened, and was not sent again.
+
+    `deadline` is when the call has to end, by the event loop's clock; `max_sends` how often its policy allows to send
+    it at all, each time after looking in vain for what the last one made.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        deadline: float | None = None,
+        max_sends: int = 1,
+        **facts: Any,  # noqa: ANN401 - those of MeitnerError
+    ) -> None:
+        """Keep what may still be done."""
+        super().__init__(message, **facts)
+        self.deadline = deadline
+        self.max_sends = max_sends
 
 
 class IncompleteListing(MeitnerError):  # noqa: N818 - the name is part of the public contract

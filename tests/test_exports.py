@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import pydoc
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import pytest
 from samples import Recorder, answer
@@ -31,7 +34,8 @@ def _exported() -> set[str]:
     """Return the names that users may need, found in the modules that define them."""
     names = {enum.__name__ for enum in _public(OpenEnum)}
     names |= {error.__name__ for error in _public(errors.MeitnerError)} | {"MeitnerError"}
-    names |= {kind.__name__ for kind in _public(Record) if kind.__module__ == records.__name__}
+    shared = [kind for kind in _public(Record) if kind.__module__ == records.__name__]
+    names |= {kind.__name__ for kind in shared if not kind.__subclasses__()}  # what only others are made of is nobody's
     for resource in RESOURCES.values():
         bodies = [operation.body for operation in operations(resource).values() if operation.body is not None]
         names |= {kind.__name__ for kind in (resource.model, *bodies)}
@@ -119,20 +123,36 @@ assert "export" in shown.getvalue()
 
 # Tab completion.
 
-ON_EVERY_RESOURCE = {"path", "model"}
+ON_EVERY_RESOURCE = {"path", "model", "get_many"}
 """What a resource shows beside its operations."""
+
+
+def _composed(resource: type[Resource[Any]]) -> set[str]:
+    """Return the names of what a resource does in several calls, as they follow from its operations."""
+    names: set[str] = set()
+    table = operations(resource)
+    if "search" in table:
+        names.add("find")
+    if "update" in table:
+        names |= {"modify", "create_many", "update_many"}
+    if "search" in table and "update" in table:
+        names.add("upsert")
+    if "delete" in table:
+        names.add("delete_many")
+    return names
 
 
 @pytest.mark.parametrize(("attribute", "resource"), RESOURCES.items(), ids=RESOURCES)
 def test_tab_completion_shows_the_operations(attribute, resource):
-    """What a resource offers by name is what the API can do, and no more."""
+    """What a resource offers by name is what the API can do, what can be made of that, and no more."""
     bound = resource(Recorder(answer({})))
     shown = {name for name in dir(bound) if not name.startswith("_")}
-    assert shown - ON_EVERY_RESOURCE == set(operations(resource)), attribute
+    assert shown - ON_EVERY_RESOURCE == set(operations(resource)) | _composed(resource), attribute
+    assert shown >= ON_EVERY_RESOURCE
 
 
 def test_tab_completion_finds_all_operations_of_a_client():
-    """Reading `dir` alone, a user finds 11 resources and 61 operations."""
+    """Reading `dir` alone, a user finds 11 resources and 61 operations, and what is made of them."""
     client = Meitner(auth=ApiKey("me", "hush"))
     found = {
         f"{attribute}.{name}"
@@ -141,5 +161,58 @@ def test_tab_completion_finds_all_operations_of_a_client():
         for name in dir(getattr(client, attribute))
         if not name.startswith("_") and name not in ON_EVERY_RESOURCE
     }
-    assert found == {f"{attribute}.{name}" for attribute, kind in RESOURCES.items() for name in operations(kind)}
-    assert len(found) == 61
+    made = {f"{attribute}.{name}" for attribute, kind in RESOURCES.items() for name in _composed(kind)}
+    assert found - made == {f"{attribute}.{name}" for attribute, kind in RESOURCES.items() for name in operations(kind)}
+    assert len(found - made) == 61
+    assert {name for name in made if name.startswith("audit_events.")} == {"audit_events.find"}
+    assert {name for name in made if name.startswith("grade_elementaries.")} == {
+        f"grade_elementaries.{name}" for name in ("modify", "create_many", "update_many", "delete_many")
+    }
+    assert not made & {"schools.delete_many", "units.delete_many"}
+
+
+# Help.
+
+FACED = [
+    (attribute, name) for attribute, kind in RESOURCES.items() for name in ("find", "upsert") if hasattr(kind, name)
+]
+
+
+@pytest.mark.parametrize(("attribute", "name"), FACED)
+def test_find_and_upsert_show_their_fields(attribute, name):
+    """Editors and `help` read a real signature: the conditions of the search, the key and the fields of the create."""
+    resource = RESOURCES[attribute]
+    call = getattr(resource(Recorder(answer({}))), name)
+    like = {"find": "search", "upsert": "create"}[name]
+    parameters = inspect.signature(call).parameters
+    fields = [field.name for field in records.fields(operations(resource)[like].body or Record)]
+    assert list(parameters) == (["key"] if name == "upsert" else []) + fields
+    kinds = {parameter.kind for field, parameter in parameters.items() if field != "key"}
+    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+    if name == "upsert":
+        assert parameters["key"].kind is inspect.Parameter.POSITIONAL_ONLY
+        assert parameters["key"].annotation == Literal["identity_number", "source_id"]
+    assert call.__qualname__ == f"{resource.__name__}.{name}"
+    assert call.__module__ == resource.__module__
+
+
+@pytest.mark.parametrize("attribute", RESOURCES)
+def test_everything_on_a_resource_has_help(attribute):
+    """`help(meitner.students.find)` says what it does, as `help` of every other name does."""
+    bound = RESOURCES[attribute](Recorder(answer({})))
+    for name in {*operations(RESOURCES[attribute]), *_composed(RESOURCES[attribute]), "get_many"}:
+        shown = pydoc.render_doc(getattr(bound, name), renderer=pydoc.plaintext)
+        assert name in shown
+        assert len((getattr(bound, name).__doc__ or "").partition("\n")[0]) > 20, name
+
+
+@pytest.mark.parametrize(("attribute", "name"), FACED)
+def test_find_and_upsert_are_bound_once(attribute, name):
+    """Afterwards each is a plain attribute of its own resource, as an operation is; on the class it is itself."""
+    kind = RESOURCES[attribute]
+    one, other = kind(Recorder(answer({}))), kind(Recorder(answer({})))
+    assert getattr(one, name) is getattr(one, name)
+    assert getattr(one, name) is not getattr(other, name)
+    assert vars(one)[name] is getattr(one, name)
+    assert getattr(kind, name) is vars(kind)[name]
+    assert name not in operations(kind)

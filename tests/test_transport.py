@@ -24,6 +24,7 @@ from meitner_aio.errors import (
     APIConnectionError,
     APITimeoutError,
     MeitnerError,
+    ResponseValidationError,
 )
 
 FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "Ek"}
@@ -110,6 +111,30 @@ async def test_every_create_has_a_connection_of_its_own_and_reads_share_one(scri
     await meitner.students.update(STUDENT_ID, **FIELDS)
     assert server.connections == 3
     assert [seen.headers.get("connection") for seen in server.seen] == [None, None, "close", "close", None]
+
+
+async def test_bulk_creates_share_connections_where_a_lost_answer_can_be_settled(scripted: Scripted) -> None:
+    """With a key that the server keeps unique, one connection carries many; without one, each create has its own."""
+    meitner, server = await scripted(answer(201))
+    outcomes = [outcome async for outcome in meitner.students.create_many([FIELDS] * 5, concurrency=1)]
+    assert [outcome.error for outcome in outcomes] == [None] * 5
+    assert (len(server.seen), server.connections) == (5, 1)
+    unit = answer(201, data={"id": STUDENT_ID, "title": "Enhet Nord"})
+    meitner, server = await scripted(unit)
+    units = [outcome async for outcome in meitner.units.create_many([{"title": "Enhet Nord"}] * 5, concurrency=1)]
+    assert [outcome.error for outcome in units] == [None] * 5
+    assert server.connections == 5
+
+
+async def test_a_login_page_deletes_nothing(scripted: Scripted) -> None:
+    """A 200 of somebody else is no deletion; a 404 after it is."""
+    html = answer(200, headers={"Content-Type": "text/html"}, body=b"<html>log in</html>")
+    meitner, server = await scripted(html)
+    with pytest.raises(ResponseValidationError):
+        await meitner.students.delete(STUDENT_ID)
+    assert len(server.seen) == 3
+    meitner, server = await scripted(html, failure(404, "NotFound"))
+    await meitner.students.delete(STUDENT_ID)
 
 
 async def test_no_create_is_lost_at_the_servers_idle_limit() -> None:
@@ -318,7 +343,7 @@ async def test_a_lost_create_over_a_socket_is_ambiguous_and_a_refused_one_is_not
     """The whole chain, from the socket to the error."""
     meitner, server = await scripted(writes(_HEAD + b"{"), retry=AT_ONCE)
     with pytest.raises(AmbiguousWriteError):
-        await meitner.students.create(**FIELDS)
+        await meitner.units.create(title="Enhet Nord")
     assert len(server.seen) == 1
     meitner, server = await scripted(failure(503, "RateLimited"), failure(429, "RateLimited"), answer(201))
     assert (await meitner.students.create(**FIELDS)).id == STUDENT_ID

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from .._operations import Get, List, Resource, Search
+from .._composed import Find, Readable
+from .._operations import Get, List, Search
 from ..query import Exact, Instant, ResourceQuery
 from ..records import DirectoryRecord, Id, OpenEnum, Timestamp
 
@@ -44,7 +45,7 @@ class AuditEventQuery(ResourceQuery):
     type: Exact[AuditEventType] = UNSET
 
 
-class AuditEvents(Resource[AuditEvent]):
+class AuditEvents(Readable[AuditEvent]):
     """Which records were deleted, and when. Written by the server only."""
 
     path = "/audit-event"
@@ -52,4 +53,5 @@ class AuditEvents(Resource[AuditEvent]):
 
     list = List()
     search = Search(AuditEventQuery)
+    find = Find(AuditEventQuery)
     get = Get()

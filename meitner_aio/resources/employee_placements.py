@@ -7,7 +7,8 @@ from datetime import date
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from .._composed import Deletable, Find, Upsert
+from .._operations import Create, Delete, Get, List, Search, Update
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
@@ -73,7 +74,7 @@ class EmployeePlacementQuery(SourcedQuery):
     employment_percent: Ordered[int] | Null = UNSET
 
 
-class EmployeePlacements(Resource[EmployeePlacement]):
+class EmployeePlacements(Deletable[EmployeePlacement]):
     """Where employees work, as what, and when."""
 
     path = "/employee-placement"
@@ -81,7 +82,9 @@ class EmployeePlacements(Resource[EmployeePlacement]):
 
     list = List()
     search = Search(EmployeePlacementQuery)
+    find = Find(EmployeePlacementQuery)
     get = Get()
     create = Create(EmployeePlacementCreate)
+    upsert = Upsert(EmployeePlacementCreate)
     update = Update(EmployeePlacementUpdate)
     delete = Delete(audited=True)

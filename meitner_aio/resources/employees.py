@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from .._composed import Deletable, Find, Upsert
+from .._operations import Create, Delete, Get, List, Search, Update
 from ._person import SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 
@@ -18,7 +19,7 @@ class EmployeeQuery(SchoolPersonQuery):
     """Conditions on employees."""
 
 
-class Employees(Resource[Employee]):
+class Employees(Deletable[Employee]):
     """Personal data about employees; where they work is in employee placements."""
 
     path = "/employee"
@@ -26,7 +27,9 @@ class Employees(Resource[Employee]):
 
     list = List()
     search = Search(EmployeeQuery)
+    find = Find(EmployeeQuery)
     get = Get()
-    create = Create(EmployeeFields)
+    create = Create(EmployeeFields, key=("identity_number",))
+    upsert = Upsert(EmployeeFields)
     update = Update(EmployeeFields)
     delete = Delete(audited=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Delete, Get, List, Resource, Update
+from .._composed import Deletable
+from .._operations import Create, Delete, Get, List, Update
 from ..records import Id, OpenEnum, Personal
 from ._grade import GradeFields, GradeRecord
 
@@ -59,7 +60,7 @@ class GradeElementaryCreate(GradeElementaryUpdate):
     subject_code: str
 
 
-class GradeElementaries(Resource[GradeElementary]):
+class GradeElementaries(Deletable[GradeElementary]):
     """Grades of the compulsory school. They cannot be searched, and a deleted one leaves no audit event."""
 
     path = "/grade-elementary"

@@ -6,7 +6,8 @@ from datetime import date
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Delete, Get, List, Resource, Update
+from .._composed import Deletable
+from .._operations import Create, Delete, Get, List, Update
 from ..records import Id, OpenEnum, Personal
 from ._grade import GradeFields, GradeRecord
 
@@ -76,7 +77,7 @@ class GradeUpperSecondaryCreate(GradeUpperSecondaryUpdate):
     course_code: str
 
 
-class GradeUpperSecondaries(Resource[GradeUpperSecondary]):
+class GradeUpperSecondaries(Deletable[GradeUpperSecondary]):
     """Grades of the upper secondary school. They cannot be searched, and a deleted one leaves no audit event."""
 
     path = "/grade-upper-secondary"

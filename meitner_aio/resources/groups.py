@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from .._composed import Deletable, Find, Upsert
+from .._operations import Create, Delete, Get, List, Search, Update
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
@@ -64,7 +65,7 @@ class GroupQuery(SourcedQuery):
     member_ids: Exact[Id] | Null = UNSET
 
 
-class Groups(Resource[Group]):
+class Groups(Deletable[Group]):
     """Groups of a school: classes, childcare, mentor groups and others."""
 
     path = "/group"
@@ -72,7 +73,9 @@ class Groups(Resource[Group]):
 
     list = List()
     search = Search(GroupQuery)
+    find = Find(GroupQuery)
     get = Get()
-    create = Create(GroupCreate)
+    create = Create(GroupCreate, key=("school_id", "title"))
+    upsert = Upsert(GroupCreate)
     update = Update(GroupUpdate)
     delete = Delete(audited=True)

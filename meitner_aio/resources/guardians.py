@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from .._composed import Deletable, Find, Upsert
+from .._operations import Create, Delete, Get, List, Search, Update
 from ..query import Exact, Null
 from ..records import Id
 from ._person import Person, PersonFields, PersonQuery
@@ -30,7 +31,7 @@ class GuardianQuery(PersonQuery):
     student_ids: Exact[Id] | Null = UNSET
 
 
-class Guardians(Resource[Guardian]):
+class Guardians(Deletable[Guardian]):
     """Personal data about the guardians of students."""
 
     path = "/guardian"
@@ -38,7 +39,9 @@ class Guardians(Resource[Guardian]):
 
     list = List()
     search = Search(GuardianQuery)
+    find = Find(GuardianQuery)
     get = Get()
-    create = Create(GuardianFields)
+    create = Create(GuardianFields, key=("identity_number",))
+    upsert = Upsert(GuardianFields)
     update = Update(GuardianFields)
     delete = Delete(audited=True)

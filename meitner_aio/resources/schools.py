@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Get, List, Resource, Search, Update
+from .._composed import Find, Upsert, Writable
+from .._operations import Create, Get, List, Search, Update
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
@@ -59,7 +60,7 @@ class SchoolQuery(SourcedQuery):
     school_type: Exact[SchoolType] = UNSET
 
 
-class Schools(Resource[School]):
+class Schools(Writable[School]):
     """Schools, the places that placements and groups belong to."""
 
     path = "/school"
@@ -67,6 +68,8 @@ class Schools(Resource[School]):
 
     list = List()
     search = Search(SchoolQuery)
+    find = Find(SchoolQuery)
     get = Get()
     create = Create(SchoolCreate)
+    upsert = Upsert(SchoolCreate)
     update = Update(SchoolUpdate)

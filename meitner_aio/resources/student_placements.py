@@ -6,7 +6,8 @@ from datetime import date
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Archive, Create, Delete, Get, List, Resource, Restore, Search, Update
+from .._composed import Deletable, Find, Upsert
+from .._operations import Archive, Create, Delete, Get, List, Restore, Search, Update
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
@@ -125,7 +126,7 @@ class StudentPlacementQuery(SourcedQuery):
     archived_at: Instant | Null = UNSET
 
 
-class StudentPlacements(Resource[StudentPlacement]):
+class StudentPlacements(Deletable[StudentPlacement]):
     """Where students go to school, and when. Set `end_date`, wait about five days, then archive."""
 
     path = "/student-placement"
@@ -133,8 +134,10 @@ class StudentPlacements(Resource[StudentPlacement]):
 
     list = List()
     search = Search(StudentPlacementQuery)
+    find = Find(StudentPlacementQuery)
     get = Get()
     create = Create(StudentPlacementCreate)
+    upsert = Upsert(StudentPlacementCreate)
     update = Update(StudentPlacementUpdate)
     delete = Delete(audited=True)
     archive = Archive()

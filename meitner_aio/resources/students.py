@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .._operations import Create, Delete, Get, List, Resource, Search, Update
+from .._composed import Deletable, Find, Upsert
+from .._operations import Create, Delete, Get, List, Search, Update
 from ._person import SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 
@@ -18,7 +19,7 @@ class StudentQuery(SchoolPersonQuery):
     """Conditions on students."""
 
 
-class Students(Resource[Student]):
+class Students(Deletable[Student]):
     """Personal data about students; where they go to school is in student placements."""
 
     path = "/student"
@@ -26,7 +27,9 @@ class Students(Resource[Student]):
 
     list = List()
     search = Search(StudentQuery)
+    find = Find(StudentQuery)
     get = Get()
-    create = Create(StudentFields)
+    create = Create(StudentFields, key=("identity_number",))
+    upsert = Upsert(StudentFields)
     update = Update(StudentFields)
     delete = Delete(audited=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from .._operations import Create, Get, List, Resource, Search, Update
+from .._composed import Find, Upsert, Writable
+from .._operations import Create, Get, List, Search, Update
 from ..query import Null, SourcedQuery, Text
 from ..records import SourcedFields, SourcedRecord
 
@@ -30,7 +31,7 @@ class UnitQuery(SourcedQuery):
     description: Text | Null = UNSET
 
 
-class Units(Resource[Unit]):
+class Units(Writable[Unit]):
     """Organisational units, which schools can belong to."""
 
     path = "/unit"
@@ -38,6 +39,8 @@ class Units(Resource[Unit]):
 
     list = List()
     search = Search(UnitQuery)
+    find = Find(UnitQuery)
     get = Get()
     create = Create(UnitFields)
+    upsert = Upsert(UnitFields)
     update = Update(UnitFields)

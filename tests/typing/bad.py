@@ -16,6 +16,7 @@ from meitner_aio import (
     GroupType,
     Meitner,
     MetaQuery,
+    School,
     SchoolType,
     Student,
     StudentQuery,
@@ -100,6 +101,15 @@ async def missing(meitner: Meitner) -> None:
     _ = meitner.students.archive  # wrong: only placements are
     _ = meitner.employee_placements.restore  # wrong: only student placements are
     _ = meitner.pupils  # wrong: no such resource
+    _ = meitner.audit_events.upsert  # wrong: written by the server
+    _ = meitner.audit_events.modify  # wrong: written by the server
+    _ = meitner.audit_events.create_many  # wrong: written by the server
+    _ = meitner.audit_events.update_many  # wrong: written by the server
+    _ = meitner.audit_events.delete_many  # wrong: kept for good
+    _ = meitner.schools.delete_many  # wrong: never deleted
+    _ = meitner.units.delete_many  # wrong: never deleted
+    _ = meitner.grade_elementaries.find  # wrong: not searched
+    _ = meitner.grade_upper_secondaries.upsert  # wrong: not searched
 
 
 async def results(meitner: Meitner, student: Student) -> None:
@@ -117,3 +127,40 @@ async def results(meitner: Meitner, student: Student) -> None:
     await meitner.students.get()  # wrong: which one?
     await meitner.students.get(student)  # wrong: ids are text
     _ = student.date_of_birth.year  # wrong: it may be null
+
+
+async def composed(meitner: Meitner, student: Student, school: School) -> None:
+    await meitner.students.get_many()  # wrong: which ones?
+    await meitner.students.get_many(7)  # wrong: ids are text, and several
+    await meitner.students.get_many([7])  # wrong: ids are text
+    _many: list[Student] = await meitner.students.get_many([ID])  # wrong: by id
+    await meitner.students.find(first_nam="Bo")  # wrong: no such field
+    await meitner.students.find("Bo")  # wrong: conditions are keywords
+    await meitner.students.find(first_name=null)  # wrong: a first name is never null
+    await meitner.students.find(gender=like("F%"))  # wrong: like on an enum
+    _one: Student = await meitner.students.find(id=ID)  # wrong: there may be none
+    await meitner.students.modify(ID, first_name="Bo")  # wrong: the record, not its id
+    await meitner.students.modify(school, title="Norr")  # wrong: a record of another resource
+    await meitner.students.modify(student, guard="yes")  # wrong: a yes or no
+    _school: School = await meitner.students.modify(student, first_name="Bo")  # wrong: another record
+    upsert = meitner.students.upsert
+    await upsert("email_address1", identity_number="x", first_name="Bo", last_name="Ek")  # wrong: no key
+    await upsert(identity_number="x", first_name="Bo", last_name="Ek")  # wrong: by which key?
+    await upsert("identity_number", first_name="Bo", last_name="Ek")  # wrong: a required field is missing
+    await upsert("identity_number", identity_number="x", first_nam="Bo", last_name="Ek")  # wrong: no such field
+    await upsert("identity_number", identity_number="x", first_name=7, last_name="Ek")  # wrong: text is expected
+    await upsert("identity_number", identity_number="x", first_name="Bo", last_name="Ek", gender="F")  # wrong: an enum
+    _student: Student = await upsert("source_id", identity_number="x", first_name="B", last_name="E")  # wrong: wrapped
+    upsert("source_id", identity_number="x", first_name="Bo", last_name="Ek")  # wrong: never awaited
+    meitner.units.create_many({"title": "Norr"})  # wrong: items, not one
+    meitner.units.create_many(["Norr"])  # wrong: fields are expected
+    meitner.units.create_many([{"title": "Norr"}], concurrency="8")  # wrong: a number is expected
+    meitner.units.update_many([{"title": "Norr"}])  # wrong: which one?
+    meitner.students.delete_many([7])  # wrong: ids are text
+    await meitner.units.create_many([{"title": "Norr"}])  # wrong: outcomes come one by one
+    for _made in meitner.units.create_many([{"title": "Norr"}]):  # wrong: async for
+        pass
+    async for gone in meitner.students.delete_many([ID]):
+        _left: Student = gone.record  # wrong: nothing is left
+    async for made in meitner.students.create_many([{"first_name": "Bo"}]):
+        _kept: Student = made.record  # wrong: there may be an error instead

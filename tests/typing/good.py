@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from datetime import date, datetime
 from typing import Any, assert_type
 
@@ -38,6 +38,7 @@ from meitner_aio import (
     Meta,
     MetaQuery,
     NotFoundError,
+    Outcome,
     Page,
     RateLimitError,
     School,
@@ -47,6 +48,8 @@ from meitner_aio import (
     StudentPlacementSchoolType,
     StudentQuery,
     Unit,
+    UnitFields,
+    Upserted,
     above,
     at_least,
     at_most,
@@ -195,6 +198,64 @@ async def writes(meitner: Meitner) -> None:
         is_ended=False,
         grade=Grade.A,
     )
+
+
+async def many(meitner: Meitner) -> None:
+    """Reading many is typed by the record, whether the resource is searched or not."""
+    assert_type(await meitner.students.get_many([ID]), dict[str, Student])
+    assert_type(await meitner.students.get_many(one for one in (ID,)), dict[str, Student])
+    assert_type(await meitner.grade_elementaries.get_many({ID}), dict[str, GradeElementary])
+    assert_type(await meitner.audit_events.get_many((ID,)), dict[str, AuditEvent])
+
+
+async def single(meitner: Meitner) -> None:
+    """Finding takes the conditions of a search, upserting a key and the fields of a create."""
+    assert_type(await meitner.students.find(last_name=like("E%"), gender=Gender.OTHER), Student | None)
+    assert_type(await meitner.students.find(any_of=[StudentQuery(last_name="Ek")]), Student | None)
+    assert_type(await meitner.audit_events.find(resource_id=ID), AuditEvent | None)
+    upserted = await meitner.students.upsert(
+        "identity_number",
+        identity_number="20150101-0000",
+        first_name="Bo",
+        last_name="Ek",
+        email_address1=None,
+        address=Address(postal_city="Solna"),
+    )
+    assert_type(upserted, Upserted[Student])
+    assert_type(upserted.record, Student)
+    assert_type(upserted.created, bool)
+    assert_type(upserted.changed, bool)
+    unit = await meitner.units.upsert("source_id", title="Norr", external=External(source_id="5"))
+    assert_type(unit, Upserted[Unit])
+    finding: Coroutine[Any, Any, Student | None] = meitner.students.find(id=ID)
+    await asyncio.gather(finding, meitner.units.upsert("source_id", title="Norr", external=External(source_id="5")))
+
+
+async def changing(meitner: Meitner, student: Student, school: School) -> None:
+    """A change gives the record back."""
+    assert_type(await meitner.students.modify(student, first_name="Bo", email_address1=None), Student)
+    assert_type(await meitner.schools.modify(school, guard=True, title="Norra skolan"), School)
+
+
+async def _rows() -> AsyncIterator[dict[str, Any]]:
+    yield {"title": "Norr"}
+
+
+async def bulk(meitner: Meitner) -> None:
+    """Dictionaries or writes, from any iterable; each outcome holds a record or an error."""
+    async for made in meitner.units.create_many([{"title": "Norr"}, UnitFields(title="Söder")], concurrency=4):
+        assert_type(made, Outcome[Unit])
+        assert_type(made.index, int)
+        assert_type(made.record, Unit | None)
+        assert_type(made.error, Exception | None)
+    async for made in meitner.units.create_many(_rows()):
+        assert_type(made, Outcome[Unit])
+    async for changed in meitner.units.update_many([(ID, {"title": "Norr"})]):
+        assert_type(changed, Outcome[Unit])
+    async for gone in meitner.students.delete_many([ID]):
+        assert_type(gone, Outcome[None])
+    async for event in meitner.student_placements.delete_many(one for one in (ID,)):
+        assert_type(event, Outcome[None])
 
 
 async def together(meitner: Meitner) -> None:

@@ -1,0 +1,145 @@
+"""What takes several calls of the API to do: reading many, changing, and bulk; finding and upserting beside them.
+
+Each of these is made of the operations of the same resource; none speaks to the API by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import UNSET
+
+from ._bulk import Outcome, outcomes
+from ._finding import Find, Upsert, Upserted, given_fields
+from ._operations import Create, Resource, operations
+from ._values import built, checked, checked_id, suggestion
+from .errors import ConflictError, IncompleteListing, NotFoundError
+from .query import one_of
+from .records import DirectoryRecord, Record, fields
+
+__all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
+
+T = TypeVar("T", bound=DirectoryRecord)
+
+_CHUNK = 100
+"""Ids asked for in one search: a page holds them all, and a body of 4 KiB is nobody's limit."""
+
+
+class Readable(Resource[T]):
+    """A resource whose records can be read: all of them can."""
+
+    async def get_many(self, ids: Iterable[str]) -> dict[str, T]:
+        """Return the records with these ids, by id, in the order given; ids that do not exist are absent.
+
+        A searchable resource needs one request for every hundred ids, another one for each id. Several are under way at
+        a time; the first failure is raised.
+        """
+        wanted = list(dict.fromkeys(checked_id(id_) for id_ in ids))
+        searchable = "search" in operations(type(self))
+        size, read = (_CHUNK, _searched) if searchable else (1, _got)
+        chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        found: dict[str, T] = {}
+        async with aclosing(outcomes(chunks, partial(read, self), self._wire.concurrency)) as reading:
+            async for outcome in reading:
+                if outcome.error is not None:
+                    raise outcome.error
+                found |= outcome.record or {}
+        return {id_: found[id_] for id_ in wanted if id_ in found}
+
+
+async def _got(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401 - a resource without a search
+    try:
+        return {id_: await resource.get(id_) for id_ in ids}
+    except NotFoundError:
+        return {}
+
+
+async def _searched(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401 - a resource with a search
+    """Return the records with these ids, asking again for those that a moving listing may have hidden."""
+    found: dict[str, Any] = {}
+    missing = ids
+    while missing:
+        listing = resource.search(id=one_of(*missing)).paged(limit=len(missing))
+        rows = {record.id.lower(): record async for record in listing}
+        found |= rows
+        if listing.report.complete:
+            break
+        if not rows:
+            raise IncompleteListing(f"{len(missing)} ids were asked for, and the answers do not say whether they exist")
+        missing = [id_ for id_ in missing if id_ not in rows]
+    return found
+
+
+class Writable(Readable[T]):
+    """A resource whose records can be created and updated."""
+
+    def modify(self, record: T, /, *, guard: bool = False, **changes: Any) -> Coroutine[None, None, T]:  # noqa: ANN401
+        """Change fields of a record: sends the fields that an update requires and the changes, nothing else.
+
+        `guard=True` reads the record first and raises `ConflictError` when it was updated since `record` was read;
+        the moment between that and the write stays unguarded, because the API has no conditional writes. Raises
+        `TypeError` for a name that an update does not have, before any I/O.
+        """
+        body = cast("type[Record]", operations(type(self))["update"].body)
+        declared = fields(body)
+        changes = {name: value for name, value in changes.items() if value is not UNSET}
+        for name in sorted(changes.keys() - {field.name for field in declared}):
+            close = suggestion(name, (field.name for field in declared))
+            raise TypeError(f"{type(self).__name__}.update has no field {name!r}{close}")
+        write = {field.name: getattr(record, field.name) for field in declared if field.required} | changes
+        checked(built(body, dict(write)))
+        return self._modified(record, write, guard=guard) if changes else _given(record)
+
+    async def _modified(self, record: T, write: dict[str, Any], *, guard: bool) -> T:
+        this: Any = self
+        if guard:
+            current: T = await this.get(record.id)
+            if _moved(record, current):
+                raise ConflictError(f"record {record.id} was updated since it was read", status_code=409)
+        return cast("T", await this.update(record.id, **write))
+
+    def create_many(
+        self,
+        items: Iterable[Mapping[str, Any] | Record] | AsyncIterable[Mapping[str, Any] | Record],
+        *,
+        concurrency: int = 8,
+    ) -> AsyncGenerator[Outcome[T], None]:
+        """Create a record from each item, the fields of `create`; yield outcomes as they come, with the index."""
+        create = cast("Create[...]", operations(type(self))["create"]).calling(self, bulk=True)
+        return outcomes(items, lambda item: create(**given_fields(item)), concurrency)
+
+    def update_many(
+        self,
+        items: Iterable[tuple[str, Mapping[str, Any] | Record]] | AsyncIterable[tuple[str, Mapping[str, Any] | Record]],
+        *,
+        concurrency: int = 8,
+    ) -> AsyncGenerator[Outcome[T], None]:
+        """Update a record for each pair of an id and the fields of `update`; yield outcomes as they come."""
+        this: Any = self
+        return outcomes(items, lambda item: this.update(item[0], **given_fields(item[1])), concurrency)
+
+
+class Deletable(Writable[T]):
+    """A resource whose records can be deleted, too."""
+
+    def delete_many(
+        self, ids: Iterable[str] | AsyncIterable[str], *, concurrency: int = 8
+    ) -> AsyncGenerator[Outcome[None], None]:
+        """Delete the records with these ids; yield outcomes as they come, with the id's index."""
+        this: Any = self
+        return outcomes(ids, this.delete, concurrency)
+
+
+async def _given(record: T) -> T:
+    return record
+
+
+def _moved(before: DirectoryRecord, now: DirectoryRecord) -> bool:
+    """Whether a record was updated; one that does not say when is compared as a whole."""
+    if before.meta is None or now.meta is None:
+        return msgspec.structs.replace(before, meta=None) != msgspec.structs.replace(now, meta=None)
+    return before.meta.updated_at != now.meta.updated_at

@@ -48,6 +48,8 @@ class Ahead(Generic[T]):
         self._total = 0
         self._ended = False
         self._borrowed = 0
+        self._unsent = False
+        self._flying: set[asyncio.Task[Callable[[], Fetched[T]]]] = set()
         self._tasks: deque[tuple[Ask, asyncio.Task[Callable[[], Fetched[T]]]]] = deque()
 
     def reach(self, total: int) -> None:
@@ -68,29 +70,29 @@ class Ahead(Generic[T]):
         """Fetch a page out of turn, in the place of another one: the bound of requests in flight holds."""
         self._borrowed += 1
         try:
-            while len(flying := self._flying()) + self._borrowed > self._width:
-                await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+            while len(self._flying) + self._borrowed > self._width:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+                self._flying = {task for task in self._flying if not task.done()}
             return await self._source.fetch(ask._replace(bulk=True))
         finally:
             self._borrowed -= 1
             self._issue()
 
-    def _flying(self) -> list[asyncio.Task[Callable[[], Fetched[T]]]]:
-        # Looked up, not counted: a task is done before its callbacks run.
-        return [task for _, task in self._tasks if not task.done()]
-
     def _issue(self) -> None:
         if self._ended:
             return
-        flying = len(self._flying()) + self._borrowed
-        while self._following.offset < self._total and flying < self._width and len(self._tasks) < 2 * self._width:
+        tasks, width = self._tasks, self._width
+        room = width - self._borrowed
+        while self._following.offset < self._total and len(self._flying) < room and len(tasks) < 2 * width:
             ask, self._following = self._following, _after(self._following)
             task = asyncio.create_task(self._source.sealed(ask))
-            flying += 1
-            self._tasks.append((ask, task))
+            self._flying.add(task)
+            self._unsent = True
+            tasks.append((ask, task))
             task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[Callable[[], Fetched[T]]]) -> None:
+        self._flying.discard(task)
         if task.cancelled() or task.exception() is not None:
             self._ended = True  # nothing after a failure will be read
         self._issue()
@@ -108,7 +110,12 @@ class Ahead(Generic[T]):
             await self._arrival(task)
         read = await task
         self._tasks.popleft()
+        self._flying.discard(task)  # a task is done before its callbacks run
         self._issue()
+        if self._unsent:
+            # What was just issued leaves before the processor is spent on reading: the server works meanwhile.
+            self._unsent = False
+            await asyncio.sleep(0)
         try:
             return ask, read(), 1  # pages wait unread: rows decoded when they are taken stay in the processor's cache
         except ResponseValidationError:

@@ -140,6 +140,11 @@ class Distinct:
         self._notes = _Notes() if short else None
         self._keys = _Set() if short else _Table(expected)
 
+    @property
+    def ordered(self) -> bool:
+        """Whether every row so far came in the strict order of creation."""
+        return self._notes is not None
+
     def fresh(self, ids: Sequence[str], made: Sequence[datetime] | None) -> list[int] | None:
         """Remember the ids of rows created at `made`; return the places of those that are new, or None when all are."""
         if self._notes is not None:

@@ -142,7 +142,8 @@ class Ledger:
             return
         if self._updates:
             made = [max(at, row.meta.updated_at or at) for at, row in zip(made, rows, strict=True)]
-        young = 0 if not made or max(made) < cut else sum(at >= cut for at in made)
+        ends = (made[0], made[-1]) if made and self._distinct.ordered and not self._updates else made
+        young = 0 if not made or max(ends) < cut else sum(at >= cut for at in made)
         self._young += young
         self._old += len(made) - young
 

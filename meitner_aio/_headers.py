@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+LONGEST_WAIT = 3605.0
+"""Seconds: the hourly window and a little. Nothing that a server says makes anything wait longer."""
+
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _LONGEST_NUMBER = 15
 _EARLIEST, _LATEST = 10**9, 10**11

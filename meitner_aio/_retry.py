@@ -18,8 +18,9 @@ from msgspec.structs import replace
 
 from . import errors
 from ._budget import RetryBudget
+from ._headers import LONGEST_WAIT
 from ._protocol import RawResponse, Request, Send, value_of
-from ._verdicts import AGAIN, LONGEST_WAIT, Outcome, Retries, RetryPolicy, alive, is_outcome
+from ._verdicts import AGAIN, Outcome, Retries, RetryPolicy, alive, is_outcome
 from .events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
 
 if TYPE_CHECKING:

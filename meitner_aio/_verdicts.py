@@ -9,15 +9,12 @@ from msgspec import Struct
 
 from . import errors
 from ._budget import RetryBudget
-from ._headers import number, reset_epoch, retry_after, server_time
+from ._headers import LONGEST_WAIT, number, reset_epoch, retry_after, server_time
 from ._protocol import RawResponse, Request, error_from, error_object
 from .records import ErrorCode
 
 RETRIED_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
 """Statuses that may be retried when the policy does not say."""
-
-LONGEST_WAIT = 3605.0
-"""Seconds: the hourly window and a little. Nothing that a server says makes a call wait longer."""
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):

@@ -13,10 +13,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from ._headers import number, reset_epoch, server_time
-
-LONGEST = 3605.0
-"""Seconds: an hour and a little. No header makes anything wait longer."""
+from ._headers import LONGEST_WAIT, number, reset_epoch, server_time
 
 _SHORTEST = 1.0
 """Seconds that an answer is believed, even when the end of its window has passed."""
@@ -90,7 +87,7 @@ class Window:
         told = reset_epoch(headers, here)
         if not limit or told is None:
             return False
-        reset = min(told, here + LONGEST)
+        reset = min(told, here + LONGEST_WAIT)
         running = now < self.ends
         if running and limit == self.limit and abs(reset - self._reset) <= _SAME:
             self._spend(remaining)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meitner_aio._headers import LONGEST_WAIT
 from meitner_aio._protocol import Headers
-from meitner_aio._window import LONGEST, Quota, Window
+from meitner_aio._window import Quota, Window
 
 EPOCH = 1_700_000_000
 """Seconds since 1970 at which the monotonic clock of these tests shows 0."""
@@ -136,7 +137,7 @@ def test_more_than_the_limit_cannot_remain() -> None:
         (str((EPOCH + 60) * 1000), 60.0),
         (str(EPOCH + 60), 60.0),
         ("60", 60.0),
-        (str((EPOCH + 10 * 365 * 86400) * 1000), LONGEST),
+        (str((EPOCH + 10 * 365 * 86400) * 1000), LONGEST_WAIT),
         (str((EPOCH - 3600) * 1000), 1.0),
         ("0", 1.0),
     ],
@@ -257,7 +258,7 @@ def test_no_sequence_of_answers_makes_anyone_wait_longer_than_an_hour(
         now += pause
         known = window.quota()
         told = window.observe(Headers(headers), now)
-        assert window.ends <= now + LONGEST + 0.001
+        assert window.ends <= now + LONGEST_WAIT + 0.001
         assert 0 <= window.remaining <= max(window.limit, 0)
         assert 1 <= window.share <= 32
         assert told or window.quota() == known

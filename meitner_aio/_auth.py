@@ -6,8 +6,8 @@ An API key is two headers (`Client-ID`, `Client-Secret`); OAuth2 is the client-c
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol, runtime_checkable
 from urllib.parse import urlencode
@@ -114,9 +114,17 @@ _USUAL_LIFETIME = 300.0
 """Seconds a token is used when the server does not say how long it lives."""
 
 
+_PAUSE = 10.0
+"""Seconds after a renewal that failed before the next, while the present token is still good."""
+
+TOKEN_RETRIES = 5
+"""How often a token request is tried again, unless nothing is: with the usual waits, for at least 7.75 seconds."""
+
+
 class _Token(Struct, frozen=True):
     headers: Mapping[str, str]
     stale_at: float
+    expires_at: float
 
     def __repr__(self) -> str:
         return f"_Token(***, stale_at={self.stale_at})"
@@ -126,14 +134,27 @@ class _Token(Struct, frozen=True):
 
 
 class BearerAuth:
-    """Keeps a bearer token fresh: one token request however many calls wait for it, and early renewal."""
+    """Keeps a bearer token fresh: one token request however many calls wait for it, and early renewal.
 
-    def __init__(self, oauth: OAuth2, send: Send, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Fetch tokens from `url` through `send`, on a monotonic `clock` in seconds."""
+    A token that will soon expire is renewed while calls still use it: no call waits for that, and a token endpoint that
+    is down meanwhile is not noticed. Clients that began together do not renew together.
+    """
+
+    def __init__(
+        self,
+        oauth: OAuth2,
+        send: Send,
+        url: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """Fetch tokens from `url` through `send`, on a monotonic `clock` in seconds; `uniform` draws the jitter."""
         self._oauth = oauth
         self._send = send
         self._url = url
-        self._clock = clock
+        self._clock = clock or _loop_time
+        self._uniform = uniform
         self._token: _Token | None = None
         self._fetching: asyncio.Task[_Token] | None = None
 
@@ -141,11 +162,16 @@ class BearerAuth:
         return "BearerAuth(***)"
 
     async def headers(self) -> Mapping[str, str]:
-        """Return the Authorization header, with a new token when the present one is about to expire."""
+        """Return the Authorization header, with a new token when the present one has expired."""
         token = self._token
-        if token is None or self._clock() >= token.stale_at:
+        if token is None or self._clock() >= token.expires_at:
             token = await self._fetched()
         return token.headers
+
+    def freshen(self) -> None:
+        """Begin to renew a token that will soon expire; nobody waits for it."""
+        if self._token is not None and self._clock() >= self._token.stale_at:
+            self._under_way()
 
     async def renew(self, refused: Request) -> Mapping[str, str]:
         """Return headers other than those of a refused request: a newer token, fetched unless there is one already."""
@@ -154,11 +180,15 @@ class BearerAuth:
             token = await self._fetched()
         return token.headers
 
-    async def _fetched(self) -> _Token:
+    def _under_way(self) -> asyncio.Task[_Token]:
+        """Return the token request under way, which is begun unless there is one."""
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._landed)
-        fetching, caller = self._fetching, asyncio.current_task()
+        return self._fetching
+
+    async def _fetched(self) -> _Token:
+        fetching, caller = self._under_way(), asyncio.current_task()
         try:
             # Shielded: a caller that gives up must not take the token from the others.
             return await asyncio.shield(fetching)
@@ -171,6 +201,8 @@ class BearerAuth:
         self._fetching = None
         if not task.cancelled() and task.exception() is None:
             self._token = task.result()
+        elif self._token is not None:
+            self._token = replace(self._token, stale_at=self._clock() + _PAUSE)
 
     async def _fetch(self) -> _Token:
         sent_at = self._clock()
@@ -187,8 +219,9 @@ class BearerAuth:
         if answer.token_type.lower() != "bearer" or not _PRINTABLE.fullmatch(answer.access_token):
             raise AuthenticationError("the token endpoint answered with something that is no bearer token")
         lifetime = answer.expires_in if answer.expires_in and answer.expires_in > 0 else _USUAL_LIFETIME
-        early = min(max(60.0, lifetime / 10), lifetime / 2)
-        return _Token({"Authorization": f"Bearer {answer.access_token}"}, sent_at + lifetime - early)
+        early = min(max(60.0, lifetime / 10), lifetime / 2) * self._uniform(1.0, 1.1)
+        expires_at = sent_at + lifetime
+        return _Token({"Authorization": f"Bearer {answer.access_token}"}, expires_at - early, expires_at)
 
     async def _asked(self, request: Request) -> RawResponse:
         try:
@@ -215,6 +248,16 @@ class BearerAuth:
             await asyncio.gather(self._fetching, return_exceptions=True)
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def over(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with others laid over them; names ignore case."""
+    hidden = {name.lower() for name in above}
+    return {**{name: value for name, value in below.items() if name.lower() not in hidden}, **above}
+
+
 class Authenticated:
     """A `Send` that adds headers to every request, and answers a refused token with one new one."""
 
@@ -222,6 +265,7 @@ class Authenticated:
         """Add `headers`, those of `auth`, and `timeout` (seconds, or what the transport takes) to requests."""
         self._next = send
         self._auth = auth
+        self._bearer = auth if isinstance(auth, BearerAuth) else None
         self._headers = headers
         self._timeout = timeout
 
@@ -232,10 +276,14 @@ class Authenticated:
         signed = self._signed(request, await self._auth.headers())
         request.hold(held=False)
         response = await self._next(signed)
-        if response.status == 401 and isinstance(self._auth, BearerAuth):
-            response = await self._next(self._signed(request, await self._auth.renew(signed)))
+        if self._bearer is None:
+            return response
+        if response.status == 401:
+            return await self._next(self._signed(request, await self._bearer.renew(signed)))
+        if response.status < 500:
+            self._bearer.freshen()  # after an answer: a server that is down gets no token requests on top
         return response
 
     def _signed(self, request: Request, proof: Mapping[str, str]) -> Request:
-        headers = {**self._headers, **request.headers, **proof}
+        headers = over({**self._headers, **request.headers}, proof)
         return replace(request, headers=headers, timeout=self._timeout)

@@ -76,19 +76,19 @@ class _Visitor(Struct):
     """A request before the gate, and whether the user was told that it waits."""
 
     request: Request
+    on_event: OnEvent | None
     told: bool = False
 
 
 class Gate:
     """Lets requests through to the next `Send`. One for each client, shared by its copies."""
 
-    def __init__(  # noqa: PLR0913 - the bounds and the two clocks
+    def __init__(
         self,
         concurrency: int,
         rate: Rate | None = None,
         policy: QuotaPolicy | None = None,
         *,
-        on_event: OnEvent | None = None,
         wall: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -97,7 +97,6 @@ class Gate:
         self._rate = rate
         self._smoother: _Smoother | None = None
         self._policy = policy or QuotaPolicy()
-        self._on_event = on_event
         self._uniform = uniform
         self._window = Window(wall)
         self._opening = 1
@@ -108,14 +107,14 @@ class Gate:
         """The window as the last answers told it."""
         return self._window.quota()
 
-    def admitting(self, send: Send) -> Send:
-        """Return a `Send` that passes this gate first."""
+    def admitting(self, send: Send, on_event: OnEvent | None = None) -> Send:
+        """Return a `Send` that passes this gate first, and tells `on_event` of its waits."""
         slots, observe = self._slots, self._observe
 
         async def admitted(request: Request) -> RawResponse:
             if not slots.enter():
                 request.hold(held=True)
-                await self._wait(request)
+                await self._wait(_Visitor(request, on_event))
             try:
                 if self._rate is not None:
                     request.hold(held=True)
@@ -142,8 +141,7 @@ class Gate:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _wait(self, request: Request) -> None:
-        visitor = _Visitor(request)
+    async def _wait(self, visitor: _Visitor) -> None:
         if self._reopens_at - self._now() > _AT_ONCE and (refusal := self._refusal(visitor)):
             raise refusal
         await self._slots.wait(visitor)
@@ -214,9 +212,9 @@ class Gate:
 
     def _tell(self, visitor: _Visitor, zone: str, delay: float) -> None:
         quota = self.quota
-        if self._on_event is not None and quota is not None and not visitor.told:
+        if visitor.on_event is not None and quota is not None and not visitor.told:
             visitor.told = True
-            self._on_event(QuotaWait(zone, delay, quota.remaining, quota.reset_at))
+            visitor.on_event(QuotaWait(zone, delay, quota.remaining, quota.reset_at))
 
 
 def _patience(policy: QuotaPolicy, request: Request) -> float:

@@ -24,6 +24,7 @@ from ._verdicts import AGAIN, Outcome, Retries, RetryPolicy, alive, is_outcome
 from .events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
 
 if TYPE_CHECKING:
+    import tenacity
     from tenacity import RetryCallState
 
 
@@ -102,7 +103,9 @@ class Retrying:
         else:
             response = await self._until(ends, request)
         if tell is not None:
-            tell(ResponseReceived(request.method, request.route, response.status, now() - sent, attempt))
+            took, named = now() - sent, response.request_id
+            named = errors.mask(named) if named else None  # the server's word: it may hold anything
+            tell(ResponseReceived(request.method, request.route, response.status, took, attempt, named))
         return response
 
     async def _further(self, retries: Retries, started: float, ends: float | None) -> None:
@@ -137,7 +140,7 @@ class Retrying:
         import tenacity  # noqa: PLC0415 - most calls succeed at once and never need it
 
         policy, now, attempts = self._policy, asyncio.get_running_loop().time, count()
-        backoff = tenacity.wait_random_exponential(policy.initial, policy.maximum, policy.exponent)
+        backoff = _backoff(policy, steady=retries.request.operation == "token")
 
         async def attempt() -> None:
             # The first attempt was made before there was anything to retry.
@@ -195,3 +198,13 @@ class Retrying:
             if not deadline.expired():
                 raise
         raise errors.APITimeoutError("the deadline of the call passed before an answer arrived", sent=not holds[-1])
+
+
+def _backoff(policy: RetryPolicy, *, steady: bool) -> tenacity.wait.wait_base:
+    """Return how long to wait; `steady` leaves only half of each wait to chance, so that retries surely span a time."""
+    import tenacity  # noqa: PLC0415 - as above
+
+    if not steady:
+        return tenacity.wait_random_exponential(policy.initial, policy.maximum, policy.exponent)
+    half = (policy.initial / 2, policy.maximum / 2, policy.exponent)
+    return tenacity.wait_exponential(*half) + tenacity.wait_random_exponential(*half)

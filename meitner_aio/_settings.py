@@ -1,15 +1,16 @@
-"""What a client may be built from: credentials, a server, headers. Everything that could leak is refused here."""
+"""What a client may be built from: credentials, a server, headers. What could not work, or leaks, is refused here."""
 
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from . import __version__
-from ._auth import ApiKey, Auth, OAuth2
+from ._auth import ApiKey, Auth, OAuth2, over
 from .errors import ConfigurationError
 
 SERVERS = {
@@ -83,12 +84,46 @@ _LINE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def every_header(headers: Mapping[str, str] | None, user_agent: str | None) -> dict[str, str]:
-    """Return the headers of every request; `ValueError` for one that could smuggle in another."""
+    """Return the headers of every request."""
     agent = f"meitner-aio/{__version__}" if user_agent is None else user_agent
-    every = {**_ACCEPT, "User-Agent": agent, **(headers or {})}
-    for name, value in every.items():
+    return over({**_ACCEPT, "User-Agent": agent}, headers or {})
+
+
+def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return headers that can be sent; `ValueError` for one that could smuggle in another, `TypeError` for no text."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise TypeError("the names and values of headers must be str")
         if not _TOKEN.fullmatch(name):
             raise ValueError("a header's name must be a token (RFC 9110, 5.6.2)")
         if not _LINE.fullmatch(value):
             raise ValueError(f"the header {name} must hold printable ASCII on one line")
-    return every
+    return headers
+
+
+def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return those headers that may go to another server than the API's: whatever else users add may be a secret."""
+    public = {"user-agent", *(name.lower() for name in _ACCEPT)}
+    return {name: value for name, value in headers.items() if name.lower() in public}
+
+
+def same_server(url: str, other: str) -> bool:
+    """Whether two URLs name the same origin."""
+    ours, theirs = urlsplit(url.lower()), urlsplit(other.lower())
+    return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuse what is neither seconds nor an `aiohttp.ClientTimeout`, which is known by its shape."""
+    if hasattr(timeout, "sock_connect"):
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be seconds or an aiohttp.ClientTimeout, not {type(timeout).__name__}")
+    if not 0 < timeout < math.inf:
+        raise ValueError("timeout must be positive and finite; aiohttp.ClientTimeout(total=None) knows no end")
+
+
+def check_whole(name: str, number: object) -> None:
+    """Refuse what is not a whole number."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} must be an int, not {type(number).__name__}")

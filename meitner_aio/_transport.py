@@ -24,13 +24,6 @@ LARGEST_BODY = 32 * 1024 * 1024
 LARGEST_ERROR = 1024 * 1024
 """Bytes of the body of a failure after decompression: the rest is left unread, its status says enough."""
 
-_LARGEST_KEPT = 8 * 1024 * 1024
-"""Bytes of the largest block that malloc should keep for the next body.
-
-glibc gives freed memory back to the system beyond twice the size of the largest block freed so far. Bodies of pages
-cross that line one after the other, and every one of them would be faulted in again: a third of the time of a listing.
-"""
-
 _LARGE_UPLOAD = 1024 * 1024
 """Bytes above which aiohttp wants to read a body in pieces."""
 
@@ -78,7 +71,6 @@ class HttpTransport:
         kept = _kept(request)
         session = self._sessions.get(kept)
         if session is None:
-            bytes(_LARGEST_KEPT)
             session = self._sessions[kept] = aiohttp.ClientSession(
                 connector=self._connector(kept),
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from ._auth import ApiKey, Auth, Authenticated, BearerAuth, OAuth2
-from ._budget import RetryBudget
-from ._protocol import RawResponse, Request, Send
+from msgspec import UNSET, UnsetType
+
+from ._assembly import Calls, Core, Options
+from ._auth import ApiKey, Auth, OAuth2
+from ._capture import capturing
+from ._logging import LOG, Log, switch_on
+from ._protocol import RawResponse
 from ._quota import Gate, QuotaPolicy, Rate
-from ._retry import Retrying
-from ._settings import SERVERS, credentials, every_header, safe_url, server_url
+from ._request import Params, any_request
+from ._settings import SERVERS, credentials, every_header, server_url
 from ._verdicts import RetryPolicy
 from ._window import Quota
-from .errors import APIConnectionError, MeitnerError
-from .events import Event, OnEvent
+from .events import OnEvent
 from .resources import (
     AuditEvents,
     EmployeePlacements,
@@ -40,21 +41,6 @@ if TYPE_CHECKING:
 
     from .outbox import Outbox
 
-_log = logging.getLogger("meitner_aio")
-_log.addHandler(logging.NullHandler())
-
-
-class Transport(Protocol):
-    """What carries requests: HTTP, or a sandbox in this process."""
-
-    async def send(self, request: Request) -> RawResponse:
-        """Make one attempt."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        ...
-
 
 class Meitner:
     """A client of the Meitner Directory API.
@@ -71,10 +57,12 @@ class Meitner:
 
     `timeout` is for one attempt: seconds, or an `aiohttp.ClientTimeout`. `retry` beats `max_retries`. At most
     `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly window.
-    `on_event` is called with what happens, for metrics. A `session` of your own is used as it is and never
-    closed. One client belongs to one event loop, and may be built before the loop runs.
+    `on_event` is called with what happens, for metrics; `logger` takes the place of the logger `meitner_aio`, which
+    MEITNER_LOG=debug, MEITNER_LOG=info or MEITNER_DEBUG=true show on stderr. A `session` of your own is used as it is
+    and never closed. One client belongs to one event loop, and may be built before the loop runs.
 
-    Raises `ConfigurationError` when the client cannot be built as asked, without any request.
+    Raises `ConfigurationError` when the client cannot be built as asked, and `TypeError` or `ValueError` for a value
+    that means nothing, without any request.
     """
 
     def __init__(  # noqa: PLR0913 - every choice a user can make
@@ -97,6 +85,7 @@ class Meitner:
         ssl: SSLContext | None = None,
         trust_env: bool = False,
         trace_configs: Sequence[aiohttp.TraceConfig] | None = None,
+        logger: Log | None = None,
         on_event: OnEvent | None = None,
         user_agent: str | None = None,
     ) -> None:
@@ -106,49 +95,27 @@ class Meitner:
             raise TypeError(f"{', '.join(given)} cannot be given beside a session: the session decides")
         url = server_url(server, base_url)
         proof = credentials(client_credentials, client_secret, auth)
-        from ._transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
-
-        tell = None if on_event is None else _harmless(on_event)
-        transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
-        self._assemble(
-            transport,
-            url,
-            proof,
-            gate=Gate(transport.slots(max_concurrency), rate, quota, on_event=tell),
+        options = Options(
             policy=RetryPolicy(max_retries=max_retries) if retry is None else retry,
             headers=every_header(headers, user_agent),
             timeout=timeout,
             concurrency=max_concurrency,
-            on_event=tell,
+            on_event=on_event,
+            log=LOG if logger is None else logger,
         )
+        from ._transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
 
-    def _assemble(  # noqa: PLR0913 - the parts
-        self,
-        transport: Transport,
-        url: str,
-        auth: Auth | OAuth2,
-        *,
-        gate: Gate,
-        policy: RetryPolicy,
-        headers: Mapping[str, str],
-        timeout: Any,  # noqa: ANN401 - as the transport takes it
-        concurrency: int,
-        on_event: OnEvent | None = None,
-    ) -> None:
-        self._url = url
-        self._transport = transport
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
-        self._gate = gate
-        budget = RetryBudget()
-        admitted = gate.admitting(transport.send)
-        if isinstance(auth, OAuth2):
-            token_url = safe_url(urljoin(url, auth.token_url), "token_url")
-            anonymous = Authenticated(admitted, _NoAuth(), headers, timeout).send
-            auth = BearerAuth(auth, Retrying(anonymous, policy, budget).send, token_url)
-        self._auth = auth
-        signed = Authenticated(admitted, auth, headers, timeout).send
-        send = self._guarded(Retrying(signed, policy, budget, on_event=on_event).send)
+        transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
+        gate = Gate(transport.slots(max_concurrency), rate, quota)
+        self._join(Core(url, transport, proof, gate, options), options)
+
+    def _join(self, core: Core, options: Options) -> None:
+        """Give the client its resources: a copy is another set of them on the same core."""
+        switch_on()
+        self._core = core
+        self._options = options
+        self._calls = Calls(core, options)
+        send, concurrency = self._calls.send, options.concurrency
         self.schools = Schools(send, concurrency=concurrency)
         self.units = Units(send, concurrency=concurrency)
         self.groups = Groups(send, concurrency=concurrency)
@@ -165,22 +132,69 @@ class Meitner:
     def sandbox(cls, **size: Any) -> Meitner:  # noqa: ANN401 - the keywords of Sandbox
         """Return a client whose directory lives in this process: synthetic data, no credentials, no network.
 
-        `size` takes what `meitner_aio.sandbox.Sandbox` takes, such as `students=2000, seed=7`.
+        `size` takes what `meitner_aio.sandbox.Sandbox` takes, such as `students=2000, seed=7`; `with_options` gives
+        the client other options.
         """
         from .sandbox import Sandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
 
         client = cls.__new__(cls)
-        client._assemble(  # noqa: SLF001 - its own
-            Sandbox(**size),
-            SERVERS["production"],
-            ApiKey("sandbox", "sandbox"),
-            gate=Gate(8),
-            policy=RetryPolicy(),
-            headers=every_header(None, None),
-            timeout=60.0,
-            concurrency=8,
-        )
+        options = Options(policy=RetryPolicy(), headers=every_header(None, None))
+        core = Core(SERVERS["production"], Sandbox(**size), ApiKey("sandbox", "sandbox"), Gate(8), options)
+        client._join(core, options)  # noqa: SLF001 - its own
         return client
+
+    def with_options(  # noqa: PLR0913 - every choice that a copy can make
+        self,
+        *,
+        timeout: float | aiohttp.ClientTimeout | UnsetType = UNSET,
+        max_retries: int | UnsetType = UNSET,
+        retry: RetryPolicy | UnsetType = UNSET,
+        headers: Mapping[str, str] | UnsetType = UNSET,
+        max_concurrency: int | UnsetType = UNSET,
+        logger: Log | None | UnsetType = UNSET,
+        on_event: OnEvent | None | UnsetType = UNSET,
+    ) -> Self:
+        """Return a copy with other options: `meitner.with_options(timeout=5, max_retries=0).students.get(id)`.
+
+        It shares everything else: connections, quota, limits, retry budget, token. Closing either closes both, so a
+        copy needs no closing. `max_retries` keeps the rest of the policy, `headers` are laid over those of the client,
+        `max_concurrency` is the usual one of listings, and a `logger` or `on_event` of None is the usual one again.
+        Raises `TypeError` and `ValueError` for what means nothing.
+        """
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        copied._join(
+            self._core,
+            self._options.changed(
+                timeout=timeout,
+                max_retries=max_retries,
+                retry=retry,
+                headers=headers,
+                concurrency=max_concurrency,
+                log=LOG if logger is None else logger,
+                on_event=on_event,
+            ),
+        )
+        return copied
+
+    async def request(
+        self, method: str, path: str, *, params: Params | None = None, json: object = None
+    ) -> RawResponse:
+        """Return the answer of any endpoint, with the credentials, limits, retries and errors of the client.
+
+        `path` is below the base URL: `/student`. `params` become the query string, without those that are None; `json`
+        is whatever msgspec encodes, None for no body. A POST is never sent again when it may have been processed:
+        `AmbiguousWriteError`. Raises `TypeError` and `ValueError` for what means nothing, before any request.
+        """
+        return await self._calls.send(any_request(method, path, params, json))
+
+    def capture(self) -> AbstractContextManager[list[RawResponse]]:
+        """Return a `with` block whose list gets the answer of every call that is made in it, successful or not.
+
+        Calls of this client and its copies count, by the task that runs the block and by tasks that it starts; other
+        tasks have blocks of their own. Bodies stay in memory as long as the list does.
+        """
+        return capturing(self._core)
 
     def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> Outbox:
         """Return an outbox for writes that nobody waits for; leaving its `async with` block sends what is left."""
@@ -191,31 +205,10 @@ class Meitner:
     @property
     def quota(self) -> Quota | None:
         """The hourly quota as the last answers told it, or None before the first."""
-        return self._gate.quota
-
-    def _guarded(self, send: Send) -> Send:
-        """Refuse calls after `close()` and from another event loop, before they go wrong deep inside."""
-
-        async def guarded(request: Request) -> RawResponse:
-            loop = asyncio.get_running_loop()
-            if self._loop is not loop:
-                if self._loop is not None:
-                    raise MeitnerError("this client belongs to another event loop; build one for this loop")
-                self._loop = loop
-            if self._closed:
-                raise MeitnerError("this client is closed")
-            try:
-                return await send(request)
-            except APIConnectionError:
-                if not self._closed:
-                    raise
-            raise MeitnerError("this client was closed during the call")
-
-        return guarded
+        return self._core.gate.quota
 
     async def __aenter__(self) -> Self:
-        if self._closed:
-            raise MeitnerError("this client is closed")
+        self._core.refuse_if_closed()
         return self
 
     async def __aexit__(
@@ -224,35 +217,15 @@ class Meitner:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; calls after this are refused. May be called again."""
-        if self._closed:
-            return
-        self._closed = True
-        self._gate.close()
-        if isinstance(self._auth, BearerAuth):
-            await self._auth.close()
-        await self._transport.close()
+        """Close the connections, of copies too; calls after this are refused. May be called again."""
+        await self._core.close()
 
     async def aclose(self) -> None:
         """Close the connections: the same as `close`."""
         await self.close()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds secrets and connections, and cannot be pickled; with_options() copies it")
+
     def __repr__(self) -> str:
-        return f"<Meitner {self._url}{' (closed)' if self._closed else ''}>"
-
-
-def _harmless(on_event: OnEvent) -> OnEvent:
-    """Return a callback that cannot break a call."""
-
-    def tell(event: Event) -> None:
-        try:
-            on_event(event)
-        except Exception:  # noqa: BLE001 - whatever a callback raises
-            _log.exception("on_event failed")
-
-    return tell
-
-
-class _NoAuth:
-    async def headers(self) -> Mapping[str, str]:
-        return {}
+        return f"<Meitner {self._core.url}{' (closed)' if self._core.closed else ''}>"

@@ -28,6 +28,7 @@ class ResponseReceived(Event, frozen=True):
     status: int
     elapsed: float
     attempt: int
+    request_id: str | None = None
 
 
 class RetryScheduled(Event, frozen=True):

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import virtual_time
 from conftest import Scripted
 from msgspec.structs import replace
-from raw_server import STUDENT_ID, answer, failure
+from raw_server import STUDENT_ID, RawServer, answer, failure
 
 from meitner_aio import (
     AmbiguousWriteError,
     APIConnectionError,
     ApiKey,
+    APIStatusError,
     AuthenticationError,
     InternalServerError,
+    Meitner,
     MeitnerError,
     OAuth2,
     ResponseValidationError,
     RetryPolicy,
 )
+from meitner_aio._assembly import Core
 from meitner_aio._auth import Authenticated, BearerAuth
 from meitner_aio._protocol import Headers, RawResponse, Request
+from meitner_aio._quota import Gate
 
 AUTH = OAuth2("client-canary", "secret-canary")
 
@@ -34,19 +41,31 @@ def _token(value: str = "tok", **more: object) -> bytes:
 class Issuer:
     """A token endpoint as a `Send`, with a clock that moves by hand."""
 
-    def __init__(self, lifetime: object = 3600) -> None:
-        self.now, self.calls, self.lifetime = 0.0, 0, lifetime
-        self.auth = BearerAuth(AUTH, self.send, "https://api.example/oauth/token", clock=lambda: self.now)
+    def __init__(self, lifetime: object = 3600, jitter: float = 1.0) -> None:
+        self.now, self.calls, self.lifetime, self.broken = 0.0, 0, lifetime, False
+        self.auth = BearerAuth(
+            AUTH, self.send, "https://api.example/oauth/token", clock=lambda: self.now, uniform=lambda *_: jitter
+        )
 
     async def send(self, request: Request) -> RawResponse:
         self.calls += 1
         assert "canary" not in repr(request)
         await asyncio.sleep(0)
+        if self.broken:
+            raise InternalServerError("no", status_code=503)
         body = f'{{"access_token":"tok{self.calls}","token_type":"bearer","expires_in":{self.lifetime}}}'
         return RawResponse(200, Headers(), body.encode())
 
     async def token(self) -> str:
         return (await self.auth.headers())["Authorization"].removeprefix("Bearer ")
+
+    async def after_an_answer(self) -> str:
+        """Return the token that calls use once one of them was answered and what that began is over."""
+        self.auth.freshen()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await self.token()
 
 
 async def test_one_token_request_serves_every_call(scripted: Scripted) -> None:
@@ -66,16 +85,199 @@ async def test_one_token_request_serves_every_call(scripted: Scripted) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "fresh", "stale"), [(3600, 3239, 3241), (100, 49, 51), ("null", 239, 241), (-5, 239, 241)]
+    ("lifetime", "jitter", "fresh", "stale"),
+    [
+        (3600, 1.0, 3239, 3241),
+        (3600, 1.1, 3203, 3205),
+        (100, 1.0, 49, 51),
+        (100, 1.1, 44, 46),
+        ("null", 1.0, 239, 241),
+        (-5, 1.0, 239, 241),
+    ],
 )
-async def test_a_token_is_renewed_before_it_expires(lifetime: object, fresh: float, stale: float) -> None:
-    """A tenth of the lifetime early, at least a minute; a missing lifetime means five minutes."""
-    issuer = Issuer(lifetime)
+async def test_a_token_is_renewed_before_it_expires(
+    lifetime: object, jitter: float, fresh: float, stale: float
+) -> None:
+    """A tenth of the lifetime early, at least a minute, and up to a tenth of that more; no lifetime is five minutes."""
+    issuer = Issuer(lifetime, jitter)
     assert await issuer.token() == "tok1"
     issuer.now = fresh
-    assert await issuer.token() == "tok1"
+    assert await issuer.after_an_answer() == "tok1"
     issuer.now = stale
+    assert await issuer.token() == "tok1"  # nobody waits for the renewal
+    assert await issuer.after_an_answer() == "tok2"
+
+
+def test_the_jitter_of_clients_that_began_together_differs() -> None:
+    """Without it, a hundred processes would renew in the same second."""
+
+    async def renewed_at() -> float:
+        issuer = Issuer()
+        issuer.auth = BearerAuth(AUTH, issuer.send, "/token")
+        await issuer.auth.headers()
+        assert issuer.auth._token is not None
+        return issuer.auth._token.stale_at
+
+    moments = [virtual_time.run(renewed_at()) for _ in range(50)]
+    assert len(set(moments)) > 40
+    assert all(3204 <= moment <= 3241 for moment in moments)
+
+
+async def test_a_token_that_has_expired_is_not_used() -> None:
+    """Then calls wait for the next one."""
+    issuer = Issuer()
+    assert await issuer.token() == "tok1"
+    issuer.now = 3600
     assert await issuer.token() == "tok2"
+
+
+async def test_a_renewal_that_fails_is_not_noticed_while_the_token_is_good() -> None:
+    """It is tried again ten seconds later, not by every call; an expired token needs the endpoint."""
+    issuer = Issuer()
+    await issuer.token()
+    issuer.now, issuer.broken = 3300.0, True
+    assert {await issuer.after_an_answer() for _ in range(9)} == {"tok1"}
+    assert issuer.calls == 2
+    issuer.now = 3311.0
+    assert await issuer.after_an_answer() == "tok1"
+    assert issuer.calls == 3
+    issuer.now = 3601.0
+    with pytest.raises(InternalServerError):
+        await issuer.token()
+    issuer.broken = False
+    assert await issuer.token() == "tok5"
+
+
+class Tenant:
+    """A directory with tokens, in virtual time: what is down, how long a token lives, and what was asked when."""
+
+    def __init__(self, lifetime: float = 3600.0) -> None:
+        self.lifetime, self.down, self.refusing = lifetime, (0.0, 0.0), False
+        self.tokens: list[float] = []
+        self.calls: list[str] = []
+
+    async def send(self, request: Request) -> RawResponse:
+        await asyncio.sleep(0.05)
+        now = asyncio.get_running_loop().time()
+        if request.operation != "token":
+            return self._answer(request, now)
+        if self.down[0] <= now < self.down[1]:
+            return RawResponse(503, Headers(), b"")
+        self.tokens.append(now)
+        body = f'{{"access_token":"t{len(self.tokens)}","expires_in":{self.lifetime}}}'
+        return RawResponse(200, Headers(), body.encode())
+
+    def _answer(self, request: Request, now: float) -> RawResponse:
+        token = request.headers["Authorization"].removeprefix("Bearer t")
+        self.calls.append(token)
+        good = not self.refusing and now < self.tokens[int(token) - 1] + self.lifetime
+        return RawResponse(200 if good else 401, Headers(), b"")
+
+    async def close(self) -> None: ...
+
+    def client(self) -> Meitner:
+        """Return a client of this tenant with the usual options."""
+        meitner = Meitner.sandbox(students=1, schools=1)
+        options = meitner._options
+        meitner._join(Core("https://api.example/v1", self, AUTH, Gate(8), options), options)
+        return meitner
+
+
+async def _all(meitner: Meitner, count: int = 64) -> None:
+    await asyncio.gather(*(meitner.request("GET", "/student") for _ in range(count)))
+
+
+def test_sixty_four_calls_at_the_expiry_take_one_token() -> None:
+    """The token expires with all of them in flight: one token call, no failed call."""
+    tenant = Tenant(lifetime=600.0)
+
+    async def main() -> None:
+        meitner = tenant.client()
+        await _all(meitner)
+        await asyncio.sleep(599.96 - asyncio.get_running_loop().time() + tenant.tokens[0])
+        await _all(meitner)  # signed with a token that is good for 40 ms more
+
+    virtual_time.run(main())
+    assert len(tenant.tokens) == 2
+
+
+def test_a_day_takes_a_token_call_an_hour() -> None:
+    """24 hours, a call a minute: tokens are renewed while calls go on, and none is refused."""
+    tenant = Tenant()
+
+    async def main() -> None:
+        meitner = tenant.client()
+        for _ in range(24 * 60):
+            await meitner.request("GET", "/student")
+            await asyncio.sleep(60.0)
+
+    virtual_time.run(main())
+    assert 24 <= len(tenant.tokens) <= 28  # each lives ten percent less than it could
+    assert len(tenant.calls) == 24 * 60
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("begins", [0.0, 595.0])
+def test_a_token_endpoint_that_is_down_for_five_seconds_is_survived(begins: float, seed: int) -> None:
+    """At the first token and at the expiry: no failed call, whatever the jitter."""
+    tenant = Tenant(lifetime=600.0)
+    tenant.down = (begins, begins + 5.0)
+
+    async def main() -> None:
+        random.seed(seed)
+        meitner = tenant.client()
+        if begins:
+            await _all(meitner)
+            await asyncio.sleep(599.96)
+        await _all(meitner)
+
+    virtual_time.run(main())
+    assert len(tenant.tokens) == 1 + bool(begins)
+
+
+def test_tokens_that_are_refused_are_renewed_once_and_raise() -> None:
+    """64 calls whose good-looking tokens are refused: one more token call, then each raises."""
+    tenant = Tenant()
+
+    async def main() -> None:
+        meitner = tenant.client()
+        await _all(meitner, 1)
+        tenant.refusing = True
+        calls = (meitner.request("GET", "/student") for _ in range(64))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(result, AuthenticationError) for result in results)
+
+    virtual_time.run(main())
+    assert len(tenant.tokens) == 2
+    assert len(tenant.calls) == 1 + 2 * 64
+
+
+def test_cancelled_calls_leave_the_token_to_the_others() -> None:
+    """63 of 64 waiters give up, the first one too: the last gets the token that the first asked for."""
+    tenant = Tenant()
+
+    async def main() -> None:
+        meitner = tenant.client()
+        calls = [asyncio.create_task(meitner.request("GET", "/student")) for _ in range(64)]
+        await asyncio.sleep(0.01)
+        for call in calls[:-1]:
+            call.cancel()
+        assert (await calls[-1]).status == 200
+
+    virtual_time.run(main())
+    assert len(tenant.tokens) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_token_request_is_never_redirected(scripted: Scripted, status: int) -> None:
+    """The form with the secret stays on the host that was configured."""
+    async with RawServer([_token()]) as second:
+        redirect = answer(status, headers={"Location": f"{second.origin}/oauth/token"}, body=b"")
+        meitner, server = await scripted(redirect, auth=AUTH)
+        with pytest.raises(APIStatusError, match="redirect"):
+            await meitner.students.get(STUDENT_ID)
+        assert len(server.seen) == 1
+        assert second.connections == 0
 
 
 async def test_a_caller_that_gives_up_leaves_the_token_to_the_others() -> None:
@@ -133,19 +335,27 @@ async def test_a_token_endpoint_that_is_down_is_tried_again(scripted: Scripted) 
 
 
 async def test_a_token_endpoint_that_stays_down_raises_its_error(scripted: Scripted) -> None:
-    """Every waiting caller gets the error; the next call tries anew."""
+    """Every waiting caller gets the error, after six attempts that all of them share."""
     meitner, server = await scripted(failure(500), auth=AUTH)
     results = await asyncio.gather(*(meitner.students.get(STUDENT_ID) for _ in range(5)), return_exceptions=True)
     assert all(isinstance(result, InternalServerError) for result in results)
-    assert len(server.seen) == 3
+    assert len(server.seen) == 6
+
+
+async def test_a_client_that_shall_not_retry_does_not_retry_for_a_token(scripted: Scripted) -> None:
+    """max_retries=0 means one request."""
+    meitner, server = await scripted(failure(503), auth=AUTH, retry=None, max_retries=0)
+    with pytest.raises(InternalServerError):
+        await meitner.students.get(STUDENT_ID)
+    assert len(server.seen) == 1
 
 
 async def test_an_unreachable_token_endpoint_is_not_retried_twice_over(scripted: Scripted) -> None:
-    """Three attempts in all, and a create that never left is not ambiguous."""
+    """Six attempts in all, and a create that never left is not ambiguous."""
     meitner, server = await scripted(None, auth=AUTH)
     with pytest.raises(APIConnectionError) as caught:
         await meitner.units.create(title="Norr")
-    assert len(server.seen) == caught.value.attempts == 3
+    assert len(server.seen) == caught.value.attempts == 6
 
 
 @pytest.mark.parametrize("reply", [answer(200, body=b"<html>"), answer(500), None, failure(429), answer(302)])
@@ -200,6 +410,53 @@ async def test_what_an_auth_object_of_the_callers_raises_is_the_callers(scripted
     assert not server.seen
 
 
+async def test_a_gateway_before_the_api_gets_its_headers_with_the_token_request_too(scripted: Scripted) -> None:
+    """The usual token URL is on the API's own host."""
+    meitner, server = await scripted(_token(), answer(), auth=AUTH, headers={"X-Gateway-Key": "g"})
+    await meitner.students.get(STUDENT_ID)
+    assert [seen.headers["x-gateway-key"] for seen in server.seen] == ["g", "g"]
+
+
+@pytest.mark.parametrize(
+    ("proof", "error"),
+    [
+        ({"X-A": "1\r\nEvil: 1"}, ValueError),
+        ({"X A": "1"}, ValueError),
+        ({"X-A": "å"}, ValueError),
+        ({"X-A": 1}, TypeError),
+        ({1: "1"}, TypeError),
+    ],
+)
+async def test_headers_of_an_auth_object_that_could_smuggle_others_never_leave(
+    scripted: Scripted, proof: dict[Any, Any], error: type[Exception]
+) -> None:
+    """Checked for every call, before any connection; the value is not repeated."""
+
+    class Own:
+        async def headers(self) -> dict[str, str]:
+            return proof
+
+    meitner, server = await scripted(answer(), auth=Own())
+    with pytest.raises(error, match="header") as caught:
+        await meitner.students.get(STUDENT_ID)
+    assert "Evil" not in str(caught.value)
+    assert server.connections == 0
+
+
+async def test_credentials_replace_a_header_of_any_case() -> None:
+    """`client-id` beside `Client-ID` would leave the choice to the server."""
+    seen: list[Request] = []
+
+    async def send(request: Request) -> RawResponse:
+        seen.append(request)
+        return RawResponse(200, Headers(), b"")
+
+    await Authenticated(send, ApiKey("a", "b"), {"client-id": "x", "CLIENT-SECRET": "y", "x-z": "1"}, 7.0).send(
+        Request("get", "GET", "/x", "/x")
+    )
+    assert seen[0].headers == {"x-z": "1", "Client-ID": "a", "Client-Secret": "b"}
+
+
 @pytest.mark.parametrize(
     "reply", [answer(200, body=b"<html>"), _token(token_type="mac"), _token("a b"), answer(200, {"token": "x"})]
 )
@@ -211,11 +468,15 @@ async def test_what_is_no_bearer_token_is_refused(scripted: Scripted, reply: byt
 
 
 async def test_a_token_url_may_name_its_own_server(scripted: Scripted) -> None:
-    """An absolute token URL is used as it is; that server gets the form and nothing else."""
+    """An absolute token URL is used as it is; that server gets the form and no header that users added."""
     tokens, issuer = await scripted(_token())
-    meitner, server = await scripted(answer(), auth=OAuth2("a", "b", f"{issuer.origin}/token"))
+    own = {"X-Gateway-Key": "canary"}
+    meitner, server = await scripted(answer(), auth=OAuth2("a", "b", f"{issuer.origin}/token"), headers=own)
     await meitner.students.get(STUDENT_ID)
     assert [seen.target for seen in issuer.seen] == ["/token"]
+    assert "x-gateway-key" not in issuer.seen[0].headers
+    assert issuer.seen[0].headers["user-agent"].startswith("meitner-aio/")
+    assert server.seen[0].headers["x-gateway-key"] == "canary"
     assert server.seen[0].headers["authorization"] == "Bearer tok"
     await tokens.close()
 

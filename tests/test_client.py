@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
+import pickle
 import re
+import ssl
 
 import aiohttp
 import pytest
@@ -130,13 +133,19 @@ async def test_own_headers_and_user_agent_are_sent_but_never_replace_credentials
     """`headers` are added to every request."""
     meitner, server = await scripted(answer(), headers={"X-Tenant": "t1", "Client-ID": "x"}, user_agent="report/2")
     await meitner.students.get(STUDENT_ID)
+    assert "User-Agent" not in Meitner(*CREDENTIALS, headers={"user-agent": "x"})._options.headers
     seen = server.seen[0].headers
     assert (seen["x-tenant"], seen["user-agent"], seen["client-id"]) == ("t1", "report/2", CREDENTIALS[0])
 
 
 @pytest.mark.parametrize(
     "option",
-    [{"proxy": "http://127.0.0.1:1"}, {"trust_env": True}, {"trace_configs": []}],
+    [
+        {"proxy": "http://127.0.0.1:1"},
+        {"ssl": ssl.create_default_context()},
+        {"trust_env": True},
+        {"trace_configs": []},
+    ],
 )
 async def test_a_session_excludes_connection_options(option: dict) -> None:
     """What the session decides cannot also be given."""
@@ -155,6 +164,101 @@ async def test_an_injected_session_is_used_and_never_closed(scripted: Scripted) 
         assert not session.closed
         assert dict(session.headers) == before
         assert server.seen[0].headers["x-session"] == "mine"
+
+
+async def test_a_session_may_bring_its_own_address(scripted: Scripted) -> None:
+    """What the client has no word for (a local address, a resolver, a unix socket), the session's connector has."""
+    came_from: list[str] = []
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        came_from.append(writer.get_extra_info("peername")[0])
+        writer.write(answer())
+
+    connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        meitner, _ = await scripted(reply, session=session)
+        await meitner.students.get(STUDENT_ID)
+    assert came_from == ["127.0.0.2"]
+
+
+async def test_a_session_that_its_owner_closed_is_named(scripted: Scripted) -> None:
+    """Not `Session is closed` from inside aiohttp."""
+    async with aiohttp.ClientSession() as session:
+        meitner, _ = await scripted(answer(), session=session)
+    with pytest.raises(MeitnerError, match="the session that this client was given is closed"):
+        await meitner.students.get(STUDENT_ID)
+
+
+@pytest.mark.parametrize("by", ["argument", "environment"])
+async def test_a_proxy_carries_the_calls(monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """Given as `proxy`, or taken from the environment with `trust_env`."""
+    async with RawServer([answer()]) as proxy:
+        options: dict = {"proxy": proxy.origin}
+        if by == "environment":
+            monkeypatch.setenv("http_proxy", proxy.origin)
+            monkeypatch.setenv("no_proxy", "")
+            options = {"trust_env": True}
+        async with Meitner(*CREDENTIALS, base_url="http://127.0.0.1:9/directory/v1", **options) as meitner:
+            await meitner.students.get(STUDENT_ID)
+    assert [seen.target for seen in proxy.seen] == [f"http://127.0.0.1:9/directory/v1/student/{STUDENT_ID}"]
+
+
+async def test_the_environment_is_not_trusted_unasked(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment is not used by default: credentials go where the client was told."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    meitner, server = await scripted(answer())
+    await meitner.students.get(STUDENT_ID)
+    assert len(server.seen) == 1
+
+
+async def test_trace_configs_see_every_request(scripted: Scripted) -> None:
+    """For whoever measures inside aiohttp."""
+    traced: list[str] = []
+    trace = aiohttp.TraceConfig()
+
+    async def begins(_: object, __: object, about: aiohttp.TraceRequestStartParams) -> None:
+        traced.append(about.method)
+
+    trace.on_request_start.append(begins)
+    meitner, _ = await scripted(answer(), trace_configs=[trace])
+    await meitner.students.get(STUDENT_ID)
+    await meitner.students.delete(STUDENT_ID)
+    assert traced == ["GET", "DELETE"]
+
+
+def test_the_constructor_takes_what_the_contract_says() -> None:
+    """Two positional credentials, the rest by keyword."""
+    parameters = inspect.signature(Meitner).parameters
+    assert list(parameters) == [
+        *("client_credentials", "client_secret", "auth", "server", "base_url", "timeout", "max_retries", "retry"),
+        *("rate", "quota", "max_concurrency", "session", "headers", "proxy", "ssl", "trust_env", "trace_configs"),
+        *("logger", "on_event", "user_agent"),
+    ]
+    positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    assert positional == ["client_credentials", "client_secret"]
+    assert (parameters["timeout"].default, parameters["max_retries"].default) == (60.0, 2)
+    assert parameters["max_concurrency"].default == 8
+
+
+async def test_the_session_is_made_by_the_first_call(scripted: Scripted) -> None:
+    """A client that is never used opens nothing, and closing it closes nothing."""
+    meitner, server = await scripted(answer())
+    assert meitner._core.transport._sessions == {}
+    await meitner.students.get(STUDENT_ID)
+    assert len(meitner._core.transport._sessions) == 1
+    assert len(server.seen) == 1
+    unused = Meitner(*CREDENTIALS)
+    await unused.close()
+
+
+async def test_the_quota_is_that_of_the_last_answer(scripted: Scripted) -> None:
+    """None before the first."""
+    told = {"RateLimit-Limit": "5000", "RateLimit-Remaining": "4321", "RateLimit-Reset": "3600"}
+    meitner, _ = await scripted(answer(headers={"Date": "Sat, 21 Nov 2026 10:00:00 GMT", **told}))
+    assert meitner.quota is None
+    await meitner.students.get(STUDENT_ID)
+    assert (meitner.quota.limit, meitner.quota.remaining) == (5000, 4321)
 
 
 async def test_an_injected_session_bounds_the_requests_in_flight() -> None:
@@ -389,12 +493,16 @@ def test_nothing_shows_a_secret(what: object) -> None:
 def test_a_secret_cannot_be_pickled() -> None:
     """Credentials do not travel to other processes by accident."""
     import copy
-    import pickle
 
     with pytest.raises(TypeError):
         pickle.dumps(ApiKey("a", "b"))
     with pytest.raises(TypeError):
         copy.deepcopy(ApiKey("a", "b"))
+    for client in (Meitner(*CREDENTIALS), Meitner(auth=OAuth2("a", "b")), Meitner.sandbox(students=1, schools=1)):
+        with pytest.raises(TypeError):
+            pickle.dumps(client)
+        with pytest.raises(TypeError):
+            copy.deepcopy(client)
 
 
 async def test_any_object_with_async_headers_is_auth(scripted: Scripted) -> None:

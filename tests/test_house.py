@@ -26,14 +26,14 @@ FLOORS = {
     0: ("errors", "records", "events"),
     # meaning: pure, nothing awaits but a semaphore
     1: ("_values", "_headers", "_distinct", "_slots", "_inflated", "_bulk"),
-    2: ("query", "_protocol", "_window"),
+    2: ("query", "_protocol", "_window", "_logging"),
     3: ("_reading", "_outage"),
     # mechanisms, strangers to each other
     4: ("_source", "_ledger", "_budget"),
-    5: ("_recovery", "_auth", "_verdicts", "_quota", "_ahead", "_pages", "_repair"),
+    5: ("_recovery", "_auth", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
     6: ("_retry", "_read", "_settings"),
     # two halves: bytes, and types
-    7: ("_transport", "_listing", "_signatures", "_sources"),
+    7: ("_transport", "_listing", "_signatures", "_sources", "_assembly"),
     8: ("_operations",),
     9: ("_finding",),
     10: ("_composed",),

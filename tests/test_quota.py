@@ -24,7 +24,7 @@ from meitner_aio import MeitnerError, QuotaExhausted, QuotaPolicy, Rate
 from meitner_aio._protocol import Headers, RawResponse, Request, Send
 from meitner_aio._quota import Gate
 from meitner_aio.errors import APIConnectionError
-from meitner_aio.events import QuotaWait
+from meitner_aio.events import OnEvent, QuotaWait
 from meitner_aio.sandbox import Sandbox
 
 EPOCH = 1_700_000_000.37
@@ -107,9 +107,9 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _spent(gate: Gate, server: Hour, leave: int = 0) -> Send:
+async def _spent(gate: Gate, server: Hour, leave: int = 0, on_event: OnEvent | None = None) -> Send:
     """Return a `Send` through a gate that knows a window of which `leave` requests are left."""
-    send = gate.admitting(server.send)
+    send = gate.admitting(server.send, on_event)
     server.served.append(server.quota - leave - 1)
     server.ends = _now() + server.window
     await send(PAGE)
@@ -456,8 +456,8 @@ def test_everybody_who_waits_is_told_once(leave: int, requests: int, zones: list
     server, told = Hour(100), []
 
     async def main() -> None:
-        gate = _gate(4, on_event=told.append)
-        send = await _spent(gate, server, leave)
+        gate = _gate(4)
+        send = await _spent(gate, server, leave, told.append)
         first, began, quota = len(server.arrivals), _now(), gate.quota
         await _busy(send, iter(range(requests)), 10)
         assert [event.zone for event in told] == zones

@@ -593,7 +593,7 @@ async def test_a_call_cancelled_at_any_turn_of_a_real_loop_leaves_no_connection(
             task.cancel()
             await asyncio.wait([task])
             cancelled = task.cancelled()
-            for session in meitner._transport._sessions.values():  # type: ignore[attr-defined]
+            for session in meitner._core.transport._sessions.values():  # type: ignore[attr-defined]
                 assert not session.connector._acquired
         assert turns > 5
         assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID

@@ -164,3 +164,24 @@ async def composed(meitner: Meitner, student: Student, school: School) -> None:
         _left: Student = gone.record  # wrong: nothing is left
     async for made in meitner.students.create_many([{"first_name": "Bo"}]):
         _kept: Student = made.record  # wrong: there may be an error instead
+
+
+async def per_call(meitner: Meitner) -> None:
+    meitner.with_options(5)  # wrong: options are keywords
+    meitner.with_options(timeout="5")  # wrong: seconds are expected
+    meitner.with_options(timeout=None)  # wrong: aiohttp.ClientTimeout(total=None) has no end
+    meitner.with_options(max_retry=5)  # wrong: no such option
+    meitner.with_options(rate=None)  # wrong: shared by all copies
+    meitner.with_options(retry=5)  # wrong: a policy is expected
+    meitner.with_options(headers={"X-Tenant": 5})  # wrong: text is expected
+    meitner.with_options(on_event="print")  # wrong: called, not named
+    meitner.with_options(logger="mine")  # wrong: a logger, not its name
+    meitner.request("GET", "/student")  # wrong: never awaited
+    await meitner.request("GET")  # wrong: of what?
+    await meitner.request("GET", "/student", {"limit": 5})  # wrong: params by keyword
+    await meitner.request("GET", "/student", params={"limit": object()})  # wrong: cannot be written
+    _record: Student = await meitner.request("GET", "/student")  # wrong: an answer as it came
+    async with meitner.capture():  # wrong: nothing to wait for
+        pass
+    with meitner.capture() as seen:
+        _page: Student = seen[0]  # wrong: answers as they came

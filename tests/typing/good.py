@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from datetime import date, datetime
 from typing import Any, assert_type
+
+import aiohttp
 
 from meitner_aio import (
     Address,
@@ -41,6 +44,8 @@ from meitner_aio import (
     Outcome,
     Page,
     RateLimitError,
+    RawResponse,
+    RetryPolicy,
     School,
     SchoolType,
     Student,
@@ -256,6 +261,23 @@ async def bulk(meitner: Meitner) -> None:
         assert_type(gone, Outcome[None])
     async for event in meitner.student_placements.delete_many(one for one in (ID,)):
         assert_type(event, Outcome[None])
+
+
+async def per_call(meitner: Meitner, log: logging.Logger) -> None:
+    """A copy is a client, a raw answer has its facts, and a capture is a list of them."""
+    quick = meitner.with_options(timeout=5, max_retries=0, headers={"X-Tenant": "north"}, on_event=print, logger=log)
+    assert_type(quick, Meitner)
+    assert_type(await quick.students.get(ID), Student)
+    assert_type(await meitner.with_options(retry=RetryPolicy(deadline=9), on_event=None).units.list().all(), list[Unit])
+    meitner.with_options(timeout=aiohttp.ClientTimeout(sock_read=5), max_concurrency=2, logger=None)
+    answer = await meitner.request("GET", "/student", params={"limit": 5, "since": date(2026, 3, 1), "of": ["a", None]})
+    assert_type(answer, RawResponse)
+    assert_type((answer.status, answer.body, answer.attempts, answer.elapsed), tuple[int, bytes, int, float])
+    assert_type(answer.request_id, str | None)
+    await meitner.request("POST", "/unit", json=UnitFields(title="Norr"))
+    with meitner.capture() as seen:
+        assert_type(seen, list[RawResponse])
+    Meitner("id", "secret", logger=logging.LoggerAdapter(log, {}), timeout=aiohttp.ClientTimeout(total=None))
 
 
 async def together(meitner: Meitner) -> None:

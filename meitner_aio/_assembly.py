@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from ._auth import TOKEN_RETRIES, Auth, Authenticated, BearerAuth, OAuth2, over
+from ._auth import Auth, OAuth2
 from ._budget import RetryBudget
 from ._capture import listening
 from ._logging import LOG, CallEnded, Log, harmless, listener
@@ -22,6 +22,7 @@ from ._protocol import RawResponse, Request, Send
 from ._quota import Gate
 from ._retry import Retrying
 from ._settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
+from ._signing import TOKEN_RETRIES, Authenticated, BearerAuth, over
 from ._verdicts import RetryPolicy
 from .errors import APIConnectionError, MeitnerError, mask
 from .events import OnEvent
@@ -120,6 +121,7 @@ class Core:
         self.gate = gate
         self.budget = RetryBudget()
         self.closed = False
+        self._closing: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.auth = self._bearer(auth, options) if isinstance(auth, OAuth2) else _checked(auth)
 
@@ -129,15 +131,18 @@ class Core:
             policy = replace(policy, max_retries=max(policy.max_retries, TOKEN_RETRIES))
         headers = options.headers if same_server(self.url, url) else public_headers(options.headers)
         tell = listener(options.log, options.on_event)
-        return BearerAuth(oauth, self.way(NoAuth(), replace(options, policy=policy, headers=headers), tell), url)
+        # Past the gate: whoever waits for a token may be holding the last place there.
+        asking = Authenticated(self.transport.send, NoAuth(), headers, options.timeout).send
+        return BearerAuth(oauth, Retrying(asking, policy, self.budget, on_event=tell).send, url)
 
-    def way(
-        self, auth: Auth, options: Options, tell: OnEvent | None, noting: Callable[[Send], Send] | None = None
-    ) -> Send:
+    def way(self, options: Options, tell: OnEvent | None, noting: Callable[[Send], Send] | None = None) -> Send:
         """Return the way of a request from its first attempt to its last; `noting` sees the answer to each."""
-        admitted = self.gate.admitting(self.transport.send, tell)
-        signed = Authenticated(admitted, auth, options.headers, options.timeout).send
-        return Retrying(noting(signed) if noting else signed, options.policy, self.budget, on_event=tell).send
+        # Signed behind the gate: a token may expire while a request waits there.
+        signed = Authenticated(self.transport.send, self.auth, options.headers, options.timeout).send
+        admitted = self.gate.admitting(signed, tell)
+        if isinstance(self.auth, BearerAuth):
+            admitted = self.auth.before(admitted)
+        return Retrying(noting(admitted) if noting else admitted, options.policy, self.budget, on_event=tell).send
 
     def enter(self) -> None:
         """Refuse calls after `close()` and from another event loop, before they go wrong deep inside."""
@@ -154,11 +159,19 @@ class Core:
             raise MeitnerError("this client is closed")
 
     async def close(self) -> None:
-        """Send away who waits, stop a token request, close the connections. May be called again."""
-        if self.closed:
-            return
-        self.closed = True
-        self.gate.close()
+        """Send away who waits, stop a token request, close the connections. Finishes although it is cancelled."""
+        if self._closing is None:
+            self.closed = True
+            self.gate.close()
+            self._closing = asyncio.ensure_future(self._let_go())
+        try:
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            # Half closed, nobody would ever close the rest: it takes a turn or two of the loop.
+            await asyncio.gather(self._closing, return_exceptions=True)
+            raise
+
+    async def _let_go(self) -> None:
         if isinstance(self.auth, BearerAuth):
             await self.auth.close()
         await self.transport.close()
@@ -177,7 +190,7 @@ class Calls:
         self._core = core
         self._options = options
         tell = None if options.on_event is None else harmless(options.on_event, options.log)
-        self._unseen = core.way(core.auth, options, tell)
+        self._unseen = core.way(options, tell)
 
     async def send(self, request: Request) -> RawResponse:
         """Return a successful answer that was read; raise the error of the last failure."""
@@ -197,7 +210,7 @@ class Calls:
         options, watch = self._options, _Watch(request)
         tell = listener(options.log, options.on_event)
         try:
-            answer = await self._core.way(self._core.auth, options, tell, watch.noting)(request)
+            answer = await self._core.way(options, tell, watch.noting)(request)
             watch.succeeded(answer)
         except BaseException as error:
             watch.failed(error)

@@ -23,6 +23,10 @@ PAGE_LIMIT = 100
 _LATE_COMMITS = 60.0
 """Seconds before the first answer in which a row may have been stamped and not yet been visible."""
 
+_DOUBTS = 3
+"""How often a page without rows is asked for again before it is believed: it contradicts its own total, so it may be
+a faulty answer, and believing it ends the read."""
+
 
 class Reading(NamedTuple):
     """How a listing is read."""
@@ -47,7 +51,7 @@ class Read(Generic[T]):
         self.ledger = Ledger(offset=reading.offset, margin=margin, updates=source.updates_matter, keep=reading.exact)
         self._source = source
         self._reading = reading
-        self._ask = Ask(reading.limit, reading.offset, skip_invalid=reading.on_invalid == "skip")
+        self._ask = Ask(reading.limit, reading.offset, skip_invalid=reading.on_invalid == "skip", bulk=True)
         self._last: Fetched[T] | None = None
         self._ahead: Ahead[T] | None = None
         self._ready: deque[Page[T]] = deque()
@@ -94,10 +98,12 @@ class Read(Generic[T]):
         if ahead.ended or got >= min(ask.limit, page.pagination.total - ask.offset):
             return False
         rest = ask._replace(limit=ask.limit - got, offset=ask.offset + got)
-        more = await ahead.beside(rest)
-        self.ledger.requests += 1
-        slots = len(more.rows) + len(more.invalid)
-        if not slots:
+        for _ in range(1 if got else _DOUBTS):
+            more = await ahead.beside(rest)
+            self.ledger.requests += 1
+            if slots := len(more.rows) + len(more.invalid):
+                break
+        else:
             self.ledger.problems.append(f"the page at {ask.offset} ends after {got} rows")
             if not got:
                 ahead.end()  # a page that stays empty is the end, whatever the total says

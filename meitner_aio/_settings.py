@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from . import __version__
-from ._auth import ApiKey, Auth, OAuth2, over
+from ._auth import ApiKey, Auth, OAuth2
+from ._signing import over
 from .errors import ConfigurationError
 
 SERVERS = {

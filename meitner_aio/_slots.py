@@ -21,7 +21,7 @@ class Slots(Generic[T]):
     again. Everybody who waits is woken once, to enter or to be sent away.
     """
 
-    __slots__ = ("_alarm", "_closed", "_door", "_line", "_narrowed", "_served", "held", "widest", "width")
+    __slots__ = ("_alarm", "_alarm_at", "_closed", "_door", "_line", "_narrowed", "_served", "held", "widest", "width")
 
     def __init__(self, width: int, door: Callable[[], float]) -> None:
         """Raise `ValueError` for a width that lets nobody through."""
@@ -33,7 +33,8 @@ class Slots(Generic[T]):
         self._narrowed = -math.inf
         self._door = door
         self._line: OrderedDict[asyncio.Future[Exception | None], T] = OrderedDict()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._alarm_at = math.inf
         self._closed: Callable[[], Exception] | None = None
 
     @property
@@ -123,12 +124,12 @@ class Slots(Generic[T]):
 
     def _set_alarm(self, at: float) -> None:
         if self._alarm is not None:
-            if self._alarm.when() == at:
+            if self._alarm_at == at:  # uvloop's handles of what is due at once do not tell when
                 return
             self._alarm.cancel()
             self._alarm = None
         if at < math.inf:
-            self._alarm = asyncio.get_running_loop().call_at(at, self._rung)
+            self._alarm, self._alarm_at = asyncio.get_running_loop().call_at(at, self._rung), at
 
     def _rung(self) -> None:
         self._alarm = None

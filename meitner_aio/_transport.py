@@ -96,6 +96,8 @@ class HttpTransport:
             return await self._exchange(request, tracker)
         except asyncio.CancelledError as cancelled:
             cancelled.__context__ = None
+            if once(request) and _may_have_arrived(tracker, cancelled):
+                cancelled.add_note(f"{request.method} {request.route} may or may not have happened")
             raise cancelled.with_traceback(None) from None  # frames of aiohttp hold credentials and bodies
         except errors.MeitnerError:
             raise
@@ -216,7 +218,7 @@ _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp
 _UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 
 
-def _may_have_arrived(tracker: aiohttp.UploadTracker, error: Exception) -> bool:
+def _may_have_arrived(tracker: aiohttp.UploadTracker, error: BaseException) -> bool:
     """Whether the server may have got the request: not when its time was up before there was a connection."""
     if tracker.attempts > 1:
         return True

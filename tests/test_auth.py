@@ -27,9 +27,9 @@ from meitner_aio import (
     RetryPolicy,
 )
 from meitner_aio._assembly import Core
-from meitner_aio._auth import Authenticated, BearerAuth
 from meitner_aio._protocol import Headers, RawResponse, Request
 from meitner_aio._quota import Gate
+from meitner_aio._signing import Authenticated, BearerAuth
 
 AUTH = OAuth2("client-canary", "secret-canary")
 

@@ -29,8 +29,8 @@ FLOORS = {
     2: ("query", "_protocol", "_window", "_logging"),
     3: ("_reading", "_outage"),
     # mechanisms, strangers to each other
-    4: ("_source", "_ledger", "_budget"),
-    5: ("_recovery", "_auth", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
+    4: ("_auth", "_source", "_ledger", "_budget"),
+    5: ("_recovery", "_signing", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
     6: ("_retry", "_read", "_settings"),
     # two halves: bytes, and types
     7: ("_transport", "_listing", "_signatures", "_sources", "_assembly"),

@@ -214,6 +214,34 @@ async def test_a_create_that_arrived_may_have_happened(carried: Any) -> None:
         assert len(server.seen) == 1
 
 
+async def test_a_cancelled_create_says_whether_it_may_have_happened(
+    carried: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note on the cancellation, when the request had left; none on a read, and none while connecting."""
+
+    async def hangs(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def notes(request: Request) -> list[str]:
+        sending = asyncio.ensure_future(transport.send(request))
+        while not server.seen and not connecting:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await sending
+        return getattr(caught.value, "__notes__", [])
+
+    for request, noted in ((_create(), ["POST /student may or may not have happened"]), (_get(), [])):
+        connecting = False
+        transport, server = await carried(writes(b"", pause=1.0))
+        assert await notes(request) == noted
+    connecting = True
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", hangs)
+    transport, server = await carried(answer(201))
+    assert await notes(_create()) == []
+
+
 @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 3 * MIB])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_a_large_body_arrives_as_it_is(carried: Any, method: str, size: int) -> None:

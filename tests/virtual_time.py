@@ -10,12 +10,18 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Selector(selectors.DefaultSelector):
+class Selector(selectors.DefaultSelector):
+    """Looks whether anything is ready, and moves the clock where nothing is."""
+
     now = 0.0
+
+    def poll(self, seconds: float = 0.0) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready within so many real seconds."""
+        return super().select(seconds)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.now += 1e-9  # a clock that stands still would never release who waits for the last bit of a rounded sum
-        ready = super().select(0)
+        ready = self.poll() if timeout is None or timeout > 0 else super().select(0)
         if not ready and timeout is None:
             raise RuntimeError("nothing is ready and no timer is set: everything waits for something")
         if not ready and timeout:
@@ -26,8 +32,8 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A loop on virtual seconds, from 0."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, selector: Selector | None = None) -> None:
+        self._virtual = selector or Selector()
         super().__init__(self._virtual)
         self._clock_resolution = 1e-9
 

@@ -43,6 +43,7 @@ from .errors import (
     UnprocessableEntityError,
 )
 from .events import Event, QuotaWait, RequestSent, ResponseReceived, RetryScheduled
+from .portal import Portal
 from .query import (
     AddressQuery,
     ExternalQuery,
@@ -184,6 +185,7 @@ __all__ = [
     "PageInfo",
     "Pagination",
     "PermissionDeniedError",
+    "Portal",
     "Quota",
     "QuotaExhausted",
     "QuotaPolicy",

@@ -48,7 +48,7 @@ class Ahead(Generic[T]):
     def __init__(self, source: Source[T], first: Ask, concurrency: int, *, busy: bool = False) -> None:
         """Follow the page `first`; `busy` says that fetching it took more computing than waiting."""
         self._source = source
-        self._following = _after(first)._replace(bulk=True)
+        self._following = _after(first)._replace(bulk=True, first=False)
         self._concurrency = concurrency
         self._narrow = concurrency
         if first.limit >= _LARGE:
@@ -83,7 +83,7 @@ class Ahead(Generic[T]):
             while len(self._flying) + self._borrowed > self._width:
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
                 self._flying = {task for task in self._flying if not task.done()}
-            return await self._source.fetch(ask._replace(bulk=True))
+            return await self._source.fetch(ask._replace(bulk=True, first=False))
         finally:
             self._borrowed -= 1
             self._issue()

@@ -144,6 +144,15 @@ class Core:
             admitted = self.auth.before(admitted)
         return Retrying(noting(admitted) if noting else admitted, options.policy, self.budget, on_event=tell).send
 
+    def guarding(self, send: Send) -> Send:
+        """Return a `Send` that refuses calls as this client does, although it may answer some by itself."""
+
+        async def guarded(request: Request) -> RawResponse:
+            self.enter()
+            return await send(request)
+
+        return guarded
+
     def enter(self) -> None:
         """Refuse calls after `close()` and from another event loop, before they go wrong deep inside."""
         loop = asyncio.get_running_loop()

@@ -60,6 +60,10 @@ class ApiKey:
         """Return the two headers."""
         return {"Client-ID": self._credentials.reveal(), "Client-Secret": self._secret.reveal()}
 
+    def secrets(self) -> tuple[Secret, Secret]:
+        """Return the two halves."""
+        return self._credentials, self._secret
+
     def __repr__(self) -> str:
         return "ApiKey(***)"
 

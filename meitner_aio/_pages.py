@@ -70,4 +70,4 @@ def following(ask: Ask, fetched: Fetched[Any]) -> Ask | None:
     """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
     slots = len(fetched.rows) + len(fetched.invalid)
     end = ask.offset + slots
-    return ask._replace(offset=end) if slots and end < fetched.pagination.total else None
+    return ask._replace(offset=end, first=False) if slots and end < fetched.pagination.total else None

@@ -36,12 +36,19 @@ class Request(Struct, frozen=True):
     """Seconds for one attempt, or whatever else the transport takes."""
     bulk: bool = False
     """Whether this is one of many pages: it may wait where a single call gives up."""
+    first: bool = False
+    """Whether this is the first of them."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
     held: Callable[[bool], object] | None = None
     """Is told when something keeps the request from leaving (True), and when nothing does any more (False)."""
     settled: bool = False
     """Whether a lost answer can be settled by looking: such a create needs no connection of its own."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether this is a page after the first of a read, or a question about one."""
+        return self.bulk and not self.first
 
     def hold(self, *, held: bool) -> None:
         """Tell whoever wants to know whether the request can leave."""

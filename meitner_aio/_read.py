@@ -51,7 +51,8 @@ class Read(Generic[T]):
         self.ledger = Ledger(offset=reading.offset, margin=margin, updates=source.updates_matter, keep=reading.exact)
         self._source = source
         self._reading = reading
-        self._ask = Ask(reading.limit, reading.offset, skip_invalid=reading.on_invalid == "skip", bulk=True)
+        skip = reading.on_invalid == "skip"
+        self._ask = Ask(reading.limit, reading.offset, bulk=True, first=True, skip_invalid=skip)
         self._last: Fetched[T] | None = None
         self._ahead: Ahead[T] | None = None
         self._ready: deque[Page[T]] = deque()

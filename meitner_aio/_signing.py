@@ -1,9 +1,10 @@
-"""Requests with credentials: adds headers, keeps a bearer token fresh. Asks for tokens, and leaves retries to others."""
+"""Requests with credentials: adds headers, keeps a bearer token fresh. Asks for tokens, leaves retries to others."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ._auth import PRINTABLE, Auth, OAuth2
+from ._auth import PRINTABLE, ApiKey, Auth, OAuth2, Secret
 from ._protocol import RawResponse, Request, Send
 from ._reading import read
 from .errors import APIStatusError, AuthenticationError, InternalServerError, MeitnerError, RateLimitError
@@ -83,6 +84,10 @@ class BearerAuth:
 
     def __repr__(self) -> str:
         return "BearerAuth(***)"
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return what tokens are asked for with."""
+        return self._oauth.client_id, self._oauth.client_secret
 
     async def headers(self) -> Mapping[str, str]:
         """Return the Authorization header, with a new token when the present one has expired."""
@@ -187,6 +192,18 @@ class BearerAuth:
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
+
+
+def identity(auth: Auth) -> bytes:
+    """Return a digest that is the same for the same credentials only, to be kept as secret as they are.
+
+    That of an object of the caller's own is random: nobody knows whose credentials it is going to show.
+    """
+    if not isinstance(auth, ApiKey | BearerAuth):
+        return os.urandom(32)
+    from hashlib import blake2b  # noqa: PLC0415 - it loads OpenSSL
+
+    return blake2b(" ".join([type(auth).__name__, *(secret.reveal() for secret in auth.secrets())]).encode()).digest()
 
 
 def _loop_time() -> float:

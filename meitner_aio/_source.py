@@ -17,6 +17,8 @@ class Ask(NamedTuple):
     limit: int
     offset: int
     bulk: bool = False
+    first: bool = False
+    """Whether a read of many pages begins with this one."""
     skip_invalid: bool = False
 
 

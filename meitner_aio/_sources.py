@@ -101,6 +101,7 @@ class RecordSource(Generic[T]):
             asking,
             query=f"limit={ask.limit}&offset={ask.offset}",
             bulk=ask.bulk,
+            first=ask.first,
             reader=self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from msgspec import UNSET, UnsetType
 
-from ._assembly import Calls, Core, Options
+from ._assembly import Calls, Core, Options, Transport
 from ._auth import ApiKey, Auth, OAuth2
 from ._capture import capturing
 from ._logging import LOG, Log, switch_on
+from ._operations import Wire
 from ._protocol import RawResponse
 from ._quota import Gate, QuotaPolicy, Rate
 from ._request import Params, any_request
 from ._settings import SERVERS, credentials, every_header, server_url
+from ._signing import identity
 from ._verdicts import RetryPolicy
 from ._window import Quota
 from .events import OnEvent
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from .cached import Caches
     from .outbox import Outbox
 
 
@@ -60,6 +64,9 @@ class Meitner:
     `on_event` is called with what happens, for metrics; `logger` takes the place of the logger `meitner_aio`, which
     MEITNER_LOG=debug, MEITNER_LOG=info or MEITNER_DEBUG=true show on stderr. A `session` of your own is used as it is
     and never closed. One client belongs to one event loop, and may be built before the loop runs.
+
+    `offline` is a folder that an export wrote in NDJSON: reads are answered from it, writes raise, and nothing is asked
+    of any server; credentials and everything else then mean nothing.
 
     Raises `ConfigurationError` when the client cannot be built as asked, and `TypeError` or `ValueError` for a value
     that means nothing, without any request.
@@ -88,7 +95,13 @@ class Meitner:
         logger: Log | None = None,
         on_event: OnEvent | None = None,
         user_agent: str | None = None,
+        offline: str | os.PathLike[str] | None = None,
     ) -> None:
+        if offline is not None:
+            from .offline import Snapshot  # noqa: PLC0415 - only who works offline loads it
+
+            self._within(Snapshot(offline), f"offline:{os.fspath(offline)}")
+            return
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
         if session is not None and given:
@@ -138,10 +151,14 @@ class Meitner:
         from .sandbox import Sandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
 
         client = cls.__new__(cls)
-        options = Options(policy=RetryPolicy(), headers=every_header(None, None))
-        core = Core(SERVERS["production"], Sandbox(**size), ApiKey("sandbox", "sandbox"), Gate(8), options)
-        client._join(core, options)  # noqa: SLF001 - its own
+        client._within(Sandbox(**size), SERVERS["production"])  # noqa: SLF001 - its own
         return client
+
+    def _within(self, transport: Transport, url: str) -> None:
+        """Make this a client of a directory in this process."""
+        options = Options(policy=RetryPolicy(), headers=every_header(None, None))
+        auth = ApiKey("sandbox", os.urandom(16).hex())  # no two of them share what a cache keeps of their answers
+        self._join(Core(url, transport, auth, Gate(8), options), options)
 
     def with_options(  # noqa: PLR0913 - every choice that a copy can make
         self,
@@ -201,6 +218,14 @@ class Meitner:
         from .outbox import Outbox  # noqa: PLC0415 - only who asks for one loads it
 
         return Outbox(concurrency=concurrency, maxsize=maxsize)
+
+    @property
+    def cached(self) -> Caches:
+        """`meitner.cached(ttl=5.0, maxsize=1000, ...)`: the reads of this client through a cache."""
+        from .cached import Caches  # noqa: PLC0415 - only who asks for one loads it
+
+        core, wire = self._core, Wire(self._calls.send, self._options.concurrency)
+        return Caches(wire, core.guarding, identity(core.auth) + core.url.encode())
 
     @property
     def quota(self) -> Quota | None:

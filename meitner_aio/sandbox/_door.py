@@ -82,7 +82,7 @@ class Door:
     async def send(self, request: Request) -> RawResponse:
         """Return the answer; `APIConnectionError` where a fault cuts the connection."""
         await self._travel(request.timeout)
-        path, request_id = _local(request.path), str(uuid.uuid4())
+        path, request_id = local(request.path), str(uuid.uuid4())
         place = self._find(request.method, path)
         fault = self._faults.strike(_named(place), path)
         answer = None
@@ -146,7 +146,7 @@ class Door:
         return Envelope(rows[offset : offset + limit], Pagination(offset=offset, limit=limit, total=len(rows)))
 
 
-def _local(path: str) -> str:
+def local(path: str) -> str:
     """Return a path within the API: of an absolute URL, what follows the prefix; the token endpoint is outside it."""
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]

@@ -16,6 +16,7 @@ from meitner_aio import (
     GroupType,
     Meitner,
     MetaQuery,
+    Portal,
     School,
     SchoolType,
     Student,
@@ -185,3 +186,31 @@ async def per_call(meitner: Meitner) -> None:
         pass
     with meitner.capture() as seen:
         _page: Student = seen[0]  # wrong: answers as they came
+
+
+async def cached(meitner: Meitner) -> None:
+    view = meitner.cached()
+    _ = view.students.create  # wrong: a view reads
+    _ = view.students.delete_many  # wrong: a view reads
+    _ = view.grade_elementaries.search  # wrong: not searched
+    meitner.cached(5.0)  # wrong: which of them is it?
+    meitner.cached(size=10)  # wrong: no such option
+    meitner.cached(provider={})  # wrong: not a provider
+    await view.students.get(7)  # wrong: ids are text
+    _student: Student = await view.students.get(ID, default=None)  # wrong: it may be the default
+    _school: School = await meitner.cached(default=None).schools.get(ID)  # wrong: it may be the default
+    view.students.search(first_nam="Bo")  # wrong: no such field
+    view.students.search(gender=like("F%"))  # wrong: like on an enum
+    view.students.list(default=[])  # wrong: a listing has no default
+    view.students.get(ID)  # wrong: never awaited
+
+
+def without_asyncio(meitner: Meitner, portal: Portal) -> None:
+    portal.run(meitner.students.get)  # wrong: not called
+    _one: School = portal.run(meitner.students.get(ID))  # wrong: another record
+    for _row in portal.iterate(meitner.students.get(ID)):  # wrong: not a listing
+        pass
+    _rows: list[Student] = portal.iterate(meitner.students.list())  # wrong: one by one
+    Portal()  # wrong: to which client?
+    Portal("an-id")  # wrong: not a client
+    Meitner(offline=True)  # wrong: which folder?

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import date, datetime
 from typing import Any, assert_type
 
@@ -43,6 +43,7 @@ from meitner_aio import (
     NotFoundError,
     Outcome,
     Page,
+    Portal,
     RateLimitError,
     RawResponse,
     RetryPolicy,
@@ -66,6 +67,7 @@ from meitner_aio import (
     one_of,
     to_dict,
 )
+from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, MemoryCache
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
@@ -304,3 +306,64 @@ async def failures(meitner: Meitner) -> None:
     except RateLimitError as error:
         assert_type(error.reset_at, datetime | None)
         assert_type(error.retry_after, float | None)
+
+
+async def cached(meitner: Meitner) -> None:
+    """The reads of a view are those of the client, and a default shows in their types."""
+    plain = meitner.cached(ttl=60, maxsize=100, stale_if_error=False)
+    assert_type(await plain.students.get(ID), Student)
+    assert_type(await plain.students.get(ID, default=None), Student | None)
+    assert_type(await plain.students.get_many([ID]), dict[str, Student])
+    assert_type(await plain.students.get_many([ID], default=None), dict[str, Student] | None)
+    assert_type(plain.students.list(limit=10), Listing[Student])
+    assert_type(plain.students.search(last_name=like("E%"), gender=Gender.OTHER), Listing[Student])
+    assert_type(await plain.groups.find(title="7A"), Group | None)
+    assert_type(await plain.grade_elementaries.get(ID), GradeElementary)
+    assert_type(await plain.audit_events.search(resource_id=ID).all(), list[AuditEvent])
+    patient = meitner.cached(default="nobody", stale_if_error=3600, provider=MemoryCache(10))
+    assert_type(patient, CachedMeitner[str])
+    assert_type(await patient.schools.get(ID), School | str)
+    assert_type(await patient.schools.get(ID, default=None), School | None)
+    assert_type(await patient.schools.find(title="Norr"), School | str | None)
+    assert_type(await patient.grade_upper_secondaries.get_many([ID]), dict[str, GradeUpperSecondary] | str)
+    await patient.clear()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(patient.units.get(ID))
+    assert_type(task.result(), Unit | str)
+
+
+class OwnCache:
+    """Anything with these four methods keeps answers."""
+
+    async def get(self, key: str) -> Cached | None:
+        """Return what is kept."""
+        return Cached(key.encode(), 5.0)
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep."""
+
+    async def delete(self, key: str) -> None:
+        """Forget."""
+
+    async def clear(self) -> None:
+        """Forget everything."""
+
+
+def providers(meitner: Meitner) -> CacheProvider:
+    """A provider needs no base class."""
+    meitner.cached(provider=OwnCache())
+    return OwnCache()
+
+
+def without_asyncio(meitner: Meitner, offline: str) -> None:
+    """A portal gives what a coroutine gives, and the rows of a listing."""
+    with Portal(meitner) as portal:
+        assert_type(portal, Portal)
+        assert_type(portal.run(meitner.students.get(ID)), Student)
+        assert_type(portal.run(meitner.students.list()), Page[Student])
+        assert_type(portal.run(portal.meitner.students.delete(ID)), None)
+        rows: Iterator[Student] = portal.iterate(meitner.students.list())
+        assert_type(next(rows), Student)
+        for outcome in portal.iterate(meitner.units.create_many([{"title": "Norr"}])):
+            assert_type(outcome, Outcome[Unit])
+    Portal(Meitner(offline=offline)).close()

@@ -1,0 +1,127 @@
+"""An exported folder in the place of the directory: the sandbox's engine on the rows of a snapshot, for reading only.
+
+Knows of exports what their `manifest.json` says; opens no connection and writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ._protocol import FOREIGN, RawResponse, Request
+from .errors import APIConnectionError, ConfigurationError, MeitnerError
+from .resources import RESOURCES
+from .sandbox.frozen import Frozen, reads
+
+_log = logging.getLogger("meitner_aio")
+
+_MANIFEST = "manifest.json"
+_VERSION = 1
+
+
+class _File(Struct, frozen=True):
+    """What the manifest says of a resource, as far as it matters here."""
+
+    file: str
+    format: str
+    sha256: str
+    complete: bool
+
+
+class _Manifest(Struct, frozen=True):
+    version: int
+    resources: dict[str, _File]
+
+
+class Snapshot:
+    """Answers lists, searches and gets from a folder that an export wrote: a transport without a network.
+
+    Each resource is read into memory when it is first asked for, and must then be what the manifest says. The folder is
+    the directory as it was: listings are certified against it, whatever the server holds by now.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Raise `ConfigurationError`, naming the path, for a folder that holds no snapshot in NDJSON."""
+        self._folder = Path(folder)
+        self._files = _files(self._folder)
+        self._directories: dict[str, Frozen] = {"": Frozen("schools", ())}
+        self._turn = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {self._folder}: {', '.join(self._files)}>"
+
+    async def send(self, request: Request) -> RawResponse:
+        """Answer a read.
+
+        Raises `MeitnerError` for a write, `APIConnectionError` for a resource that was not exported, and
+        `ConfigurationError` for a file that is not the one exported.
+        """
+        attribute = reads(request.method, request.path)
+        facts: dict[str, Any] = {"method": request.method, "route": request.route}
+        if attribute is None:
+            raise MeitnerError(
+                f"offline: {request.method} {request.route} would write; a snapshot is read-only", **facts
+            )
+        if attribute and attribute not in self._files:
+            problem = f"offline: the snapshot {self._folder} holds no {attribute}; export them, too"
+            raise APIConnectionError(problem, sent=False, attempts=0, **facts)
+        return await (await self._directory(attribute)).send(request)
+
+    async def close(self) -> None:
+        """Let go of the rows."""
+        self._directories.clear()
+
+    async def _directory(self, attribute: str) -> Frozen:
+        async with self._turn:
+            found = self._directories.get(attribute)
+            if found is None:
+                found = await asyncio.to_thread(_read, self._folder, attribute, self._files[attribute])
+                self._directories[attribute] = found
+            return found
+
+
+def _files(folder: Path) -> dict[str, _File]:
+    """Return what the manifest of a folder says, having made sure that the files are there."""
+    path = folder / _MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+    except OSError as error:
+        raise ConfigurationError(f"offline: {path} cannot be read: {error.strerror}") from None
+    except FOREIGN:
+        raise ConfigurationError(f"offline: {path} is not the manifest of an export") from None
+    if manifest.version != _VERSION:
+        raise ConfigurationError(f"offline: {path} is of version {manifest.version}, not {_VERSION}")
+    for attribute, file in manifest.resources.items():
+        if attribute not in RESOURCES or Path(file.file).name != file.file:
+            raise ConfigurationError(f"offline: {path} names a resource or a file that no export writes")
+        if file.format != "ndjson":
+            raise ConfigurationError(f"offline: {folder / file.file} is {file.format}; export with the format ndjson")
+        if not (folder / file.file).is_file():
+            raise ConfigurationError(f"offline: {folder / file.file} is missing")
+    return manifest.resources
+
+
+def _read(folder: Path, attribute: str, file: _File) -> Frozen:
+    """Read a file into memory. Blocking: takes about a second for each hundred thousand rows."""
+    path = folder / file.file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"offline: {path} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise ConfigurationError(f"offline: {path} is not the file that was exported: its SHA-256 is another")
+    table: Any = RESOURCES[attribute]  # the class, of which `model` is not generic
+    try:
+        rows = msgspec.json.Decoder(table.model).decode_lines(data)
+    except FOREIGN:  # its text may quote a value
+        raise ConfigurationError(f"offline: {path} holds rows of another shape") from None
+    if not file.complete:
+        _log.warning("%s may lack rows: its export was not shown to be complete", path)
+    return Frozen(attribute, rows)

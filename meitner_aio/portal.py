@@ -1,0 +1,240 @@
+"""The client without asyncio: an event loop in a thread of its own, and two ways in. No call of the API is here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from ._listing import Listing
+from .errors import MeitnerError
+
+if TYPE_CHECKING:
+    from .client import Meitner
+
+T = TypeVar("T")
+
+_PATIENCE = 10.0
+"""Seconds that what was cancelled may take to end before whoever cancelled it goes on."""
+
+
+class Portal:
+    """Runs coroutines of a client where there is no event loop, or where it is somebody else's (a notebook's).
+
+    ```python
+    with Portal(Meitner()) as portal:
+        for student in portal.iterate(portal.meitner.students.list()):
+            print(student.id)
+    ```
+
+    The loop runs in a thread that begins with the first call and ends with `close()`, or with the interpreter. Several
+    threads may use one portal. The client belongs to the portal's loop and is closed with it.
+    """
+
+    def __init__(self, meitner: Meitner) -> None:
+        self.meitner = meitner
+        self._lock = threading.RLock()
+        self._room: _Room | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Portal to {self.meitner!r}>"
+
+    def __enter__(self) -> Self:
+        if self._closed:
+            raise MeitnerError("this portal is closed")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Run a coroutine, or whatever else can be awaited, to its end; return or raise what it comes to.
+
+        An interrupt (Ctrl-C) cancels it. Raises `MeitnerError` when the portal is closed, and on the portal's own loop,
+        where it would wait for itself.
+        """
+        call = _Call(work)
+        if self._inside:
+            call.abandon()
+            raise MeitnerError("this is the portal's own event loop: use await here, not portal.run()")
+        try:
+            self._begin(call)
+            call.ended.wait()
+        except BaseException:  # a KeyboardInterrupt, or whatever else a signal handler raises
+            call.abandon()
+            raise
+        if call.cancelled and self._closed:
+            raise MeitnerError("this portal was closed during the call")
+        return call.result()
+
+    def iterate(self, rows: AsyncIterable[T]) -> Generator[T, None, None]:
+        """Yield the rows of a listing, or of anything else that `async for` takes, one by one.
+
+        Nothing is asked for before the first row is, and no more ahead than the listing's `concurrency` allows. However
+        the loop is left, by its end, a `break` or an error, whatever was under way for it is stopped.
+        """
+        source = _batches(rows)
+        try:
+            while (batch := self.run(_next(source))) is not None:
+                yield from batch
+        finally:
+            self._finish(source)
+
+    def close(self) -> None:
+        """Close the client, cancel the calls that are under way, and wait until the thread has ended.
+
+        May be called again. Raises `MeitnerError` on the portal's own loop.
+        """
+        if self._inside:
+            raise MeitnerError("this is the portal's own event loop, which cannot wait for its end")
+        if not self._closed:
+            try:
+                self.run(self.meitner.close())
+            finally:
+                with self._lock:
+                    self._closed = True
+                    room = self._room
+                if room is not None:
+                    room.leave()
+
+    @property
+    def _inside(self) -> bool:
+        return self._room is not None and self._room.thread is threading.current_thread()
+
+    def _begin(self, call: _Call[Any]) -> None:
+        with self._lock:  # whatever is begun before the end is still there when the end comes
+            if self._closed:
+                raise MeitnerError("this portal is closed")
+            if self._room is None:
+                self._room = _Room()
+            if not self._room.thread.is_alive():
+                raise MeitnerError("the portal's thread is gone: a fork does not take it along; make another portal")
+            call.begin(self._room.loop)
+
+    def _finish(self, source: AsyncGenerator[Any, None]) -> None:
+        """End an iteration, be it the garbage collector that does, in whatever thread or state of the interpreter."""
+        if sys.is_finalizing() or self._closed:
+            return
+        call = _Call(source.aclose())
+        try:
+            self._begin(call)
+        except MeitnerError:
+            call.abandon()
+        else:
+            if not self._inside:
+                call.ended.wait(_PATIENCE)
+
+
+class _Room:
+    """A thread in which an event loop runs until it is left."""
+
+    def __init__(self) -> None:
+        ready = threading.Event()
+        # A daemon, so that an interpreter that ends with a portal open does not wait for it.
+        self.thread = threading.Thread(target=self._serve, args=(ready,), name="meitner_aio.Portal", daemon=True)
+        self.thread.start()
+        ready.wait()
+
+    def _serve(self, ready: threading.Event) -> None:
+        with asyncio.Runner() as runner:  # at its end it cancels what is left, and waits for that
+            runner.run(self._open(ready))
+
+    async def _open(self, ready: threading.Event) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._left = asyncio.Event()
+        ready.set()
+        await self._left.wait()
+
+    def leave(self) -> None:
+        """End the loop, and wait for the thread."""
+        with contextlib.suppress(RuntimeError):  # somebody else left first, and the loop is closed
+            self.loop.call_soon_threadsafe(self._left.set)
+        self.thread.join()
+
+
+class _Call(Generic[T]):
+    """Something awaited on another thread's loop. Any thread may wait for `ended`."""
+
+    def __init__(self, work: Awaitable[T]) -> None:
+        self._work = work
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self.ended = threading.Event()
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start on a loop."""
+        self._loop = loop
+        loop.call_soon_threadsafe(self._start)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._done())
+        self._task.add_done_callback(self._end)
+
+    async def _done(self) -> None:
+        try:
+            self._value = await self._work
+        except BaseException as error:  # noqa: BLE001 - an exit raised here is the caller's, not the loop's
+            self._error = error
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # before it began
+            self._error = asyncio.CancelledError()
+            self._discard()
+        self.ended.set()
+
+    def _discard(self) -> None:
+        if asyncio.iscoroutine(self._work):
+            self._work.close()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it ended by being cancelled."""
+        return isinstance(self._error, asyncio.CancelledError)
+
+    def abandon(self) -> None:
+        """Cancel it, and wait until it has ended, though not forever."""
+        if self._loop is None:
+            self._discard()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
+                self._loop.call_soon_threadsafe(self._cancel)
+            self.ended.wait(_PATIENCE)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def result(self) -> T:
+        """Return or raise what it came to."""
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback leads here: the garbage collector need not come for it
+        return self._value  # type: ignore[return-value]  # None is what it came to, then
+
+
+async def _next(source: AsyncGenerator[T, None]) -> T | None:
+    # In here, so that the generator becomes one of the portal's loop, which ends it when nobody else does.
+    return await anext(source, None)
+
+
+async def _batches(rows: AsyncIterable[T]) -> AsyncGenerator[Iterable[T], None]:
+    """Yield rows as they come: those of a listing page by page, for a way between threads takes longer than a row."""
+    source: Any = rows.pages() if isinstance(rows, Listing) else aiter(rows)
+    try:
+        async for batch in source:
+            yield batch if isinstance(rows, Listing) else (batch,)
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()

@@ -1,0 +1,64 @@
+"""Given records of one resource behind the sandbox's own door: they are listed, searched and got, and never change."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from .._protocol import Headers, RawResponse, Request, Send
+from ..records import DirectoryRecord
+from ._answers import Refusal
+from ._credentials import Credentials
+from ._directory import Directory
+from ._door import Door, local
+from ._routes import Routes
+from ._window import HOUR, Window
+from .faults import Faults
+
+_READS = frozenset({"list", "search", "get"})
+_SETTLED = 120.0
+"""Seconds after its last change at which this directory says that it is, when clocks do not say later: readers wonder
+for a minute whether a young row has younger neighbours, and here nothing can follow."""
+
+_routes = Routes()
+
+
+class Frozen:
+    """The records of a resource, in the order given. Any credentials are good, and there is no quota."""
+
+    def __init__(self, attribute: str, records: Sequence[DirectoryRecord]) -> None:
+        """Hold `records` of the resource that the client keeps as `attribute`."""
+        metas = [record.meta for record in records if record.meta is not None]
+        latest = max((max(meta.created_at, meta.updated_at or meta.created_at) for meta in metas), default=None)
+        settled = 0.0 if latest is None else latest.timestamp() + _SETTLED
+
+        def clock() -> float:
+            return max(time.time(), settled)
+
+        door = Door(
+            Directory({attribute: records}, order="created", seed=0, clock=clock),
+            Credentials(None, HOUR, clock),
+            Window(sys.maxsize, clock),
+            Faults((), 0),
+            page_cap=1000,
+            latency=0.0,
+            clock=clock,
+        )
+        self._send: Send = door.send
+
+    async def send(self, request: Request) -> RawResponse:
+        """Answer a request as the sandbox does, but tell of no quota: a client would keep to it."""
+        answer = await self._send(request)
+        told = {name: value for name, value in answer.headers.items() if not name.startswith("ratelimit-")}
+        answer.headers = Headers(told)
+        return answer
+
+
+def reads(method: str, path: str) -> str | None:
+    """Return the resource that a request reads; None for a write, and an empty text for what does not exist."""
+    try:
+        place = _routes.find(method, local(path))
+    except Refusal:
+        return ""
+    return place.attribute if place.operation in _READS else None

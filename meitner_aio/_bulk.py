@@ -89,6 +89,11 @@ async def _numbered(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerat
 
 async def _outcome(index: int, item: Item, call: Callable[[Item], Awaitable[T]]) -> Outcome[T]:
     try:
-        return Outcome(index, await call(item))
+        calling = call(item)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with an item is that item's outcome
+        return Outcome(index, None, error.with_traceback(None))  # its frames hold the item
+    del item
+    try:
+        return Outcome(index, await calling)
+    except Exception as error:  # noqa: BLE001 - as above
         return Outcome(index, None, error)

@@ -5,7 +5,7 @@ Each of these is made of the operations of the same resource; none speaks to the
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -16,7 +16,7 @@ from msgspec import UNSET
 from ._bulk import Outcome, outcomes
 from ._finding import Find, Upsert, Upserted, given_fields
 from ._operations import Create, Resource, operations
-from ._values import built, checked, checked_id, suggestion
+from ._values import built, checked, checked_id, quiet, suggestion
 from .errors import ConflictError, IncompleteListing, NotFoundError
 from .query import one_of
 from .records import DirectoryRecord, Record, fields
@@ -77,6 +77,7 @@ async def _searched(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: A
 class Writable(Readable[T]):
     """A resource whose records can be created and updated."""
 
+    @quiet
     def modify(self, record: T, /, *, guard: bool = False, **changes: Any) -> Coroutine[None, None, T]:  # noqa: ANN401
         """Change fields of a record: sends the fields that an update requires and the changes, nothing else.
 
@@ -92,15 +93,19 @@ class Writable(Readable[T]):
             raise TypeError(f"{type(self).__name__}.update has no field {name!r}{close}")
         write = {field.name: getattr(record, field.name) for field in declared if field.required} | changes
         checked(built(body, dict(write)))
-        return self._modified(record, write, guard=guard) if changes else _given(record)
+        this: Any = self
+        # A function, not the fields: a traceback may be shown with the locals of its frames.
+        return (
+            self._modified(record, lambda: this.update(record.id, **write), guard=guard) if changes else _given(record)
+        )
 
-    async def _modified(self, record: T, write: dict[str, Any], *, guard: bool) -> T:
+    async def _modified(self, record: T, update: Callable[[], Coroutine[None, None, T]], *, guard: bool) -> T:
         this: Any = self
         if guard:
             current: T = await this.get(record.id)
             if _moved(record, current):
                 raise ConflictError(f"record {record.id} was updated since it was read", status_code=409)
-        return cast("T", await this.update(record.id, **write))
+        return await update()
 
     def create_many(
         self,
@@ -109,7 +114,7 @@ class Writable(Readable[T]):
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
         """Create a record from each item, the fields of `create`; yield outcomes as they come, with the index."""
-        create = cast("Create[...]", operations(type(self))["create"]).calling(self, bulk=True)
+        create = quiet(cast("Create[...]", operations(type(self))["create"]).calling(self, bulk=True))
         return outcomes(items, lambda item: create(**given_fields(item)), concurrency)
 
     def update_many(

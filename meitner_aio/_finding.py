@@ -65,7 +65,7 @@ records have the key, and `ValueError` for a key that the fields do not hold, be
 
     def bind(self, resource: Resource[Any], call: Any) -> Any:  # noqa: ANN401 - as above
         """Show the key before the fields."""
-        super().bind(resource, call)
+        call = super().bind(resource, call)
         key = inspect.Parameter("key", inspect.Parameter.POSITIONAL_ONLY, annotation=_Key)
         call.__signature__ = call.__signature__.replace(parameters=[key, *call.__signature__.parameters.values()])
         return call
@@ -130,23 +130,28 @@ class Upsert(Generic[P]):
 
         def call(key: str, /, **given: Any) -> Coroutine[None, None, Upserted[T]]:  # noqa: ANN401 - typed by P
             body = checked(built(create, given))
-            value, conditions = _conditions(key, body)
-            turn = turns.setdefault((key, value), asyncio.Lock())
-            return _in_turn(turn, partial(_upserted, resource, conditions, body))
+            turn = turns.setdefault((key, _value(key, body)), asyncio.Lock())
+            return _in_turn(turn, partial(_upserted, resource, key, body))
 
         return self._face.bind(resource, call)
 
 
-def _conditions(key: str, body: Record) -> tuple[str, dict[str, Any]]:
-    """Return the value of a key, and the search for the record that has it."""
+def _value(key: str, body: Record) -> str:
+    """Return the value of a key."""
     if key == "source_id":
         external = getattr(body, "external", None)
         if not external:
             raise ValueError("upsert by source_id needs external=External(source_id=...)")
-        return external.source_id, {"external": ExternalQuery(source_id=external.source_id)}
+        return cast("str", external.source_id)
     if key != "identity_number" or key not in body.__struct_fields__:
         raise ValueError(f"{type(body).__name__} cannot be upserted by {key!r}")
-    return getattr(body, key), {key: getattr(body, key)}
+    return cast("str", getattr(body, key))
+
+
+def _conditions(key: str, body: Record) -> dict[str, Any]:
+    """Return the search for the record that has the key; made anew for each call, so that no frame holds the value."""
+    value = _value(key, body)
+    return {"external": ExternalQuery(source_id=value)} if key == "source_id" else {key: value}
 
 
 async def _in_turn(turn: asyncio.Lock, upserting: Callable[[], Coroutine[None, None, Upserted[T]]]) -> Upserted[T]:
@@ -155,20 +160,18 @@ async def _in_turn(turn: asyncio.Lock, upserting: Callable[[], Coroutine[None, N
         return await upserting()
 
 
-async def _upserted(
-    resource: Resource[T], conditions: dict[str, Any], body: Record, *, tries: int = _RACES
-) -> Upserted[T]:
+async def _upserted(resource: Resource[T], key: str, body: Record, *, tries: int = _RACES) -> Upserted[T]:
     this: Any = resource
-    found: T | None = await this.find(**conditions)
+    found: T | None = await this.find(**_conditions(key, body))
     if found is None:
         try:
             made: T = await this.create(**given_fields(body))
         except (ConflictError, UnprocessableEntityError):
-            found = await this.find(**conditions)
+            found = await this.find(**_conditions(key, body))
             if found is None:
                 raise  # nobody else was faster: the record itself is refused
         else:
-            found = await _first(this, conditions, made) if "external" in conditions else made
+            found = await _first(this, made, key, body) if key == "source_id" else made
             if found.id == made.id:
                 return Upserted(made, created=True, changed=True)
     try:
@@ -176,23 +179,24 @@ async def _upserted(
     except NotFoundError:
         if tries == 1:
             raise
-    return await _upserted(resource, conditions, body, tries=tries - 1)  # somebody deleted it meanwhile
+    return await _upserted(resource, key, body, tries=tries - 1)  # somebody deleted it meanwhile
 
 
 async def _up_to_date(resource: Resource[T], found: T, body: Record) -> Upserted[T]:
     """Write where a record differs from the fields of a create, and nothing when it does not."""
-    changes = differences(body, found)
-    if not changes:
+    changed = list(differences(body, found))
+    if not changed:
         return Upserted(found, created=False, changed=False)
     changeable = {field.name for field in fields(operations(type(resource))["update"].body or Record)}
-    if fixed := sorted(changes.keys() - changeable):
+    if fixed := sorted(set(changed) - changeable):
         raise ConflictError(f"{', '.join(fixed)} of record {found.id} differ and can never change", status_code=409)
-    return Upserted(await cast("Any", resource).modify(found, **changes), created=False, changed=True)
+    modified: T = await cast("Any", resource).modify(found, **differences(body, found))
+    return Upserted(modified, created=False, changed=True)
 
 
-async def _first(resource: Any, conditions: dict[str, Any], made: T) -> T:  # noqa: ANN401
+async def _first(resource: Any, made: T, key: str, body: Record) -> T:  # noqa: ANN401
     """Return the oldest record with a key that the server does not keep unique; delete ours when it is another."""
-    same: list[T] = await resource.search(**conditions).all()
+    same: list[T] = await resource.search(**_conditions(key, body)).all()
     first = min([made, *same], key=_age)
     if first.id != made.id:
         if not hasattr(resource, "delete"):

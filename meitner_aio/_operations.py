@@ -33,7 +33,7 @@ from ._recovery import NO_KEY, Key, Recovery, key_of
 from ._signatures import signature
 from ._source import Ask
 from ._sources import Facts, RecordSource
-from ._values import built, checked, checked_id, encode
+from ._values import built, checked, checked_id, encode, quiet
 from .query import ResourceQuery, to_filter
 from .records import DirectoryRecord, Record
 
@@ -91,7 +91,7 @@ class Operation:
 
     def _bound(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
         """Give the call its face, and keep it on the resource: afterwards it is a plain attribute."""
-        kind = type(resource)
+        kind, call = type(resource), quiet(call)
         call.__name__ = self.name
         call.__qualname__ = f"{kind.__name__}.{self.name}"
         call.__module__ = kind.__module__

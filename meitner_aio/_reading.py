@@ -73,7 +73,7 @@ class PageReader(Generic[R]):
                 fetched = Fetched(envelope.data, envelope.pagination, (), server_time(response.headers))
             except errors.ResponseValidationError as error:
                 problem = error.message
-                fetched = self._row_by_row(response)
+                fetched = self._row_by_row(response, every=skip_invalid)
                 broken = fetched.invalid if fetched is not None else ()
             if fetched is None or (problem and not (broken and skip_invalid)):
                 named = f"{problem} (row {broken[0]})" if broken else problem
@@ -84,8 +84,11 @@ class PageReader(Generic[R]):
 
         return reading
 
-    def _row_by_row(self, response: RawResponse) -> Fetched[R] | None:
-        """Return a page without its invalid rows, or None when it is no page at all."""
+    def _row_by_row(self, response: RawResponse, *, every: bool) -> Fetched[R] | None:
+        """Return a page without its invalid rows, or None when it is no page at all.
+
+        Unless `every` row is wanted, the first invalid one is enough: a hostile page may hold millions.
+        """
         try:
             raw = _raw_page.decode(response.body)
         except FOREIGN:
@@ -97,6 +100,8 @@ class PageReader(Generic[R]):
                 rows.append(self._row.decode(row))
             except FOREIGN:
                 broken.append(_row_id(row) or f"number {place} of the page at {raw.pagination.offset}")
+                if not every:
+                    break
         return Fetched(rows, raw.pagination, tuple(broken), server_time(response.headers))
 
 

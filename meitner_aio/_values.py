@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, TypeVar, cast
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET
 
 from .records import External, ExternalRequest, Field, OpenEnum, Record, fields
 
+P = ParamSpec("P")
+T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
 
@@ -70,6 +73,22 @@ def built(record: type[R], given: dict[str, Any]) -> R:
         return record(**given)
     finally:
         given.clear()
+
+
+def quiet(call: Callable[P, T]) -> Callable[P, T]:
+    """Return a call whose refusals show no frame but its own: those below hold what was handed in."""
+
+    @wraps(call)
+    def quietly(*args: P.args, **given: P.kwargs) -> T:
+        try:
+            return call(*args, **given)
+        except (TypeError, ValueError) as error:
+            refusal = error.with_traceback(None)
+            del args, given
+        refusal.__context__ = None
+        raise refusal
+
+    return quietly
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import aioresponses
 import pytest
+from canaries import CANARIES, Watch, listening
 from raw_server import RawServer, Reply
 
 from meitner_aio import Meitner, RetryPolicy
@@ -24,6 +25,14 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the variables of whoever runs the tests out of them."""
     for name in ("CLIENT_CREDENTIALS", "CLIENT_SECRET", "CLIENT_ID", "TOKEN_URL", "BASE_URL", "LOG", "DEBUG"):
         monkeypatch.delenv(f"MEITNER_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_secret_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the whole suite under debug logging: no record holds a credential or a person of the tests."""
+    with listening(Watch((*CANARIES, "an-id", "a-secret", "-canary", "20150101-4242", "Bearer tok"))) as watch:
+        yield
+    assert watch.heard == [] or request.node.get_closest_marker("leaks")
 
 
 Scripted = Callable[..., Any]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -159,22 +159,27 @@ _TOKENS = re.compile(r"\\(?P<escaped>.)|(?P<wild>%)|(?P<one>_)|(?P<plain>[^\\%_]
 
 def _like(pattern: str) -> Check:
     r"""Return the test of a LIKE pattern: `%` any run, `_` one character, `\` takes the meaning from the next."""
-    parts, end = [""], 0
+    parts, end, least = [""], 0, 0
     for token in _TOKENS.finditer(pattern):
         end = token.end()
         if token["wild"]:
             parts.append("")
         else:
             parts[-1] += "." if token["one"] else re.escape(token["escaped"] or token["plain"])
+            least += len(token["escaped"] or token["plain"] or "_")
     if end != len(pattern):
         raise ValueError("a LIKE pattern cannot end with its escape character")
     first, *rest = parts
-    if not rest:
-        return _matcher(first)
-    # Each part but the last is settled where it is found first, so that no number of % makes a pattern slow.
-    return _matcher(first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + ".*" + rest[-1])
+    if rest:
+        # Each part but the last is settled where it is found first, so that no number of % makes a pattern slow.
+        first += "".join(f"(?>.*?{part})" for part in rest[:-1] if part) + ".*" + rest[-1]
+    return _matcher(first, least)
 
 
-def _matcher(expression: str) -> Check:
-    match = re.compile(expression, re.DOTALL).fullmatch
-    return lambda text: match(text) is not None
+def _matcher(expression: str, least: int) -> Check:
+    """Return the test of an expression that no text of fewer than `least` characters matches.
+
+    It is compiled when there is a text that long: the expression may be as long as a body.
+    """
+    compiled = cache(partial(re.compile, expression, re.DOTALL))
+    return lambda text: len(text) >= least and compiled().fullmatch(text) is not None

@@ -21,7 +21,7 @@ class Server:
     def __init__(self, send: Send) -> None:
         self._send = send
         app = web.Application(client_max_size=0)  # no limit: the sandbox serves its own user
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:(?s:.*)}", self._answer)  # any path, one with a line break in it too
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
 
     async def start(self, host: str, port: int) -> str:

@@ -1,0 +1,68 @@
+"""Headers about time and quota: whatever they say, a number that makes sense or nothing, and no wait beyond an hour."""
+
+from __future__ import annotations
+
+import math
+
+from fuzzing import instrumented, run
+
+with instrumented(__name__):
+    from meitner_aio import RetryPolicy
+    from meitner_aio._budget import RetryBudget
+    from meitner_aio._headers import LONGEST_WAIT, media_type, number, reset_at, reset_epoch, retry_after, server_time
+    from meitner_aio._protocol import Headers, RawResponse, Request
+    from meitner_aio._verdicts import Retries
+    from meitner_aio._window import Window
+
+NAMES = ("Date", "Retry-After", "RateLimit-Reset", "RateLimit-Remaining", "RateLimit-Limit", "Content-Type")
+_REQUEST = Request("get", "GET", "/x", "/x")
+
+
+def harness(data: bytes) -> None:
+    """Read two answers, one after the other: a line for each header, in the order of `NAMES`."""
+    lines = data.decode("latin-1").split("\n")
+    window = Window(wall=lambda: 1_763_726_400.0)
+    for turn, now in enumerate((5.0, 7.5)):
+        said = dict(zip(NAMES, lines[turn * len(NAMES) :], strict=False))
+        headers = Headers(said)
+        _read(headers)
+        told = window.observe(headers, now)
+        assert told in (True, False)
+        assert window.ends <= now + LONGEST_WAIT
+        assert -math.inf <= window.spare(3, 10) < math.inf
+        assert 1 <= window.share <= 32
+        quota = window.quota()
+        assert quota is None or 0 <= quota.remaining <= quota.limit
+        for status in (429, 503):
+            retries = Retries(_REQUEST, RawResponse(status, headers, b""), RetryPolicy(), RetryBudget())
+            wish = retries.wished()
+            assert wish is None or 0 <= wish <= LONGEST_WAIT
+            assert retries.verdict == "again"
+
+
+def _read(headers: Headers) -> None:
+    for name in NAMES:
+        value = number(headers, name)
+        assert value is None or 0 <= value < 10**15
+    for seconds in (server_time(headers), retry_after(headers), reset_epoch(headers, 0.0)):
+        assert seconds is None or 0 <= seconds <= 10**11
+    instant = reset_at(headers)
+    assert instant is None or instant.utcoffset() is not None
+    assert len(media_type(headers)) <= 60
+
+
+_NOON = b"Fri, 21 Nov 2025 12:00:00 GMT"
+CORPUS = [
+    b"",
+    _NOON + b"\n7\n1763728000000\n4999\n5000\napplication/json",
+    _NOON
+    + b"\nFri, 21 Nov 2025 12:00:09 GMT\n1763728000\n0\n5000\ntext/html; charset=x\n"
+    + _NOON
+    + b"\n1e9\n3600\n-1\n5e3\n",
+    b"Fri, 31 Dec 9999 23:59:59 GMT\n999999999.999999999\n9999999\n999999999999999\n1",
+    b"Thu, 01 Jan 1970 00:00:00 +9999\n\xb2\n100000000000000\n0\n0",
+    b"Fri, 21 Nov 2025 12:00:00 -99999999999999\n\x00\n 12 \n\x1c5\n\x0b7\n" + b"x" * 9000,
+]
+
+if __name__ == "__main__":
+    run(harness, CORPUS)

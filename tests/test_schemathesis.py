@@ -1,0 +1,195 @@
+"""The sandbox against the API's own facts, judged by a stranger: schemathesis, with a document made of the table.
+
+The suite asks each operation for its example and for a few more that schemathesis makes up, good and bad. By hand it
+asks everything it can think of: `SCHEMATHESIS="--phases coverage,fuzzing --max-examples 50" pytest tests/test_schemathesis.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from api_table import TABLE, Api, parse
+from openapi import document
+from sandbox_calls import KEY, call
+
+from meitner_aio.resources import RESOURCES
+from meitner_aio.sandbox import Sandbox
+
+pytest.importorskip("schemathesis")
+
+API = parse()
+OPERATIONS = [(one.attribute, name) for one in API.resources.values() for name in one.operations]
+DEADLINE = 600
+"""Seconds that a run may take before the test fails."""
+
+CONFIG = """
+[warnings]
+enabled = false
+
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
+
+[[operations]]
+include-path-regex = "placement"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
+"""
+"""A document tells no rule that relates records, or that the API keeps to itself: 404, 409 and 422 are good answers.
+Placements have whole numbers, which JSON Schema takes for whole when they are spelled `7.0`; the sandbox does not."""
+
+
+class Verdict(NamedTuple):
+    """What schemathesis said, and which answers it had judged, by operation."""
+
+    code: int
+    text: str
+    statuses: dict[tuple[str, str], Counter[int]]
+
+
+async def judged(tmp_path: Path, api: Api, *options: str) -> Verdict:
+    """Let schemathesis ask a sandbox what a table promises."""
+    (tmp_path / "config.toml").write_text(CONFIG)
+    async with Sandbox(students=40, schools=4, quota=10**9) as sandbox:
+        described = document(api, await _examples(sandbox))
+        (tmp_path / "api.json").write_text(json.dumps(described))
+        sandbox.requests.clear()
+        headers = [word for name, value in KEY.items() for word in ("-H", f"{name}: {value}")]
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "--config-file", "config.toml", "run", "api.json",
+            "--url", sandbox.url, *headers, "--checks", "all", "--continue-on-failure", "--seed", "1",
+            "--generation-database", "none", "--no-color", *options,
+        ]  # fmt: skip
+        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(tmp_path)}
+        ended = await asyncio.to_thread(
+            subprocess.run, command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=DEADLINE, check=False,
+        )  # fmt: skip
+        return Verdict(ended.returncode, ended.stdout + ended.stderr, _statuses(described, sandbox))
+
+
+def _statuses(described: dict[str, Any], sandbox: Sandbox) -> dict[tuple[str, str], Counter[int]]:
+    routes = [
+        (method.upper(), re.compile(path.replace("{id}", "[^/]+")), tuple(operation["operationId"].split(".")))
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    ]
+    found: dict[tuple[str, str], Counter[int]] = {name: Counter() for *_, name in routes}
+    for seen in sandbox.requests:
+        for method, path, name in routes:
+            if method == seen.method and path.fullmatch(seen.path):
+                found[name][seen.status] += 1
+    return found
+
+
+async def _examples(sandbox: Sandbox) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return a good call of every operation, made of what the sandbox holds."""
+    await _prepare(sandbox)
+    examples: dict[tuple[str, str], dict[str, Any]] = {}
+    for resource in API.resources.values():
+        rows = [msgspec.to_builtins(row) for row in sandbox.records(resource.attribute)]
+        for name in resource.operations:
+            row = rows[-1 if name == "delete" else 0]
+            body = {"create": _created, "update": _updated}.get(name)
+            examples[resource.attribute, name] = {"id": row["id"]} | (
+                {} if body is None else {"body": body(resource, row)}
+            )
+        if "search" in resource.operations:
+            condition = {"contains": {"id": [row["id"] for row in rows[:3]]}, "orCondition": False}
+            examples[resource.attribute, "search"]["body"] = {"filter": condition}
+    ended, archived = [row for row in sandbox.records("student_placements") if row.end_date][:2]
+    examples["student_placements", "archive"] = {"id": ended.id}
+    examples["student_placements", "restore"] = {"id": archived.id}
+    await call(sandbox, "PATCH", f"/student-placement/{archived.id}/archive")
+    return examples
+
+
+async def _prepare(sandbox: Sandbox) -> None:
+    """Leave an audit event behind, and two placements that have ended."""
+    await call(sandbox, "DELETE", f"/guardian/{sandbox.records('guardians')[0].id}")
+    for row in sandbox.records("student_placements")[-3:-1]:
+        wire = msgspec.to_builtins(row)
+        body = _updated(API.resources["StudentPlacement"], {**wire, "startDate": "2020-08-18", "endDate": "2021-06-10"})
+        answer = await call(sandbox, "PATCH", f"/student-placement/{row.id}", body)
+        assert answer.status == 200, answer.data
+
+
+def _updated(resource: Any, row: dict[str, Any], part: str = "u") -> dict[str, Any]:
+    """Return what a write of a record as it is says: nothing that is null, and of `external` what a write may say."""
+    body = {wire: row[wire] for wire in resource.part(part) if row.get(wire) is not None}
+    if "external" in body:
+        body["external"] = {"sourceID": body["external"]["sourceID"]}
+    return body
+
+
+def _created(resource: Any, row: dict[str, Any]) -> dict[str, Any]:
+    """Return what creates a record like another, but for what must be unique."""
+    body = _updated(resource, row, "c")
+    new = {"identityNumber": "19991231-0007", "title": "En ny", "eduPersonPrincipalName": "ny@edu.example"}
+    body |= {wire: value for wire, value in new.items() if wire in body}
+    for wire in ("emailAddress1", "external", "moderatorIDs", "memberIDs"):
+        body.pop(wire, None)
+    return body
+
+
+async def test_the_sandbox_answers_as_the_api_promises(tmp_path: Path) -> None:
+    """61 operations: statuses, media types, headers and every field of every answer; bad requests are refused."""
+    options = os.environ.get("SCHEMATHESIS", "--phases examples,fuzzing --max-examples 2").split()
+    verdict = await judged(tmp_path, API, *options)
+    assert verdict.code == 0, verdict.text
+    assert "61 selected / 61 total" in verdict.text
+    assert sorted(verdict.statuses) == sorted(OPERATIONS)
+    assert not [name for name, seen in verdict.statuses.items() if not seen]
+    if sum(seen.total() for seen in verdict.statuses.values()) < 10_000:  # beyond, the sandbox forgets the first
+        missing = [name for name, seen in verdict.statuses.items() if not seen[API.operations[name[1]].status]]
+        assert missing == []  # of each, a success was judged
+
+
+async def test_what_the_document_does_not_allow_is_refused(tmp_path: Path) -> None:
+    """For a whole resource, every bad request that schemathesis derives from the document: fields, kinds, bounds."""
+    verdict = await judged(tmp_path, API, "--phases", "coverage", "--include-path-regex", r"^/unit(/\{id\})?$")
+    assert verdict.code == 0, verdict.text
+    refused = verdict.statuses["units", "create"]
+    assert refused[400] + refused[422] > 20
+
+
+LIES = {
+    "a field that is not there": (
+        "    unitCode          string?  ",
+        "    colour string! r -\n    unitCode          string?  ",
+    ),
+    "another kind": ("enum SchoolType GR GY FS", "enum SchoolType AA"),
+    "a status": ("{id}          200  -             400,401,403,404,409,429,500", "{id} 206 - 500"),
+}
+
+
+async def test_a_document_that_is_wrong_is_noticed(tmp_path: Path) -> None:
+    """The control: against another table, the same sandbox breaks its promises."""
+    text = TABLE
+    for old, new in LIES.values():
+        assert old in text
+        text = text.replace(old, new, 1)
+    options = ("--phases", "examples", "--include-path-regex", "^/school")
+    verdict = await judged(tmp_path, parse(text), *options)
+    assert verdict.code == 1
+    for reason in ("colour", "Undocumented status code", "is not one of"):
+        assert reason in verdict.text, verdict.text
+
+
+def test_the_document_says_what_the_table_says() -> None:
+    """61 operations of 11 resources, and nothing that refers to what is not there."""
+    described = document(API)
+    operations = [operation for path in described["paths"].values() for operation in path.values()]
+    assert len(operations) == len(OPERATIONS) == 61
+    assert len(RESOURCES) == 11
+    names = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
+    referred = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(described)))
+    assert referred == names

@@ -113,3 +113,8 @@ class Listing(Generic[T]):
     async def count(self) -> int:
         """Return how many rows the server has, whatever the offset; one request of one row."""
         return (await self._source.fetch(Ask(1, 0, skip_invalid=True))).pagination.total
+
+
+def inside(listing: Listing[T]) -> tuple[Source[T], Reading]:
+    """Return where the rows of a listing come from and how they are to be read, for who reads it page by page."""
+    return listing._source, listing._reading  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - private to users

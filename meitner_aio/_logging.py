@@ -75,7 +75,7 @@ _LINES: dict[type[Event], tuple[int, Callable[[Any], str]]] = {
 
 
 def listener(log: Log, on_event: OnEvent | None = None) -> OnEvent:
-    """Return what writes events to `log` and passes them on to `on_event`; neither can break a call."""
+    """Return what writes events to `log` and passes on to `on_event` what it was promised; neither can break a call."""
     after = None if on_event is None else harmless(on_event, log)
 
     def tell(event: Event) -> None:
@@ -83,7 +83,7 @@ def listener(log: Log, on_event: OnEvent | None = None) -> OnEvent:
         with suppress(Exception):  # a filter of the user's may raise
             if log.isEnabledFor(level):
                 log.log(level, "%s", line(event), extra={"meitner": event})
-        if after is not None:
+        if after is not None and type(event) is not CallEnded:
             after(event)
 
     return tell

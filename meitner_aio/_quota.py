@@ -56,16 +56,16 @@ class QuotaPolicy(Struct, frozen=True, kw_only=True):
             raise ValueError('on_exhausted must be "wait" or "raise"')
 
 
-_FREE_ABOVE = 0.25
+FREE_ABOVE = 0.25
 """Share of the usable limit above which requests are not paced."""
 
-_LONGEST_PACE = 3.0
+LONGEST_PACE = 3.0
 """Seconds between paced requests at most: at 5,000 an hour the last quarter needs 2.9."""
 
 _PATIENCE = 60.0
 """Seconds that a call other than a page of a listing waits for a new window when the policy does not say."""
 
-_AFTER_RESET = 1.0, 5.0
+AFTER_RESET = 1.0, 5.0
 """Seconds to wait after a window's end, and the random seconds on top: clients must not return all at once."""
 
 _AT_ONCE = 0.001
@@ -175,7 +175,7 @@ class Gate:
         if now >= window.ends:
             return 0.0 if held < self._opening else math.inf
         spare = window.spare(held, reserve)
-        if spare > _FREE_ABOVE * (window.limit - reserve):
+        if spare > FREE_ABOVE * (window.limit - reserve):
             return 0.0
         if spare > 0:
             return self._paced(now, (window.ends - now) / spare * window.share)
@@ -183,7 +183,7 @@ class Gate:
         return math.inf if held else self._shut()
 
     def _paced(self, now: float, pause: float) -> float:
-        due = self._paced_at + min(pause, _LONGEST_PACE)
+        due = self._paced_at + min(pause, LONGEST_PACE)
         if due - now <= _AT_ONCE:
             self._paced_at = now
             return 0.0
@@ -192,7 +192,7 @@ class Gate:
         return due
 
     def _shut(self) -> float:
-        least, more = _AFTER_RESET
+        least, more = AFTER_RESET
         self._reopens_at = self._window.ends + least + self._uniform(0.0, more)
         self._slots.send_away(self._refusal)
         return self._reopens_at

@@ -55,6 +55,7 @@ class Read(Generic[T]):
         self._ask = Ask(reading.limit, reading.offset, bulk=True, first=True, skip_invalid=skip)
         self._last: Fetched[T] | None = None
         self._ahead: Ahead[T] | None = None
+        self._got = self._until = 0
         self._ready: deque[Page[T]] = deque()
         self._ended = False
 
@@ -63,11 +64,31 @@ class Read(Generic[T]):
         while not self._ready:
             if self._ended:
                 return None
-            if self._ahead is None or self._last is None:
-                self._ahead = await self._first()
+            if self._last is None or self._ahead is None:
+                self._ahead = await self._first() if self._last is None else self._continued()
             elif not await self._gap(self._ahead, self._last):
                 await self._go_on(self._ahead)
         return self._ready.popleft()
+
+    def again(self, page: Fetched[T]) -> None:
+        """Enter an answer that an interrupted read of the same listing was given; this one goes on after the last.
+
+        Answers are entered in their order, before anything is asked; those that held nothing need not be.
+        """
+        offset, slots = page.pagination.offset, len(page.rows) + len(page.invalid)
+        if self._last is not None and offset < self._ask.offset + self._ask.limit:
+            slots += self._got  # the rest of a page that was short
+        else:
+            if self._last is None:
+                self._ask = self._ask._replace(limit=_step(self._ask, page, self.ledger))
+            elif self._lacks(self._last):
+                self.ledger.requests += 1
+                self._ends_early()
+            self._ask = self._ask._replace(offset=offset)
+            self._until = _end(self._ask, page, self.ledger)
+        self._last, self._got = page, slots
+        self.ledger.requests += 1
+        self.ledger.admit(page)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -84,6 +105,12 @@ class Read(Generic[T]):
         self._take(ahead, page)
         return ahead
 
+    def _continued(self) -> Ahead[T]:
+        """Go on after the answers that were entered again."""
+        ahead = Ahead(self._source, self._ask, self._reading.concurrency)
+        ahead.reach(self._until)
+        return ahead
+
     def _take(self, ahead: Ahead[T], page: Fetched[T]) -> None:
         self._last = page
         self._got = len(page.rows) + len(page.invalid)
@@ -95,9 +122,9 @@ class Read(Generic[T]):
 
     async def _gap(self, ahead: Ahead[T], page: Fetched[T]) -> bool:
         """Fetch what the last page lacks: it held fewer rows than were asked for, although more are said to exist."""
-        ask, got = self._ask, self._got
-        if ahead.ended or got >= min(ask.limit, page.pagination.total - ask.offset):
+        if ahead.ended or not self._lacks(page):
             return False
+        ask, got = self._ask, self._got
         rest = ask._replace(limit=ask.limit - got, offset=ask.offset + got)
         for _ in range(1 if got else _DOUBTS):
             more = await ahead.beside(rest)
@@ -105,13 +132,19 @@ class Read(Generic[T]):
             if slots := len(more.rows) + len(more.invalid):
                 break
         else:
-            self.ledger.problems.append(f"the page at {ask.offset} ends after {got} rows")
+            self._ends_early()
             if not got:
                 ahead.end()  # a page that stays empty is the end, whatever the total says
             return False
         self._last, self._got = more, got + slots
         self._deliver(rest, more)
         return True
+
+    def _lacks(self, page: Fetched[T]) -> bool:
+        return self._got < min(self._ask.limit, page.pagination.total - self._ask.offset)
+
+    def _ends_early(self) -> None:
+        self.ledger.problems.append(f"the page at {self._ask.offset} ends after {self._got} rows")
 
     async def _go_on(self, ahead: Ahead[T]) -> None:
         upcoming = await ahead.next()

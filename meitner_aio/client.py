@@ -18,7 +18,7 @@ from ._operations import Wire
 from ._protocol import RawResponse
 from ._quota import Gate, QuotaPolicy, Rate
 from ._request import Params, any_request
-from ._settings import SERVERS, credentials, every_header, server_url
+from ._settings import credentials, every_header, server_url
 from ._signing import identity
 from ._verdicts import RetryPolicy
 from ._window import Quota
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from .cached import Caches
     from .outbox import Outbox
+    from .sandbox import Sandbox
 
 
 class Meitner:
@@ -100,7 +101,7 @@ class Meitner:
         if offline is not None:
             from .offline import Snapshot  # noqa: PLC0415 - only who works offline loads it
 
-            self._within(Snapshot(offline), f"offline:{os.fspath(offline)}")
+            self._within(Snapshot(offline), f"offline:{os.fspath(offline)}", ApiKey("offline", "offline"))
             return
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
@@ -142,22 +143,25 @@ class Meitner:
         self.audit_events = AuditEvents(send, concurrency=concurrency)
 
     @classmethod
-    def sandbox(cls, **size: Any) -> Meitner:  # noqa: ANN401 - the keywords of Sandbox
+    def sandbox(cls, directory: Sandbox | None = None, /, **size: Any) -> Meitner:  # noqa: ANN401 - keywords of Sandbox
         """Return a client whose directory lives in this process: synthetic data, no credentials, no network.
 
         `size` takes what `meitner_aio.sandbox.Sandbox` takes, such as `students=2000, seed=7`; `with_options` gives
-        the client other options.
+        the client other options. A `directory` of your own takes its place; closing the client leaves it as it is.
         """
         from .sandbox import Sandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
 
+        if directory is not None and size:
+            raise TypeError(f"{', '.join(size)} cannot be given beside a sandbox, which has its size already")
+        directory = directory or Sandbox(**size)
         client = cls.__new__(cls)
-        client._within(Sandbox(**size), SERVERS["production"])  # noqa: SLF001 - its own
+        url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers
+        client._within(directory.door, url, ApiKey(*directory.credentials))  # noqa: SLF001 - its own
         return client
 
-    def _within(self, transport: Transport, url: str) -> None:
+    def _within(self, transport: Transport, url: str, auth: Auth) -> None:
         """Make this a client of a directory in this process."""
         options = Options(policy=RetryPolicy(), headers=every_header(None, None))
-        auth = ApiKey("sandbox", os.urandom(16).hex())  # no two of them share what a cache keeps of their answers
         self._join(Core(url, transport, auth, Gate(8), options), options)
 
     def with_options(  # noqa: PLR0913 - every choice that a copy can make

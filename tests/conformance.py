@@ -108,7 +108,11 @@ def _has_its_own_error(status: int) -> bool:
 def objects() -> list[type[Record]]:
     """Return the objects that records share."""
     kinds = [kind for kind in vars(records).values() if isinstance(kind, type) and issubclass(kind, Record)]
-    return [kind for kind in kinds if kind is not Record and not kind.__subclasses__()]
+    return [kind for kind in kinds if not any(map(_is_of_the_api, kind.__subclasses__()))]
+
+
+def _is_of_the_api(kind: type) -> bool:
+    return kind.__module__.startswith(("meitner_aio.records", "meitner_aio.resources"))
 
 
 class _Nothing(Query):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,8 @@ from raw_server import RawServer, Reply
 from meitner_aio import Meitner, RetryPolicy
 from meitner_aio._transport import HttpTransport
 
+pytest_plugins = ["pytester", "meitner_aio.testing"]
+
 CREDENTIALS = ("an-id", "a-secret")
 AT_ONCE = RetryPolicy(initial=0.0)
 
@@ -23,7 +26,16 @@ AT_ONCE = RetryPolicy(initial=0.0)
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the variables of whoever runs the tests out of them."""
-    for name in ("CLIENT_CREDENTIALS", "CLIENT_SECRET", "CLIENT_ID", "TOKEN_URL", "BASE_URL", "LOG", "DEBUG"):
+    for name in (
+        "CLIENT_CREDENTIALS",
+        "CLIENT_SECRET",
+        "CLIENT_ID",
+        "TOKEN_URL",
+        "BASE_URL",
+        "LOG",
+        "DEBUG",
+        "PROFILE",
+    ):
         monkeypatch.delenv(f"MEITNER_{name}", raising=False)
 
 
@@ -33,6 +45,25 @@ def _nothing_secret_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
     with listening(Watch((*CANARIES, "an-id", "a-secret", "-canary", "20150101-4242", "Bearer tok"))) as watch:
         yield
     assert watch.heard == [] or request.node.get_closest_marker("leaks")
+
+
+@pytest.fixture
+def cli(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Return what runs a command, on 80 columns and without anybody's settings: its exit code, stdout and stderr."""
+    from meitner_aio.cli import run
+
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments)
+        out, err = capfdbinary.readouterr()
+        return code, out.decode(), err.decode()
+
+    return call
 
 
 Scripted = Callable[..., Any]

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,8 @@ ENVIRONMENT = {
     "TERM": "xterm",
     "COLUMNS": "100",
     "LINES": "40",
+    "HOME": "/nonexistent",
+    "XDG_CONFIG_HOME": "/nonexistent",
 }
 ANY = {"MEITNER_CLIENT_CREDENTIALS": "any-id", "MEITNER_CLIENT_SECRET": "any-secret"}
 DEADLINE = 20
@@ -53,7 +54,11 @@ def _run(*arguments, environment=None):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("export", "--help"), ("list", "--help"), ("sandbox", "--help")]
+    "arguments",
+    [
+        *(("--help",), ("--version",), ("export", "--help"), ("search", "--help"), ("doctor", "--help")),
+        *(("sandbox", "--help"), ("completion", "bash")),
+    ],
 )
 def test_help_and_version_load_nothing_heavy(arguments):
     """Neither HTTP nor a sandbox nor progress bars: they answer while one still looks at the key."""
@@ -65,7 +70,10 @@ def test_help_and_version_load_nothing_heavy(arguments):
         (sys.executable, "-c", code, *arguments), env=ENVIRONMENT, capture_output=True, check=True, timeout=DEADLINE
     )
     loaded = set(done.stderr.decode().split())
-    assert not {"aiohttp", "tenacity", "aiolimiter", "rich.progress", "meitner_aio.sandbox"} & loaded
+    assert (
+        not {"aiohttp", "tenacity", "aiolimiter", "pyarrow", "platformdirs", "rich.progress", "meitner_aio.sandbox"}
+        & loaded
+    )
     assert "meitner_aio.cli" in loaded
 
 
@@ -149,25 +157,25 @@ def test_an_export_whose_log_nobody_reads_goes_on(tmp_path):
     assert len(list(tmp_path.glob("*.ndjson"))) == 11
 
 
-def _appears(path):
-    """Wait for a file that another process makes."""
-    deadline = time.monotonic() + DEADLINE
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.005)
-
-
-async def test_an_interrupted_export_leaves_whole_files_only(tmp_path):
-    """Ctrl-C is exit code 130 and one line; the part file is gone, what was finished is there."""
+async def test_an_interrupted_export_keeps_what_is_safe_and_says_how_to_go_on(tmp_path):
+    """Ctrl-C is exit code 130: whole files only have their names, and the line that is shown brings the rest."""
     async with Sandbox(students=500, latency=0.02) as sandbox:
-        options = ("--to", str(tmp_path), "--page-size", "5", "--concurrency", "1")
-        with _start("export", "schools", "students", *options, "--base-url", sandbox.url, environment=ANY) as process:
-            await asyncio.to_thread(_appears, tmp_path / "students.ndjson.part")
+        options = ("--to", str(tmp_path), "--page-size", "5", "--concurrency", "1", "--base-url", sandbox.url)
+        with _start("export", "schools", "students", *options, environment=ANY) as process:
+            assert await asyncio.to_thread(process.stderr.readline) == b"schools: 4 rows\n"
             process.send_signal(signal.SIGINT)
             out, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
-    assert (process.returncode, out) == (130, b"")
-    assert err == b"schools: 4 rows\nmeitner-aio: interrupted\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "schools.ndjson"]
+        assert (process.returncode, out) == (130, b"")
+        interrupted, kept = err.decode().splitlines()
+        assert interrupted == "meitner-aio: interrupted"
+        assert {"schools.ndjson", "manifest.json"} <= {path.name for path in tmp_path.iterdir()}
+        assert not (tmp_path / "students.ndjson").exists()
+
+        again = kept.partition("meitner-aio ")[2].split()
+        assert again[-1] == "--resume"
+        code, _, _ = await asyncio.to_thread(_run, *again, environment=ANY)
+    assert code == 0
+    assert len((tmp_path / "students.ndjson").read_bytes().splitlines()) == 500
 
 
 async def test_the_sandbox_command_serves_any_client():
@@ -243,6 +251,7 @@ async def test_export_draws_bars_on_a_terminal(tmp_path):
     assert "━" in drawn
     assert "of 300" in drawn
     assert "rows/s" in drawn
+    assert "requests left until" in drawn
     assert "described by manifest.json" in drawn
     assert "━" not in quiet[1]
     assert "students: 300 rows" in quiet[1]
@@ -250,5 +259,40 @@ async def test_export_draws_bars_on_a_terminal(tmp_path):
 
 def test_no_color_is_honoured():
     """Bold and dim may stay, colours may not."""
-    _, drawn = _on_a_terminal("count", "--sandbox", environment={"NO_COLOR": "1"})
+    _, coloured = _on_a_terminal("doctor", "--sandbox")
+    _, drawn = _on_a_terminal("doctor", "--sandbox", environment={"NO_COLOR": "1"})
+    assert "\x1b[32m" in coloured
     assert "\x1b[3" not in drawn
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_a_shell_completes_commands_resources_and_options(shell):
+    """All of them in one script."""
+    code, script, err = _run("completion", shell)
+    assert (code, err) == (0, "")
+    assert all(word in script for word in ("export", "doctor", "student_placements", "page-size", "parquet"))
+
+
+def test_completion_in_bash():
+    """`meitner-aio export stud<TAB>` has two ends, `meitner-aio export --form<TAB>` one."""
+    script = _run("completion", "bash")[1]
+    ask = """
+        ends() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _meitner_aio; echo "${COMPREPLY[@]}"; }
+        ends meitner-aio exp; ends meitner-aio export stud; ends meitner-aio export --form
+    """
+    done = subprocess.run(  # noqa: S603 - our own script
+        ("bash", "--norc", "-c", script + ask),  # noqa: S607 - the shell of whoever tests
+        capture_output=True,
+        check=True,
+        timeout=DEADLINE,
+        env=ENVIRONMENT,
+    )
+    assert done.stdout.decode().splitlines() == ["export", "students student_placements", "--format"]
+
+
+def test_completion_is_installed_where_the_shell_looks(tmp_path):
+    """Below the home folder, and said so."""
+    code, out, err = _run("completion", "fish", "--install", environment={"HOME": str(tmp_path)})
+    assert (code, out) == (0, "")
+    assert str(tmp_path) in err
+    assert len(list(tmp_path.rglob("meitner-aio.fish"))) == 1

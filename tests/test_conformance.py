@@ -24,7 +24,7 @@ from api_table import (
 from conformance import accepted, body_of, declared, differences, objects, stated
 from samples import ID, NOON, Recorder, answer, every, one, record, required
 
-from meitner_aio import ApiKey, OAuth2, StudentQuery, _protocol, client, query, records
+from meitner_aio import ApiKey, OAuth2, StudentQuery, _protocol, _settings, query, records
 from meitner_aio._operations import Resource, operations
 from meitner_aio._protocol import Envelope, Request, error_from
 from meitner_aio.query import Query, to_filter
@@ -281,7 +281,7 @@ def test_rate_limit_headers_are_read():
 
 def test_servers_are_those_of_the_api():
     """The client knows the API's two servers and no other."""
-    assert client.SERVERS == SERVERS
+    assert _settings.SERVERS == SERVERS
 
 
 def test_credentials_travel_in_the_headers_of_the_api():

@@ -9,65 +9,17 @@ import threading
 from datetime import datetime
 
 import pytest
+from numbered_directory import NumberedDirectory, refusing, row
 
 from meitner_aio import MeitnerError, NotFoundError
-from meitner_aio._protocol import Headers, RawResponse
 from meitner_aio.export import Progress, export, resource_names
 from meitner_aio.resources import RESOURCES
-
-ROWS = {"schools": 7, "students": 25}
-
-
-def _row(resource, number):
-    row = {"id": f"00000000-0000-4000-8000-{number:012d}", "meta": {"createdAt": f"2025-01-01T00:00:00.{number:06d}Z"}}
-    if resource == "grade_elementaries":
-        ids = {"studentID": row["id"], "schoolID": row["id"]}
-        grade = {"subjectCode": "MA", "academicYear": "2025/2026", "term": "HT", "schoolYear": "9"}
-        return row | ids | grade | {"finalGrade": False, "isEnded": False}
-    if resource == "schools":
-        return row | {"title": f"Ekskolan {number}", "schoolType": "GR", "unitID": None}
-    return row | {"identityNumber": f"20100101-{number:04d}", "firstName": "Åsa", "lastName": "Ek"}
-
-
-class FakeDirectory:
-    """A directory of numbered rows. `before(resource, offset)` runs before each page, and may raise."""
-
-    def __init__(self, rows=ROWS, page_cap=10):
-        self.rows = dict(rows)
-        self.page_cap = page_cap
-        self.requests = []
-        self.before = lambda *_: None
-        for name, kind in RESOURCES.items():
-            setattr(self, name, kind(self._send_for(name)))
-
-    def _send_for(self, name):
-        async def send(request):
-            asked = dict(part.split("=") for part in request.query.split("&"))
-            offset, limit = int(asked["offset"]), min(int(asked["limit"]), self.page_cap)
-            self.requests.append((name, limit, offset))
-            await asyncio.sleep(0)
-            self.before(name, offset)
-            total = self.rows.get(name, 0)
-            data = [_row(name, number) for number in range(offset, min(offset + limit, total))]
-            page = {"data": data, "pagination": {"offset": offset, "limit": limit, "total": total}}
-            headers = {"Content-Type": "application/json", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}
-            return RawResponse(200, Headers(headers), json.dumps(page).encode())
-
-        return send
-
-
-def _refusing(*page):
-    def before(*asked):
-        if asked == page:
-            raise NotFoundError("gone")
-
-    return before
 
 
 @pytest.fixture
 def directory():
     """Return a directory of seven schools and twenty-five students."""
-    return FakeDirectory()
+    return NumberedDirectory()
 
 
 def _lines(path):
@@ -82,7 +34,7 @@ async def test_one_file_a_resource_with_one_record_a_line(directory, tmp_path):
     """Every row is there once, in the server's order."""
     await export(directory, ["students", "schools"], to=tmp_path / "out")
     assert [row["id"] for row in _lines(tmp_path / "out" / "students.ndjson")] == [
-        _row("students", number)["id"] for number in range(25)
+        row("students", number)["id"] for number in range(25)
     ]
     assert len(_lines(tmp_path / "out" / "schools.ndjson")) == 7
     assert _names(tmp_path / "out") == ["manifest.json", "schools.ndjson", "students.ndjson"]
@@ -117,7 +69,7 @@ async def test_the_report_has_the_facts(directory, tmp_path):
 
 async def test_a_listing_that_never_rests_is_not_complete(tmp_path):
     """Grades that come and go during every pass: no file claims to be whole that may not be."""
-    directory = FakeDirectory({"grade_elementaries": 25})
+    directory = NumberedDirectory({"grade_elementaries": 25})
 
     def flicker(_, offset):
         if offset == 10:
@@ -140,8 +92,8 @@ async def test_progress_is_told_after_every_page_and_at_the_end(directory, tmp_p
 
     await export(directory, ["students"], to=tmp_path, progress=progress)
     assert told == [
-        *(Progress("students", rows, 25) for rows in (10, 20, 25)),
-        Progress("students", 25, 25, finished=True),
+        *(Progress("students", rows, 25, requests=asked) for asked, rows in enumerate((10, 20, 25), 1)),
+        Progress("students", 25, 25, finished=True, requests=3),
     ]
 
 
@@ -207,37 +159,53 @@ async def test_a_failure_leaves_earlier_exports_as_they_were(directory, tmp_path
     await export(directory, ["schools", "students"], to=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     directory.rows["students"] = 30
-    directory.before = _refusing("students", 20)
+    directory.before = refusing("students", 20)
     with pytest.raises(NotFoundError):
         await export(directory, ["students"], to=tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
 async def test_what_was_finished_before_a_failure_stays(directory, tmp_path):
     """A resource that is done is done, in its file and in the manifest."""
-    directory.before = _refusing("students", 0)
+
+    def before(name, _):
+        if name == "students" and (tmp_path / "manifest.json").exists():
+            raise NotFoundError("gone")
+
+    directory.before = before
+    directory.rows["students"] = 50_000
     with pytest.raises(NotFoundError):
         await export(directory, ["schools", "students"], to=tmp_path)
-    assert _names(tmp_path) == ["manifest.json", "schools.ndjson"]
+    assert {"manifest.json", "schools.ndjson"} <= set(_names(tmp_path))
     assert list(json.loads((tmp_path / "manifest.json").read_bytes())["resources"]) == ["schools"]
 
 
-async def test_cancelling_leaves_no_part_file_and_no_task(directory, tmp_path):
-    """Whenever it is cancelled: only whole files, and nothing still running."""
+async def test_the_first_failure_ends_the_other_resources(directory, tmp_path):
+    """Nobody waits for what cannot become whole any more."""
+    directory.rows["students"] = 50_000
+    directory.before = refusing("schools", 0)
+    with pytest.raises(NotFoundError):
+        await export(directory, ["schools", "students"], to=tmp_path)
+    assert len(directory.requests) < 1000
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_cancelling_leaves_whole_files_and_no_task(directory, tmp_path):
+    """Whenever it is cancelled: what has a name is whole, what can be continued has a journal, nothing still runs."""
     for step in range(1, 60):
         running = asyncio.create_task(export(directory, ["students"], to=tmp_path, page_size=5))
         for _ in range(step):
             await asyncio.sleep(0)
         running.cancel()
         await asyncio.wait([running])
-        assert not list(tmp_path.glob("*.part"))
         assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert (tmp_path / "students.part").exists() <= (tmp_path / "students.journal").exists()
         for path in tmp_path.glob("*.ndjson"):
             assert len(_lines(path)) == 25
 
 
-async def test_a_failed_write_removes_the_part_file(directory, tmp_path, monkeypatch):
-    """A full disk is an error, not a short file."""
+async def test_rows_that_no_journal_tells_of_are_removed(directory, tmp_path, monkeypatch):
+    """A disk that fails at once is an error, not a short file."""
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(full))
     with pytest.raises(OSError, match="No space left"):
@@ -245,15 +213,17 @@ async def test_a_failed_write_removes_the_part_file(directory, tmp_path, monkeyp
     assert _names(tmp_path) == []
 
 
-async def test_what_a_killed_export_left_behind_is_replaced(directory, tmp_path):
+@pytest.mark.parametrize("name", ["students.part", "students.ndjson.part", "students.journal"])
+async def test_what_is_in_the_way_is_replaced(directory, tmp_path, name):
     """A part file of before, readable by all or a link to elsewhere, is never written to."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("mine")
     out = tmp_path / "out"
     out.mkdir()
-    (out / "students.ndjson.part").symlink_to(elsewhere)
+    (out / name).symlink_to(elsewhere)
     await export(directory, ["students"], to=out)
     assert elsewhere.read_text() == "mine"
+    assert _names(out) == ["manifest.json", "students.ndjson"]
     assert stat.S_IMODE((out / "students.ndjson").lstat().st_mode) == 0o600
 
 
@@ -262,7 +232,7 @@ async def test_two_exports_do_not_share_a_folder(directory, tmp_path):
     second = []
 
     def progress(_):
-        second.append(asyncio.ensure_future(export(FakeDirectory(), ["students"], to=tmp_path)))
+        second.append(asyncio.ensure_future(export(NumberedDirectory(), ["students"], to=tmp_path)))
 
     report = await export(directory, ["schools"], to=tmp_path, progress=progress)
     first_refusal = (await asyncio.gather(*second, return_exceptions=True))[0]

@@ -57,6 +57,7 @@ SEAMS = {
     "aiolimiter": {"_quota"},
     "cyclopts": {"cli"},
     "rich": {"cli"},
+    "platformdirs": {"cli"},
     "pytest": {"testing"},
     "pytest_asyncio": {"testing"},
 }

@@ -36,8 +36,8 @@ def _threads() -> list[threading.Thread]:
 
 
 def _requests(portal: Portal) -> int:
-    transport: Any = portal.meitner._core.transport
-    return len(transport.requests)
+    door: Any = portal.meitner._core.transport
+    return len(door.seen)
 
 
 def _tasks(portal: Portal) -> int:

@@ -466,7 +466,7 @@ async def test_a_callback_that_raises_breaks_nothing(scripted: Scripted, caplog:
     meitner, server = await scripted(failure(503), answer(), on_event=broken)
     assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
     assert len(server.seen) == 2
-    assert len(caplog.records) == 5
+    assert [record.message for record in caplog.records].count("on_event failed") == 5
 
 
 async def test_elapsed_spans_every_attempt() -> None:

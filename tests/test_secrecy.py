@@ -508,6 +508,7 @@ async def test_stacks_of_waiting_calls_hold_no_secret(scripted: Scripted) -> Non
     assert [line for line in shown_locals if sung(line)] == []
 
 
+@pytest.mark.leaks
 def test_a_watch_hears_its_block_only() -> None:
     """It hears what is logged in its block, and nothing after."""
     watch = Watch()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from .. import __version__
 from ..errors import MeitnerError
-from ._exit import Exit, exit_code
+from ._completion import completion_command
+from ._doctor import doctor_command
+from ._exit import Exit, UsageError, exit_code
 from ._export import export_command
+from ._interrupted import COMMAND_LINE, notes
 from ._output import say, silence
-from ._read import count_command, get_command, list_command
+from ._read import count_command, get_command, list_command, search_command
 from ._sandbox import sandbox_command
 
 __all__ = ["Exit", "app", "run"]
@@ -20,38 +23,55 @@ __all__ = ["Exit", "app", "run"]
 app = App(
     name="meitner-aio",
     version=f"meitner-aio {__version__}",
-    help="Read the Meitner Directory API from a terminal.",
-    help_epilogue="Credentials come from the environment: MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET. "
-    "With --sandbox there is nothing to set up.\n\n"
-    "Exit codes: 0 complete, 1 error, 2 usage, 3 partial, 4 credentials, 5 temporary, 130 interrupted.",
+    help="Read the Meitner Directory API from a terminal.\n\n"
+    "To see what it does, on synthetic data: meitner-aio export --sandbox --to out\n"
+    "To see whether all is set up: meitner-aio doctor",
+    help_epilogue="Credentials: MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET, or a profile.\n"
+    "Exit codes: 0 complete, 1 error, 2 usage, 3 partial, 4 credentials,\n"
+    "5 temporary, 130 interrupted.",
     help_format="plaintext",
+    group_parameters=Group("Options", sort_key=0),
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
-app.command(export_command, name="export", sort_key=1)
-app.command(list_command, name="list", sort_key=2)
-app.command(get_command, name="get", sort_key=3)
-app.command(count_command, name="count", sort_key=4)
-app.command(sandbox_command, name="sandbox", sort_key=5)
+_SOME = "[RESOURCE...]"
+for _command, _name, _arguments in (
+    (export_command, "export", f"{_SOME} --to FOLDER"),
+    (list_command, "list", "RESOURCE"),
+    (search_command, "search", "RESOURCE --where CONDITION..."),
+    (get_command, "get", "RESOURCE ID"),
+    (count_command, "count", _SOME),
+    (doctor_command, "doctor", ""),
+    (sandbox_command, "sandbox", ""),
+    (completion_command, "completion", "[SHELL]"),
+):
+    _usage = " ".join(filter(None, ("Usage: meitner-aio", _name, _arguments, "[OPTIONS]")))
+    app.command(_command, name=_name, sort_key=len(app.resolved_commands()), usage=_usage)
 
 
 def run(arguments: Iterable[str] | None = None) -> int:
     """Run one command, by default that of the process, and return its exit code. A failure is one line on stderr."""
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    COMMAND_LINE.set(tuple(typed))
     code = Exit.COMPLETE
     try:
-        code = app(arguments, print_error=False, exit_on_error=False, result_action="return_value") or code
+        code = app(typed, print_error=False, exit_on_error=False, result_action="return_value") or code
         sys.stdout.flush()
     except BrokenPipeError:
         silence(sys.stdout)  # whoever read the output (`| head`) has had enough
     except CycloptsError as wrong:
         return _failed(str(wrong), Exit.USAGE)
-    except KeyboardInterrupt:
-        return _failed("interrupted", Exit.INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        return _failed("interrupted", Exit.INTERRUPTED, notes(interrupt))
+    except UsageError as wrong:
+        return _failed(str(wrong), Exit.USAGE)
     except (MeitnerError, OSError) as error:
-        return _failed(f"{type(error).__name__}: {error}", exit_code(error))
+        return _failed(f"{type(error).__name__}: {error}", exit_code(error), notes(error))
     return code
 
 
-def _failed(reason: str, code: Exit) -> Exit:
+def _failed(reason: str, code: Exit, hints: Sequence[str] = ()) -> Exit:
     say(f"meitner-aio: {' '.join(reason.split())}")
+    for hint in hints:
+        say(hint)
     return code

@@ -7,6 +7,10 @@ from enum import IntEnum
 from .. import errors
 
 
+class UsageError(Exception):
+    """What was typed, or what a file of settings holds, cannot be meant: nothing was sent."""
+
+
 class Exit(IntEnum):
     """The exit codes of every command."""
 
@@ -23,6 +27,7 @@ class Exit(IntEnum):
 
 
 _BY_ERROR: dict[type[Exception], Exit] = {
+    UsageError: Exit.USAGE,
     errors.ConfigurationError: Exit.AUTH,
     errors.AuthenticationError: Exit.AUTH,
     errors.PermissionDeniedError: Exit.AUTH,

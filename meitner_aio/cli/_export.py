@@ -2,68 +2,209 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from ..export import Format, Report, export
-from ._exit import Exit
-from ._options import DIRECTORY, PAGING, Directory, Json, Paging, ResourceName
-from ._output import write_json, write_table
-from ._progress import shown_progress
+from ..export import Format, Progress, Report, ResourceReport, export, plan, resource_names
+from ._amounts import counted, size
+from ._exit import Exit, UsageError
+from ._interrupted import resumable
+from ._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName, Seconds, Where, given
+from ._output import say, write_json, write_table
+from ._plan import show_plan
+from ._profile import Profile
+from ._progress import Waits, can_draw, shown_progress
+from ._typed import instant
+from ._where import conditions
+
+if TYPE_CHECKING:
+    from ..client import Meitner
+
+_STDOUT = "-"
+
+
+@Parameter(name="*", group=Group("Selection", sort_key=1))
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which records, and what of them."""
+
+    where: Where | None = None
+    since: Annotated[
+        str | None,
+        Parameter(
+            help="Only what was created or changed since: 2026-01-31 (midnight UTC), 2026-01-31T08:00Z, 7d, 12h.",
+            metavar="TIME",
+        ),
+    ] = None
+    fields: Annotated[str | None, Parameter(help="Only these fields, such as id,last_name.", metavar="A,B")] = None
+    limit: Annotated[Positive | None, Parameter(help="Rows of each resource at most.")] = None
+
+    def rows(self, resources: Iterable[str]) -> dict[str, Any]:
+        """Return the keywords of `plan` and `export`; `UsageError` for what the resources do not have."""
+        now = datetime.now(UTC)
+        try:
+            since = None if self.since is None else instant(self.since, now)
+        except ValueError as wrong:
+            raise UsageError(f"--since {wrong}") from None
+        where = conditions(self.where or (), resource_names(resources), now)
+        return given(where=where or None, since=since, limit=self.limit)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the keywords that only `export` has."""
+        names = None if self.fields is None else [name.strip() for name in self.fields.split(",") if name.strip()]
+        if names == []:
+            raise UsageError("--fields takes names such as id,last_name")
+        return given(fields=names)
+
+
+def _no_option(_: type, to: str | None) -> None:
+    if to is not None and to.startswith("-") and to != _STDOUT:
+        raise ValueError(f"FOLDER is missing; a folder of this name would be ./{to}")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """Where to, and how."""
+
+    to: Annotated[
+        str | None,
+        Parameter(
+            help="The folder for the files, made where it does not exist; - is stdout, for ndjson.",
+            metavar="FOLDER",
+            allow_leading_hyphen=True,
+            validator=_no_option,
+        ),
+    ] = None
+    format: Annotated[Format | None, Parameter(help="Of the files; ndjson when you do not say.")] = None
+    plan: Annotated[bool, Parameter(help="Say what it would cost, and export nothing.", show_default=False)] = False
+    resume: Annotated[bool, Parameter(help="Go on where an export was interrupted.", show_default=False)] = False
+    max_wait: Annotated[
+        Seconds | None,
+        Parameter(help="Refuse an export that would have to wait longer for the quota.", metavar="SECONDS"),
+    ] = None
+    force: Annotated[
+        bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
+    ] = False
+    bom: Annotated[
+        bool, Parameter(help="Begin CSV files with the mark by which Excel knows UTF-8.", show_default=False)
+    ] = False
+
+    def target(self, profile: Profile) -> str:
+        """Return the folder or `-`; `UsageError` for none, and for what stdout cannot take."""
+        to = self.to or profile.to
+        if to is None:
+            raise UsageError("--to FOLDER is missing: say where to write, or - for stdout")
+        if to == _STDOUT and (self.resume or (self.format or profile.format or "ndjson") != "ndjson"):
+            raise UsageError("--to - writes ndjson, and nothing that could be resumed")
+        return to
+
+    def options(self, profile: Profile) -> dict[str, Any]:
+        """Return the keywords of `export`."""
+        max_wait = profile.max_wait if self.max_wait is None else self.max_wait
+        flags = {"resume": self.resume, "force": self.force, "bom": self.bom}
+        return given(format=self.format or profile.format, max_wait=max_wait, **flags)
+
+
+WRITING = Writing()
+SELECTION = Selection()
 
 
 async def export_command(
     *resources: ResourceName,
-    to: Annotated[Path, Parameter(help="The folder for the files; made where it does not exist.")],
-    format: Annotated[Format, Parameter(help="Of the files.")] = "ndjson",  # noqa: A002 - the contract's word
+    writing: Writing = WRITING,
     json: Json = False,
+    selection: Selection = SELECTION,
     directory: Directory = DIRECTORY,
     paging: Paging = PAGING,
 ) -> Exit:
     """Write every record of resources to files.
 
-    All resources when none is named. A file takes its name when it is whole, and only you can read it.
+    All resources when none is named.
+    A file takes its name when it is whole, and only you can read it.
     manifest.json, beside the files, says what they hold.
+    An export that was interrupted goes on with --resume.
     """
-    async with directory.client(max_concurrency=paging.concurrency) as meitner:
-        with shown_progress() as progress:
-            report = await export(
-                meitner,
-                resources,
-                to=to,
-                format=format,
-                progress=progress,
-                page_size=paging.page_size,
-                concurrency=paging.concurrency,
-            )
-    if json:
-        write_json(report)
-    else:
-        _summarise(report, to)
+    profile = directory.settings()
+    paging = paging.completed(profile)
+    selected = selection.rows(resources) | given(page_size=paging.page_size)
+    if writing.plan:
+        async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
+            with _refused():
+                planned = await plan(meitner, resources, **selected)
+        show_plan(planned, json=json)
+        return Exit.COMPLETE
+    to = writing.target(profile)
+    options = selected | selection.columns() | writing.options(profile) | given(concurrency=paging.concurrency)
+    drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
+    waits = None if drawing else Waits().tell
+    async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
+        report = await _exported(meitner, resources, to, options, drawing=drawing)
+    _tell(report, to, json=json)
     return Exit.COMPLETE if report.complete else Exit.PARTIAL
 
 
-def _summarise(report: Report, to: Path) -> None:
+async def _exported(
+    meitner: Meitner, resources: Iterable[str], to: str, options: dict[str, Any], *, drawing: bool
+) -> Report:
+    """Export, showing the progress, and say how to go on when it does not come to its end."""
+    piped = to == _STDOUT
+    with (
+        resumable(private="where" in options, since=options.get("since")) as begun,
+        shown_progress(lambda: meitner.quota, drawing=drawing) as show,
+    ):
+
+        def progress(news: Progress) -> None:
+            begun.now = not piped
+            show(news)
+
+        target: Path | BinaryIO = sys.stdout.buffer if piped else Path(to)
+        with _refused():
+            return await export(meitner, resources, to=target, progress=progress, **options)
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """Let what the library refuses before it does anything be a wrong usage."""
+    try:
+        yield
+    except ValueError as wrong:
+        raise UsageError(str(wrong)) from None
+
+
+def _tell(report: Report, to: str, *, json: bool) -> None:
+    piped = to == _STDOUT
+    if json:
+        write_json(report, stream=sys.stderr if piped else sys.stdout)
+    elif not piped:
+        _summarise(report, to)
+    for one in _doubtful(report):
+        rows = f"{one.rows:,} of {counted(one.total, 'row')}"
+        say(f"meitner-aio: {one.resource} may lack rows: {rows} read, {one.level}; another export may read them all")
+
+
+def _doubtful(report: Report) -> list[ResourceReport]:
+    """Return what may lack rows that were asked for."""
+    return [one for one in report.resources if not (one.complete or one.level == "limited")]
+
+
+def _summarise(report: Report, to: str) -> None:
+    sizes = {one.file: one.bytes for one in report.resources}
+    shared = len(sizes) < len(report.resources)  # a database is the file of all
     rows = [["resource", "rows", "size", "seconds"]]
-    rows += ([one.resource, *_amounts(one.rows, one.bytes, one.seconds)] for one in report.resources)
-    rows.append(["all", *_amounts(report.rows, sum(one.bytes for one in report.resources), report.seconds)])
-    if not report.complete:
-        states = ("" if one.complete else f"incomplete: the server has {one.total:,}" for one in report.resources)
+    rows += (
+        [one.resource, f"{one.rows:,}", "" if shared else size(one.bytes), f"{one.seconds:.2f}"]
+        for one in report.resources
+    )
+    rows.append(["all", f"{report.rows:,}", size(sum(sizes.values())), f"{report.seconds:.2f}"])
+    if doubtful := _doubtful(report):
+        states = (f"incomplete: the server has {one.total:,}" if one in doubtful else "" for one in report.resources)
         rows = [[*row, state] for row, state in zip(rows, ("", *states, ""), strict=True)]
     write_table(rows, numbers=frozenset({1, 2, 3}), note=f"in {to}, described by manifest.json")
-
-
-def _amounts(rows: int, size: int, seconds: float) -> tuple[str, str, str]:
-    return f"{rows:,}", _size(size), f"{seconds:.2f}"
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes as people read it: 999 B, 1.2 kB, 34.5 MB."""
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:  # a kilo
-            break
-        size, unit = size / 1000, larger
-    return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter, Token
+from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
+from .._settings import SERVERS
+from ..errors import ConfigurationError
 from ..export import resource_names
 from ..resources import RESOURCES
+from ._profile import Profile, config_path, load
 
 if TYPE_CHECKING:
     from ..client import Meitner
@@ -23,29 +27,56 @@ def _resource(_: type, tokens: Sequence[Token]) -> str:
 
 Natural = Annotated[int, Parameter(validator=Number(gte=0))]
 Positive = Annotated[int, Parameter(validator=Number(gte=1))]
+Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 
-ResourceName = Annotated[str, Parameter(converter=_resource, help=", ".join(RESOURCES), n_tokens=1)]
+if TYPE_CHECKING:
+    _Name = str
+else:
+    _Name = Literal[tuple(RESOURCES)]  # what a shell completes; the converter takes more
+
+ResourceName = Annotated[
+    _Name, Parameter(converter=_resource, help=", ".join(RESOURCES), n_tokens=1, show_choices=False)
+]
 """A resource as a command takes it; `student-placements` is `student_placements`."""
 
 Json = Annotated[bool, Parameter(help="Write JSON to stdout, for programs.", show_default=False)]
+
+Where = Annotated[
+    list[str],
+    Parameter(
+        help="Only records that meet a condition: last_name=Ek, last_name~E%, gender=Female,Other, "
+        "date_of_birth>=2015-01-01, email_address1=null, meta.updated_at>=7d; != and !~ are the opposites. "
+        "Repeat it for more conditions.",
+        metavar="FIELD=VALUE",
+    ),
+]
+"""Conditions, whose grammar is that of `_where`."""
+
+NO_CREDENTIALS = "no credentials"
+"""How the library begins when it found none anywhere."""
 
 
 def _go_together(_: type, directory: Directory) -> None:
     directory.check()
 
 
-@Parameter(name="*", group="Directory", validator=_go_together)
+@Parameter(name="*", group=Group("Directory", sort_key=3), validator=_go_together)
 @dataclass(frozen=True, kw_only=True)
 class Directory:
     """Which directory a command reads: the API's, another server's, or synthetic data in this process."""
 
+    profile: Annotated[
+        str | None, Parameter(help="A profile of config.toml; MEITNER_PROFILE names one, too.", metavar="NAME")
+    ] = None
+    server: Annotated[Literal["production", "staging"] | None, Parameter(help="The API's server.")] = None
+    base_url: Annotated[str | None, Parameter(help="Another server; MEITNER_BASE_URL sets it, too.", metavar="URL")] = (
+        None
+    )
     sandbox: Annotated[
         bool, Parameter(help="Read synthetic data in this process: no credentials, no network.", show_default=False)
     ] = False
     students: Annotated[Natural | None, Parameter(help="How many students the sandbox has.")] = None
     seed: Annotated[int | None, Parameter(help="The sandbox's data is the same for the same seed.")] = None
-    server: Annotated[Literal["production", "staging"] | None, Parameter(help="The API's server.")] = None
-    base_url: Annotated[str | None, Parameter(help="Another server; MEITNER_BASE_URL sets it, too.")] = None
 
     def check(self) -> None:
         """Refuse, with `ValueError`, options that do not go together."""
@@ -55,14 +86,39 @@ class Directory:
             raise ValueError("--students and --seed are about the sandbox: add --sandbox.")
         if elsewhere and self.sandbox:
             raise ValueError("--sandbox reads no server: leave out --server and --base-url.")
+        if self.profile is not None and self.sandbox:
+            raise ValueError("--sandbox needs no settings: leave out --profile.")
 
-    def client(self, **options: Any) -> Meitner:  # noqa: ANN401 - the keywords of Meitner
-        """Return a client for the directory; `options` are for a server."""
+    def settings(self) -> Profile:
+        """Return the profile that applies. To the sandbox none does: its data must not end up where the real one is."""
+        if self.sandbox:
+            return Profile()
+        return load(self.profile or os.environ.get("MEITNER_PROFILE") or None)
+
+    def address(self, profile: Profile) -> str:
+        """Return the URL that is read, for people."""
+        return "the sandbox in this process" if self.sandbox else self._url(profile) or SERVERS["production"]
+
+    def _url(self, profile: Profile) -> str | None:
+        return self.base_url or SERVERS.get(self.server or "") or profile.url(os.environ)
+
+    def client(self, profile: Profile, **options: Any) -> Meitner:  # noqa: ANN401 - the keywords of Meitner
+        """Return a client for the directory; `options` are for a server. `ConfigurationError` without credentials."""
         from ..client import Meitner  # noqa: PLC0415 - help and version need no client
 
         if self.sandbox:
             return Meitner.sandbox(**given(students=self.students, seed=self.seed))
-        return Meitner(**given(server=self.server, base_url=self.base_url, **options))
+        auth, url = profile.auth(os.environ), self._url(profile)
+        try:
+            return Meitner(**given(auth=auth, base_url=url, **options))
+        except ConfigurationError as error:
+            if not str(error).startswith(NO_CREDENTIALS):
+                raise
+        raise ConfigurationError(
+            f"{NO_CREDENTIALS}: set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
+            "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL), "
+            f"or keep them in {config_path()}; --sandbox needs none"
+        )
 
 
 def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
@@ -70,13 +126,21 @@ def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
     return {name: value for name, value in options.items() if value is not None}
 
 
-@Parameter(name="*", group="Paging")
+@Parameter(name="*", group=Group("Paging", sort_key=2))
 @dataclass(frozen=True, kw_only=True)
 class Paging:
     """How listings are read."""
 
     page_size: Annotated[Positive | None, Parameter(help="Rows to ask for; a server may give fewer.")] = None
     concurrency: Annotated[Positive | None, Parameter(help="Requests in flight at once.")] = None
+
+    def completed(self, profile: Profile) -> Paging:
+        """Return this paging with the profile's where nothing was typed."""
+        return replace(
+            self,
+            page_size=self.page_size or profile.page_size,
+            concurrency=self.concurrency or profile.concurrency,
+        )
 
 
 DIRECTORY = Directory()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TextIO
 
 import msgspec
@@ -20,10 +21,10 @@ def for_people() -> bool:
     return sys.stdout.isatty()
 
 
-def write_json(value: object, *, indented: bool = False) -> None:
-    """Write one JSON value and a line end."""
+def write_json(value: object, *, indented: bool = False, stream: TextIO | None = None) -> None:
+    """Write one JSON value and a line end, to stdout unless another stream is meant."""
     data = _encoder.encode(value)
-    sys.stdout.buffer.write((msgspec.json.format(data, indent=2) if indented else data) + b"\n")
+    (stream or sys.stdout).buffer.write((msgspec.json.format(data, indent=2) if indented else data) + b"\n")
 
 
 def write_lines(values: Iterable[object]) -> None:
@@ -32,8 +33,19 @@ def write_lines(values: Iterable[object]) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_table(rows: Sequence[Sequence[str]], *, numbers: frozenset[int] = frozenset(), note: str = "") -> None:
-    """Write rows, the first of which names the columns; the columns in `numbers` are aligned to the right."""
+def write_table(
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: frozenset[int] = frozenset(),
+    wrapped: frozenset[int] = frozenset(),
+    styles: Mapping[str, str] = MappingProxyType({}),
+    note: str = "",
+) -> None:
+    """Write rows, the first of which names the columns, and a note below them.
+
+    The columns in `numbers` are aligned to the right, those in `wrapped` may take several lines. A cell whose text is
+    in `styles` is drawn in that style where the terminal has any.
+    """
     from rich.console import Console  # noqa: PLC0415 - who asks for JSON need not load it
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
@@ -41,16 +53,16 @@ def write_table(rows: Sequence[Sequence[str]], *, numbers: frozenset[int] = froz
     table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, column in enumerate(table.columns):
         column.justify = "right" if index in numbers else "left"
-        column.no_wrap = True
+        column.no_wrap = index not in wrapped
     for row in rows[1:]:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
     console = Console(highlight=False, width=None if for_people() else _ENDLESS)
     with console.capture() as captured:  # rich would end the process at a broken pipe
         if rows:
             console.print(table)
         if note:
             console.print(Text(note, style="dim"), soft_wrap=True)
-    sys.stdout.write(captured.get())
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def say(text: str) -> None:

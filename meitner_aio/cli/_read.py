@@ -1,4 +1,4 @@
-"""The commands that read and show: list, get and count."""
+"""The commands that read and show: list, search, get and count."""
 
 from __future__ import annotations
 
@@ -6,29 +6,44 @@ import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from .._read import PAGE_LIMIT
 from .._values import checked_id
 from ..export import resource_names
 from ..records import Record
+from ._amounts import counted
 from ._columns import table_of
-from ._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName
+from ._options import (
+    DIRECTORY,
+    PAGING,
+    Directory,
+    Json,
+    Natural,
+    Paging,
+    Positive,
+    ResourceName,
+    Where,
+)
 from ._output import for_people, write_json, write_lines, write_table
+from ._where import conditions
 
 _ON_SCREEN = 50
 """Rows that a table has when the caller does not say."""
+
+Limit = Annotated[Positive | None, Parameter(help="Rows at most.")]
+Offset = Annotated[Natural, Parameter(help="Rows to skip.")]
 
 
 async def list_command(  # noqa: PLR0913 - every choice a user can make
     resource: ResourceName,
     /,
     *,
-    limit: Annotated[Positive | None, Parameter(help="Rows at most.")] = None,
-    offset: Annotated[int, Parameter(help="Rows to skip.", validator=Number(gte=0))] = 0,
+    limit: Limit = None,
+    offset: Offset = 0,
     json: Json = False,
     directory: Directory = DIRECTORY,
     paging: Paging = PAGING,
@@ -38,14 +53,61 @@ async def list_command(  # noqa: PLR0913 - every choice a user can make
     On a terminal, a table of the fields that fit, of 50 rows unless --limit says otherwise.
     With --json, and where stdout is not a terminal, all rows and all fields: one JSON object a line.
     """
+    await _shown(_Wanted(resource, {}, limit, offset), directory, paging, json=json)
+
+
+async def search_command(  # noqa: PLR0913 - every choice a user can make
+    resource: ResourceName,
+    /,
+    *,
+    where: Annotated[Where, Parameter(required=True)],
+    limit: Limit = None,
+    offset: Offset = 0,
+    json: Json = False,
+    directory: Directory = DIRECTORY,
+    paging: Paging = PAGING,
+) -> None:
+    """Show the records of a resource that meet every condition.
+
+    They are shown as list shows them.
+
+    A condition is FIELD, an operator, and a value; your shell needs quotes:
+    --where 'last_name~E%'
+
+    =  !=          the value, or one of several: gender=Female,Other
+                   (in text, a comma is a comma: repeat --where instead)
+    ~  !~          text like a pattern: % is any run of characters, _ is one
+    >=  <=  >  <   dates, times and numbers: date_of_birth>=2015-01-01
+    =null  !=null  has no value, has one
+
+    A dot leads into an object: meta.updated_at, address.postal_city.
+    A time has a zone, 2026-01-31T08:00+01:00; a date is its midnight in UTC;
+    7d is seven days ago (m, h, d, w).
+    """
+    found = conditions(where, [resource], datetime.now(UTC))
+    await _shown(_Wanted(resource, found, limit, offset), directory, paging, json=json)
+
+
+class _Wanted(NamedTuple):
+    resource: str
+    conditions: dict[str, object]
+    """None for every record."""
+    rows: int | None
+    offset: int
+
+
+async def _shown(wanted: _Wanted, directory: Directory, paging: Paging, *, json: bool) -> None:
     as_table = for_people() and not json
-    rows = _ON_SCREEN if as_table and limit is None else limit
+    if as_table and wanted.rows is None:
+        wanted = wanted._replace(rows=_ON_SCREEN)
+    profile = directory.settings()
+    paging = paging.completed(profile)
     async with (
-        directory.client(max_concurrency=paging.concurrency) as meitner,
-        aclosing(_parts(getattr(meitner, resource), rows, offset, paging)) as parts,
+        directory.client(profile, max_concurrency=paging.concurrency) as meitner,
+        aclosing(_parts(getattr(meitner, wanted.resource), wanted, paging)) as parts,
     ):
         if as_table:
-            await _show(parts, resource)
+            await _show(parts, wanted.resource)
         else:
             async for part in parts:
                 # In a thread: while a pager waits for its reader, requests under way must not time out.
@@ -60,15 +122,17 @@ class _Part(NamedTuple):
 
 async def _parts(
     resource: Any,  # noqa: ANN401 - any resource
-    rows: int | None,
-    offset: int,
+    wanted: _Wanted,
     paging: Paging,
 ) -> AsyncGenerator[_Part]:
     """Yield what is wanted of each page. A limit on the rows costs no request that it does not need."""
+    listing = resource.search(**wanted.conditions) if wanted.conditions else resource.list()
+    rows = wanted.rows
     if rows is None:
-        listing = resource.list(limit=paging.page_size, offset=offset, concurrency=paging.concurrency)
+        listing = listing.paged(limit=paging.page_size, offset=wanted.offset, concurrency=paging.concurrency)
     else:
-        listing = resource.list(limit=min(rows, paging.page_size or PAGE_LIMIT), offset=offset, concurrency=1)
+        limit = min(rows, paging.page_size or PAGE_LIMIT)
+        listing = listing.paged(limit=limit, offset=wanted.offset, concurrency=1)
     async with aclosing(listing.pages()) as pages:
         async for page in pages:
             yield _Part(page.data[:rows], page.pagination.total)
@@ -86,7 +150,7 @@ async def _show(parts: AsyncGenerator[_Part], resource: str) -> None:
         total = part.total
     table, lacking = table_of(records, shutil.get_terminal_size().columns) if records else ([], 0)
     note = f"{len(records):,} of {total:,} {resource}"
-    write_table(table, note=f"{note}; --json shows {lacking} more fields" if lacking else note)
+    write_table(table, note=f"{note}; --json shows {counted(lacking, 'more field')}" if lacking else note)
 
 
 def _uuid(_: type, value: Any) -> None:  # noqa: ANN401 - cyclopts' protocol
@@ -105,7 +169,7 @@ async def get_command(
 
     Indented on a terminal; on one line with --json, and where stdout is not a terminal.
     """
-    async with directory.client() as meitner:
+    async with directory.client(directory.settings()) as meitner:
         record = await getattr(meitner, resource).get(id)
     write_json(record, indented=for_people() and not json)
 
@@ -115,7 +179,7 @@ async def count_command(*resources: ResourceName, json: Json = False, directory:
 
     All resources when none is named; one request each.
     """
-    async with directory.client() as meitner:
+    async with directory.client(directory.settings()) as meitner:
         counts = {name: await getattr(meitner, name).list().count() for name in resource_names(resources)}
     if json:
         write_json(counts)

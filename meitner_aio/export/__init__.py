@@ -1,11 +1,24 @@
 """The directory on disk: every row of a resource, in a file that is whole or absent.
 
-`report = await export(meitner, ["students"], to="out/")` writes `out/students.ndjson` and `out/manifest.json`.
-Knows the client only as something with resources to list; knows nothing of terminals.
+`report = await export(meitner, ["students"], to="out/")` writes `out/students.ndjson` and `out/manifest.json`;
+`await plan(meitner)` tells what an export will cost. Knows the client only as something with resources to list;
+knows nothing of terminals.
 """
 
 from ._names import resource_names
+from ._plan import Plan, PlannedResource, plan
 from ._report import Progress, Report, ResourceReport
 from ._run import FORMATS, Format, export
 
-__all__ = ["FORMATS", "Format", "Progress", "Report", "ResourceReport", "export", "resource_names"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Plan",
+    "PlannedResource",
+    "Progress",
+    "Report",
+    "ResourceReport",
+    "export",
+    "plan",
+    "resource_names",
+]

@@ -1,10 +1,15 @@
-"""Files that are whole or absent, in a folder that one export at a time may fill. Blocking; knows no event loop."""
+"""Files that are whole or absent, in a folder that one export at a time may fill. Blocking; knows no event loop.
+
+What a name stands for is on the disk before the name is: data is synced, then renamed, then the folder is synced. A
+sync that fails is never tried again: the system may have dropped the data and would call the second one a success.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
 import sys
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,46 +49,71 @@ class Folder:
             os.close(self._handle)
             self._handle = None
 
+    def create(self, name: str) -> RawFile:
+        """Return a new file, readable by the owner alone (0600), in place of whatever had the name."""
+        self.remove(name)  # it may have another owner's mode, or be a link to elsewhere
+        return new_file(self.path / name)
+
+    def reopen(self, name: str) -> RawFile:
+        """Return a file of this folder, to go on with; `OSError` when it is a link, or not there."""
+        return RawFile(os.open(self.path / name, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Put a small file in place."""
+        part = f"{name}.part"
+        try:
+            with self.create(part) as file:
+                file.write(data)
+                file.sync()
+            self.rename(part, name)
+        finally:
+            self.remove(part)
+
+    def duplicate(self, name: str, copy: str) -> None:
+        """Give a file that is on the disk a second name; a file system without links gets a second file."""
+        self.remove(copy)
+        try:
+            os.link(self.path / name, self.path / copy)
+        except OSError:
+            with (self.path / name).open("rb") as source, self.create(copy) as target:
+                shutil.copyfileobj(source, target)
+                target.sync()
+
+    def rename(self, part: str, name: str) -> None:
+        """Give a file that is on the disk its name: what had it before is there until this is."""
+        (self.path / part).replace(self.path / name)
+        self.remove(part)  # where both names are one file already, a rename does nothing
+        self.sync()
+
+    def remove(self, *names: str) -> None:
+        """Remove files, where they exist."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
     def sync(self) -> None:
         """Make the names of the files survive a power cut."""
         if self._handle is not None:
             os.fsync(self._handle)
 
 
-class PartFile:
-    """A file being written as `<name>.part`, readable by the owner alone (0600). `keep` gives it its name."""
+class RawFile(FileIO):
+    """A file without a buffer between: what `write` returned from is with the system, and survives this process."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
-        self.name = name
-        self._folder = folder
-        self._path = folder.path / name
-        self._part = folder.path / f"{name}.part"
-        self._part.unlink(missing_ok=True)  # what a killed export left may have another owner's mode, or be a link
-        self._file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: PTH123, SIM115 - pathlib opens no descriptor, and keep or discard closes it
-        self._hash = hashlib.sha256()
-        self.size = 0
-        """Bytes written."""
+    def __init__(self, handle: int) -> None:
+        super().__init__(handle, "rb+")
 
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of what was written, in hexadecimal digits."""
-        return self._hash.hexdigest()
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Write all of it: a disk that is nearly full takes a part."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[super().write(rest) :]
+        return len(data)
 
-    def write(self, data: bytes) -> None:
-        """Add to the end."""
-        self._file.write(data)
-        self._hash.update(data)
-        self.size += len(data)
+    def sync(self) -> None:
+        """Wait until the disk has what was written."""
+        os.fsync(self.fileno())
 
-    def keep(self) -> None:
-        """Put the file in place, on the disk itself: what had its name before is there until this is."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._part.replace(self._path)
-        self._folder.sync()
 
-    def discard(self) -> None:
-        """Remove what was not kept; after `keep` there is nothing to remove."""
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+def new_file(path: Path) -> RawFile:
+    """Return a file that did not exist, readable by the owner alone (0600)."""
+    return RawFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from .. import __version__
 from ..errors import MeitnerError
-from ._files import Folder, PartFile
+from ._files import Folder
 from ._report import ResourceReport
 
 _NAME = "manifest.json"
@@ -40,11 +40,13 @@ class Manifest(Struct):
             raise MeitnerError(f"{path} is not a manifest of this version; export to another folder")
         return cls(_VERSION, _GENERATOR, found.resources)
 
+    def enter(self, report: ResourceReport) -> None:
+        """Enter a resource, and what else is new about the file that it shares with others."""
+        for name, other in self.resources.items():
+            if other.file == report.file:
+                self.resources[name] = msgspec.structs.replace(other, bytes=report.bytes, sha256=report.sha256)
+        self.resources[report.resource] = report
+
     def save(self, folder: Folder) -> None:
         """Put the manifest in the folder, whole."""
-        part = PartFile(folder, _NAME)
-        try:
-            part.write(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-            part.keep()
-        finally:
-            part.discard()
+        folder.put(_NAME, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")

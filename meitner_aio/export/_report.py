@@ -13,8 +13,10 @@ class Progress(Struct, frozen=True):
     resource: str
     rows: int
     total: int
-    """Rows that the server has, as its latest page says."""
+    """Rows that the export will have if nothing changes: as many as the server has, or as the limit allows."""
     finished: bool = False
+    requests: int = 0
+    """Answers that the rows took, those of an interrupted export before included."""
 
 
 class ResourceReport(Struct, frozen=True):
@@ -22,7 +24,7 @@ class ResourceReport(Struct, frozen=True):
 
     resource: str
     file: str
-    """Its name in the folder of the export."""
+    """Its name in the folder of the export; `-` for a stream."""
     format: str
     rows: int
     total: int
@@ -30,13 +32,26 @@ class ResourceReport(Struct, frozen=True):
     requests: int
     """Answers that it took, those that proved or repaired the listing included."""
     complete: bool
-    """Whether the file holds every row that existed throughout the read."""
+    """Whether the file holds every row that was to be read and existed throughout the read."""
     level: str
-    """How that was shown; see `ListingReport.level`."""
+    """How that was shown: see `ListingReport.level`. `limited` when the server had more rows than the limit allowed."""
     bytes: int
     sha256: str
+    """Of the file; those of several resources may be in one."""
     seconds: float
     exported_at: datetime
+    gone: int = 0
+    """Rows read and found deleted afterwards: left out of a file, and counted in `rows` for a stream."""
+    where: tuple[str, ...] = ()
+    """Names of the fields on which there were conditions."""
+    since: datetime | None = None
+    fields: tuple[str, ...] | None = None
+    """Names of the fields that were kept; None when all were."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether the server had more rows than the limit allowed."""
+        return self.level == "limited"
 
 
 class Report(Struct, frozen=True):
@@ -47,8 +62,8 @@ class Report(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether every resource is complete."""
-        return all(resource.complete for resource in self.resources)
+        """Whether every resource is complete, or has as many rows as the limit allows."""
+        return all(resource.complete or resource.limited for resource in self.resources)
 
     @property
     def rows(self) -> int:

@@ -6,13 +6,14 @@ Here are credentials, quota, routes, pages, error bodies and faults; what the di
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from .._protocol import Envelope, Headers, RawResponse, Request
@@ -22,6 +23,7 @@ from ._answers import Refusal, failure, json_answer, malformed, success
 from ._credentials import Credentials
 from ._directory import Directory
 from ._routes import Place, Routes
+from ._seen import Seen
 from ._tables import Row
 from ._window import Window
 from .faults import CUT, Fault, Faults
@@ -37,16 +39,8 @@ _KEPT = 10_000
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
-class Seen(NamedTuple):
-    """A request that was answered; `path` is without its query, `status` 0 when the connection was cut."""
-
-    method: str
-    path: str
-    status: int
-
-
 class Door:
-    """Answers requests, one at a time: between two awaits the directory is nobody else's."""
+    """Answers requests, one at a time: the directory is nobody else's meanwhile, not even another thread's."""
 
     def __init__(  # noqa: PLR0913 - the parts
         self,
@@ -78,31 +72,67 @@ class Door:
             "restore": lambda place, _request, actor: directory.restore(place.attribute, place.id, actor),
         }
         self.seen: deque[Seen] = deque(maxlen=_KEPT)
+        self.lock = threading.Lock()
+        """Whoever looks at the directory or the faults from elsewhere holds this meanwhile."""
+        self._held: set[asyncio.Future[None]] = set()
 
     async def send(self, request: Request) -> RawResponse:
-        """Return the answer; `APIConnectionError` where a fault cuts the connection."""
-        await self._travel(request.timeout)
-        path, request_id = local(request.path), str(uuid.uuid4())
-        place = self._find(request.method, path)
-        fault = self._faults.strike(_named(place), path)
-        answer = None
-        if fault is None or fault.committed:
-            answer = self._answer(request, place, request_id)
-        if fault is not None:
-            answer = _failed(fault, request_id)
-        self.seen.append(Seen(request.method, path, CUT if answer is None else answer.status))
+        """Return the answer.
+
+        Raises `APIConnectionError` where a fault cuts the connection, `APITimeoutError` when latency or a fault take
+        longer than the timeout of the request.
+        """
+        patience = _patience(request)
+        await self._travel(self._latency, patience)
+        with self.lock:
+            answer, delay = self._decide(request)
+        await self._travel(delay, patience - self._latency)
         if answer is None:
             raise APIConnectionError("the connection was cut", method=request.method, route=request.route)
-        return self._headed(answer, request_id, counted=place is not None)
+        return answer
 
-    async def _travel(self, patience: object) -> None:
-        """Take the time of the way, or run out of the client's patience (its timeout in seconds) on it."""
-        if not self._latency:
+    def _decide(self, request: Request) -> tuple[RawResponse | None, float]:
+        """Return the answer, None when the connection is cut, and the seconds until then."""
+        path, request_id = local(request.path), str(uuid.uuid4())
+        place = self._find(request.method, path)
+        operation = _named(place)
+        fault = self._faults.strike(operation, path)
+        answer = None
+        if fault is None or fault.carried_out:
+            answer = self._answer(request, place, request_id)
+        if fault is not None and fault.status is not None:
+            answer = _failed(fault, fault.status, request_id)
+        route = place.route if isinstance(place, Place) else ""
+        self.seen.append(Seen(request, path, operation, route, answer))
+        if answer is not None:
+            answer = self._headed(answer, request_id, counted=place is not None)
+        return answer, 0.0 if fault is None else fault.delay
+
+    async def _travel(self, seconds: float, patience: float) -> None:
+        """Take the time of the way, or run out of the client's patience on it."""
+        if not seconds:
             return
-        if isinstance(patience, (int, float)) and patience < self._latency:
+        if patience < seconds:
             await asyncio.sleep(patience)
             raise APITimeoutError("no answer in time")
-        await asyncio.sleep(self._latency)
+        if seconds < math.inf:
+            await asyncio.sleep(seconds)
+            return
+        held = asyncio.get_running_loop().create_future()
+        self._held.add(held)
+        try:
+            await held
+        finally:
+            self._held.discard(held)
+
+    def release(self) -> None:
+        """Let go of requests in this loop that wait for an answer that never comes: their connections are cut."""
+        loop = asyncio.get_running_loop()
+        for held in [held for held in self._held if held.get_loop() is loop and not held.done()]:
+            held.set_result(None)
+
+    async def close(self) -> None:
+        """Do nothing: a client that comes through this door leaves the directory as it is."""
 
     def _find(self, method: str, path: str) -> Place | Refusal | None:
         """Return what is asked, why it cannot be, or None for the token endpoint, which is outside the API."""
@@ -181,16 +211,22 @@ def _paging(query: str) -> dict[str, int]:
     return asked
 
 
+def _patience(request: Request) -> float:
+    """Return the seconds that a client waits for an answer: its timeout, which may be aiohttp's."""
+    seconds = getattr(request.timeout, "total", request.timeout)
+    return seconds if isinstance(seconds, (int, float)) else math.inf
+
+
 @lru_cache(100)
 def _actor(client: str) -> str:
     """Return the id of the user that a client acts as."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, client))
 
 
-def _failed(fault: Fault, request_id: str) -> RawResponse | None:
+def _failed(fault: Fault, status: int, request_id: str) -> RawResponse | None:
     """Return the answer that a fault puts in place of the directory's; None when it cuts the connection."""
-    if fault.status == CUT:
+    if status == CUT:
         return None
-    if fault.body is None and fault.status >= 400:  # the first status of a failure
-        return failure(fault.status, "a fault of the sandbox", request_id, fault.headers)
-    return json_answer(fault.status, fault.body or b"", fault.headers)
+    if fault.body is None and status >= 400:  # the first status of a failure
+        return failure(status, "a fault of the sandbox", request_id, fault.headers)
+    return json_answer(status, fault.body or b"", fault.headers)

@@ -17,6 +17,8 @@ class Place(NamedTuple):
     operation: str
     status: int
     """That of a success."""
+    route: str
+    """The path, with its id named."""
     id: str = ""
 
 
@@ -27,8 +29,9 @@ class Routes:
         self._methods: dict[str, dict[str, Place]] = {}
         for attribute, resource in RESOURCES.items():
             for name, operation in operations(resource).items():
-                methods = self._methods.setdefault(operation.route(resource), {})
-                methods[operation.method] = Place(attribute, name, operation.status)
+                route = operation.route(resource)
+                methods = self._methods.setdefault(route, {})
+                methods[operation.method] = Place(attribute, name, operation.status, route)
 
     def find(self, method: str, path: str) -> Place:
         """Return what is asked; 404 for an unknown path, 405 for another method, 400 for an id that is no UUID."""

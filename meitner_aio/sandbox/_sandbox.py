@@ -14,11 +14,12 @@ from .._protocol import RawResponse, Request
 from ..resources import RESOURCES
 from ._credentials import Credentials
 from ._directory import Directory
-from ._door import PREFIX, Door, Seen
+from ._door import PREFIX, Door
+from ._seen import Seen
 from ._synthetic import generate
 from ._tables import Order
 from ._window import HOUR, Window
-from .faults import Fault, Faults, Injected
+from .faults import Fault, Faults, Injected, as_fault, operation_names
 
 if TYPE_CHECKING:
     from ._http import Server
@@ -36,8 +37,8 @@ class Sandbox:
     listed: "created", "-created", or "updated", where an update moves its row to the end. `quota` is requests in a
     `window` of so many seconds, `page_cap` the most rows of a page, `latency` seconds before each answer. `credentials`
     are the only id and secret that are good; without them any pair is. Tokens last `token_lifetime` seconds. `clock`
-    tells the seconds since 1970 to everything that knows time but `latency`. Raises `ValueError` for what makes no
-    directory.
+    tells the seconds since 1970 to everything that knows time but `latency`. `faults` may be given by name, see
+    `fault`. Raises `ValueError` for what makes no directory.
     """
 
     def __init__(  # noqa: PLR0913 - every choice a user can make
@@ -50,7 +51,7 @@ class Sandbox:
         window: float = HOUR,
         page_cap: int = 1000,
         latency: float = 0.0,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[Fault | str] = (),
         credentials: tuple[str, str] | None = None,
         token_lifetime: float = 3600.0,
         order: Order = "created",
@@ -64,13 +65,14 @@ class Sandbox:
         for name, seconds in (("token_lifetime", token_lifetime), ("window", window)):
             _check_seconds(name, seconds, 1)
         _check_choices(faults, order)
-        self._faults = Faults(tuple(faults), seed)
+        self._pair = _pair(credentials)
+        self._faults = Faults(map(as_fault, faults), seed)
         now = datetime.fromtimestamp(clock(), UTC)
         records = generate(students=students, schools=schools, seed=seed, now=now)
         self._directory = Directory(records, order=order, seed=seed, clock=clock)
         self._door = Door(
             self._directory,
-            Credentials(_pair(credentials), token_lifetime, clock),
+            Credentials(self._pair, token_lifetime, clock),
             Window(quota, clock, window),
             self._faults,
             page_cap=page_cap,
@@ -88,20 +90,52 @@ class Sandbox:
         return self._url
 
     @property
+    def credentials(self) -> tuple[str, str]:
+        """A client id and a secret that are good here."""
+        return self._pair or ("sandbox", "sandbox")
+
+    @property
     def requests(self) -> deque[Seen]:
-        """The last requests that came in by either door, as (method, path, status)."""
+        """The last requests that came in by either door; each equals `(method, path, status)`, and knows more."""
         return self._door.seen
+
+    def requested(self, operation: str) -> list[Seen]:
+        """Return those of `requests` that asked for an operation, such as "students.create", "create" or "token"."""
+        if operation not in operation_names():
+            raise ValueError(f"there is no operation {operation!r}")
+        return [seen for seen in self.requests if operation in (seen.operation, seen.operation.partition(".")[2])]
 
     @property
     def faults_injected(self) -> list[Injected]:
         """Every fault that struck, in order."""
         return self._faults.injected
 
+    @property
+    def faults_idle(self) -> list[Fault]:
+        """The faults that may strike and never did."""
+        return self._faults.idle
+
+    def fail(self, fault: Fault | str, **narrowed: Any) -> None:  # noqa: ANN401 - the keywords of Fault
+        """Let requests fail from now on, as with the constructor's `faults`: `fail("503", times=1)`."""
+        with self._door.lock:
+            self._faults.add(as_fault(fault, **narrowed))
+
+    def heal(self) -> None:
+        """Let no request fail any more."""
+        with self._door.lock:
+            self._faults.clear()
+
+    @property
+    def door(self) -> Door:
+        """The transport of clients in this process, which may close without closing the sandbox."""
+        return self._door
+
     def records(self, attribute: str) -> list[Any]:
         """Return the records of a resource as they are now, in the order in which they are listed."""
         if attribute not in RESOURCES:
             raise ValueError(f"there is no resource {attribute!r}")
-        return list(self._directory.rows(attribute))
+        with self._door.lock:
+            return list(self._directory.rows(attribute))
 
     async def send(self, request: Request) -> RawResponse:
         """Answer a request in process: the transport of a client that needs no network."""
@@ -122,6 +156,7 @@ class Sandbox:
         """Stop serving; what the directory holds stays. May be called again."""
         server, self._server, self._url = self._server, None, None
         if server is not None:
+            self._door.release()
             await server.close()
 
     async def __aenter__(self) -> Self:
@@ -148,8 +183,8 @@ def _check_seconds(name: str, value: object, least: float) -> None:
 
 
 def _check_choices(faults: Sequence[object], order: object) -> None:
-    if not all(isinstance(fault, Fault) for fault in faults):
-        raise ValueError("faults must be a sequence of Fault")
+    if isinstance(faults, str) or not all(isinstance(fault, (Fault, str)) for fault in faults):
+        raise ValueError("faults must be a sequence of Fault, or of their names")
     if order not in get_args(Order):
         raise ValueError(f"order must be one of {', '.join(get_args(Order))}")
 

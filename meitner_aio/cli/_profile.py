@@ -1,0 +1,153 @@
+"""Settings that somebody keeps in a file, so as not to type them: one table for each profile. Asks nobody for anything.
+
+What is typed beats the environment, and the environment beats the file. A profile stands alone: none inherits from
+another, so that no server gets the credentials of a second one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta, Struct
+
+from .._settings import SERVERS
+from .._values import suggestion
+from ..errors import ConfigurationError
+from ..export import Format
+from ._exit import UsageError
+
+if TYPE_CHECKING:
+    from .._auth import ApiKey, OAuth2
+
+USUAL = "default"
+"""The profile of whoever names none."""
+
+_SECRETS = ("client_credentials", "client_secret")
+_OTHERS = 0o077
+"""The permissions of everybody but the owner."""
+
+_Count = Annotated[int, Meta(ge=1)]
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What a profile may settle. `repr` shows no secret."""
+
+    server: Literal["production", "staging"] | None = None
+    base_url: str | None = None
+    client_credentials: str | None = None
+    client_secret: str | None = None
+    client_id: str | None = None
+    token_url: str | None = None
+    page_size: _Count | None = None
+    concurrency: _Count | None = None
+    format: Format | None = None
+    to: str | None = None
+    max_wait: Annotated[float, Meta(ge=0)] | None = None
+
+    def __repr__(self) -> str:
+        return f"Profile({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the secrets
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None:
+                yield name, "***" if name in (*_SECRETS, "client_id") else value
+
+    def auth(self, environment: Mapping[str, str]) -> ApiKey | OAuth2 | None:
+        """Return the credentials of the profile; None when the environment or nothing has some.
+
+        A secret of the environment completes an id of the profile; an id of the environment needs a secret from there,
+        too: halves that were not made for each other prove nothing.
+        """
+        from .._auth import ApiKey, OAuth2  # noqa: PLC0415 - help and version need no credentials
+
+        secret = environment.get("MEITNER_CLIENT_SECRET") or self.client_secret
+        if _in_environment(environment) or not secret:
+            return None
+        if self.client_credentials:
+            return ApiKey(self.client_credentials, secret)
+        if self.client_id:
+            token_url = environment.get("MEITNER_TOKEN_URL") or self.token_url
+            return OAuth2(self.client_id, secret, *filter(None, [token_url]))
+        return None
+
+    def url(self, environment: Mapping[str, str]) -> str | None:
+        """Return the server's URL; None when nothing says it."""
+        return environment.get("MEITNER_BASE_URL") or self.base_url or SERVERS.get(self.server or "")
+
+
+def _in_environment(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("MEITNER_CLIENT_CREDENTIALS") or environment.get("MEITNER_CLIENT_ID"))
+
+
+def config_path() -> Path:
+    """Return where the file is: in the folder that the platform has for the settings of a user."""
+    import platformdirs  # noqa: PLC0415 - help and version read no file
+
+    return platformdirs.user_config_path("meitner-aio", appauthor=False) / "config.toml"
+
+
+def load(name: str | None) -> Profile:
+    """Return a profile of the file: the one named, else `default`, else, where there is none, an empty one.
+
+    Raises `UsageError` for a name, a file or a setting that cannot be meant, and `ConfigurationError` for a file that
+    holds secrets and that others may read.
+    """
+    path = config_path()
+    try:
+        with path.open("rb") as file:
+            tables = tomllib.load(file)
+            mode = os.fstat(file.fileno()).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if name is None:
+            return Profile()
+        raise UsageError(f"there is no profile {name!r}: {path} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+        raise UsageError(f"{path} is not TOML: {_place(broken)}") from None
+    profiles = {key: _profile(key, table, path) for key, table in tables.items()}
+    if sys.platform != "win32" and mode & _OTHERS and any(map(_holds_secrets, profiles.values())):
+        raise ConfigurationError(f"others may read {path}, which holds secrets: chmod 600 {path}")
+    if name is None:
+        return profiles.get(USUAL, Profile())
+    if name not in profiles:
+        raise UsageError(f"there is no profile {name!r} in {path}{suggestion(name, profiles)}")
+    return profiles[name]
+
+
+def _place(broken: Exception) -> str:
+    """Return where a file is broken; what stands there may be a secret."""
+    text = str(broken)
+    return text[text.rindex("(") :].strip("()") if text.endswith(")") else "it must be UTF-8"
+
+
+def _holds_secrets(profile: Profile) -> bool:
+    return any(getattr(profile, name) for name in _SECRETS)
+
+
+def _profile(name: str, table: object, path: Path) -> Profile:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {name} stands in no profile; put it below a line such as [{USUAL}]")
+    known = Profile.__struct_fields__
+    for key in cast("dict[str, object]", table):
+        if key not in known:
+            raise UsageError(f"{path}: profile {name} has an unknown setting {key!r}{suggestion(key, known)}")
+    try:
+        return msgspec.convert(table, Profile)
+    except msgspec.ValidationError as wrong:
+        raise UsageError(f"{path}: profile {name}: {_without_values(wrong)}") from None
+
+
+def _without_values(wrong: msgspec.ValidationError) -> str:
+    """Return what a setting must be and which one it is."""
+    what, _, where = str(wrong).partition(" - at `$.")
+    key = where.rstrip("`")
+    if what.startswith("Invalid enum value"):
+        choices = {"server": ", ".join(SERVERS), "format": ", ".join(Format.__args__)}  # type: ignore[attr-defined]
+        return f"{key} must be one of {choices[key]}"
+    return f"{key}: {what[:1].lower()}{what[1:]}"

@@ -1,0 +1,93 @@
+"""A listing as an export asks for it: patiently, in turn, no further than is wanted, with what a journal notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from .._reading import Fetched
+from .._source import Ask, Deletions, Source
+from ..records import Pagination
+
+T = TypeVar("T")
+
+Turns: TypeAlias = AbstractAsyncContextManager[Any]
+"""What a request waits for, beside the bounds of the client."""
+
+
+class Answered(Pagination):
+    """The pagination of an answer to a read, with what else a journal notes about it.
+
+    Pages that a repair makes have a plain one: what they held is not asked for in the same way again.
+    """
+
+    slots: int
+    """Rows that the answer held."""
+    date: float | None
+    """The server's time, in seconds since 1970."""
+
+
+class Asked(Generic[T]):
+    """The source of a listing, with an export in front of it."""
+
+    def __init__(self, source: Source[T], turns: Turns, most: int | None) -> None:
+        """Ask in one of the `turns`, and nothing from the row `most` on, which is as far as anybody reads."""
+        self._source = source
+        self._turns = turns
+        self._most = most
+        self._total = 0
+
+    @property
+    def searchable(self) -> bool:
+        """Whether rows can be asked for by when they were created."""
+        return self._source.searchable
+
+    @property
+    def updates_matter(self) -> bool:
+        """Whether an update can bring a row in or out."""
+        return self._source.updates_matter
+
+    async def fetch(self, ask: Ask) -> Fetched[T]:
+        """Bring a page."""
+        if self._beyond(ask):
+            return self._nothing(ask)
+        async with self._turns:
+            return self._noted(await self._source.fetch(ask._replace(bulk=True)))
+
+    async def sealed(self, ask: Ask) -> Callable[[], Fetched[T]]:
+        """Bring a page unread."""
+        if self._beyond(ask):
+            return lambda: self._nothing(ask)
+        async with self._turns:
+            read = await self._source.sealed(ask._replace(bulk=True))
+        return lambda: self._noted(read())
+
+    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
+        """Bring a page of the rows created from `low` until before `high`."""
+        async with self._turns:
+            return await self._source.created(low, high, ask)
+
+    async def deleted(self, since: datetime) -> Deletions:
+        """Bring the ids of the rows deleted since then."""
+        async with self._turns:
+            return await self._source.deleted(since)
+
+    def _beyond(self, ask: Ask) -> bool:
+        return self._most is not None and ask.offset >= self._most
+
+    def _nothing(self, ask: Ask) -> Fetched[T]:
+        return Fetched([], Pagination(offset=ask.offset, limit=ask.limit, total=self._total))
+
+    def _noted(self, fetched: Fetched[T]) -> Fetched[T]:
+        page = fetched.pagination
+        self._total = page.total
+        answered = Answered(
+            offset=page.offset,
+            limit=page.limit,
+            total=page.total,
+            slots=len(fetched.rows) + len(fetched.invalid),
+            date=fetched.server_time,
+        )
+        return fetched._replace(pagination=answered)

@@ -1,0 +1,34 @@
+"""A file that was not there before, for its owner alone. Knows nothing of what is written to it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_BUFFER = 1 << 18
+
+
+class FreshFile:
+    """A new file, readable by the owner alone (0600): whole after `close`, gone after an `abort` before it."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file; `FileExistsError` when something has its name, a link included."""
+        self._path = path
+        self.file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", _BUFFER)  # noqa: PTH123, SIM115 - pathlib opens no descriptor, and close or abort closes it
+        self._whole = False
+
+    def close(self) -> None:
+        """Put what was written on the disk itself."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        self._whole = True
+
+    def abort(self) -> None:
+        """Remove the file, unless it is whole."""
+        if self._whole:
+            return
+        with suppress(OSError):  # what a full disk did not take is not wanted any more
+            self.file.close()
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,208 @@
+"""What an export notes beside the rows it has read, so that another run can continue it. Blocking.
+
+Offsets, counts and checksums: no row, no id, no credential. A line is added at each checkpoint, once the rows that it
+tells of are on the disk; a line that was cut off by the end of the process is not believed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Self, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import MeitnerError
+from ._files import Folder, RawFile
+
+_VERSION = 1
+
+_LONGEST = 86_400.0
+"""Seconds after its beginning in which an export can be continued: files do not mix days, and deletions leave events
+that a server keeps for some time only."""
+
+
+class Choices(Struct, frozen=True):
+    """What was asked for: an export is continued by asking for the same."""
+
+    format: str
+    fields: tuple[str, ...] | None
+    where: str
+    """A hash of the conditions: their values may be personal."""
+    since: str | None
+    limit: int | None
+    page_size: int
+
+
+class Mark(Struct, frozen=True, array_like=True):
+    """An answer that was read, and where in the spool its rows end."""
+
+    offset: int
+    limit: int
+    """As the server reported it."""
+    total: int
+    slots: int
+    """Rows that the answer held."""
+    rows: int
+    """Those among them that had not arrived before, and are in the spool."""
+    end: int
+    """Bytes of the spool up to their end."""
+    crc: int
+    """CRC-32 of those bytes."""
+    date: float | None
+    """The server's time, in seconds since 1970."""
+
+
+class Facts(Struct, frozen=True):
+    """What is known of a resource that was read to its end."""
+
+    rows: int
+    total: int
+    requests: int
+    complete: bool
+    level: str
+    seconds: float
+    gone: tuple[int, ...]
+    """Places in the spool, from 0, of rows that were found deleted afterwards."""
+    end: int
+    crc: int
+    sha256: str
+
+
+class _Head(Struct, frozen=True, tag="head"):
+    version: int
+    resource: str
+    began: float
+    choices: Choices
+
+
+class _Pages(Struct, frozen=True, tag="pages"):
+    marks: list[Mark]
+
+
+class _Read(Struct, frozen=True, tag="read"):
+    facts: Facts
+
+
+class _Kept(Struct, frozen=True, tag="kept"):
+    pass
+
+
+_Line: TypeAlias = _Head | _Pages | _Read | _Kept
+_decode = msgspec.json.Decoder(_Line).decode
+_encode = msgspec.json.encode
+
+
+class Journal:
+    """The notes about one resource. Nothing is written before there is something to continue from."""
+
+    def __init__(self, folder: Folder, resource: str, choices: Choices) -> None:
+        self.resource = resource
+        self.choices = choices
+        self.marks: list[Mark] = []
+        self.facts: Facts | None = None
+        """Set when the resource was read to its end."""
+        self.kept = False
+        """Whether its file is in place."""
+        self.begun = False
+        """Whether there are notes on the disk."""
+        self._began = time.time()
+        self._folder = folder
+        self._file: RawFile | None = None
+
+    @classmethod
+    def left(cls, folder: Folder, resource: str) -> Self | None:
+        """Return what an interrupted export left; None when there is none that could be continued."""
+        try:
+            lines = (folder.path / _name(resource)).read_bytes().splitlines()
+        except FileNotFoundError:
+            return None
+        believed = _believed(lines)
+        head = believed[0] if believed else None
+        if not isinstance(head, _Head) or (head.version, head.resource) != (_VERSION, resource):
+            return None
+        if abs(time.time() - head.began) > _LONGEST:
+            return None
+        journal = cls(folder, resource, head.choices)
+        journal._began = head.began
+        for line in believed[1:]:
+            journal._enter(line)
+        return journal
+
+    def _enter(self, line: _Line) -> None:
+        if isinstance(line, _Pages):
+            self.marks += line.marks
+        elif isinstance(line, _Read):
+            self.facts = line.facts
+        elif isinstance(line, _Kept):
+            self.kept = True
+
+    def begin_again(self, marks: list[Mark], facts: Facts | None) -> None:
+        """Write down what of the notes was found to be true."""
+        self.marks, self.facts, self.kept = marks, facts, False
+        self._write_all()
+
+    def checkpoint(self, marks: list[Mark]) -> None:
+        """Note answers whose rows are on the disk."""
+        self.marks += marks
+        self._add(_Pages(marks))
+
+    def finish(self, marks: list[Mark], facts: Facts) -> None:
+        """Note the last answers, and that the resource was read to its end."""
+        self.marks += marks
+        self.facts = facts
+        self._add(_Pages(marks), _Read(facts))
+
+    def keep(self) -> None:
+        """Note that the file is in place; should a power cut undo this, it is put there again."""
+        self.kept = True
+        if self._file is not None:
+            self._file.write(_encode(_Kept()) + b"\n")
+
+    def _add(self, *lines: _Line) -> None:
+        if self._file is None:
+            self._write_all()
+        else:
+            self._file.write(b"".join(_encode(line) + b"\n" for line in lines))
+            self._file.sync()
+
+    def _write_all(self) -> None:
+        self.close()
+        lines: list[_Line] = [_Head(_VERSION, self.resource, self._began, self.choices), _Pages(self.marks)]
+        if self.facts is not None:
+            lines.append(_Read(self.facts))
+        self._folder.put(_name(self.resource), b"".join(_encode(line) + b"\n" for line in lines))
+        self.begun = True
+        self._file = self._folder.reopen(_name(self.resource))
+        self._file.seek(0, 2)
+
+    def close(self) -> None:
+        """Let go of the file; it stays."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _believed(lines: list[bytes]) -> list[_Line]:
+    """Return the lines up to the first that is not whole."""
+    believed: list[_Line] = []
+    for line in lines:
+        try:
+            believed.append(_decode(line))
+        except ValueError:  # what msgspec raises is one
+            break
+    return believed
+
+
+def _name(resource: str) -> str:
+    return f"{resource}.journal"
+
+
+def check_choices(journal: Journal, choices: Choices) -> None:
+    """Raise `MeitnerError` unless the interrupted export was asked for in the same way."""
+    names = [name for name in Choices.__struct_fields__ if getattr(journal.choices, name) != getattr(choices, name)]
+    if names:
+        raise MeitnerError(
+            f"the interrupted export of {journal.resource} had another {', '.join(names)}; "
+            "resume it as it was begun, or start afresh without resume"
+        )

@@ -1,0 +1,110 @@
+"""Reading a resource, a page at a time, into a spool. The event loop never waits for a disk.
+
+A read that is continued is the same read: it is shown every answer that it had before, in their order, each with the
+time and the total that it came with, and goes on after the last. What it proves at its end is proven as if nothing had
+happened in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .._listing import inside
+from .._read import Read
+from ._asked import Asked, Turns
+from ._journal import Facts
+from ._report import Progress
+from ._spool import Spool
+from ._threads import threaded
+
+if TYPE_CHECKING:
+    from .._ledger import ListingReport
+    from .._pages import Page
+    from .._reading import Fetched
+    from ._selection import Chosen
+
+Tell: TypeAlias = Callable[[Progress], object]
+
+
+def begun(chosen: Chosen, limit: int | None, turns: Turns) -> Read[Any]:
+    """Return a read of a resource, from its beginning."""
+    source, how = inside(chosen.listing)
+    return Read(Asked(source, turns, limit), how)
+
+
+async def pages_of(read: Read[Any], limit: int | None, rows: int = 0) -> AsyncGenerator[Page[Any], None]:
+    """Yield pages until there are `limit` rows, `rows` of which are there already; close the read.
+
+    A read that the limit ends is left `unfinished`.
+    """
+    total = read.ledger.total or 0
+    try:
+        while limit is None or not rows == limit < total:
+            page = await read.next()
+            if page is None or (limit is not None and page.pagination.offset >= limit):
+                return
+            if limit is not None:
+                del page.data[limit - rows :]
+            rows += len(page)
+            total = page.pagination.total
+            yield page
+    finally:
+        await read.close()
+
+
+def progress(chosen: Chosen, read: Read[Any], rows: int, limit: int | None) -> Progress:
+    """Return how far a resource has come."""
+    total = read.ledger.total or 0
+    return Progress(chosen.name, rows, total if limit is None else min(total, limit), requests=read.ledger.requests)
+
+
+async def read_into(spool: Spool, chosen: Chosen, limit: int | None, turns: Turns, tell: Tell) -> None:
+    """Read what the spool lacks, to the end. Whatever ends this early, the spool can be continued from there."""
+    began = time.perf_counter()
+    read = begun(chosen, limit, turns)
+    answers = spool.replay(chosen.model)
+    while (answer := await threaded(_next, answers)) is not None:
+        read.again(answer)
+    rows = spool.rows
+    if rows:
+        tell(progress(chosen, read, rows, limit))
+    try:
+        async with aclosing(pages_of(read, limit, rows)) as pages:
+            async for page in pages:
+                await threaded(spool.append, page.data, page.pagination)
+                rows += len(page)
+                tell(progress(chosen, read, rows, limit))
+    except BaseException:
+        with suppress(OSError):  # what came first is what is raised
+            await threaded(spool.checkpoint)
+        raise
+    await threaded(_finish, spool, read.ledger.report(), rows, time.perf_counter() - began)
+
+
+def _next(answers: Any) -> Fetched[Any] | None:  # noqa: ANN401 - an iterator, whose end no thread can raise
+    return next(answers, None)
+
+
+def _finish(spool: Spool, seen: ListingReport, rows: int, seconds: float) -> None:
+    spool.finish(
+        Facts(
+            rows=rows,
+            total=seen.total or 0,
+            requests=seen.requests,
+            complete=seen.complete,
+            level=level(seen),
+            seconds=seconds,
+            gone=spool.places(frozenset(seen.gone)),
+            end=spool.size,
+            crc=spool.crc,
+            sha256=spool.sha256,
+        )
+    )
+
+
+def level(seen: ListingReport) -> str:
+    """Return how completeness was shown: a read that did not come to its end met the limit."""
+    return "limited" if seen.level == "unfinished" else seen.level

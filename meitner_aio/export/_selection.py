@@ -1,0 +1,155 @@
+"""Which rows and which fields of which resources an export is about. Refuses what makes no sense, before any I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from .._operations import operations
+from .._read import PAGE_LIMIT
+from .._values import encode, suggestion
+from ..query import MetaQuery, ResourceQuery, at_least, to_filter
+from ..records import DirectoryRecord, fields
+from ..resources import RESOURCES
+from ._names import resource_names
+
+if TYPE_CHECKING:
+    from .._listing import Listing
+    from ..client import Meitner
+
+
+class Selection(NamedTuple):
+    """Rows and fields that a caller chose, for every resource alike; of the conditions, only the names."""
+
+    where: tuple[str, ...]
+    since: datetime | None = None
+    fields: tuple[str, ...] | None = None
+    limit: int | None = None
+    page_size: int = PAGE_LIMIT
+
+    @classmethod
+    def of(
+        cls,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+        fields: Sequence[str] | None = None,
+        limit: int | None = None,
+        page_size: int | None = None,
+    ) -> Selection:
+        """Return a selection; `TypeError` or `ValueError` for what makes none."""
+        if since is not None and since.utcoffset() is None:
+            raise ValueError("since must be an aware datetime: it has no time zone")
+        _check_count("limit", limit)
+        _check_count("page_size", page_size)
+        if isinstance(fields, str):
+            raise TypeError("fields must be names of fields, not one str")
+        kept = None if fields is None else tuple(fields)
+        return cls(tuple(sorted(where or ())), since, kept, limit, PAGE_LIMIT if page_size is None else page_size)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether there are conditions on the rows."""
+        return bool(self.where) or self.since is not None
+
+    @property
+    def first_page(self) -> int:
+        """Rows to ask for at once."""
+        return self.page_size if self.limit is None else min(self.page_size, self.limit)
+
+    def told(self, kept: tuple[str, ...] | None) -> dict[str, Any]:
+        """Return what a report says of the selection: names, and no value that may be personal."""
+        return {"where": self.where, "since": self.since, "fields": kept}
+
+
+def _check_count(name: str, value: object) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"{name} must be an int of at least 1")
+
+
+class Chosen(NamedTuple):
+    """What is to be read of one resource."""
+
+    name: str
+    model: type[DirectoryRecord]
+    listing: Listing[Any]
+    fields: tuple[str, ...] | None
+    """Names of the fields to keep, in the order of the record."""
+    fingerprint: str
+    """A hash of the conditions, to tell them from others; empty when there are none."""
+
+
+def chosen(
+    meitner: Meitner,
+    resources: Iterable[str],
+    selection: Selection,
+    where: Mapping[str, object] | None,
+    concurrency: int | None = None,
+) -> list[Chosen]:
+    """Return what is to be read, resource by resource: the rows that meet the conditions of `where`.
+
+    Raises `ValueError` for a resource or a field that does not exist and for conditions on what cannot be searched,
+    `TypeError` or `ValueError` for a condition that its field does not allow.
+    """
+    return [
+        _chosen(name, _listing(getattr(meitner, name), name, selection, where or {}), selection, where, concurrency)
+        for name in resource_names(resources)
+    ]
+
+
+def _chosen(
+    name: str, listing: Listing[Any], selection: Selection, where: Mapping[str, object] | None, concurrency: int | None
+) -> Chosen:
+    model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
+    listing = listing.paged(limit=selection.first_page, concurrency=concurrency, exact=True)
+    fingerprint = _fingerprint(_query(name), where) if where else ""
+    return Chosen(name, model, listing, _fields(name, model, selection.fields), fingerprint)
+
+
+def _listing(resource: Any, name: str, selection: Selection, where: Mapping[str, object]) -> Any:  # noqa: ANN401
+    """Return the listing of a resource: a list of all, or a search."""
+    if not selection.filtered:
+        return resource.list()
+    query = _query(name)
+    known = [field.name for field in fields(query)]
+    for field in where:
+        if field not in known:
+            raise ValueError(f"{name} cannot be searched by {field!r}{suggestion(field, known)}")
+    if selection.since is None:
+        return resource.search(**where)
+    more = cast("Sequence[ResourceQuery]", where.get("all_of", ()))
+    return resource.search(**{**where, "all_of": [*more, _changed(query, selection.since)]})
+
+
+def _fingerprint(query: type[ResourceQuery], where: Mapping[str, Any]) -> str:
+    return hashlib.sha256(encode(to_filter(query(**where)))).hexdigest()[:16]
+
+
+def _query(name: str) -> type[ResourceQuery]:
+    search = operations(RESOURCES[name]).get("search")
+    if search is None or search.body is None:
+        raise ValueError(f"{name} cannot be searched, and so takes neither where nor since")
+    return cast("type[ResourceQuery]", search.body)
+
+
+def _changed(query: type[ResourceQuery], since: datetime) -> ResourceQuery:
+    """Return the condition that a record was created or updated since then: one that was never updated says so."""
+    build: Any = query
+    if "timestamp" in query.__struct_fields__:  # an event happens, and is not touched again
+        return cast("ResourceQuery", build(timestamp=at_least(since)))
+    times = (MetaQuery(updated_at=at_least(since)), MetaQuery(created_at=at_least(since)))
+    return cast("ResourceQuery", build(any_of=[build(meta=meta) for meta in times]))
+
+
+def _fields(name: str, model: type[DirectoryRecord], wanted: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return the names of fields to keep, whichever way they were spelled; the id always is."""
+    if wanted is None:
+        return None
+    declared = fields(model)
+    known = {field.name: field.name for field in declared} | {field.wire: field.name for field in declared}
+    for field in wanted:
+        if field not in known:
+            raise ValueError(f"{name} has no field {field!r}{suggestion(field, known)}")
+    kept = {"id", *(known[field] for field in wanted)}
+    return tuple(field.name for field in declared if field.name in kept)

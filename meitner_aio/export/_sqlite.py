@@ -1,0 +1,174 @@
+"""One SQLite file, a table a resource, which several writers share. Knows the columns of a record, not what they mean.
+
+Records gather in a database beside the file, without keys, locks or journal; `close` moves them over in one
+transaction, so that a reader sees all of them or what was there before, whatever ends the writing. `id` is the primary
+key; ids of other records and identity numbers have indexes; instants, dates and lists are text (`json_each` opens a
+list), booleans 0 or 1. A table is replaced whole, indexes and triggers that somebody added to it included, or its rows
+are updated by their ids.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ..errors import MeitnerError
+from ._columns import Column, Rows
+
+_APPLICATION = int.from_bytes(b"Meit", "big")
+"""What tells a file of ours from another program's."""
+_PATIENCE = 30.0
+"""Seconds that another program may hold the file."""
+_CACHE = 1 << 14
+"""KiB of the file that are kept in memory while its keys are built, which come in no order."""
+_STRICT = " STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
+
+_moving = Lock()
+"""One writer of this process at a time: SQLite's own waiting is to try again, which is not fair."""
+
+
+class SqliteWriter:
+    """Writes records to a table. Blocking; not for two threads at a time, though several writers may share the file."""
+
+    def __init__(self, path: Path, rows: Rows, *, table: str, replace: bool) -> None:
+        """Begin beside the file; `MeitnerError` when it is another program's. `replace`: these are all the rows."""
+        self._path, self._table, self._replace = path, table, replace
+        self._rows = rows
+        _examine(path)
+        self._staged = path.with_name(f"{path.name}.{table}.part")
+        self._staged.unlink(missing_ok=True)  # what a killed export left
+        os.close(os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        self._staging = sqlite3.connect(self._staged, isolation_level=None, check_same_thread=False)
+        self._staging.execute("PRAGMA journal_mode = OFF")
+        self._staging.execute("PRAGMA synchronous = OFF")
+        self._staging.execute(f"CREATE TABLE records ({_listed(rows.columns)})")
+        self._staging.execute("BEGIN")
+
+    def write(self, lines: bytes) -> None:
+        """Add the records of whole lines. `MeitnerError` for an integer that SQLite cannot hold."""
+        insert = f"INSERT INTO records VALUES ({', '.join('?' * len(self._rows.columns))})"  # noqa: S608 - no value
+        with _plainly(self._path, self._table):
+            for batch in self._rows.batches(lines):
+                self._staging.executemany(insert, zip(*map(_cells, self._rows.columns, batch), strict=True))
+
+    def close(self) -> None:
+        """Put the records into the table, at once and on the disk itself."""
+        with _plainly(self._path, self._table):
+            self._staging.execute("COMMIT")
+            self._staging.close()
+            with _moving:
+                self._move()
+        self._staged.unlink()
+
+    def abort(self) -> None:
+        """Forget the records, unless they are in the table; the file stays as it is."""
+        self._staging.close()
+        self._staged.unlink(missing_ok=True)
+
+    def _move(self) -> None:
+        fresh = not self._path.exists()
+        if fresh:
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            with closing(sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)) as database:
+                database.execute(f"PRAGMA cache_size = -{_CACHE}")
+                database.execute("ATTACH ? AS staged", (str(self._staged),))
+                database.execute("BEGIN IMMEDIATE")
+                for statement in self._statements(database):
+                    database.execute(statement)
+                database.execute("COMMIT")
+        except BaseException:
+            if fresh:
+                self._path.unlink()
+            raise
+
+    def _statements(self, database: sqlite3.Connection) -> Iterator[str]:
+        """Yield what moves the records, each to be run before the next is asked for."""
+        table, columns = _quoted(self._table), self._rows.columns
+        declared = {column.name: f"{_quoted(column.name)} {_type(column)}" for column in columns}
+        if self._replace:
+            yield f"DROP TABLE IF EXISTS main.{table}"
+        yield f"CREATE TABLE IF NOT EXISTS main.{table} ({', '.join(declared.values())}){_STRICT}"
+        known = {name for (name,) in database.execute("SELECT name FROM pragma_table_info(?, 'main')", [self._table])}
+        for declaration in [declaration for name, declaration in declared.items() if name not in known]:
+            yield f"ALTER TABLE main.{table} ADD COLUMN {declaration}"
+        names = _listed(columns)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in map(_quoted, declared))
+        yield (
+            f"INSERT INTO main.{table} ({names}) SELECT {names} FROM staged.records WHERE true "  # noqa: S608 - no value
+            f"ON CONFLICT (id) DO UPDATE SET {updates}"
+        )
+        for column in columns:
+            if column.name.endswith("_id") or column.name == "identity_number":
+                index = _quoted(f"{self._table}_{column.name}")
+                yield f"CREATE INDEX IF NOT EXISTS main.{index} ON {table} ({_quoted(column.name)})"
+        yield f"PRAGMA main.application_id = {_APPLICATION}"
+
+
+def _examine(path: Path) -> None:
+    """Refuse a file that cannot be written, or that is not ours, before anything is read for it."""
+    if not path.exists():
+        return
+    os.close(os.open(path, os.O_RDWR))
+    with _plainly(path, ""), closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as database:
+        database.execute("BEGIN")  # another writer may be making the first table
+        ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
+        ((application,),) = database.execute("PRAGMA application_id")
+    if tables and application != _APPLICATION:
+        raise MeitnerError(f"{path} is another program's database; export to another folder")
+
+
+@contextmanager
+def _plainly(path: Path, table: str) -> Generator[None, None, None]:
+    """Say what SQLite refuses as this package says it; a full disk is one whatever the format."""
+    try:
+        yield
+    except OverflowError:
+        raise MeitnerError(f"{path.name}: an integer in {table} does not fit 64 bits") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _KIND
+        if code in _OF_THE_DISK:
+            number = _OF_THE_DISK[code]
+            raise OSError(number, os.strerror(number), str(path)) from None
+        raise MeitnerError(f"{path} {_REFUSALS.get(code, f'cannot be written: {error}')}") from None
+
+
+_KIND = 0xFF
+"""The part of SQLite's error codes that says what happened, not where."""
+_OF_THE_DISK = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+}
+_REFUSALS = {
+    sqlite3.SQLITE_BUSY: "is in use by another program",
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database; export to another folder",
+    sqlite3.SQLITE_CORRUPT: "is a damaged SQLite database; export to another folder",
+}
+
+_NUMBERS = {True: 1, False: 0}
+
+
+def _cells(column: Column, values: list[Any]) -> list[Any]:
+    # sqlite3 takes three times as long to find out that a bool is an integer.
+    return list(map(_NUMBERS.get, values)) if column.kind == "boolean" else values
+
+
+def _type(column: Column) -> str:
+    if column.name == "id":
+        return "TEXT PRIMARY KEY"
+    return "INTEGER" if column.kind in ("boolean", "integer") else "TEXT"
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    return ", ".join(_quoted(column.name) for column in columns)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

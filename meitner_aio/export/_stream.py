@@ -1,0 +1,78 @@
+"""An export to a stream: the lines of each resource, one resource after the other, and no file beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..records import wire_name
+from ._asked import Turns
+from ._ndjson import picked
+from ._read import Tell, begun, level, pages_of, progress
+from ._report import Progress, Report, ResourceReport
+from ._spool import encode_lines
+from ._threads import threaded
+
+if TYPE_CHECKING:
+    from ._selection import Chosen, Selection
+
+
+async def streamed(
+    everything: Sequence[Chosen], selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell
+) -> Report:
+    """Write the records of all resources, a line each, and flush; what was written cannot be taken back."""
+    began = time.perf_counter()
+    reports = [await _one(chosen, selection, stream, turns, tell) for chosen in everything]
+    await threaded(stream.flush)
+    return Report(tuple(reports), time.perf_counter() - began)
+
+
+async def _one(chosen: Chosen, selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell) -> ResourceReport:
+    began = time.perf_counter()
+    output, rows = _Output(stream, chosen.fields), 0
+    read = begun(chosen, selection.limit, turns)
+    async with aclosing(pages_of(read, selection.limit)) as pages:
+        async for page in pages:
+            await threaded(output.write, page.data)
+            rows += len(page)
+            tell(progress(chosen, read, rows, selection.limit))
+    seen = read.ledger.report()
+    tell(Progress(chosen.name, rows, rows, finished=True, requests=seen.requests))
+    return ResourceReport(
+        resource=chosen.name,
+        file="-",
+        format="ndjson",
+        rows=rows,
+        total=seen.total or 0,
+        requests=seen.requests,
+        complete=seen.complete,
+        level=level(seen),
+        bytes=output.size,
+        sha256=output.hash.hexdigest(),
+        seconds=time.perf_counter() - began,
+        exported_at=datetime.now(UTC),
+        gone=len(seen.gone),
+        **selection.told(chosen.fields),
+    )
+
+
+class _Output:
+    """The lines of one resource on their way into a stream, and what there was of them."""
+
+    def __init__(self, stream: BinaryIO, fields: tuple[str, ...] | None) -> None:
+        self.size = 0
+        self.hash = hashlib.sha256()
+        self._stream = stream
+        self._names = None if fields is None else tuple(map(wire_name, fields))
+
+    def write(self, records: list[Any]) -> None:
+        data = encode_lines(records)
+        if self._names is not None:
+            data = picked(data, self._names)
+        self._stream.write(data)
+        self.hash.update(data)
+        self.size += len(data)

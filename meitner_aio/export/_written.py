@@ -1,0 +1,113 @@
+"""From the spool of a resource to the file that was asked for. Blocking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..records import DirectoryRecord
+from ._files import Folder
+from ._spool import Spool
+
+if TYPE_CHECKING:
+    from ._writers import Writer
+
+SHARED = "directory.sqlite"
+"""The one file of the format that has a table for each resource."""
+
+
+class Target(NamedTuple):
+    """The file to make of a spool."""
+
+    name: str
+    """Of the resource."""
+    format: str
+    model: type[DirectoryRecord]
+    fields: tuple[str, ...] | None
+    whole: bool
+    """Whether all rows are asked for, so that older ones in a shared file go."""
+    bom: bool
+
+    @property
+    def file(self) -> str:
+        """The name of the file in the folder."""
+        return SHARED if self.format == "sqlite" else f"{self.name}.{self.format}"
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the export was cancelled, and nobody waits for what it raises
+    """A file was given up because nobody waits for it any more."""
+
+
+def put_in_place(spool: Spool, folder: Folder, target: Target, stop: threading.Event) -> tuple[int, str]:
+    """Make the file of a spool and give it its name; return its size in bytes and its SHA-256.
+
+    What had the name before is there until the new file is whole and on the disk.
+    """
+    facts = spool.journal.facts
+    assert facts is not None  # noqa: S101 - it was read to its end
+    part = f"{target.file}.part"
+    if target.format == "ndjson" and target.fields is None and not facts.gone:
+        folder.duplicate(f"{target.name}.part", part)
+        folder.rename(part, target.file)
+        return facts.end, facts.sha256
+    if target.format == "sqlite":
+        _convert(spool, folder.path / target.file, target, stop)
+        folder.sync()
+        return _digest(folder.path / target.file)
+    folder.remove(part)
+    _convert(spool, folder.path / part, target, stop)
+    size, sha256 = _digest(folder.path / part, sync=True)
+    folder.rename(part, target.file)
+    return size, sha256
+
+
+def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event) -> None:
+    facts = spool.journal.facts
+    writer = _writer(target, path, replace=target.whole and facts is not None and facts.complete)
+    try:
+        for lines in _remaining(spool, stop):
+            writer.write(lines)
+        writer.close()
+    except BaseException:
+        writer.abort()
+        raise
+
+
+def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
+    if target.format == "ndjson":
+        from ._ndjson import NdjsonWriter  # noqa: PLC0415 - as the others
+
+        return NdjsonWriter(path, target.fields)
+    from ._writers import open_writer  # noqa: PLC0415 - each format has libraries of its own
+
+    return open_writer(
+        target.format, target.model, path, table=target.name, fields=target.fields, replace=replace, bom=target.bom
+    )
+
+
+def _remaining(spool: Spool, stop: threading.Event) -> Iterator[bytes]:
+    """Yield the lines of a spool but those of rows that are gone."""
+    facts = spool.journal.facts
+    gone = frozenset(facts.gone if facts is not None else ())
+    place = 0
+    for chunk in spool.chunks():
+        if stop.is_set():
+            raise Stopped
+        if not gone:
+            yield chunk
+            continue
+        lines = chunk.splitlines(keepends=True)
+        yield b"".join(line for number, line in enumerate(lines, place) if number not in gone)
+        place += len(lines)
+
+
+def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
+    with path.open("rb+" if sync else "rb", buffering=0) as file:
+        if sync:
+            os.fsync(file.fileno())
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), sha256

@@ -1,0 +1,183 @@
+"""The command `export`: what it hands to the library, what it writes to stdout and what to stderr."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from meitner_aio import APIConnectionError, equals
+from meitner_aio.cli import Exit, _export
+from meitner_aio.export import Progress, Report, ResourceReport
+
+SANDBOX = ("--sandbox", "--students", "30")
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """Return what the command hands to `export`, and what that does then."""
+
+    class Handed:
+        keywords: dict
+        times = 0
+        news = ()
+        error = None
+        report = Report((), 0.1)
+
+    async def exported(_, resources, **keywords):
+        Handed.keywords = {"resources": resources, **keywords}
+        Handed.times += 1
+        for one in Handed.news:
+            keywords["progress"](one)
+        if Handed.error is not None:
+            raise Handed.error
+        return Handed.report
+
+    monkeypatch.setattr(_export, "export", exported)
+    return Handed
+
+
+def test_every_option_reaches_the_library(cli, handed, tmp_path):
+    """Under the names that it has there, as the values that it takes."""
+    code, _, err = cli(
+        *("export", "students", "--to", str(tmp_path), "--format", "csv", "--bom", "--resume", "--force"),
+        *("--max-wait", "60", "--since", "2026-01-31", "--where", "last_name=Ek", "--fields", "id, last_name"),
+        *("--limit", "5", "--page-size", "7", "--concurrency", "2", *SANDBOX),
+    )
+    assert (code, err) == (0, "")
+    handed.keywords.pop("progress")
+    assert handed.keywords == {
+        "resources": ("students",),
+        "to": tmp_path,
+        "format": "csv",
+        "bom": True,
+        "resume": True,
+        "force": True,
+        "max_wait": 60.0,
+        "since": datetime(2026, 1, 31, tzinfo=UTC),
+        "where": {"last_name": equals("Ek")},
+        "fields": ["id", "last_name"],
+        "limit": 5,
+        "page_size": 7,
+        "concurrency": 2,
+    }
+
+
+def test_what_is_not_typed_is_for_the_library_to_decide(cli, handed, tmp_path):
+    """No default is said twice."""
+    cli("export", "--to", str(tmp_path), *SANDBOX)
+    assert handed.keywords.keys() == {"resources", "to", "progress", "resume", "force", "bom"}
+    assert handed.keywords["resources"] == ()
+
+
+def test_a_value_that_the_library_refuses_is_wrong_usage(cli, handed, tmp_path):
+    """Such as a field that no record has: exit code 2, one line."""
+    handed.error = ValueError("students has no field 'nmae'; did you mean 'name'?")
+    code, out, err = cli("export", "students", "--to", str(tmp_path), *SANDBOX)
+    assert (code, out, err) == (2, "", "meitner-aio: students has no field 'nmae'; did you mean 'name'?\n")
+
+
+def test_a_failure_says_how_to_go_on(cli, handed, tmp_path):
+    """When anything was read, and after the reason."""
+    handed.error = APIConnectionError("no connection")
+    arguments = ("export", "students", "--to", str(tmp_path), *SANDBOX)
+    assert cli(*arguments) == (5, "", "meitner-aio: APIConnectionError: no connection\n")
+    handed.news = [Progress("students", 7, 30)]
+    code, _, err = cli(*arguments)
+    assert (code, err.splitlines()) == (
+        5,
+        [
+            "meitner-aio: APIConnectionError: no connection",
+            f"What was read is kept. To go on: meitner-aio {' '.join(arguments)} --resume",
+        ],
+    )
+
+
+def test_rows_go_to_stdout_and_everything_else_to_stderr(cli):
+    """`--to -` is for pipes: nothing but rows, and the report of --json beside the log."""
+    code, out, err = cli("export", "students", "units", "--to", "-", *SANDBOX)
+    assert code == 0
+    assert len([json.loads(line)["id"] for line in out.splitlines()]) == 31
+    assert sorted(err.splitlines()) == ["students: 30 rows", "units: 1 row"]
+    _, out, err = cli("export", "units", "--to", "-", "--json", *SANDBOX)
+    assert len(out.splitlines()) == 1
+    assert "resources" in json.loads(err.splitlines()[-1])
+
+
+def test_a_plan_needs_no_folder_and_writes_nothing(cli, handed, tmp_path, monkeypatch):
+    """It asks what there is, and exports nothing."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = cli("export", "students", "units", "--plan", "--page-size", "10", *SANDBOX)
+    assert (code, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()[1:4]] == [["students", "30"], ["units", "1"], ["all", "31"]]
+    assert handed.times == 0
+    assert list(tmp_path.glob("*.ndjson")) == []
+
+
+def test_a_plan_as_json_has_everything(cli):
+    """What its table says, and what is worked out from it."""
+    code, out, _ = cli("export", "students", "--plan", "--json", *SANDBOX)
+    plan = json.loads(out)
+    assert code == 0
+    assert plan.keys() == {"resources", "rows", "requests", "share", "quota", "wait", "seconds"}
+    assert (plan["rows"], plan["resources"][0]["resource"]) == (30, "students")
+    assert plan["quota"]["limit"] == 5000
+
+
+def test_a_plan_is_selected_as_an_export_is(cli):
+    """By the same options."""
+    whole, part = (
+        json.loads(cli("export", "students", "--plan", "--json", *SANDBOX, *options)[1])["rows"]
+        for options in ((), ("--where", "gender=Female"))
+    )
+    assert 0 < part < whole
+
+
+def _reported(name, file, *, complete=True, level="certified"):
+    return ResourceReport(
+        resource=name,
+        file=file,
+        format="ndjson",
+        rows=29,
+        total=30,
+        requests=1,
+        complete=complete,
+        level=level,
+        bytes=5000,
+        sha256="",
+        seconds=0.1,
+        exported_at=datetime.now(UTC),
+    )
+
+
+def test_an_incomplete_export_says_so(cli, handed, tmp_path):
+    """Exit code 3: the files are there, but not shown to be whole. The reason is on stderr, for --json too."""
+    whole, part = (
+        _reported("units", "units.ndjson"),
+        _reported("students", "students.ndjson", complete=False, level="unverified"),
+    )
+    handed.report = Report((whole, part), 0.1)
+    for options in ((), ("--json",)):
+        code, out, err = cli("export", "--to", str(tmp_path), *SANDBOX, *options)
+        assert code == Exit.PARTIAL == 3
+        assert err.startswith("meitner-aio: students may lack rows: 29 of 30 rows read, unverified")
+        assert err.count("\n") == 1
+        assert options or out.splitlines()[2].endswith("incomplete: the server has 30")
+        assert options or out.splitlines()[1].endswith("0.10")
+
+
+def test_as_many_rows_as_were_asked_for_are_complete(cli, handed, tmp_path):
+    """`--limit` leaves rows out because somebody said so: exit code 0."""
+    handed.report = Report((_reported("students", "students.ndjson", complete=False, level="limited"),), 0.1)
+    code, out, err = cli("export", "--to", str(tmp_path), "--limit", "29", *SANDBOX)
+    assert (code, err, "incomplete" in out) == (0, "", False)
+
+
+def test_a_database_is_one_file(cli, handed, tmp_path):
+    """Its size is counted once."""
+    handed.report = Report(tuple(_reported(name, "directory.sqlite") for name in ("students", "units")), 0.1)
+    lines = cli("export", "--to", str(tmp_path), "--format", "sqlite", *SANDBOX)[1].splitlines()
+    assert [line.split() for line in lines[1:4]] == [
+        ["students", "29", "0.10"],
+        ["units", "29", "0.10"],
+        ["all", "58", "5.0", "kB", "0.10"],
+    ]

@@ -1,0 +1,264 @@
+"""Which rows and fields an export is about: conditions, times, limits, fields, and a stream instead of files."""
+
+import asyncio
+import hashlib
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from numbered_directory import NumberedDirectory
+
+from meitner_aio import Gender, Meitner, MetaQuery, at_least, like
+from meitner_aio.export import Progress, export, plan
+
+NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+async def meitner():
+    """Give a client of a small sandbox in this process."""
+    async with Meitner.sandbox(students=60, schools=3, seed=4) as meitner:
+        yield meitner
+
+
+def _lines(path):
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+async def test_where_takes_what_search_takes(meitner, tmp_path):
+    """The rows of the search, all of them, proven as any listing is."""
+    where = {"gender": Gender.FEMALE, "last_name": ~like("A%")}
+    report = await export(meitner, ["students"], to=tmp_path, where=where, page_size=7)
+    expected = [student.id for student in await meitner.students.search(**where).all()]
+    assert [row["id"] for row in _lines(tmp_path / "students.ndjson")] == expected
+    assert 0 < len(expected) < 60
+    assert (report.complete, report.resources[0].where) == (True, ("gender", "last_name"))
+
+
+async def test_the_manifest_names_conditions_without_their_values(meitner, tmp_path):
+    """A condition may be somebody's name; a hash of it could be guessed."""
+    await export(meitner, ["students"], to=tmp_path, where={"last_name": "Andersson"}, since=NOW - timedelta(days=900))
+    text = (tmp_path / "manifest.json").read_text()
+    one = json.loads(text)["resources"]["students"]
+    assert "Andersson" not in text
+    assert (one["where"], one["since"]) == (
+        ["last_name"],
+        (NOW - timedelta(days=900)).isoformat().replace("+00:00", "Z"),
+    )
+
+
+async def test_since_is_created_or_updated(meitner, tmp_path):
+    """A record that was never updated has no time of update: its creation counts."""
+    students = await meitner.students.list().all()
+    touched = await meitner.students.modify(students[3], first_name="Ny")
+    fields = {"first_name": "Bo", "last_name": "Ek", "identity_number": "20140101-0001"}
+    made = await meitner.students.create(**fields)
+    since = min(touched.meta.updated_at, made.meta.created_at)
+    await export(meitner, ["students"], to=tmp_path, since=since)
+    assert {row["id"] for row in _lines(tmp_path / "students.ndjson")} == {touched.id, made.id}
+    await export(meitner, ["students"], to=tmp_path, since=since, where={"last_name": "Ek"})
+    assert {row["id"] for row in _lines(tmp_path / "students.ndjson")} == {made.id}
+
+
+async def test_since_for_audit_events_is_when_it_happened(meitner, tmp_path):
+    """An event has a time of its own."""
+    guardian = await meitner.guardians.list().first()
+    await meitner.guardians.delete(guardian.id)
+    (event,) = await meitner.audit_events.list().all()
+    await export(meitner, ["audit_events"], to=tmp_path, since=event.timestamp)
+    assert [row["resourceID"] for row in _lines(tmp_path / "audit_events.ndjson")] == [guardian.id]
+    await export(meitner, ["audit_events"], to=tmp_path, since=event.timestamp + timedelta(seconds=1))
+    assert _lines(tmp_path / "audit_events.ndjson") == []
+
+
+async def test_fields_keep_what_is_named_and_the_id(meitner, tmp_path):
+    """Either spelling, in the order of the record; the values are untouched."""
+    report = await export(meitner, ["students"], to=tmp_path, fields=["lastName", "meta", "first_name"])
+    rows = _lines(tmp_path / "students.ndjson")
+    await export(meitner, ["students"], to=tmp_path / "all")
+    names = ["id", "meta", "firstName", "lastName"]
+    assert [list(row) for row in rows] == [names] * 60
+    assert rows == [{name: row[name] for name in names} for row in _lines(tmp_path / "all" / "students.ndjson")]
+    assert report.resources[0].fields == ("id", "meta", "first_name", "last_name")
+    data = (tmp_path / "students.ndjson").read_bytes()
+    assert report.resources[0].sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(("limit", "requests"), [(1, [(1, 0)]), (25, [(10, 0), (10, 10), (10, 20)]), (30, None)])
+async def test_a_limit_is_never_exceeded_nor_paid_for_twice(tmp_path, limit, requests):
+    """As many rows, and no request beyond them; the report says that there are more."""
+    directory = NumberedDirectory({"students": 95})
+    report = await export(directory, ["students"], to=tmp_path, limit=limit, concurrency=8)
+    (one,) = report.resources
+    assert len(_lines(tmp_path / "students.ndjson")) == one.rows == limit
+    assert [asked[1:] for asked in directory.requests] == (requests or [(10, 0), (10, 10), (10, 20)])
+    assert (one.level, one.limited, one.complete, one.total, report.complete) == ("limited", True, False, 95, True)
+
+
+@pytest.mark.parametrize("limit", [95, 96, 1000])
+async def test_a_limit_that_nothing_meets_changes_nothing(tmp_path, limit):
+    """The read comes to its end, and is proven."""
+    report = await export(NumberedDirectory({"students": 95}), ["students"], to=tmp_path, limit=limit)
+    assert (report.rows, report.resources[0].complete, report.resources[0].limited) == (95, True, False)
+
+
+async def test_progress_counts_up_to_the_limit(tmp_path):
+    """A bar is full when the rows are there."""
+    told = []
+    await export(NumberedDirectory({"students": 95}), ["students"], to=tmp_path, limit=15, progress=told.append)
+    assert [(step.rows, step.total, step.finished) for step in told] == [
+        (10, 15, False),
+        (15, 15, False),
+        (15, 15, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("resources", "how", "problem"),
+    [
+        (
+            ["students"],
+            {"where": {"firstname": "Bo"}},
+            r"students cannot be searched by 'firstname'; did you mean 'first_name'",
+        ),
+        (["students", "groups"], {"where": {"last_name": "Ek"}}, "groups cannot be searched by 'last_name'"),
+        (["grade_elementaries"], {"where": {"school_year": "9"}}, "grade_elementaries cannot be searched"),
+        (["grade_upper_secondaries"], {"since": NOW}, "grade_upper_secondaries cannot be searched"),
+        (["students"], {"fields": ["frist_name"]}, "students has no field 'frist_name'; did you mean 'first_name'"),
+        (["students", "groups"], {"fields": ["gender"]}, "groups has no field 'gender'"),
+        (["students"], {"since": datetime(2026, 1, 1)}, "no time zone"),  # noqa: DTZ001 - what is refused
+        (["students"], {"limit": 0}, "limit must be an int of at least 1"),
+        (["students"], {"page_size": True}, "page_size must be an int"),
+        (["students"], {"concurrency": 0}, "concurrency must be an int"),
+        (["students"], {"bom": True}, "bom is for csv"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_before_any_io(tmp_path, resources, how, problem):
+    """By name, with the closest one that exists; no request, no folder."""
+    directory = NumberedDirectory()
+    with pytest.raises(ValueError, match=problem):
+        await export(directory, resources, to=tmp_path / "out", **how)
+    assert (directory.requests, (tmp_path / "out").exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "how", [{"where": {"gender": like("F%")}}, {"where": {"last_name": 7}}, {"fields": "first_name"}]
+)
+async def test_a_wrong_type_is_refused_before_any_io(tmp_path, how):
+    """As a search does."""
+    directory = NumberedDirectory()
+    with pytest.raises(TypeError):
+        await export(directory, ["students"], to=tmp_path / "out", **how)
+    assert (directory.requests, (tmp_path / "out").exists()) == ([], False)
+
+
+async def test_a_stream_gets_the_lines_and_nothing_else(meitner):
+    """For pipes: one resource after the other, the checksums of what was written, no file."""
+    stream = io.BytesIO()
+    told = []
+    report = await export(meitner, ["schools", "students"], to=stream, progress=told.append)
+    lines = stream.getvalue().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [
+        *[school.id async for school in meitner.schools.list()],
+        *[student.id async for student in meitner.students.list()],
+    ]
+    data = b"".join(line + b"\n" for line in lines[:3])
+    (schools, students) = report.resources
+    assert (schools.file, schools.rows, schools.bytes) == ("-", 3, len(data))
+    assert schools.sha256 == hashlib.sha256(data).hexdigest()
+    assert (students.rows, students.complete, report.complete) == (60, True, True)
+    assert told[-1] == Progress("students", 60, 60, finished=True, requests=1)
+
+
+async def test_a_stream_takes_a_selection(meitner):
+    """As files do."""
+    stream = io.BytesIO()
+    await export(meitner, ["students"], to=stream, fields=["gender"], where={"gender": Gender.MALE}, limit=5)
+    assert [json.loads(line)["gender"] for line in stream.getvalue().splitlines()] == ["Male"] * 5
+    assert set(json.loads(stream.getvalue().splitlines()[0])) == {"id", "gender"}
+
+
+@pytest.mark.parametrize(
+    ("to", "how", "kind"),
+    [
+        (io.BytesIO(), {"format": "csv"}, ValueError),
+        (io.BytesIO(), {"resume": True}, ValueError),
+        (io.StringIO(), {}, TypeError),
+        (7, {}, TypeError),
+    ],
+)
+async def test_what_is_no_place_for_rows_is_refused(to, how, kind):
+    """Before any request."""
+    directory = NumberedDirectory()
+    with pytest.raises(kind):
+        await export(directory, ["students"], to=to, **how)
+    assert not directory.requests
+
+
+async def test_csv_is_made_of_the_same_rows(meitner, tmp_path):
+    """Another format is another spelling: the report is of the file as it is."""
+    report = await export(meitner, ["students"], to=tmp_path, format="csv", bom=True)
+    data = (tmp_path / "students.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert report.resources[0].sha256 == hashlib.sha256(data).hexdigest()
+    assert report.resources[0].bytes == len(data)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "students.csv"]
+
+
+async def test_resources_are_read_side_by_side(tmp_path):
+    """Their pages leave in turn: none waits for another's end, and no more are in flight than allowed."""
+    flying, most = 0, 0
+
+    class Counting(NumberedDirectory):
+        def _send_for(self, name):
+            send = super()._send_for(name)
+
+            async def counted(request):
+                nonlocal flying, most
+                flying += 1
+                most = max(most, flying)
+                await asyncio.sleep(0)
+                try:
+                    return await send(request)
+                finally:
+                    flying -= 1
+
+            return counted
+
+    directory = Counting({"students": 400, "employees": 400})
+    await export(directory, ["students", "employees"], to=tmp_path, concurrency=3)
+    order = [name for name, *_ in directory.requests]
+    assert most == 3
+    for start in range(10, 60, 10):
+        assert {"students", "employees"} <= set(order[start : start + 10])
+
+
+async def test_no_more_than_four_resources_are_read_at_a_time(tmp_path):
+    """Memory is bounded however many resources there are."""
+    names = ("students", "guardians", "employees", "schools", "grade_elementaries")
+    directory = NumberedDirectory(dict.fromkeys(names, 60))
+    reading, most = set(), 0
+
+    def before(name, _):
+        nonlocal most
+        reading.add(name)
+        most = max(most, len(reading))
+
+    def progress(step):
+        if step.rows == step.total:
+            reading.discard(step.resource)
+
+    directory.before = before
+    report = await export(directory, names, to=tmp_path, progress=progress)
+    assert (most, report.rows) == (4, 300)
+
+
+async def test_a_plan_and_its_export_agree(meitner, tmp_path):
+    """What was said beforehand is what it took."""
+    where = {"meta": MetaQuery(created_at=at_least(datetime(2000, 1, 1, tzinfo=UTC)))}
+    planned = await plan(meitner, ["students", "guardians"], page_size=7, where=where, limit=40)
+    report = await export(meitner, ["students", "guardians"], to=tmp_path, page_size=7, where=where, limit=40)
+    assert [(one.resource, one.rows, one.requests) for one in planned.resources] == [
+        (one.resource, one.rows, one.requests) for one in report.resources
+    ]

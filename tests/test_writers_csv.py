@@ -1,0 +1,172 @@
+"""CSV: what stands in a cell, and that no spreadsheet runs it."""
+
+import csv
+import re
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from read_back import as_answered, flat, rebuilt, records, write
+from samples import ID, required
+
+from meitner_aio import EmployeePlacement, Group, Student
+from meitner_aio.export import _csv
+from meitner_aio.export._csv import guarded, plain
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+
+
+def written(path, *rows, model=Student, **options):
+    """Return the text of a file of these rows."""
+    write("csv", model, rows, path, **options)
+    return path.read_bytes().decode()
+
+
+def student(**fields):
+    """Return a student with an id, a name and what else is given."""
+    return Student(**required(Student) | {"identity_number": "20150101-0001"} | fields)
+
+
+def test_a_file_in_full(tmp_path):
+    """Text in quotes, numbers and truth bare, null empty, objects in columns, lists in JSON, CRLF."""
+    group = Group(id=ID, school_id=ID, title='Kör "A", B', member_ids=[ID], types=[])
+    assert written(tmp_path / "g.csv", group, model=Group, fields=("title", "external", "types", "member_ids")) == (
+        '"id","external_source_id","external_source","title","types","member_ids"\r\n'
+        f'"{ID}",,,"Kör ""A"", B","[]","[""{ID}""]"\r\n'
+    )
+    row = {"id": ID, "employeeID": ID, "schoolID": ID, "startDate": "2026-01-01", "employmentPercent": -5, "title": ""}
+    placement = msgspec.convert(row, EmployeePlacement)
+    fields = ("title", "start_date", "end_date", "employment_percent")
+    assert written(tmp_path / "p.csv", placement, model=EmployeePlacement, fields=fields).splitlines() == [
+        '"id","title","start_date","end_date","employment_percent"',
+        f'"{ID}","","2026-01-01",,-5',
+    ]
+    pupil = student(identity_temporary=True)
+    assert written(tmp_path / "s.csv", pupil, fields=("identity_temporary",)).splitlines()[1] == f'"{ID}",true'
+
+
+@pytest.mark.parametrize(("bom", "first"), [(False, b'"id",'), (True, b'\xef\xbb\xbf"id",')])
+def test_a_byte_order_mark_comes_on_request(bom, first, tmp_path):
+    """Excel needs one to see UTF-8; nobody else does."""
+    written(tmp_path / "s.csv", student(first_name="Åsa"), bom=bom)
+    data = (tmp_path / "s.csv").read_bytes()
+    assert data.startswith(first)
+    assert data.count(b"\xef\xbb\xbf") == bom
+    assert '"Åsa"'.encode() in data
+
+
+def test_instants_sort_as_text(tmp_path):
+    """In UTC, with six digits whether they are needed or not."""
+    given = ["2026-03-01T12:00:00Z", "2026-03-01T12:00:00.5Z", "2026-03-01T14:00:01+02:00"]
+    answers = [
+        {"id": ID, "identityNumber": "1", "firstName": "a", "lastName": "b", "meta": {"createdAt": at}} for at in given
+    ]
+    text = written(tmp_path / "s.csv", *msgspec.convert(answers, list[Student]), fields=("meta",))
+    assert re.findall(r"2026[^\"]*", text) == [
+        "2026-03-01T12:00:00.000000Z",
+        "2026-03-01T12:00:00.500000Z",
+        "2026-03-01T12:00:01.000000Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+46701234567", "'+46701234567"),
+        ("-", "'-"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\t=1", "'\t'=1"),
+        ("\r", "'\r"),
+        ("\nx", "'\nx"),
+        ("'=1", "''=1"),
+        ("'\tx", "''\tx"),
+        ('"=1', "'\"=1"),
+        ("Ek;=1", "Ek;'=1"),
+        ('Ek;"=1', "Ek;'\"=1"),
+        ("Ek\n-1", "Ek\n'-1"),
+        ("Ek\r\n- en\r\n- två", "Ek\r\n'- en\r\n'- två"),
+        ("", ""),
+        ("'", "'"),
+        ("'t Hooft", "'t Hooft"),
+        ("Ek-Ask", "Ek-Ask"),
+        ("a@b.example", "a@b.example"),
+        ("Ek; Ask", "Ek; Ask"),
+        ("1=1", "1=1"),
+        (" =1", " =1"),
+    ],
+)
+def test_what_could_be_a_formula_gets_an_apostrophe(text, safe):
+    """Where a part of a cell begins with a sign, and nowhere else."""
+    assert (guarded(text), plain(safe)) == (safe, text)
+
+
+_HOSTILE = st.text(st.sampled_from(f"{SIGNS}\t\r\n;'\" ,ax0"), max_size=10)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_HOSTILE | st.text())
+def test_the_apostrophes_can_be_taken_away_again(text):
+    """Nothing is lost, whatever apostrophes a text had of its own."""
+    assert plain(guarded(text)) == text
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(rows=st.lists(st.tuples(_HOSTILE, _HOSTILE), min_size=1, max_size=3), delimiter=st.sampled_from(",;\t"))
+def test_no_cell_begins_with_a_sign_wherever_a_spreadsheet_splits(rows, delimiter):
+    """Excel splits at semicolons where the decimal sign is a comma: what begins a cell there is no formula either."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.csv"
+        text = written(path, *(student(first_name=first, last_name=last) for first, last in rows))
+    cells = [cell for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter) for cell in row]
+    assert len(cells) > len(rows)
+    assert [cell for cell in cells if cell.lstrip("\t\r\n").startswith(tuple(SIGNS))] == []
+
+
+@pytest.mark.parametrize("hostile", ["=1", "\t1", "a;-1", "'+1", '"@1', "\uff20"])
+@pytest.mark.parametrize("place", [0, 7, 99])
+def test_looking_at_a_column_at_once_misses_nothing(hostile, place, tmp_path):
+    """One hostile cell among many harmless ones, at any place."""
+    names = ["Bo"] * 100
+    names[place] = hostile
+    written(tmp_path / "s.csv", *(student(first_name=name) for name in names))
+    with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
+        found = [row["first_name"] for row in csv.DictReader(file)]
+    assert found == ["Bo"] * place + [guarded(hostile)] + ["Bo"] * (99 - place)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_reader_that_tells_null_from_empty_reads_everything_back(data):
+    """Quotes say which: so do PostgreSQL, DuckDB and pyarrow see it."""
+    made = data.draw(st.lists(records(Student), min_size=1, max_size=4))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.csv"
+        names = next(csv.reader(written(path, *made).splitlines()))
+        table = pa.csv.read_csv(
+            path,
+            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=[""],
+            ),
+        )
+    back = [rebuilt(Student, row, _cell) for row in table.to_pylist()]
+    assert back == [flat(row) for row in as_answered(made)]
+
+
+def _cell(field, cell):
+    return {"true": True, "false": False}[cell] if field.kind == "boolean" else plain(cell)
+
+
+def test_the_signs_are_those_of_the_tests():
+    """The tests' own list and the writer's are the same, lest a sign be forgotten in one."""
+    assert set(SIGNS) == set(_csv._SIGNS)

@@ -47,8 +47,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("source", EXAMPLES, ids=lambda source: source.strip().splitlines()[-1][:40])
-def test_every_python_example_runs(source: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Scripts run as they are; snippets run where `meitner` is an open client."""
+def test_every_python_example_runs(
+    source: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts run as they are, in a folder of their own; snippets run where `meitner` is an open client."""
+    monkeypatch.chdir(tmp_path)
     code = compile(source, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if code.co_flags & inspect.CO_COROUTINE:
 

@@ -9,9 +9,11 @@ import stat
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 from read_back import as_answered, encode_lines, flat, read, records, write
 from samples import ID, record, required
 
-from meitner_aio import Address, ConfigurationError, Meitner, MeitnerError, School, Student
+from meitner_aio import Address, ConfigurationError, Meitner, MeitnerError, Meta, School, Student
 from meitner_aio.export import _columns, _parquet
 from meitner_aio.export._columns import Rows, pieces
 from meitner_aio.export._writers import check_format, open_writer
@@ -111,6 +113,7 @@ class Twelfth(DirectoryRecord):
     other_rooms: list[Room] = msgspec.field(default_factory=list)
     days: list[date] = msgspec.field(default_factory=list)
     at: Timestamp | None = None
+    tags: list[str] | None = None
     owner_id: Id | None = None
 
 
@@ -155,14 +158,25 @@ def test_lines_of_any_length_arrive_in_order(form, size, tmp_path, monkeypatch):
     assert read(form, School, tmp_path / NAMES[form]) == rows
 
 
+@pytest.mark.parametrize("form", ["csv", "sqlite"])
+def test_an_instant_that_utc_has_no_year_for_stays_as_it_was(form, tmp_path):
+    """The first hours of the year 1 east of Greenwich are before all years; Parquet counts microseconds."""
+    first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    school = School(**required(School) | {"meta": Meta(created_at=first)})
+    write(form, School, [school], tmp_path / NAMES[form])
+    (back,) = read(form, School, tmp_path / NAMES[form])
+    assert back.meta.created_at == first
+
+
 @given(lengths=st.lists(st.integers(0, 20)), size=st.integers(1, 50), ended=st.booleans())
 def test_pieces_are_whole_lines(lengths, size, ended):
-    """No line is cut, none is lost, and a piece is longer than asked for only when one line is."""
+    """No line is cut, none is lost, as many as fit are together, and a piece is longer only when one line is."""
     lines = b"\n".join(b"x" * length for length in lengths) + (b"\n" if ended else b"")
     cut = [bytes(piece) for piece in pieces(lines, size)]
     assert b"".join(cut) == lines
     assert all(piece.endswith(b"\n") for piece in cut[:-1])
     assert all(len(piece) <= size or piece.count(b"\n", 0, -1) == 0 for piece in cut)
+    assert all(len(piece) + after.find(b"\n") >= size for piece, after in pairwise(cut[:-1]))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -239,6 +253,17 @@ def modes(folder):
     return {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_writer_may_go_from_thread_to_thread(form, tmp_path):
+    """An event loop gives each call to any thread of a pool; and a close leaves the file alone in the folder."""
+    writer = opened(form, tmp_path)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(writer.write, encode_lines([record(Student)])).result(60)
+    writer.close()
+    assert len(read(form, Student, tmp_path / NAMES[form])) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [NAMES[form]]
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_what_has_the_name_is_not_overwritten(form, tmp_path):
     """A link that somebody left in the folder leads nowhere."""
@@ -303,7 +328,9 @@ def test_an_integer_beyond_64_bits_is_refused_without_being_quoted(form, tmp_pat
     assert "9876" not in said(refused.value)
 
 
-@pytest.mark.parametrize("line", [b'{"id":"4242"', b'{"id":4242}', b"\xff4242", b"[" * 100_000 + b"4242"])
+@pytest.mark.parametrize(
+    "line", [b'{"id":"4242"', b'{"id":4242}', b"\xff4242", b'{"id":"1","new":' + b"[" * 100_000 + b"4242"]
+)
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_damaged_line_is_refused_without_being_quoted(form, line, tmp_path):
     """Neither msgspec nor pyarrow is heard."""

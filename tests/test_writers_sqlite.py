@@ -7,8 +7,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,14 @@ def test_lists_open_with_json_each(path):
     put(path, [group], table="groups")
     query = "SELECT member.value FROM groups, json_each(groups.member_ids) AS member"
     assert [value for (value,) in ask(path, query)] == [OTHER_ID, ID]
+
+
+def test_a_list_that_is_not_there_is_null(path):
+    """Not the text `null`: `IS NULL` finds it."""
+    writer = open_writer("sqlite", Group, path, table="groups", fields=("member_ids", "types"), replace=True)
+    writer.write(b'{"id":"1","memberIDs":null,"types":[]}\n')
+    writer.close()
+    assert ask(path, "SELECT member_ids, types FROM groups") == [(None, "[]")]
 
 
 def test_booleans_are_numbers(path):
@@ -158,6 +167,23 @@ def test_all_resources_are_written_at_the_same_time(path):
         assert [count.result(60) for count in counts] == [1] * len(RESOURCES)
     assert {name for (name,) in ask(path, "SELECT name FROM sqlite_master WHERE type = 'table'")} == set(RESOURCES)
     assert [file.name for file in path.parent.iterdir()] == ["directory.sqlite"]
+
+
+def test_only_one_writer_moves_its_records_at_a_time(path, monkeypatch):
+    """The second waits for the first, rather than for SQLite to let it try again."""
+    both = threading.Barrier(2)
+    move = _sqlite.SqliteWriter._move
+
+    def meeting(writer):
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        move(writer)
+
+    monkeypatch.setattr(_sqlite.SqliteWriter, "_move", meeting)
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(put, path, schools("Ek"), table=table) for table in ("schools", "others")]:
+            done.result(60)
+    assert both.broken
 
 
 # What goes wrong.

@@ -39,10 +39,10 @@ def pyarrow() -> Any:  # noqa: ANN401 - pyarrow has no types
         raise ConfigurationError('Parquet needs pyarrow: pip install "meitner-aio[parquet]"') from None
     finally:
         if not chosen:
-            del os.environ[_ALLOCATOR]
+            os.environ.pop(_ALLOCATOR, None)
 
 
-class ParquetFileWriter:
+class ParquetWriter:
     """Writes records to a new file. Blocking; not for two threads at a time."""
 
     def __init__(self, path: Path, model: type[Record], names: Sequence[str] | None = None) -> None:

@@ -66,6 +66,6 @@ def open_writer(  # noqa: PLR0913 - every choice that a format has
 
             return SqliteWriter(path, Rows(model, fields), table=table, replace=replace)
         case _:
-            from ._parquet import ParquetFileWriter  # noqa: PLC0415 - only what is asked for
+            from ._parquet import ParquetWriter  # noqa: PLC0415 - only what is asked for
 
-            return ParquetFileWriter(path, model, fields)
+            return ParquetWriter(path, model, fields)

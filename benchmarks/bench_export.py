@@ -1,0 +1,222 @@
+"""What does it cost to put a resource on disk? 100,000 students, pages of 1,000, to every format.
+
+Three questions. Exporting, from the server to a closed file: this client, with every safeguard on, to each format; the
+loop that one would write by hand with aiohttp and msgspec, and the official client with hand-made offsets, because its
+own `next()` ends after page one, both to the same NDJSON; and dlt's REST source to Parquet, where dlt is installed.
+Writing alone: the writers of the export, given the lines. Memory: the writers again, a million students, 4 MiB of lines
+at a time.
+
+    python benchmarks/bench_export.py
+"""
+
+# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+from _harness import Cost, answer_as_peer, facts, measured, report, run
+from _peers import CREDENTIALS, rows_by_hand, rows_of_official
+from _server import serving, students
+
+ROWS, LIMIT, ROUNDS = 100_000, 1000, 5
+MANY = 1_000_000
+CHUNK = 4 << 20
+FORMATS = ("ndjson", "csv", "parquet", "sqlite")
+WRITTEN = FORMATS[1:]
+
+
+def ours(form: str, url: str) -> Cost:
+    """Export, as the documentation says."""
+    from meitner_aio import Meitner
+    from meitner_aio.export import export
+
+    async def main(folder: str) -> Cost:
+        async with Meitner(*CREDENTIALS.values(), base_url=url) as meitner:
+            await meitner.students.list(limit=1)  # connect and import before the clock runs
+            _load(form)
+            with measured() as cost:
+                done = await export(meitner, ["students"], to=folder, format=form, page_size=LIMIT)
+        if done.rows != ROWS or not done.complete:
+            raise RuntimeError(done)
+        return cost
+
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(main(folder))
+
+
+def _load(form: str) -> None:
+    """Import what a format needs."""
+    from meitner_aio.export._writers import check_format
+
+    if form in WRITTEN:
+        check_format(form)
+
+
+def by_hand(url: str) -> Cost:
+    """Write NDJSON in a loop written by hand."""
+    encode = msgspec.json.Encoder().encode_lines
+
+    async def main(path: Path) -> Cost:
+        async for _ in rows_by_hand(url, 1):  # connect and import before the clock runs
+            break
+        with measured() as cost, path.open("wb") as file:
+            async for page in rows_by_hand(url, LIMIT):
+                file.write(encode(page))
+        return cost
+
+    return _to_ndjson(lambda path: asyncio.run(main(path)))
+
+
+def official(url: str) -> Cost:
+    """Write NDJSON with the official client and hand-made offsets."""
+
+    def write(path: Path) -> Cost:
+        next(rows_of_official(url, 1))
+        with measured() as cost, path.open("w", encoding="utf-8") as file:
+            for page in rows_of_official(url, LIMIT):
+                file.writelines(f"{student.model_dump_json(by_alias=True)}\n" for student in page)
+        return cost
+
+    return _to_ndjson(write)
+
+
+def _to_ndjson(write: Callable[[Path], Cost]) -> Cost:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "students.ndjson"
+        cost = write(path)
+        with path.open("rb") as file:
+            rows = sum(1 for _ in file)
+        if rows != ROWS:
+            raise RuntimeError(rows)
+    return cost
+
+
+def of_dlt(url: str) -> Cost:
+    """Write Parquet with dlt's REST source."""
+    import os
+
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+    import dlt
+    import pyarrow.parquet
+    from dlt.sources.rest_api import rest_api_source
+
+    paginator = {"type": "offset", "limit": LIMIT, "total_path": "pagination.total"}
+    source = rest_api_source(
+        {
+            "client": {"base_url": f"{url}/", "headers": CREDENTIALS, "paginator": paginator},
+            "resources": [{"name": "students", "endpoint": {"path": "student", "data_selector": "data"}}],
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        destination = dlt.destinations.filesystem(bucket_url=f"{folder}/out")
+        pipeline = dlt.pipeline("bench", destination=destination, dataset_name="d", pipelines_dir=f"{folder}/state")
+        with measured() as cost:
+            pipeline.run(source, loader_file_format="parquet")
+        files = Path(folder, "out", "d", "students").glob("*.parquet")
+        rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
+        if rows != ROWS:
+            raise RuntimeError(rows)
+    return cost
+
+
+def writing(form: str, _: str) -> Cost:
+    """Write lines that are there already."""
+    _load(form)
+    chunks = list(_chunks(ROWS))
+    with measured() as cost:
+        _written(form, chunks)
+    return cost
+
+
+def _written(form: str, chunks: Iterable[bytes]) -> None:
+    from meitner_aio import Student
+    from meitner_aio.export._writers import open_writer
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"students.{form}"
+        writer = open_writer(form, Student, path, table="students", fields=None, replace=True)
+        try:
+            for chunk in chunks:
+                writer.write(chunk)
+            writer.close()
+        finally:
+            writer.abort()
+
+
+def _chunks(count: int) -> Iterator[bytes]:
+    """Yield the lines of so many students, no two alike, as an export spools them."""
+    rows, lines = students(1000), bytearray()
+    encode, replace = msgspec.json.Encoder().encode, msgspec.structs.replace
+    for number in range(count):
+        # Ids come in no order, as those of a directory do: a table's key is built where they fall.
+        scattered = number * 2_654_435_761 % 2**32
+        email = f"elev.{scattered}@elev.skola.example"
+        lines += encode(
+            replace(
+                rows[number % len(rows)],
+                id=f"{scattered:08x}-0000-4000-8000-{number:012x}",
+                identity_number=f"{20_000_101 + number // 9000}-{number % 9000 + 1000}",
+                email_address1=email,
+                edu_person_principal_name=email,
+                phone_number1=f"+4670{number:07d}",
+            )
+        )
+        lines += b"\n"
+        if len(lines) >= CHUNK:
+            yield bytes(lines)
+            lines.clear()
+    if lines:
+        yield bytes(lines)
+
+
+def _remember(form: str) -> None:
+    """Write the lines that come in, and say how many bytes were resident at most."""
+    _written(form, iter(lambda: sys.stdin.buffer.read(CHUNK) + sys.stdin.buffer.readline(), b""))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _memory(form: str) -> int:
+    command = [sys.executable, sys.argv[0], "--remember", form]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - this file
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        for chunk in _chunks(MANY):
+            process.stdin.write(chunk)
+        return int(process.communicate()[0])
+
+
+def _exporting() -> dict[str, Callable[[str], Cost]]:
+    peers: dict[str, Callable[[str], Cost]] = {f"meitner_aio, {form}": partial(ours, form) for form in FORMATS}
+    peers |= {"aiohttp + msgspec by hand, ndjson": by_hand, "meitner (official), ndjson": official}
+    if find_spec("dlt"):
+        peers["dlt, parquet"] = of_dlt
+    return peers
+
+
+def _writing() -> dict[str, Callable[[str], Cost]]:
+    return {f"{form} writer": partial(writing, form) for form in WRITTEN}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        _remember(sys.argv[2])
+        raise SystemExit(0)
+    answer_as_peer(_exporting() | _writing())
+    with serving(ROWS) as base_url:
+        costs = run(_exporting(), rounds=ROUNDS, url=base_url)
+    report(f"Exporting {ROWS:,} students, {LIMIT:,} a page", costs, unit="µs a row", units=ROWS)
+    if "dlt, parquet" not in costs:
+        print("dlt is not installed: left out")
+    report(f"Writing {ROWS:,} students", run(_writing(), rounds=ROUNDS), unit="µs a row", units=ROWS)
+    print(f"\nWriting {MANY:,} students, {CHUNK >> 20} MiB of lines at a time\n{facts()}\n")
+    for name in WRITTEN:
+        print(f"{name:10} {_memory(name) / 2**20:6.1f} MiB resident at most")

@@ -181,7 +181,7 @@ def test_a_create_cancelled_at_any_turn_happens_at_most_once(lost: bool) -> None
         return made
 
     made = run(main(), _Turns)
-    assert len(made) > 10
+    assert len(made) >= 5
     assert made[0] == 0
     assert made == sorted(made)
     assert made[-1] == 1

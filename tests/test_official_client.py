@@ -17,6 +17,9 @@ from sandbox_calls import NOBODY, NOON, Clock, call, placed_employee, placed_stu
 from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Fault, Sandbox
 
+# A library that the official client depends on speaks to the `ast` of older Pythons.
+pytestmark = pytest.mark.filterwarnings("ignore:ast:DeprecationWarning")
+
 NO_RETRIES = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False)
 AT_ONCE = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 10_000, jitter_ms=0), retry_connection_errors=False)
 API_KEY = models.Security(option1=models.SecurityOption1(client_credentials="tests", client_secret="secret"))

@@ -20,13 +20,6 @@ _NARROW = 2
 _LARGE = 500
 """Rows of a page that is large: about half a megabyte."""
 
-_KEPT = 4 * 1024 * 1024
-"""Bytes of a block that malloc shall keep when it is freed.
-
-glibc gives memory back to the system beyond twice the size of the largest block that was freed so far. Large pages
-cross that line one after the other, and each would be faulted in again: a third of the time of a listing.
-"""
-
 
 class Idle:
     """Tells, of the time since it was made, whether this thread was busy or waited for the network."""
@@ -50,10 +43,7 @@ class Ahead(Generic[T]):
         self._source = source
         self._following = _after(first)._replace(bulk=True, first=False)
         self._concurrency = concurrency
-        self._narrow = concurrency
-        if first.limit >= _LARGE:
-            self._narrow = min(_NARROW, concurrency)
-            bytes(_KEPT)
+        self._narrow = min(_NARROW, concurrency) if first.limit >= _LARGE else concurrency
         self._width = self._narrow if busy else concurrency
         self._total = 0
         self._ended = False

@@ -226,6 +226,8 @@ class Authenticated:
         self._bearer = auth if isinstance(auth, BearerAuth) else None
         self._headers = headers
         self._timeout = timeout
+        self._proof: Mapping[str, str] = {}
+        self._usual = headers
 
     async def send(self, request: Request) -> RawResponse:
         """Send the request with credentials."""
@@ -243,5 +245,8 @@ class Authenticated:
         return response
 
     def _signed(self, request: Request, proof: Mapping[str, str]) -> Request:
-        headers = over({**self._headers, **request.headers}, proof)
-        return replace(request, headers=headers, timeout=self._timeout)
+        if request.headers:
+            return replace(request, headers=over(over(self._headers, request.headers), proof), timeout=self._timeout)
+        if proof != self._proof:  # the same from call to call, until a token is renewed
+            self._proof, self._usual = proof, over(self._headers, proof)
+        return replace(request, headers=self._usual, timeout=self._timeout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from datetime import UTC, datetime, timedelta
+from operator import mul
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -244,9 +245,9 @@ class _Kept:
     def keep(self, rows: list[Any], ids: list[str], seen: tuple[int, int]) -> tuple[int, int]:
         """Remember rows; return the print of the set with them in it."""
         keys = list(map(hash, ids))
-        self._keys.extend(keys)
-        self._stamps.extend(row.meta.created_at.timestamp() if row.meta is not None else 0.0 for row in rows)
-        return seen[0] + sum(keys), seen[1] + sum(key * key for key in keys)
+        self._keys.fromlist(keys)
+        self._stamps.fromlist([row.meta.created_at.timestamp() if row.meta is not None else 0.0 for row in rows])
+        return seen[0] + sum(keys), seen[1] + sum(map(mul, keys, keys))
 
     def stamps(self, without: set[int]) -> list[float]:
         """Return the stamps in order, those of some keys left out."""

@@ -125,9 +125,8 @@ class HttpTransport:
             auto_decompress=False,  # aiohttp's knows no cap, and takes a body cut short for a whole one
             timeout=_timeout(request.timeout),
             proxy=self._proxy,
-            middlewares=(_unrepeated(),)
-            if self._session is None and once(request) and request.method != "POST"
-            else None,
+            raise_for_status=False,  # the caller's session may want it: statuses are ours to judge
+            middlewares=self._middlewares(request),
             upload_tracker=tracker,
         )
         try:

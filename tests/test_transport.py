@@ -24,6 +24,7 @@ from meitner_aio.errors import (
     APIConnectionError,
     APITimeoutError,
     MeitnerError,
+    NotFoundError,
     ResponseValidationError,
 )
 
@@ -161,6 +162,18 @@ async def test_no_create_is_lost_at_the_servers_idle_limit() -> None:
                 except aiohttp.ClientError:
                     lost += 1
         assert lost > 10
+
+
+async def test_a_session_that_raises_for_a_status_leaves_the_judgement_to_us() -> None:
+    """A 404 stays a 404, sent once, whatever the caller's session makes of statuses elsewhere."""
+    async with (
+        RawServer([failure(404, "NotFound")]) as server,
+        aiohttp.ClientSession(raise_for_status=True) as session,
+        Meitner(*CREDENTIALS, base_url=server.url, session=session) as meitner,
+    ):
+        with pytest.raises(NotFoundError):
+            await meitner.students.get(STUDENT_ID)
+    assert len(server.seen) == 1
 
 
 async def test_a_session_of_the_caller_that_is_closed_is_nobodys_lost_create(carried: Any) -> None:

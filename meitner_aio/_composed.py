@@ -83,8 +83,10 @@ class Writable(Readable[T]):
 
         `guard=True` reads the record first and raises `ConflictError` when it was updated since `record` was read;
         the moment between that and the write stays unguarded, because the API has no conditional writes. Raises
-        `TypeError` for a name that an update does not have, before any I/O.
+        `TypeError` for a name that an update does not have, or a record of another kind, before any I/O.
         """
+        if not isinstance(record, self.model):
+            raise TypeError(f"{type(self).__name__}.modify takes a {self.model.__name__}, not {type(record).__name__}")
         body = cast("type[Record]", operations(type(self))["update"].body)
         declared = fields(body)
         changes = {name: value for name, value in changes.items() if value is not UNSET}

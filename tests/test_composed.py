@@ -299,6 +299,14 @@ def test_modify_refuses_before_any_io(changes, message):
     assert send.requests == []
 
 
+def test_modify_refuses_a_record_of_another_kind():
+    """A guardian has every field of a student: its id would be asked for among the students."""
+    send = Recorder(answer(SCHOOL))
+    with pytest.raises(TypeError, match="takes a Unit, not School"):
+        RESOURCES["units"](send).modify(SCHOOL, title="Norr")
+    assert send.requests == []
+
+
 async def test_modify_carries_over_what_we_do_not_know():
     """A required enum that a newer server has a new value for does not stop a change of another field."""
     desk = Desk(students=1)

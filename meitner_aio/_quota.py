@@ -17,6 +17,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ._headers import retry_after
 from ._protocol import RawResponse, Request, Send
 from ._slots import Slots
 from ._window import Quota, Window
@@ -155,12 +156,20 @@ class Gate:
     def _observe(self, response: RawResponse) -> None:
         now, status, window = self._now(), response.status, self._window
         told = window.observe(response.headers, now)
+        if status == 429 and told and (wish := retry_after(response.headers)) is not None:
+            self._heed(now + wish)
         self._start_slowly(now)
         if status in (429, 503):
             if not (status == 429 and told and window.remaining == 0):
                 self._slots.narrow(now)  # not the hourly quota: the server is busy
         elif status < 500:
             self._slots.widen()
+
+    def _heed(self, until: float) -> None:
+        """Retry-After wins over the end of a spent window that is later: the next request asks how things are then."""
+        if self._window.remaining == 0 and until < self._window.ends:
+            self._window.ends = self._reopens_at = until
+            self._slots.send_away(self._refusal)
 
     def _start_slowly(self, now: float) -> None:
         """While nothing is known: one request, then two, four; once anything is, start with one the next time."""

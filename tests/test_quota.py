@@ -311,6 +311,24 @@ def test_a_spent_window_is_closed_until_it_ends() -> None:
     assert end + 1 <= reopened <= end + 1 + 5 + 1 + server.latency
 
 
+@pytest.mark.parametrize(("wish", "pause", "jitter"), [("7", 7, 0), ("9999", 3601, 6), ("soon", 3601, 6)])
+def test_a_retry_after_wins_over_the_end_of_the_window(wish: str, pause: float, jitter: float) -> None:
+    """The gate opens when a refusal says so, if that is before the window ends; what makes no sense is not heeded."""
+    server = Hour(1)
+
+    async def refuse(request: Request) -> RawResponse:
+        refused = await server.send(request)
+        return RawResponse(429, Headers({**refused.headers, "Retry-After": wish}), b"")
+
+    async def main() -> None:
+        send = _gate().admitting(refuse)
+        await asyncio.gather(send(PAGE), send(PAGE))
+
+    run(main())
+    first, second = server.arrivals
+    assert pause - 0.1 <= second - first <= pause + jitter + 0.1
+
+
 def test_the_reserve_is_left_to_others() -> None:
     """300 of 1,000 are never touched; what may be used has a free part and a paced one as ever."""
     server = Hour(1000)

@@ -29,7 +29,7 @@ SANDBOX = ("--sandbox", "--students", "30")
 
 
 def _rows(text):
-    """Return records without their `meta`: a sandbox begins when it is made."""
+    """Return records without their `meta`: those of a sandbox end with the day before."""
     rows = [json.loads(line) for line in text.splitlines()]
     assert all(row.pop("meta") for row in rows)
     return rows

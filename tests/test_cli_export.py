@@ -1,13 +1,15 @@
 """The command `export`: what it hands to the library, what it writes to stdout and what to stderr."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meitner_aio import APIConnectionError, equals
+from meitner_aio import APIConnectionError, ConfigurationError, equals
 from meitner_aio.cli import Exit, _export
 from meitner_aio.export import Progress, Report, ResourceReport
+from meitner_aio.export._files import Folder
+from meitner_aio.export._journal import Choices, Journal
 
 SANDBOX = ("--sandbox", "--students", "30")
 
@@ -74,6 +76,27 @@ def test_a_value_that_the_library_refuses_is_wrong_usage(cli, handed, tmp_path):
     handed.error = ValueError("students has no field 'nmae'; did you mean 'name'?")
     code, out, err = cli("export", "students", "--to", str(tmp_path), *SANDBOX)
     assert (code, out, err) == (2, "", "meitner-aio: students has no field 'nmae'; did you mean 'name'?\n")
+
+
+def test_a_format_whose_library_is_missing_is_wrong_usage(cli, handed, tmp_path):
+    """What to install is in the message; credentials are not the matter."""
+    handed.error = ConfigurationError("Parquet needs pyarrow")
+    assert cli("export", "students", "--to", str(tmp_path), *SANDBOX) == (2, "", "meitner-aio: Parquet needs pyarrow\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("7d --resume", True), ("7d", False), ("9d --resume", False), ("2026-01-31 --resume", False)]
+)
+def test_the_same_words_resume_an_export_since_seven_days_ago(cli, handed, tmp_path, typed, kept):
+    """After a kill nobody says which instant they meant, and by now they mean another one."""
+    then = datetime.now(UTC) - timedelta(days=7, hours=3)
+    with Folder(tmp_path) as folder:
+        journal = Journal(folder, "groups", Choices("ndjson", None, "", then.isoformat(), None, 50))
+        journal.begin_again([], None)
+        journal.close()
+    code, _, err = cli("export", "groups", "--to", str(tmp_path), "--since", *typed.split(), *SANDBOX)
+    assert (code, err) == (0, "")
+    assert (handed.keywords["since"] == then) == kept
 
 
 def test_a_failure_says_how_to_go_on(cli, handed, tmp_path):

@@ -102,6 +102,14 @@ def test_no_credentials_is_exit_code_4():
     assert (code, out, err.count("\n")) == (4, "", 1)
 
 
+@pytest.mark.parametrize("url", ["http://example.com/directory/v1", "ftp://example.com", "nowhere"])
+def test_an_address_to_which_no_credential_may_go_is_wrong_usage(url):
+    """It has nothing to do with the credentials, and nothing was sent."""
+    code, out, err = _run("count", "--base-url", url, environment=ANY)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("meitner-aio: base_url must be ")
+
+
 def test_a_server_that_is_not_there_is_exit_code_5():
     """Worth another try later."""
     with socket.create_server(("127.0.0.1", 0)) as closed:

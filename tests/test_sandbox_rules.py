@@ -428,6 +428,13 @@ def test_the_synthetic_data_obeys_the_rules(attribute):
         assert allowed(attribute, Write(tables, record, record.__struct_fields__, today)) == record
 
 
+def test_the_same_seed_makes_the_same_directory_all_day():
+    """Whenever it is made: times of creation and update are the same, too."""
+    morning, evening = (Sandbox(students=60, clock=lambda at=at: at) for at in (1_795_219_200.25, 1_795_305_599.75))
+    for attribute in RESOURCES:
+        assert morning.records(attribute) == evening.records(attribute)
+
+
 def test_the_same_seed_makes_the_same_directory():
     """And another seed another one."""
     clock = Clock()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 from cyclopts import Group, Parameter
 
-from ..export import Format, Progress, Report, ResourceReport, export, plan, resource_names
+from ..errors import ConfigurationError
+from ..export import Format, Progress, Report, ResourceReport, export, plan, resource_names, since_then
 from ._amounts import counted, size
 from ._exit import Exit, UsageError
 from ._interrupted import resumable
@@ -21,7 +22,7 @@ from ._output import say, write_json, write_table
 from ._plan import show_plan
 from ._profile import Profile
 from ._progress import Waits, can_draw, shown_progress
-from ._typed import instant
+from ._typed import instant, moves
 from ._where import conditions
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Selection:
             raise UsageError(f"--since {wrong}") from None
         where = conditions(self.where or (), resource_names(resources), now)
         return given(where=where or None, since=since, limit=self.limit)
+
+    def continued(self, resources: Iterable[str], to: str, since: datetime | None) -> dict[str, Any]:
+        """Return `since` as the interrupted export in the folder meant it, of which `7d` is the same words today."""
+        if since is None or not moves(self.since or ""):
+            return {}
+        return {"since": since_then(to, resource_names(resources), since)}
 
     def columns(self) -> dict[str, Any]:
         """Return the keywords that only `export` has."""
@@ -143,6 +150,8 @@ async def export_command(
         return Exit.COMPLETE
     to = writing.target(profile)
     options = selected | selection.columns() | writing.options(profile) | given(concurrency=paging.concurrency)
+    if writing.resume:
+        options |= selection.continued(resources, to, options.get("since"))
     drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().tell
     async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
@@ -172,10 +181,10 @@ async def _exported(
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """Let what the library refuses before it does anything be a wrong usage."""
+    """Let what the library refuses before it does anything be a wrong usage: nothing was sent."""
     try:
         yield
-    except ValueError as wrong:
+    except (ValueError, ConfigurationError) as wrong:
         raise UsageError(str(wrong)) from None
 
 

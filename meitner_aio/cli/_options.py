@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
-from .._settings import SERVERS
+from .._settings import SERVERS, safe_url
 from ..errors import ConfigurationError
 from ..export import resource_names
 from ..resources import RESOURCES
+from ._exit import UsageError
 from ._profile import Profile, config_path, load
 
 if TYPE_CHECKING:
@@ -102,13 +103,23 @@ class Directory:
     def _url(self, profile: Profile) -> str | None:
         return self.base_url or SERVERS.get(self.server or "") or profile.url(os.environ)
 
+    def _checked_url(self, profile: Profile) -> str | None:
+        url = self._url(profile)
+        try:
+            return url and safe_url(url, "base_url")
+        except ConfigurationError as wrong:
+            raise UsageError(str(wrong)) from None
+
     def client(self, profile: Profile, **options: Any) -> Meitner:  # noqa: ANN401 - the keywords of Meitner
-        """Return a client for the directory; `options` are for a server. `ConfigurationError` without credentials."""
+        """Return a client for the directory; `options` are for a server.
+
+        Raises `ConfigurationError` without credentials, and `UsageError` for an address to which none may go.
+        """
         from ..client import Meitner  # noqa: PLC0415 - help and version need no client
 
         if self.sandbox:
             return Meitner.sandbox(**given(students=self.students, seed=self.seed))
-        auth, url = profile.auth(os.environ), self._url(profile)
+        auth, url = profile.auth(os.environ), self._checked_url(profile)
         try:
             return Meitner(**given(auth=auth, base_url=url, **options))
         except ConfigurationError as error:

@@ -36,6 +36,11 @@ def instant(text: str, now: datetime) -> datetime:
     return found.replace(tzinfo=UTC)
 
 
+def moves(text: str) -> bool:
+    """Say whether an instant is another one each time that it is typed, as `7d` is."""
+    return _AGO.fullmatch(text) is not None
+
+
 def value_of(field: Field, text: str, now: datetime) -> object:
     """Return the value of a field's kind that a text means; `ValueError` says what it must be, and never what it was.
 

@@ -5,6 +5,7 @@
 knows nothing of terminals.
 """
 
+from ._journal import since_then
 from ._names import resource_names
 from ._plan import Plan, PlannedResource, plan
 from ._report import Progress, Report, ResourceReport
@@ -21,4 +22,5 @@ __all__ = [
     "export",
     "plan",
     "resource_names",
+    "since_then",
 ]

@@ -6,7 +6,10 @@ tells of are on the disk; a line that was cut off by the end of the process is n
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Self, TypeAlias
 
 import msgspec
@@ -196,6 +199,20 @@ def _believed(lines: list[bytes]) -> list[_Line]:
 
 def _name(resource: str) -> str:
     return f"{resource}.journal"
+
+
+def since_then(folder: str | os.PathLike[str], resources: Iterable[str], since: datetime) -> datetime:
+    """Return what a `since` that moves with the clock meant when the export began that is to be continued.
+
+    "Seven days ago" is later by as much as has passed since then, at most a day; `since` when there is no such export.
+    """
+    for resource in resources:
+        journal = Journal.left(Folder(folder), resource)
+        if journal is not None and journal.choices.since is not None:
+            then = datetime.fromisoformat(journal.choices.since)
+            if 0 <= (since - then).total_seconds() <= _LONGEST:
+                return then
+    return since
 
 
 def check_choices(journal: Journal, choices: Choices) -> None:

@@ -33,12 +33,13 @@ class Sandbox:
         ...  # sandbox.url serves any client of the API
     ```
 
-    The same directory answers in process through `send`. The same `seed` makes the same data; `order` is how rows are
-    listed: "created", "-created", or "updated", where an update moves its row to the end. `quota` is requests in a
-    `window` of so many seconds, `page_cap` the most rows of a page, `latency` seconds before each answer. `credentials`
-    are the only id and secret that are good; without them any pair is. Tokens last `token_lifetime` seconds. `clock`
-    tells the seconds since 1970 to everything that knows time but `latency`. `faults` may be given by name, see
-    `fault`. Raises `ValueError` for what makes no directory.
+    The same directory answers in process through `send`. The same `seed` makes the same data, to the millisecond, all
+    through a day (UTC): placements have to be active, and children of an age, today. `order` is how rows are listed:
+    "created", "-created", or "updated", where an update moves its row to the end. `quota` is requests in a `window` of
+    so many seconds, `page_cap` the most rows of a page, `latency` seconds before each answer. `credentials` are the
+    only id and secret that are good; without them any pair is. Tokens last `token_lifetime` seconds. `clock` tells the
+    seconds since 1970 to everything that knows time but `latency`. `faults` may be given by name, see `fault`. Raises
+    `ValueError` for what makes no directory.
     """
 
     def __init__(  # noqa: PLR0913 - every choice a user can make
@@ -67,8 +68,8 @@ class Sandbox:
         _check_choices(faults, order)
         self._pair = _pair(credentials)
         self._faults = Faults(map(as_fault, faults), seed)
-        now = datetime.fromtimestamp(clock(), UTC)
-        records = generate(students=students, schools=schools, seed=seed, now=now)
+        today = datetime.fromtimestamp(clock(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        records = generate(students=students, schools=schools, seed=seed, now=today)
         self._directory = Directory(records, order=order, seed=seed, clock=clock)
         self._door = Door(
             self._directory,

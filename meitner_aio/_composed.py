@@ -33,12 +33,13 @@ class Readable(Resource[T]):
     """A resource whose records can be read: all of them can."""
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, T]:
-        """Return the records with these ids, by id, in the order given; ids that do not exist are absent.
+        """Return the records with these ids, by the ids as given, in their order; what does not exist is absent.
 
         A searchable resource needs one request for every hundred ids, another one for each id. Several are under way at
         a time; the first failure is raised.
         """
-        wanted = list(dict.fromkeys(checked_id(id_) for id_ in ids))
+        given = {id_: checked_id(id_) for id_ in ids}
+        wanted = list(dict.fromkeys(given.values()))
         searchable = "search" in operations(type(self))
         size, read = (_CHUNK, _searched) if searchable else (1, _got)
         chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
@@ -48,7 +49,7 @@ class Readable(Resource[T]):
                 if outcome.error is not None:
                     raise outcome.error
                 found |= outcome.record or {}
-        return {id_: found[id_] for id_ in wanted if id_ in found}
+        return {id_: found[one] for id_, one in given.items() if one in found}
 
 
 async def _got(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401 - a resource without a search

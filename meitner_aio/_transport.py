@@ -28,7 +28,7 @@ _LARGE_UPLOAD = 1024 * 1024
 """Bytes above which aiohttp wants to read a body in pieces."""
 
 
-_KEPT = bytes(4 * 1024 * 1024)
+_KEPT = bytes(2 * 1024 * 1024)
 """A large block, to be freed at once, so that malloc keeps what is freed later.
 
 glibc gives memory back to the system beyond twice the size of the largest block that it ever freed. What arrives from

@@ -33,7 +33,7 @@ def _names(folder):
 async def test_one_file_a_resource_with_one_record_a_line(directory, tmp_path):
     """Every row is there once, in the server's order."""
     await export(directory, ["students", "schools"], to=tmp_path / "out")
-    assert [row["id"] for row in _lines(tmp_path / "out" / "students.ndjson")] == [
+    assert [line["id"] for line in _lines(tmp_path / "out" / "students.ndjson")] == [
         row("students", number)["id"] for number in range(25)
     ]
     assert len(_lines(tmp_path / "out" / "schools.ndjson")) == 7

@@ -3,8 +3,7 @@
 Three questions. Exporting, from the server to a closed file: this client, with every safeguard on, to each format; the
 loop that one would write by hand with aiohttp and msgspec, and the official client with hand-made offsets, because its
 own `next()` ends after page one, both to the same NDJSON; and dlt's REST source to Parquet, where dlt is installed.
-Writing alone: the writers of the export, given the lines. Memory: the writers again, a million students, 4 MiB of lines
-at a time.
+Writing alone: the writers of the export, given the lines. Memory: an export of a million students, in a fresh process.
 
     python benchmarks/bench_export.py
 """
@@ -15,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
-from _harness import Cost, answer_as_peer, facts, measured, report, run
+from _harness import Cost, answer_as_peer, child, facts, measured, report, run
 from _peers import CREDENTIALS, rows_by_hand, rows_of_official
 from _server import serving, students
 
@@ -35,7 +33,7 @@ FORMATS = ("ndjson", "csv", "parquet", "sqlite")
 WRITTEN = FORMATS[1:]
 
 
-def ours(form: str, url: str) -> Cost:
+def ours(form: str, url: str, *, rows: int = ROWS) -> Cost:
     """Export, as the documentation says."""
     from meitner_aio import Meitner
     from meitner_aio.export import export
@@ -46,7 +44,7 @@ def ours(form: str, url: str) -> Cost:
             _load(form)
             with measured() as cost:
                 done = await export(meitner, ["students"], to=folder, format=form, page_size=LIMIT)
-        if done.rows != ROWS or not done.complete:
+        if done.rows != rows or not done.complete:
             raise RuntimeError(done)
         return cost
 
@@ -179,19 +177,14 @@ def _chunks(count: int) -> Iterator[bytes]:
         yield bytes(lines)
 
 
-def _remember(form: str) -> None:
-    """Write the lines that come in, and say how many bytes were resident at most."""
-    _written(form, iter(lambda: sys.stdin.buffer.read(CHUNK) + sys.stdin.buffer.readline(), b""))
+def _remember(form: str, url: str) -> None:
+    """Export a million students, and say how many bytes were resident at most."""
+    ours(form, url, rows=MANY)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def _memory(form: str) -> int:
-    command = [sys.executable, sys.argv[0], "--remember", form]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - this file
-        assert process.stdin is not None  # noqa: S101 - it was asked for
-        for chunk in _chunks(MANY):
-            process.stdin.write(chunk)
-        return int(process.communicate()[0])
+def _memory(form: str, url: str) -> int:
+    return int(child([sys.executable, sys.argv[0], "--remember", form, url])[1])
 
 
 def _exporting() -> dict[str, Callable[[str], Cost]]:
@@ -207,8 +200,8 @@ def _writing() -> dict[str, Callable[[str], Cost]]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        _remember(sys.argv[2])
+    if sys.argv[1:2] == ["--remember"]:
+        _remember(*sys.argv[2:])
         raise SystemExit(0)
     answer_as_peer(_exporting() | _writing())
     with serving(ROWS) as base_url:
@@ -217,6 +210,7 @@ if __name__ == "__main__":
     if "dlt, parquet" not in costs:
         print("dlt is not installed: left out")
     report(f"Writing {ROWS:,} students", run(_writing(), rounds=ROUNDS), unit="µs a row", units=ROWS)
-    print(f"\nWriting {MANY:,} students, {CHUNK >> 20} MiB of lines at a time\n{facts()}\n")
-    for name in WRITTEN:
-        print(f"{name:10} {_memory(name) / 2**20:6.1f} MiB resident at most")
+    print(f"\nExporting {MANY:,} students\n{facts()}\n")
+    with serving(MANY) as base_url:
+        for name in FORMATS:
+            print(f"{name:10} {_memory(name, base_url) / 2**20:6.1f} MiB resident at most")

@@ -12,6 +12,7 @@ import pickle
 import pprint
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,11 @@ def _no_umask() -> Iterator[None]:
 
 
 def _modes(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): oct(stat.S_IMODE(path.stat().st_mode)) for path in sorted(folder.rglob("*"))}
+    modes: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError):  # another resource's file got its name just now
+            modes[str(path.relative_to(folder))] = oct(stat.S_IMODE(path.stat().st_mode))
+    return modes
 
 
 @pytest.mark.usefixtures("_no_umask")

@@ -19,7 +19,6 @@ from .records import Id, Record
 
 T = TypeVar("T", bound=Record)
 
-_AUDIT = "/audit-event/_search"
 _AUDIT_PAGE = 1000
 
 

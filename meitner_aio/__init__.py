@@ -11,16 +11,17 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
+from ._admission import QuotaPolicy
 from ._auth import ApiKey, Auth, OAuth2
 from ._bulk import Outcome
 from ._composed import Upserted
 from ._ledger import ListingReport
+from ._limiter import Quota
 from ._listing import Listing
 from ._pages import Page, PageInfo
 from ._protocol import RawResponse
-from ._quota import QuotaPolicy, Rate
+from ._smoothing import Rate
 from ._verdicts import RetryPolicy
-from ._window import Quota
 from .client import Meitner
 from .errors import (
     AmbiguousWriteError,

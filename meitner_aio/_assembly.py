@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ._auth import Auth, OAuth2
 from ._budget import RetryBudget
+from ._bulk import is_in_bulk
 from ._capture import listening
 from ._logging import LOG, CallEnded, Log, harmless, listener
 from ._protocol import RawResponse, Request, Send
@@ -133,7 +134,9 @@ class Core:
         tell = listener(options.log, options.on_event)
         # Past the gate: whoever waits for a token may be holding the last place there.
         asking = Authenticated(self.transport.send, NoAuth(), headers, options.timeout).send
-        return BearerAuth(oauth, Retrying(asking, policy, self.budget, on_event=tell).send, url)
+        return BearerAuth(
+            oauth, Retrying(asking, policy, self.budget, on_event=tell, patience=self.gate.patience).send, url
+        )
 
     def way(self, options: Options, tell: OnEvent | None, noting: Callable[[Send], Send] | None = None) -> Send:
         """Return the way of a request from its first attempt to its last; `noting` sees the answer to each."""
@@ -142,7 +145,8 @@ class Core:
         admitted = self.gate.admitting(signed, tell)
         if isinstance(self.auth, BearerAuth):
             admitted = self.auth.before(admitted)
-        return Retrying(noting(admitted) if noting else admitted, options.policy, self.budget, on_event=tell).send
+        noted = noting(admitted) if noting else admitted
+        return Retrying(noted, options.policy, self.budget, on_event=tell, patience=self.gate.patience).send
 
     def guarding(self, send: Send) -> Send:
         """Return a `Send` that refuses calls as this client does, although it may answer some by itself."""
@@ -205,6 +209,8 @@ class Calls:
         """Return a successful answer that was read; raise the error of the last failure."""
         core = self._core
         core.enter()
+        if is_in_bulk() and not request.bulk:
+            request = replace(request, bulk=True)
         wanted = listening(core)
         try:
             if not wanted and not self._options.log.isEnabledFor(INFO):

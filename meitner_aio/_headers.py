@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 LONGEST_WAIT = 3605.0
 """Seconds: the hourly window and a little. Nothing that a server says makes anything wait longer."""
@@ -71,6 +72,31 @@ def reset_epoch(headers: Mapping[str, str], now: float) -> float | None:
     if reset >= _EARLIEST:
         return float(reset)
     return now + reset if reset <= _LONGEST_DELTA else None
+
+
+class Limits(NamedTuple):
+    """What the three rate-limit headers of an answer say."""
+
+    limit: int
+    """Requests an hour, at least 1."""
+    remaining: int
+    reset: float
+    """RateLimit-Reset in seconds since 1970, by the server's clock; what it means differs between limiters."""
+    date: float | None
+    """The answer's own Date in seconds since 1970."""
+
+
+def limits(headers: Mapping[str, str], now: float = 0.0) -> Limits | None:
+    """Return the limit headers of an answer, or None unless all three make sense.
+
+    `now` is the time of the answer in seconds since 1970 where it has no Date, for a RateLimit-Reset that is a delta.
+    """
+    remaining = number(headers, "RateLimit-Remaining")
+    if remaining is None:
+        return None
+    limit, date = number(headers, "RateLimit-Limit"), server_time(headers)
+    reset = reset_epoch(headers, now if date is None else date)
+    return Limits(limit, remaining, reset, date) if limit and reset is not None else None
 
 
 def reset_at(headers: Mapping[str, str]) -> datetime | None:

@@ -35,9 +35,11 @@ class Request(Struct, frozen=True):
     timeout: Any = None
     """Seconds for one attempt, or whatever else the transport takes."""
     bulk: bool = False
-    """Whether this is one of many pages: it may wait where a single call gives up."""
+    """Whether this is one of many, a page or a write: it may wait where a single call gives up."""
     first: bool = False
     """Whether this is the first of them."""
+    upcoming: int = 0
+    """How many more requests the same read will send after this one, as far as it knows."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
     held: Callable[[bool], object] | None = None
@@ -71,6 +73,8 @@ class RawResponse(Struct):
     body: bytes
     attempts: int = 1
     elapsed: float = 0.0
+    quota_spent: bool = False
+    """Whether this is a 429 of the quota, for the end of which the next attempt waits at the gate."""
     value: object = msgspec.UNSET
     """What the request's reader made of the body, once it was read."""
 

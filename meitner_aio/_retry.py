@@ -31,21 +31,26 @@ if TYPE_CHECKING:
 class Retrying:
     """A `Send` that tries again by a policy, and raises what the last attempt came to."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it needs, and two clocks for tests
         self,
         send: Send,
         policy: RetryPolicy,
         budget: RetryBudget | None = None,
         *,
         on_event: OnEvent | None = None,
+        patience: Callable[[Request], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Send through `send`; wait between attempts with `sleep`, in seconds."""
+        """Send through `send`; wait between attempts with `sleep`, in seconds.
+
+        A request that the server asks to wait longer than its `patience`, in seconds, fails at once.
+        """
         self._next = send
         self._policy = policy
         self._budget = budget or RetryBudget()
         self._outage = self._budget.outage
         self._on_event = on_event
+        self._patience = patience
         self._sleep = sleep
 
     async def send(self, request: Request) -> RawResponse:
@@ -156,7 +161,8 @@ class Retrying:
 
         def stop(state: RetryCallState) -> bool:
             late = ends is not None and now() + state.upcoming_sleep >= ends
-            return late or state.attempt_number > policy.max_retries or not retries.affordable()
+            done = retries.counted > policy.max_retries or self._is_too_long(retries)
+            return late or done or not retries.affordable()
 
         # A controller of this call's own: one shared by concurrent calls mixes up their outcomes.
         await tenacity.AsyncRetrying(
@@ -171,7 +177,7 @@ class Retrying:
     async def _outlast(self, retries: Retries, started: float, ends: float | None) -> None:
         """Make the further attempts of a page that waits through an outage."""
         now, until, vain = asyncio.get_running_loop().time, started + self._policy.outage, 0
-        while retries.verdict == AGAIN:
+        while retries.verdict == AGAIN and not self._is_too_long(retries):
             # Others may be answered while this page is not: it must not come back with every answer of theirs.
             pause = max(2.0 ** min(vain, 5), retries.wished() or 0.0)
             released = await self._outage.probe(
@@ -183,6 +189,10 @@ class Retrying:
             if released is None:
                 return
             vain += released
+
+    def _is_too_long(self, retries: Retries) -> bool:
+        """Whether the server asks to wait longer than the caller will."""
+        return self._patience is not None and (retries.wished() or 0.0) > self._patience(retries.request)
 
     def _tell(self, retries: Retries, delay: float) -> None:
         if self._on_event is not None:

@@ -1,4 +1,4 @@
-"""A line before a door: first come, first served, a bounded number inside. Knows nothing of what it lets through."""
+"""Two lines before a door: first come, first served in each, a bounded number inside. Knows nothing of who they are."""
 
 from __future__ import annotations
 
@@ -13,17 +13,36 @@ T = TypeVar("T")
 _CALM = 1.0
 """Seconds: what was in flight together is refused together, and counts once."""
 
+_IN_A_ROW = 3
+"""How many may enter from the first line, one after the other, while somebody waits in the second."""
+
+Opens = float | Exception
+"""When somebody may enter, on the loop's clock: 0.0 is now, infinity after the next `admit`. Or why never."""
+
 
 class Slots(Generic[T]):
     """At most `width` holders at a time, and nobody enters while the door is shut.
 
-    `door()` says when it opens, on the loop's clock: 0.0 is now, and lets one in; infinity is when `admit` is called
-    again. Everybody who waits is woken once, to enter or to be sent away.
+    `door(visitor)` says when it opens for that one, and may turn it away; `entered` is told of everybody who enters.
+    Those in the first line go first: while it waits for the door, the second waits too.
     """
 
-    __slots__ = ("_alarm", "_alarm_at", "_closed", "_door", "_line", "_narrowed", "_served", "held", "widest", "width")
+    __slots__ = (
+        "_alarm",
+        "_alarm_at",
+        "_closed",
+        "_door",
+        "_entered",
+        "_in_a_row",
+        "_lines",
+        "_narrowed",
+        "_served",
+        "held",
+        "widest",
+        "width",
+    )
 
-    def __init__(self, width: int, door: Callable[[], float]) -> None:
+    def __init__(self, width: int, door: Callable[[T], Opens], entered: Callable[[T], object] = lambda _: None) -> None:
         """Raise `ValueError` for a width that lets nobody through."""
         if width < 1:
             raise ValueError("the number of slots must be at least 1")
@@ -32,35 +51,42 @@ class Slots(Generic[T]):
         self._served = 0
         self._narrowed = -math.inf
         self._door = door
-        self._line: OrderedDict[asyncio.Future[Exception | None], T] = OrderedDict()
+        self._entered = entered
+        self._in_a_row = 0
+        self._lines: tuple[OrderedDict[asyncio.Future[Exception | None], T], ...] = (OrderedDict(), OrderedDict())
         self._alarm: asyncio.Handle | None = None
         self._alarm_at = math.inf
         self._closed: Callable[[], Exception] | None = None
 
-    @property
-    def first(self) -> T | None:
-        """Who has waited longest."""
-        return next(iter(self._line.values()), None)
+    def waiting(self, line: int) -> int:
+        """Return how many wait in a line."""
+        return len(self._lines[line])
 
-    def enter(self) -> bool:
+    def enter(self, visitor: T, line: int = 0) -> bool:
         """Take a slot at once; False when others wait, none is free or the door is shut."""
-        if self._line or self.held >= self.width or self._closed or self._door():
+        if self._lines[0] or (line and self._lines[1]) or self.held >= self.width or self._closed:
             return False
-        self.held += 1
+        if self._door(visitor) != 0.0:
+            return False
+        self._take(visitor)
         return True
 
-    async def wait(self, visitor: T) -> None:
-        """Take a slot after those who came earlier; raises what sent the visitor away."""
+    def _take(self, visitor: T) -> None:
+        self.held += 1
+        self._entered(visitor)
+
+    async def wait(self, visitor: T, line: int = 0) -> None:
+        """Take a slot after those who came earlier; raises what turned the visitor away."""
         if self._closed:
             raise self._closed()
         turn = asyncio.get_running_loop().create_future()
-        self._line[turn] = visitor
+        self._lines[line][turn] = visitor
         if self.held < self.width:
             self.admit()
         try:
             refusal = await turn
         except asyncio.CancelledError:
-            self._line.pop(turn, None)
+            self._lines[line].pop(turn, None)
             if not turn.cancelled() and turn.result() is None:
                 self.held -= 1  # the slot came together with the cancellation
             self.admit()
@@ -74,7 +100,7 @@ class Slots(Generic[T]):
     def leave(self) -> None:
         """Give a slot back."""
         self.held -= 1
-        if self._line:
+        if self._lines[0] or self._lines[1]:
             self.admit()
 
     def narrow(self, now: float) -> None:
@@ -92,34 +118,45 @@ class Slots(Generic[T]):
                 self.width += 1
 
     def admit(self) -> None:
-        """Let in from the line whoever may enter by now, and set the alarm for the next."""
+        """Let in from the lines whoever may enter by now, and set the alarm for the next."""
         opens = math.inf
-        while self._line and self.held < self.width:
-            turn = next(iter(self._line))
-            if turn.done():  # cancelled, and not gone yet
-                del self._line[turn]
-                continue
-            opens = self._door()
+        while self.held < self.width and (self._lines[0] or self._lines[1]):
+            first = 0 if self._lines[0] and not (self._lines[1] and self._in_a_row >= _IN_A_ROW) else 1
+            opens = self._admit_from(first)
+            if opens and first and self._lines[0]:
+                first, opens = 0, min(opens, self._admit_from(0))
             if opens:
                 break
-            del self._line[turn]
-            self.held += 1
-            turn.set_result(None)
-        self._set_alarm(opens if self._line else math.inf)
+            self._in_a_row = 0 if first else self._in_a_row + 1
+        self._set_alarm(opens if self._lines[0] or self._lines[1] else math.inf)
 
-    def send_away(self, why: Callable[[T], Exception | None]) -> None:
-        """Let those leave the line for whom `why` returns an error."""
-        for turn, visitor in list(self._line.items()):
-            refusal = why(visitor)
-            if refusal is not None:
-                del self._line[turn]
-                if not turn.done():
-                    turn.set_result(refusal)
+    def _admit_from(self, number: int) -> float:
+        """Let in or turn away the first of a line, and return 0.0; else when the door opens for that one."""
+        line = self._lines[number]
+        turn, visitor = next(iter(line.items()))
+        if turn.done():  # cancelled, and not gone yet
+            del line[turn]
+            return 0.0
+        opens = self._door(visitor)
+        if isinstance(opens, Exception):
+            del line[turn]
+            turn.set_result(opens)
+        elif opens:
+            return opens
+        else:
+            del line[turn]
+            self._take(visitor)
+            turn.set_result(None)
+        return 0.0
 
     def close(self, why: Callable[[], Exception]) -> None:
         """Send away everybody who waits, and everybody who comes."""
         self._closed = why
-        self.send_away(lambda _: why())
+        for line in self._lines:
+            while line:
+                turn, _ = line.popitem(last=False)
+                if not turn.done():
+                    turn.set_result(why())
         self._set_alarm(math.inf)
 
     def _set_alarm(self, at: float) -> None:
@@ -136,4 +173,4 @@ class Slots(Generic[T]):
         self.admit()
 
     def __repr__(self) -> str:
-        return f"Slots({self.held} of {self.width} held, {len(self._line)} waiting)"
+        return f"Slots({self.held} of {self.width} held, {self.waiting(0) + self.waiting(1)} waiting)"

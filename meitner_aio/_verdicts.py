@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from . import errors
 from ._budget import RetryBudget
-from ._headers import LONGEST_WAIT, number, reset_epoch, retry_after, server_time
+from ._headers import LONGEST_WAIT, retry_after
 from ._protocol import RawResponse, Request, error_from, error_object
 from .records import ErrorCode
 
@@ -21,8 +21,9 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How often and how patiently to try again. Times are in seconds.
 
     Waits are drawn at random from 0 to `initial * exponent ** n`, capped at `maximum` (full jitter); a Retry-After
-    header wins over them. No attempt starts later than `deadline` after the first. A page of a listing waits through an
-    `outage` of so many seconds, probing now and then, where any other call gives up.
+    header wins over them. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a write
+    of `*_many` or of an outbox) waits through an `outage` of so many seconds, probing now and then, where any other call
+    gives up, and while it waits for the quota no attempt counts.
     """
 
     max_retries: int = 2
@@ -103,7 +104,10 @@ def _said_no(outcome: RawResponse) -> bool:
 def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy) -> bool:
     """Whether what was raised is something that another attempt may change."""
     if error.route not in (None, request.route):
-        # The token's: it was tried again already, and this request never left. Only an outage is worth more.
+        # The token's: it was tried again already, and this request never left. Only an outage is worth more, and in
+        # bulk a wait that is known.
+        if request.bulk and isinstance(error, errors.RateLimitError) and error.retry_after is not None:
+            return True
         down = (errors.APIConnectionError, errors.InternalServerError, errors.RateLimitError)
         return request.bulk and policy.outage > 0 and isinstance(error, down)
     if isinstance(error, errors.APIConnectionError):
@@ -119,15 +123,11 @@ def alive(outcome: Outcome) -> bool | None:
     return None if kind == GARBLED else kind in (FINAL, CONFLICT)
 
 
-def quota_spent(outcome: Outcome) -> bool:
-    """Whether a 429 says that the hourly window is used up and when it ends, so that the gate knows how to wait."""
-    if not isinstance(outcome, RawResponse) or outcome.status != 429:
-        return False
-    headers, now = outcome.headers, server_time(outcome.headers)
-    if now is None or not number(headers, "RateLimit-Limit") or number(headers, "RateLimit-Remaining") != 0:
-        return False
-    reset = reset_epoch(headers, now)
-    return reset is not None and reset > now
+def _of_quota(outcome: Outcome) -> bool:
+    """Whether an attempt failed for want of quota, and the wait for it is the gate's or the server's to tell."""
+    if isinstance(outcome, RawResponse):
+        return outcome.quota_spent
+    return isinstance(outcome, errors.RateLimitError)
 
 
 class Retries:
@@ -138,6 +138,8 @@ class Retries:
     ) -> None:
         self.request = request
         self.made = 0
+        self.counted = 0
+        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure."""
         self._ends = ends
         self._row = row(request)
         self._policy = policy
@@ -153,8 +155,8 @@ class Retries:
         self.kind = outcome_kind(outcome)
         self._lost |= self.kind in (LOST, GARBLED)
         self._odd += self.kind in (GARBLED, CONFLICT, FINAL)  # no outage: patience does not help
-        # Two in a row speak of the quota only when the gate could make nothing of the first.
-        self._spent = not self._spent and quota_spent(outcome)
+        self._spent = _of_quota(outcome)
+        self.counted += not (self._spent and self.request.bulk)
         self._broke = False
 
     def _settled(self, outcome: Outcome) -> Outcome:
@@ -190,12 +192,13 @@ class Retries:
 
     def wished(self) -> float | None:
         """Return the seconds that the server asks to wait, if it does."""
-        if not isinstance(self.last, RawResponse):
-            return None
-        wish = retry_after(self.last.headers)
+        if isinstance(self.last, RawResponse):
+            wish = retry_after(self.last.headers)
+        else:
+            wish = self.last.retry_after if isinstance(self.last, errors.RateLimitError) else None
         if wish is not None:
             return min(wish, LONGEST_WAIT)
-        return 0.0 if self._spent else None  # the gate waits for the window
+        return 0.0 if self._spent else None  # the gate waits for the quota
 
     def affordable(self) -> bool:
         """Take what the next retry costs from the budget; False when it is empty."""

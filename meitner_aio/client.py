@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,18 +11,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from msgspec import UNSET, UnsetType
 
+from ._admission import QuotaPolicy
 from ._assembly import Calls, Core, Options, Transport
 from ._auth import ApiKey, Auth, OAuth2
 from ._capture import capturing
+from ._limiter import Quota
 from ._logging import LOG, Log, switch_on
 from ._operations import Wire
 from ._protocol import RawResponse
-from ._quota import Gate, QuotaPolicy, Rate
+from ._quota import Gate
 from ._request import Params, any_request
 from ._settings import credentials, every_header, server_url
 from ._signing import identity
+from ._smoothing import Rate
 from ._verdicts import RetryPolicy
-from ._window import Quota
 from .events import OnEvent
 from .resources import (
     AuditEvents,
@@ -61,7 +64,7 @@ class Meitner:
     MEITNER_TOKEN_URL for OAuth2. `server` is "production" or "staging"; `base_url`, else MEITNER_BASE_URL, beats it.
 
     `timeout` is for one attempt: seconds, or an `aiohttp.ClientTimeout`. `retry` beats `max_retries`. At most
-    `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly window.
+    `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly quota.
     `on_event` is called with what happens, for metrics; `logger` takes the place of the logger `meitner_aio`, which
     MEITNER_LOG=debug, MEITNER_LOG=info or MEITNER_DEBUG=true show on stderr. A `session` of your own is used as it is
     and never closed. One client belongs to one event loop, and may be built before the loop runs.
@@ -101,7 +104,9 @@ class Meitner:
         if offline is not None:
             from .offline import Snapshot  # noqa: PLC0415 - only who works offline loads it
 
-            self._within(Snapshot(offline), f"offline:{os.fspath(offline)}", ApiKey("offline", "offline"))
+            unlimited = QuotaPolicy(per_hour=math.inf)
+            url, auth = f"offline:{os.fspath(offline)}", ApiKey("offline", "offline")
+            self._within(Snapshot(offline), url, auth, unlimited)
             return
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
@@ -159,10 +164,10 @@ class Meitner:
         client._within(directory.door, url, ApiKey(*directory.credentials))  # noqa: SLF001 - its own
         return client
 
-    def _within(self, transport: Transport, url: str, auth: Auth) -> None:
+    def _within(self, transport: Transport, url: str, auth: Auth, quota: QuotaPolicy | None = None) -> None:
         """Make this a client of a directory in this process."""
         options = Options(policy=RetryPolicy(), headers=every_header(None, None))
-        self._join(Core(url, transport, auth, Gate(8), options), options)
+        self._join(Core(url, transport, auth, Gate(8, policy=quota), options), options)
 
     def with_options(  # noqa: PLR0913 - every choice that a copy can make
         self,

@@ -42,12 +42,18 @@ class RetryScheduled(Event, frozen=True):
 
 
 class QuotaWait(Event, frozen=True):
-    """A request waits `delay` seconds for the hourly quota, which is `zone` paced or closed."""
+    """A request waits `delay` seconds for the quota, which is `zone` paced or closed, for a `reason`.
+
+    spent: a window has nothing left. refilling: a bucket has nothing left. shared: others send, too. reserved: what is
+    left is kept for single calls. probing: it is asked whether there is a window or a bucket. refused: an answer was
+    429. assumed: answers say nothing, and what the documentation allows is used up.
+    """
 
     zone: str
     delay: float
     remaining: int
     reset_at: datetime | None
+    reason: str = ""
 
 
 OnEvent = Callable[[Event], object]

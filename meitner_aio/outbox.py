@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
+from ._bulk import bulk_task
 from .errors import MeitnerError
 
 
@@ -70,7 +71,7 @@ class Outbox:
         """Begin what may begin, and say whether there is room."""
         while self._waiting and len(self._tasks) < self._concurrency:
             index, write = self._waiting.popleft()
-            task = asyncio.create_task(write)
+            task = bulk_task(write)
             self._tasks[task] = index
             task.add_done_callback(self._ended)
         if len(self._waiting) < self._maxsize:

@@ -25,11 +25,11 @@ FLOORS = {
     # facts
     0: ("errors", "records", "events"),
     # meaning: pure, nothing awaits but a semaphore
-    1: ("_values", "_headers", "_distinct", "_slots", "_inflated", "_bulk"),
-    2: ("query", "_protocol", "_window", "_logging"),
-    3: ("_reading", "_outage"),
+    1: ("_values", "_headers", "_distinct", "_slots", "_inflated", "_bulk", "_fair_share"),
+    2: ("query", "_protocol", "_limiter", "_logging"),
+    3: ("_reading", "_outage", "_smoothing"),
     # mechanisms, strangers to each other
-    4: ("_auth", "_source", "_ledger", "_budget"),
+    4: ("_auth", "_source", "_ledger", "_budget", "_admission"),
     5: ("_recovery", "_signing", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
     6: ("_retry", "_read", "_settings"),
     # two halves: bytes, and types
@@ -54,7 +54,7 @@ SEAMS = {
     "yarl": {"_transport"},
     "multidict": {"_transport"},
     "tenacity": {"_retry"},
-    "aiolimiter": {"_quota"},
+    "aiolimiter": {"_smoothing"},
     "cyclopts": {"cli"},
     "rich": {"cli"},
     "platformdirs": {"cli"},
@@ -63,12 +63,9 @@ SEAMS = {
 }
 """The parts of the package that may import a library. pyarrow: one module, whichever it is."""
 
-LONGEST_MODULE = 300
-"""Lines; the aim is 250."""
-LONGER_MODULES = {
-    "__init__.py": 400,  # a list of names
-    "_operations.py": 400,  # eight operations, each with the overloads that type it
-}
+LONGEST_MODULE = 400
+"""Lines; the aim is 250, and cohesion decides."""
+LONGER_MODULES = {}
 LONGEST_FUNCTION = 35
 """Lines of statements, docstring and comments not counted: they are not what a reader has to hold in the head."""
 

@@ -24,7 +24,7 @@ from meitner_aio._budget import FULL, RetryBudget
 from meitner_aio._headers import LONGEST_WAIT
 from meitner_aio._operations import operations
 from meitner_aio._protocol import RawResponse
-from meitner_aio._verdicts import TABLE, Retries, once, quota_spent
+from meitner_aio._verdicts import TABLE, Retries, once
 from meitner_aio.errors import APIConnectionError, APIStatusError, MeitnerError, NotFoundError
 from meitner_aio.resources import RESOURCES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
-from .._window import Quota
+from .._limiter import Quota
 
 
 def counted(count: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Column
 from rich.text import Text
 
-from .._window import Quota
+from .._limiter import Quota
 from ..export import Progress
 from ._amounts import duration, quota_left
 

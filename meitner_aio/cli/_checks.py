@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from .. import errors
 from .._headers import server_time
-from .._window import Quota
+from .._limiter import Quota
 from ._amounts import counted, quota_left
 
 ASKED = 1000

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 
-from .._window import Quota
+from .._limiter import Quota
 from ..events import Event, QuotaWait
 from ..export import Progress
 from ._amounts import counted, duration, quota_left

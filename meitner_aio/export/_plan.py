@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from .._limiter import Quota
 from .._listing import inside
-from .._quota import AFTER_RESET, FREE_ABOVE, LONGEST_PACE
 from .._source import Ask
-from .._window import Quota
 from ..errors import QuotaExhausted
 from ..records import Pagination
 from ._selection import Chosen, Selection, chosen
@@ -120,16 +120,14 @@ def _left(quota: Quota, date: float | None) -> float:
 def waiting(requests: int, quota: Quota, left: float) -> float:
     """Return the seconds that requests will wait for the quota, `left` seconds before the present window ends.
 
-    As the gate does: most of a window is free, the last of it is spread over the time to its end.
+    What remains is free; the rest comes with the next windows, or as a bucket refills.
     """
-    remaining, paced, seconds = quota.remaining, FREE_ABOVE * quota.limit, 0.0
-    while requests > max(0.0, remaining - paced):
-        if requests <= remaining:
-            slow = requests - max(0.0, remaining - paced)
-            return seconds + slow * min(LONGEST_PACE, left / min(paced, remaining))
-        seconds += left + sum(AFTER_RESET) / 2
-        requests, remaining, left = requests - remaining, quota.limit, _HOUR
-    return seconds
+    over = requests - quota.remaining
+    if over <= 0:
+        return 0.0
+    if quota.kind != "window":
+        return over * _HOUR / quota.limit
+    return left + (math.ceil(over / quota.limit) - 1) * _HOUR
 
 
 def check_wait(plan: Plan, max_wait: float) -> None:

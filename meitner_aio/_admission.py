@@ -179,7 +179,7 @@ class Admission:
         if status == 429:
             spent = limiter.remaining <= 1 if said is not None else not limiter.limit
             if spent:
-                self._refused(response, departure.at, now)
+                self._refused(response, departure, now)
             return spent
         if not limiter.limit:
             self._assumed.succeeded(now)
@@ -187,18 +187,17 @@ class Admission:
             self._adapt(now)
         return False
 
-    def _refused(self, response: RawResponse, sent_at: float, now: float) -> None:
+    def _refused(self, response: RawResponse, departure: Departure, now: float) -> None:
         """Learn from a 429 that what all clients send together is too much."""
         asked = retry_after(response.headers)
         wait = None if asked is None else min(asked, LONGEST_WAIT)
         if not self._limiter.limit:
-            self._assumed.refused(now, sent_at, wait)
+            self._assumed.refused(now, departure.at, wait)
             return
-        if sent_at > self._refused_at:
+        if departure.at > self._refused_at:
             self._share.halve()
         self._refused_at = now
-        self._limiter.refused(now)
-        self._looks = self._looks[0], self._looks[1] + 2  # a look that was refused is not soon repeated
+        self._limiter.refused(departure, now)
         if wait is not None:
             self._shut = Wait(now + wait + self._uniform(0.0, min(1.0, wait / 10)), "closed", "refused")
 
@@ -266,7 +265,7 @@ class Admission:
             if in_flight and spare + in_flight >= 1:
                 return _AFTER_ANSWER  # the answers under way may leave something
             return Wait(now + (1 - spare) / limiter.refill, "closed", "refilling")
-        if not request.bulk or 1 + request.upcoming + self._singles.need(now, 60.0) <= spare:
+        if not request.bulk or self._fits(request, spare - self._singles.need(now, 60.0)):
             return None
         above = spare + in_flight + limiter.late - self._margin
         if above > _FREE:
@@ -275,6 +274,10 @@ class Admission:
         self._share_begins()
         due = self._share.due(limiter.refill)
         return None if due <= now else Wait(due, "paced", "refilling")
+
+    def _fits(self, request: Request, spare: float) -> bool:
+        """Whether all that the read of a request still needs is there."""
+        return request.upcoming is not None and 1 + request.upcoming <= spare
 
     def _share_begins(self) -> None:
         if not self._sharing:
@@ -286,17 +289,18 @@ class Admission:
         limiter, singles = self._limiter, self._singles
         until, clients = limiter.ends - now, limiter.share
         kept = singles.need(now, until)
-        if (1 + request.upcoming) * clients + kept <= spare:
+        if self._fits(request, (spare - kept) / clients):
             return None
         room = spare - kept - _HELD_BACK * limiter.limit * min(1.0, max(0.0, until - _LAST) / HOUR)
         if clients == 1.0:
             self._sharing = False
+        crowded = not limiter.alone and in_flight >= max(1.0, room / _CLIENTS)
         if room >= 1 and not singles.recent(now) and (clients == 1.0 or self._may_be_plenty):
-            return None
+            return _AFTER_ANSWER if crowded else None
         if room < 1:
             back = (1 - room) / (_HELD_BACK * limiter.refill + singles.rate(now))
             return Wait(min(now + max(1.0, back), limiter.ends), "closed", "reserved")
-        if in_flight >= max(1.0, room / _CLIENTS):
+        if crowded:
             return _AFTER_ANSWER
         self._share_begins()
         due = self._share.due(room / max(1.0, until))

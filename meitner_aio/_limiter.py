@@ -38,6 +38,9 @@ _MEMORY = 64
 
 _MOST_SHARES = 32.0
 
+_HARDLY = 1.5
+"""Requests spent for each one of ours below which others hardly hide what a bucket gives back."""
+
 Kind = Literal["window", "bucket", "assumed"]
 
 
@@ -102,6 +105,11 @@ class Limiter:
         """How much is spent for each request of ours: 1.0 when we are alone, 3.0 when two others are as busy as we."""
         others = self._lost - 1.0 > 0.1 + 4 / (self._losses + 1)  # answers that overtake each other are no others
         return min(self._lost, _MOST_SHARES) if others else 1.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether enough answers showed that nobody else spends."""
+        return self._losses >= _MEMORY // 4 and self.share == 1.0
 
     @property
     def drain(self) -> float:
@@ -206,9 +214,8 @@ class Limiter:
             self._reset, self.ends = reset, now + max(reset - self.server_time(None, now), _SHORTEST)
             if self.remaining + self.limit // 2 < remaining and self.refill * (now - self.seen_at) < self.limit / 4:
                 self.is_bucket = False  # it jumped: a window after all
-        elif departure.alone and follows and self.remaining - remaining == 1 == self.share and not self.is_window:
-            # A bucket would have risen while nothing was sent, by us or by others.
-            self.is_window = self.refill * (departure.at - self.seen_at) >= _SURE + 0.5
+        elif follows and self.remaining - remaining == 1 and self._lost < _HARDLY and self._would_rise(departure):
+            self.is_window = True
         if follows or remaining <= self.tokens(now):
             self._accept(remaining, now, spent=self.remaining - remaining)
         elif served:
@@ -241,6 +248,13 @@ class Limiter:
         """Count a request that was answered without a word about the quota, by a server that had told of one."""
         self.remaining, self.seen_at = max(0, int(self.tokens(now)) - 1), now
 
-    def refused(self, now: float) -> None:
-        """Learn from a 429 that nothing is left."""
+    def _would_rise(self, departure: Departure) -> bool:
+        """Whether a bucket would have risen until a request that left alone."""
+        waited = departure.at - departure.seen_at
+        return departure.alone and departure.answers > 0 and self.refill * waited >= _SURE + 0.5
+
+    def refused(self, departure: Departure, now: float) -> None:
+        """Learn from a 429 that nothing is left, and that nothing came back."""
+        if not self.is_bucket and departure.remaining <= 1 and self._would_rise(departure):
+            self.is_window = True
         self.remaining, self.seen_at, self._floor = 0, now, math.inf

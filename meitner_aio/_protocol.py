@@ -38,8 +38,8 @@ class Request(Struct, frozen=True):
     """Whether this is one of many, a page or a write: it may wait where a single call gives up."""
     first: bool = False
     """Whether this is the first of them."""
-    upcoming: int = 0
-    """How many more requests the same read will send after this one, as far as it knows."""
+    upcoming: int | None = None
+    """How many more requests the same read will send after this one; None where nobody knows."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
     held: Callable[[bool], object] | None = None

@@ -22,8 +22,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
     Waits are drawn at random from 0 to `initial * exponent ** n`, capped at `maximum` (full jitter); a Retry-After
     header wins over them. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a write
-    of `*_many` or of an outbox) waits through an `outage` of so many seconds, probing now and then, where any other call
-    gives up, and while it waits for the quota no attempt counts.
+    of `*_many` or of an outbox) waits through an `outage` of so many seconds, probing now and then, where any other
+    call gives up, and while it waits for the quota no attempt counts.
     """
 
     max_retries: int = 2

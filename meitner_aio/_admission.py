@@ -124,6 +124,7 @@ class Admission:
         self._opening = 1
         self._refused_at = -math.inf
         self._shut = _NO_WAIT
+        self._invited = False
         self._reopens = -math.inf, -math.inf
         self._looks = -math.inf, 0
         self._looking = False
@@ -150,6 +151,7 @@ class Admission:
             self._share.sent(now)
         if not self._limiter.limit:
             self._assumed.spend(now)
+        self._invited = False
         if self._looking:
             self._looks, self._looking = (self._looks[0], self._looks[1] + 1), False
 
@@ -200,6 +202,7 @@ class Admission:
         self._limiter.refused(departure, now)
         if wait is not None:
             self._shut = Wait(now + wait + self._uniform(0.0, min(1.0, wait / 10)), "closed", "refused")
+            self._invited = True
 
     def _open_wider(self) -> None:
         """While nothing is known: one request, then two, three; once anything is, start with one the next time."""
@@ -227,6 +230,8 @@ class Admission:
         limiter = self._limiter
         if now < self._shut.until:
             return self._shut
+        if self._invited:
+            return _AFTER_ANSWER if in_flight else None  # Retry-After wins over what is believed of the quota
         if not limiter.limit:
             return self._wait_for_assumed(request, now, in_flight, ahead)
         ended = not limiter.is_bucket and now >= limiter.ends

@@ -109,6 +109,7 @@ class Gate:
         return asyncio.get_running_loop().time()
 
     async def _wait(self, visitor: _Visitor, line: int) -> None:
+        self._slots.refuse_if_closed()
         # Who would wait too long need not stand in line for that.
         ahead = self._slots.waiting(line) if line == _SINGLES else 0
         if isinstance(refusal := self._opens(visitor, ahead), QuotaExhausted):

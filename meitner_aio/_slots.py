@@ -77,8 +77,7 @@ class Slots(Generic[T]):
 
     async def wait(self, visitor: T, line: int = 0) -> None:
         """Take a slot after those who came earlier; raises what turned the visitor away."""
-        if self._closed:
-            raise self._closed()
+        self.refuse_if_closed()
         turn = asyncio.get_running_loop().create_future()
         self._lines[line][turn] = visitor
         if self.held < self.width:
@@ -96,6 +95,11 @@ class Slots(Generic[T]):
             refusal = self._closed()
         if refusal is not None:
             raise refusal
+
+    def refuse_if_closed(self) -> None:
+        """Raise what `close` was given."""
+        if self._closed:
+            raise self._closed()
 
     def leave(self) -> None:
         """Give a slot back."""

@@ -242,7 +242,8 @@ class Admission:
             return self._wait_for_tokens(request, spare - ahead, now, in_flight)
         wait: Wait | None = None
         if spare < 1 or (spare < _UNSEEN and not limiter.is_window):
-            wait = Wait(self._reopens_at(), "closed", "spent")
+            # The answers under way may leave something.
+            wait = _AFTER_ANSWER if spare + in_flight >= 1 > spare else Wait(self._reopens_at(), "closed", "spent")
         elif request.bulk:
             wait = self._wait_for_rest(request, spare, now, in_flight)
         return self._look(wait, now, in_flight)

@@ -1,6 +1,8 @@
 """The table of the API as an OpenAPI 3.1 document, for tools that know APIs by their documents. Pure.
 
-Made of `api_table` alone: neither the package nor its sandbox has a say in it.
+Made of `api_table` alone: neither the package nor its sandbox has a say in it. Of what the vendor's code does with
+bodies it says two things that the table does not: a list or an object that is null says nothing, and a field that is
+not known is ignored, unless the document is a `closed` one.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ _PAGE: dict[str, Schema] = {
     "offset": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
 }
 
+_BODIES = ("Create", "Update", "Filter", "Search", "Address", "ExternalRequest")
+"""How the names of schemas end that stand in a body; an address stands in answers, too."""
+
 Examples = Mapping[tuple[str, str], Mapping[str, Any]]
 """By attribute and operation: `id` for the path, `body` for the request."""
 
 
-def document(api: Api, examples: Examples | None = None) -> Schema:
-    """Return the whole document."""
+def document(api: Api, examples: Examples | None = None, *, closed: bool = False) -> Schema:
+    """Return the whole document; in a `closed` one bodies hold nothing that it does not name."""
     paths: dict[str, Schema] = {}
     schemas = {name: _enum(values) for name, values in api.enums.items()}
     schemas |= {name: _object(facts) for name, facts in api.objects.items()}
@@ -41,6 +46,9 @@ def document(api: Api, examples: Examples | None = None) -> Schema:
             given = (examples or {}).get((resource.attribute, operation.name), {})
             place = paths.setdefault(resource.path + operation.suffix, {})
             place[operation.method.lower()] = _operation(resource, operation, given)
+    if not closed:
+        for name in (name for name in schemas if name.endswith(_BODIES)):
+            _open(schemas[name])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Meitner Directory API", "version": "1"},
@@ -49,6 +57,13 @@ def document(api: Api, examples: Examples | None = None) -> Schema:
         "security": [{name: [] for name in API_KEY_HEADERS}, {"oauth2": []}],
         "components": {"schemas": schemas, "securitySchemes": _security()},
     }
+
+
+def _open(schema: Schema) -> None:
+    """Let an object, and those that stand in it, hold more than they name."""
+    schema.pop("additionalProperties", None)
+    for inner in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
+        _open(inner)
 
 
 def _security() -> Schema:
@@ -98,7 +113,9 @@ def _schemas(api: Api, resource: Resource) -> dict[str, Schema]:
     """Return what a resource is read as, written as, and searched by."""
     parts = {"Create": "c", "Update": "u"}
     parts = {"": "r"} | {name: part for name, part in parts.items() if name.lower() in resource.operations}
-    made = {resource.name + name: _object(resource.part(part).values()) for name, part in parts.items()}
+    made = {
+        resource.name + name: _object(resource.part(part).values(), body=name != "") for name, part in parts.items()
+    }
     rows = {"type": "array", "items": _ref(resource.name)}
     made[f"{resource.name}Page"] = _closed({"data": rows, "pagination": _ref("Pagination")}, ["data", "pagination"])
     if "search" in resource.operations:
@@ -107,15 +124,17 @@ def _schemas(api: Api, resource: Resource) -> dict[str, Schema]:
     return made
 
 
-def _object(facts: Iterable[Field]) -> Schema:
+def _object(facts: Iterable[Field], *, body: bool = False) -> Schema:
     facts = list(facts)
-    return _closed({fact.wire: _value(fact) for fact in facts}, [fact.wire for fact in facts if fact.required])
+    values = {fact.wire: _value(fact, body=body) for fact in facts}
+    return _closed(values, [fact.wire for fact in facts if fact.required])
 
 
-def _value(fact: Field) -> Schema:
-    one = _kind(fact.element)
-    schema = {"type": "array", "items": one} if fact.kind != fact.element else one
-    return _nullable(schema) if fact.nullable else schema
+def _value(fact: Field, *, body: bool) -> Schema:
+    one, many = _kind(fact.element), fact.kind != fact.element
+    schema = {"type": "array", "items": one} if many else one
+    silent = body and (many or fact.kind.startswith("object:"))
+    return _nullable(schema) if fact.nullable or silent else schema
 
 
 def _kind(kind: str) -> Schema:

@@ -34,7 +34,7 @@ class Clock:
 
 
 class Answer(NamedTuple):
-    """An answer, decoded."""
+    """An answer, decoded where it is JSON."""
 
     status: int
     data: Any
@@ -70,7 +70,9 @@ async def call(
     """Send one request through the door in process; `data` is JSON unless it is bytes."""
     body = data if data is None or isinstance(data, bytes) else json.dumps(data).encode()
     response = await sandbox.send(Request("test", method, path, path, query, body, content_type, headers, **more))
-    return Answer(response.status, json.loads(response.body) if response.body else None, response.headers)
+    is_json = response.headers.get("Content-Type") == "application/json"
+    said = json.loads(response.body) if is_json else response.body.decode() or None
+    return Answer(response.status, said, response.headers)
 
 
 async def made(sandbox: Sandbox, path: str, **fields: Any) -> dict[str, Any]:

@@ -344,7 +344,7 @@ def test_the_quota_is_respected_and_its_end_is_an_outcome() -> None:
 
     async def main() -> None:
         now = asyncio.get_running_loop().time
-        sandbox = Sandbox(students=0, quota=30, clock=lambda: NOON + now())
+        sandbox = Sandbox(students=0, quota=30, limiter="window", clock=lambda: NOON + now())
 
         async def signed(request: Request) -> RawResponse:
             return await sandbox.send(structs.replace(request, headers=KEY))

@@ -180,8 +180,8 @@ def test_count_counts_the_resources_named(cli):
     """For people a table, for programs one JSON object in the order asked for."""
     code, out, _ = cli("count", "students", "audit-events", *SANDBOX)
     assert code == 0
-    assert [line.split() for line in out.splitlines()[1:]] == [["students", "30"], ["audit_events", "0"]]
-    assert cli("count", "students", "audit-events", *SANDBOX, "--json")[1] == '{"students":30,"audit_events":0}\n'
+    assert [line.split() for line in out.splitlines()[1:]] == [["students", "30"], ["audit_events", "1"]]
+    assert cli("count", "students", "audit-events", *SANDBOX, "--json")[1] == '{"students":30,"audit_events":1}\n'
 
 
 def test_count_counts_all_when_none_is_named(cli):
@@ -201,13 +201,13 @@ def test_export_writes_files_and_says_what_is_in_them(cli, tmp_path):
     code, out, err = cli("export", "students", "audit-events", "--to", str(tmp_path), *SANDBOX)
     assert code == 0
     assert len((tmp_path / "students.ndjson").read_bytes().splitlines()) == 30
-    assert sorted(err.splitlines()) == ["audit_events: 0 rows", "students: 30 rows"]
+    assert sorted(err.splitlines()) == ["audit_events: 1 row", "students: 30 rows"]
     *table, note = out.splitlines()
     assert [line.split()[:2] for line in table] == [
         ["resource", "rows"],
         ["students", "30"],
-        ["audit_events", "0"],
-        ["all", "30"],
+        ["audit_events", "1"],
+        ["all", "31"],
     ]
     assert note == f"in {tmp_path}, described by manifest.json"
 

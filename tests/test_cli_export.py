@@ -143,7 +143,7 @@ def test_a_plan_as_json_has_everything(cli):
     assert code == 0
     assert plan.keys() == {"resources", "rows", "requests", "share", "quota", "wait", "seconds"}
     assert (plan["rows"], plan["resources"][0]["resource"]) == (30, "students")
-    assert plan["quota"]["limit"] == 5000
+    assert plan["quota"]["limit"] == 1500
 
 
 def test_a_plan_is_selected_as_an_export_is(cli):

@@ -26,9 +26,9 @@ def _no_threads(monkeypatch):
 
 
 def _sandbox(**size):
-    """Return a client of a sandbox whose hours are those of the loop."""
+    """Return a client of a sandbox with hourly windows, whose hours are those of the loop."""
     loop = asyncio.get_running_loop()
-    return Meitner.sandbox(clock=lambda: EPOCH + loop.time(), **size)
+    return Meitner.sandbox(clock=lambda: EPOCH + loop.time(), limiter="window", **size)
 
 
 async def test_a_plan_asks_once_for_each_resource():
@@ -52,7 +52,7 @@ async def test_a_plan_knows_a_limit():
 
 async def test_a_plan_tells_its_share_of_the_hour():
     """Half of the quota is half of the hour's requests of everybody who shares it."""
-    async with Meitner.sandbox(students=500, quota=100) as meitner:
+    async with Meitner.sandbox(students=500, quota=100, limiter="window") as meitner:
         planned = await plan(meitner, ["students"], page_size=10)
     assert planned.share == 0.5
     assert planned.quota.limit == 100
@@ -105,7 +105,7 @@ def test_a_plan_foretells_how_long_the_gate_will_take(tmp_path, students, quota)
 
 async def test_an_export_that_would_wait_too_long_is_not_begun(tmp_path):
     """One clear line, one request for each resource, no file."""
-    async with Meitner.sandbox(students=500, quota=60) as meitner:
+    async with Meitner.sandbox(students=500, quota=60, limiter="window") as meitner:
         with pytest.raises(QuotaExhausted, match=r"100 requests and would wait about .* unless by force") as raised:
             await export(meitner, ["students"], to=tmp_path / "out", page_size=5, max_wait=60)
         assert raised.value.reset_at == meitner.quota.reset_at
@@ -129,7 +129,7 @@ def test_a_plan_does_not_wait_for_an_hour():
 @pytest.mark.parametrize("how", [{"max_wait": 60}, {"max_wait": 0, "force": True}])
 async def test_an_export_that_fits_or_is_forced_is_begun(tmp_path, how):
     """Where nothing waits, nothing is refused; `force` asks nothing."""
-    async with Meitner.sandbox(students=50, quota=100) as meitner:
+    async with Meitner.sandbox(students=50, quota=100, limiter="window") as meitner:
         report = await export(meitner, ["students"], to=tmp_path, **how)
         assert report.complete
         assert meitner.quota.remaining == 100 - report.resources[0].requests - ("force" not in how)

@@ -65,7 +65,7 @@ async def test_since_for_audit_events_is_when_it_happened(meitner, tmp_path):
     """An event has a time of its own."""
     guardian = await meitner.guardians.list().first()
     await meitner.guardians.delete(guardian.id)
-    (event,) = await meitner.audit_events.list().all()
+    *_, event = await meitner.audit_events.list().all()
     await export(meitner, ["audit_events"], to=tmp_path, since=event.timestamp)
     assert [row["resourceID"] for row in _lines(tmp_path / "audit_events.ndjson")] == [guardian.id]
     await export(meitner, ["audit_events"], to=tmp_path, since=event.timestamp + timedelta(seconds=1))

@@ -99,7 +99,7 @@ def test_a_wait_for_the_quota_is_explained(caplog: pytest.LogCaptureFixture) -> 
     """At INFO: it may last an hour."""
 
     async def main() -> None:
-        async with Meitner.sandbox(students=1, schools=1, quota=8) as meitner:
+        async with Meitner.sandbox(students=1, schools=1, quota=8, limiter="window") as meitner:
             for _ in range(9):
                 with contextlib.suppress(QuotaExhausted):
                     await meitner.students.list().count()

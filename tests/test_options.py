@@ -98,7 +98,7 @@ def test_a_wait_for_the_quota_is_told_to_the_copy_that_waits() -> None:
     async def main() -> tuple[list[Any], list[Any]]:
         ours: list[Any] = []
         theirs: list[Any] = []
-        async with Meitner.sandbox(students=1, schools=1, quota=8) as meitner:
+        async with Meitner.sandbox(students=1, schools=1, quota=8, limiter="window") as meitner:
             one, other = meitner.with_options(on_event=ours.append), meitner.with_options(on_event=theirs.append)
             for _ in range(7):
                 await one.students.list().count()

@@ -544,6 +544,7 @@ def test_debug_logs_by_the_environment():
     assert said[""] == ""
 
 
+@pytest.mark.meitner(quota=1500)
 async def test_the_raw_answers_of_a_block(meitner):
     """Meitner, Wootiv: the response behind a result or an error; here those of all calls in a block."""
     with meitner.capture() as seen:
@@ -553,7 +554,7 @@ async def test_the_raw_answers_of_a_block(meitner):
     assert [raw.status for raw in seen] == [200, 404]
     assert student.id.encode() in seen[0].body
     assert seen[1].request_id == caught.value.request_id
-    assert int(seen[1].headers["RateLimit-Limit"]) == 5000
+    assert int(seen[1].headers["RateLimit-Limit"]) == 1500
 
 
 async def test_an_endpoint_that_has_no_name_yet(meitner):

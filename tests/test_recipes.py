@@ -103,7 +103,7 @@ async def test_spans_of_events_are_named_by_routes(meitner, meitner_sandbox, tra
         assert secret not in _text(exporter.get_finished_spans())
 
 
-@pytest.mark.meitner(quota=2)
+@pytest.mark.meitner(quota=2, limiter="window")
 async def test_a_wait_for_the_quota_is_in_the_span_of_who_waits(meitner, meitner_clock, traced) -> None:
     """So that a slow call says why."""
     provider, exporter = traced

@@ -59,7 +59,7 @@ class Unreliable:
 
     def __init__(self, plan: Plan = lambda _: None) -> None:
         loop = asyncio.get_running_loop()
-        self.sandbox = Sandbox(students=5, schools=2, quota=10**9, clock=lambda: NOON + loop.time())
+        self.sandbox = Sandbox(students=5, schools=2, limiter="none", clock=lambda: NOON + loop.time())
         self.plan = plan
         self.creates: list[bytes] = []
         self.searches = 0

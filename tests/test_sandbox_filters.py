@@ -22,14 +22,14 @@ GROUPS = [group for names in API.groups.values() for group in names]
 
 @pytest.fixture(scope="module")
 def filled():
-    """Give a small directory, to be read only."""
-    return Sandbox(students=150, schools=6)
+    """Give a small directory, to be read only, that refuses what it does not know."""
+    return Sandbox(students=150, schools=6, unknown="refuse", limiter="none")
 
 
 @pytest.fixture
 def sandbox():
     """Give an empty directory."""
-    return Sandbox(students=0, schools=0)
+    return Sandbox(students=0, schools=0, limiter="none")
 
 
 async def _titles(sandbox, **groups: Any) -> str:
@@ -113,8 +113,9 @@ async def test_a_pattern_cannot_end_in_its_escape(sandbox):
     assert (await search(sandbox, "/unit", like={"title": "a\\"})).code == "BadRequest"
 
 
-async def test_ranges(sandbox):
+async def test_ranges():
     """Numbers, dates and instants are compared as what they are, instants whatever their offset; null is in no range."""
+    sandbox = Sandbox(students=0, schools=0, resolution="microsecond")
     place = await school(sandbox)
     for percent, end in ((9, "2026-12-31"), (10, "2027-01-01"), (100, None), (None, None)):
         employee = (await made(sandbox, "/employee", **person()))["id"]
@@ -465,7 +466,7 @@ async def _twins(sandbox: Sandbox, database: sqlite3.Connection) -> None:
 @pytest.fixture(scope="module")
 def judged():
     """Give a sandbox and a database that hold the same."""
-    sandbox, database = Sandbox(students=0, schools=0), sqlite3.connect(":memory:")
+    sandbox, database = Sandbox(students=0, schools=0, limiter="none"), sqlite3.connect(":memory:")
     database.execute("PRAGMA case_sensitive_like = ON")
     database.execute(f"CREATE TABLE rows (id, {', '.join(f'{wire} {kind}' for wire, kind in WIRE.items())})")
     with asyncio.Runner() as runner:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from msgspec import UNSET, UnsetType
 from sandbox_calls import NOBODY, call, made, placed_employee, school, search
@@ -67,7 +69,7 @@ class Rooms(Resource[Room]):
 def sandbox(monkeypatch):
     """Give an empty directory with rooms."""
     monkeypatch.setitem(RESOURCES, "rooms", Rooms)
-    return Sandbox(students=0, schools=0)
+    return Sandbox(students=0, schools=0, unknown="refuse")
 
 
 async def test_it_has_its_operations(sandbox):
@@ -98,6 +100,15 @@ async def test_the_general_rules_hold_for_it(sandbox):
     assert answer.message == "schoolID is fixed when the record is created"
     await call(sandbox, "DELETE", f"/employee/{teacher}")
     assert (await call(sandbox, "GET", f"/room/{room['id']}")).data["employeeID"] is None
+
+
+async def test_it_is_in_the_openapi_document(sandbox):
+    """With its paths, its fields, and what a search takes of them."""
+    served = (await call(sandbox, "GET", "/openapi.json")).data
+    assert served["paths"]["/room/{id}"].keys() == {"get", "patch", "delete"}
+    schemas = served["components"]["schemas"]
+    assert schemas["Room"]["properties"].keys() == {"id", "meta", "schoolID", "title", "seats", "employeeID"}
+    assert "seats" in json.dumps(schemas["RoomFilter"]["properties"]["greaterThan"])
 
 
 async def test_a_fault_can_name_it(monkeypatch):

@@ -390,7 +390,7 @@ class Library:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.sandbox = Sandbox(students=30, schools=4, seed=7, quota=10**9, clock=self.clock)
+        self.sandbox = Sandbox(students=30, schools=4, seed=7, limiter="none", clock=self.clock)
         self.loop = asyncio.Runner()
         self.loop.run(self._unsettle())
         self.rows = {attribute: self.sandbox.records(attribute) for attribute in SEARCHED}

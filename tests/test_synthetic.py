@@ -15,6 +15,7 @@ import pytest
 from meitner_aio._values import check
 from meitner_aio.records import fields
 from meitner_aio.resources import RESOURCES
+from meitner_aio.resources.audit_events import AuditEventResource, AuditEventType
 from meitner_aio.sandbox._synthetic import generate
 from meitner_aio.sandbox._synthetic.calendar import Calendar
 from meitner_aio.sandbox._synthetic.chance import Dice, Register
@@ -67,9 +68,9 @@ def _dump(directory):
 # What it holds.
 
 
-def test_it_fills_every_resource_but_the_audit_events(directory):
-    """Audit events tell of deletions, and nothing has been deleted."""
-    assert list(directory) == [attribute for attribute in RESOURCES if attribute != "audit_events"]
+def test_it_fills_every_resource(directory):
+    """All eleven have records of their own model."""
+    assert list(directory) == list(RESOURCES)
     for attribute, rows in directory.items():
         assert rows, attribute
         assert {type(row) for row in rows} == {RESOURCES[attribute].model}
@@ -196,9 +197,57 @@ def test_titles_and_signatures_are_unique_where_they_have_to_be(directory):
 def test_external_ids_are_on_some_records_and_unique(directory):
     """Some records came from another system, under an id of their own there."""
     for attribute, rows in directory.items():
+        if attribute == "audit_events":
+            continue
         given = [row.external.source_id for row in rows if row.external]
         assert len(given) == len(set(given))
         assert attribute == "units" or 0 < len(given) < len(rows)
+
+
+# What is no longer there.
+
+
+def test_the_audit_events_tell_of_those_who_left(directory, ids):
+    """Deletions of every kind that the API audits, in order, before now, of ids that are nowhere, each gone once."""
+    events = directory["audit_events"]
+    present = set().union(*ids.values())
+    assert {event.resource for event in events} == set(AuditEventResource)
+    assert {event.type for event in events} == {AuditEventType.DELETE}
+    gone = [event.resource_id for event in events]
+    assert len(set(gone)) == len(gone)
+    assert not present & set(gone)
+    assert all(event.timestamp == event.meta.created_at < NOW for event in events)
+    assert all(event.meta.updated_at is None for event in events)
+    assert events[0].timestamp < NOW - timedelta(300)
+    assert events[-1].timestamp > NOW - timedelta(20)
+
+
+def test_a_placement_goes_before_the_one_who_had_it(directory):
+    """As the API does it: the event of a person follows that of a placement, within a second."""
+    events = directory["audit_events"]
+    followed = 0
+    for before, event in pairwise(events):
+        if event.resource in ("Student", "Employee"):
+            assert before.resource == f"{event.resource}Placement"
+            assert event.timestamp - before.timestamp < timedelta(seconds=1)
+            followed += 1
+    assert followed == sum(event.resource in ("StudentPlacement", "EmployeePlacement") for event in events)
+
+
+def test_as_many_left_as_a_directory_of_its_size_would_lose(directory):
+    """One in forty of its students, employees and groups; a directory that is small enough has lost none."""
+    counts = Counter(event.resource for event in directory["audit_events"])
+    for resource, attribute in (("Student", "students"), ("Employee", "employees"), ("Group", "groups")):
+        assert counts[resource] == len(directory[attribute]) // 40
+    assert 0 < counts["Guardian"] < counts["Student"]
+    assert generate(students=39, schools=1, seed=1, now=NOW)["audit_events"] == []
+
+
+def test_stamps_may_be_whole_seconds(directory):
+    """With a step of a second every stamp is cut to it, and nothing else differs."""
+    coarse = generate(students=STUDENTS, schools=SCHOOLS, seed=7, now=NOW, step=1000)
+    cut = re.sub(rb"(T\d\d:\d\d:\d\d)\.\d+Z", rb"\1Z", _dump(directory))
+    assert _dump(coarse) == cut != _dump(directory)
 
 
 # Nobody is meant.

@@ -29,6 +29,7 @@ from meitner_aio import (
     RetryPolicy,
     RetryScheduled,
 )
+from meitner_aio._protocol import Request
 from meitner_aio.sandbox import Fault, Sandbox, fault
 from meitner_aio.sandbox.faults import NEVER
 from meitner_aio.testing import VirtualClock
@@ -427,10 +428,43 @@ async def test_a_cut_connection_was_not_answered(meitner, meitner_sandbox):
     assert repr(meitner_sandbox.requests[0]) == "<GET /school unanswered>"
 
 
+UNITS = Request("list", "GET", "/unit", "/unit", headers={"Client-ID": "a", "Client-Secret": "b"})
+
+
+async def test_there_is_no_quota_unless_a_test_asks_for_one(meitner, meitner_sandbox):
+    """Nothing counts, and nothing is told: a test is not about the quota by accident."""
+    for _ in range(1600):
+        await meitner_sandbox.send(UNITS)
+    assert {seen.status for seen in meitner_sandbox.requests} == {200}
+    await meitner.units.list().count()
+    assert meitner.quota is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"quota": 3, "window": 60.0}, marks=pytest.mark.meitner(quota=3, window=60.0)),
+        pytest.param({"quota": 1500, "burst": 3}, marks=pytest.mark.meitner(burst=3)),
+        pytest.param({"quota": 3}, marks=pytest.mark.meitner(quota=3, limiter="window")),
+    ],
+)
+async def test_a_test_that_names_a_quota_has_one(asked, meitner_sandbox):
+    """The usual bucket, or another kind; three requests are served of each."""
+    answers = [await meitner_sandbox.send(UNITS) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert {answer.headers["RateLimit-Limit"] for answer in answers} == {str(asked["quota"])}
+
+
+@pytest.mark.meitner(quota=3, limiter="none")
+async def test_a_limiter_that_is_named_is_the_one(meitner_sandbox):
+    """Whatever else the marker says."""
+    assert {(await meitner_sandbox.send(UNITS)).status for _ in range(9)} == {200}
+
+
 # The clock
 
 
-@pytest.mark.meitner(quota=5)
+@pytest.mark.meitner(quota=5, limiter="window")
 async def test_hours_of_quota_pass_at_once(meitner, meitner_sandbox, meitner_clock):
     """The loop, the quota window of the sandbox and the patience of the client move together."""
     began = meitner_clock.now()
@@ -458,7 +492,7 @@ async def test_what_the_server_asks_for_is_waited_to_the_second(meitner, meitner
     assert meitner_clock.elapsed == pytest.approx(700, abs=1)
 
 
-@pytest.mark.meitner(quota=1)
+@pytest.mark.meitner(quota=1, limiter="window")
 async def test_a_clock_goes_on_where_it_stopped(meitner, meitner_clock):
     """What is let pass outside of a block is caught up in the next; in between the loop has its own time."""
     loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 """The store: eleven tables, and what happens to them when a record is created, changed, archived or deleted.
 
-Knows no request, no credentials and no quota: it is told who acts. No two changes have the same stamp.
+Knows no request, no credentials and no quota: it is told who acts. Stamps never go back.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import msgspec
 from msgspec import structs
 
 from ..records import Field, Meta
-from ..resources.audit_events import AuditEvent, AuditEventResource, AuditEventType
+from ..resources.audit_events import AuditEventResource
 from ._answers import Refusal, conflict, malformed
+from ._audit import deletion
+from ._dialect import Dialect
 from ._filters import compile_filter
 from ._kinds import kinds
 from ._rules import Write, allowed, references_to
@@ -26,7 +28,6 @@ from ._tables import Order, Row, Table
 from ._writes import born, changed, read_write
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SEARCHES_KEPT = 8
 
 
@@ -34,14 +35,21 @@ class Directory:
     """The records of every resource. Refuses with `Refusal`, having changed nothing."""
 
     def __init__(
-        self, records: Mapping[str, Iterable[Row]], *, order: Order, seed: int, clock: Callable[[], float]
+        self,
+        records: Mapping[str, Iterable[Row]],
+        *,
+        order: Order,
+        seed: int,
+        clock: Callable[[], float],
+        dialect: Dialect,
     ) -> None:
         """Hold `records`, by attribute of the client and as created; `clock` tells the seconds since 1970."""
         self._kinds = kinds()
         self._tables = {attribute: Table(records.get(attribute, ()), order) for attribute in self._kinds}
         self._ids = Random(f"ids of directory {seed}")  # noqa: S311 - the same seed makes the same ids
         self._clock = clock
-        self._stamped = self.now()
+        self._dialect = dialect
+        self._stamped = dialect.rounded(self.now())
         self._matching = lru_cache(_SEARCHES_KEPT)(self._filtered)
 
     def now(self) -> datetime:
@@ -49,8 +57,8 @@ class Directory:
         return _EPOCH + timedelta(seconds=self._clock())
 
     def _stamp(self) -> datetime:
-        """Return the time of a change: later than any before, even when the clock stands still."""
-        self._stamped = max(self.now(), self._stamped + _MICROSECOND)
+        """Return the time of a change."""
+        self._stamped = self._dialect.stamped(self.now(), self._stamped)
         return self._stamped
 
     def _id(self) -> str:
@@ -74,10 +82,10 @@ class Directory:
     def _filtered(self, attribute: str, body: bytes, version: int) -> list[Row]:
         del version  # part of what a result is remembered by
         data = decoded(body)
-        if data.keys() != {"filter"}:
+        if "filter" not in data or (self._dialect.unknown == "refuse" and len(data) > 1):
             malformed("the body of a search holds a filter and nothing else")
         try:
-            test, ids = compile_filter(self._kinds[attribute].model, data["filter"])
+            test, ids = compile_filter(self._kinds[attribute].model, data["filter"], self._dialect)
         except ValueError as error:
             malformed(str(error))
         table = self._tables[attribute]
@@ -86,7 +94,7 @@ class Directory:
     def create(self, attribute: str, body: bytes, actor: str) -> Row:
         """Return the new record; 422 when a rule is broken, 409 when a unique value is taken."""
         kind = self._kinds[attribute]
-        given = read_write(kind, "create", decoded(body))
+        given = read_write(kind, "create", decoded(body), self._dialect)
         row = born(kind.model, given, self._id(), Meta(created_at=self._stamp(), created_by=actor))
         # All fields of a new record are checked, those left to their default included.
         return self._keep(attribute, row, row.__struct_fields__)
@@ -95,7 +103,7 @@ class Directory:
         """Return the record after what the body says; 404, 422 and 409 as for `get` and `create`."""
         row = self.get(attribute, record_id)
         kind = self._kinds[attribute]
-        given = read_write(kind, "update", decoded(body))
+        given = read_write(kind, "update", decoded(body), self._dialect)
         return self._keep(attribute, changed(kind.model, row, given, self._touched(row, actor)), given)
 
     def _keep(self, attribute: str, row: Row, given: Iterable[str]) -> Row:
@@ -146,7 +154,7 @@ class Directory:
         self._tables[attribute].remove(record_id)
         deleted = AuditEventResource(self._kinds[attribute].model.__name__)
         if deleted.known:
-            self._record(deleted, record_id, actor)
+            self._tables["audit_events"].put(deletion(self._id(), self._stamp(), deleted, record_id, actor))
 
     def _release(self, attribute: str, row: Row, field: Field, gone: str, actor: str) -> None:
         """Take a reference to a record that is going out of a row; the row goes when it cannot be without it."""
@@ -155,18 +163,6 @@ class Directory:
             return
         rest = [other for other in getattr(row, field.name) if other != gone] if field.many else None
         self._replace(attribute, row, meta=self._touched(row, actor), **{field.name: rest})
-
-    def _record(self, kind: AuditEventResource, record_id: str, actor: str) -> None:
-        stamp = self._stamp()
-        event = AuditEvent(
-            id=self._id(),
-            meta=Meta(created_at=stamp, created_by=actor),
-            timestamp=stamp,
-            resource=kind,
-            resource_id=record_id,
-            type=AuditEventType.DELETE,
-        )
-        self._tables["audit_events"].put(event)
 
 
 def _school_year(day: date) -> str:

@@ -1,42 +1,62 @@
 """The one way into the directory, in process and over HTTP: a request in, an answer out.
 
-Here are credentials, quota, routes, pages, error bodies and faults; what the directory holds and allows is elsewhere.
+Here are credentials, quota, routes, error bodies and faults; what the directory holds and allows is elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import re
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from typing import NamedTuple
 
 from .._protocol import Envelope, Headers, RawResponse, Request
 from ..errors import APIConnectionError, APITimeoutError
-from ..records import Pagination
+from ..records import Record
 from ._answers import Refusal, failure, json_answer, malformed, success
 from ._credentials import Credentials
+from ._dialect import Dialect
 from ._directory import Directory
+from ._limiters import Limiter
+from ._openapi import document
+from ._paging import Paging
 from ._routes import Place, Routes
 from ._seen import Seen
 from ._tables import Row
-from ._window import Window
 from .faults import CUT, Fault, Faults
 
 PREFIX = "/directory/v1"
 """Where the API is below the origin."""
 
 TOKEN = "/oauth/token"  # noqa: S105 - a path
-USUAL_LIMIT = 50
-"""Rows of a page when the client does not say, as the API documents."""
+OPENAPI = "/openapi.json"
 
 _KEPT = 10_000
-_WHOLE = re.compile(r"[0-9]{1,18}")
+
+
+class Outside(NamedTuple):
+    """What is answered beside the operations of the API: it needs no credentials, and no quota counts it."""
+
+    name: str
+    """That by which faults know it; empty for what does not exist."""
+    answer: Callable[[Request, Headers], RawResponse]
+
+
+def _nothing(_request: Request, _headers: Headers) -> RawResponse:
+    """Answer as a router that knows no such path, which asks for no credentials and has no error object."""
+    return json_answer(404, b"404 page not found", {"Content-Type": "text/plain"})
+
+
+def _document(_request: Request, _headers: Headers) -> RawResponse:
+    return json_answer(200, document())
+
+
+_NOWHERE = Outside("", _nothing)
 
 
 class Door:
@@ -46,22 +66,24 @@ class Door:
         self,
         directory: Directory,
         credentials: Credentials,
-        window: Window,
+        limiter: Limiter,
         faults: Faults,
         *,
-        page_cap: int,
+        paging: Paging,
+        dialect: Dialect,
         latency: float,
         clock: Callable[[], float],
     ) -> None:
         self._directory = directory
         self._credentials = credentials
-        self._window = window
+        self._limiter = limiter
         self._faults = faults
-        self._page_cap = page_cap
+        self._paging = paging
+        self._dialect = dialect
         self._latency = latency
         self._clock = clock
         self._routes = Routes()
-        self._take: dict[str, Callable[[Place, Request, str], object]] = {
+        self._take: dict[str, Callable[[Place, Request, str], Envelope[Row] | Record | None]] = {
             "list": self._list,
             "search": self._search,
             "get": lambda place, _request, _actor: directory.get(place.attribute, place.id),
@@ -105,7 +127,7 @@ class Door:
         route = place.route if isinstance(place, Place) else ""
         self.seen.append(Seen(request, path, operation, route, answer))
         if answer is not None:
-            answer = self._headed(answer, request_id, counted=place is not None)
+            answer = self._headed(answer, request_id, counted=not isinstance(place, Outside))
         return answer, 0.0 if fault is None else fault.delay
 
     async def _travel(self, seconds: float, patience: float) -> None:
@@ -134,46 +156,44 @@ class Door:
     async def close(self) -> None:
         """Do nothing: a client that comes through this door leaves the directory as it is."""
 
-    def _find(self, method: str, path: str) -> Place | Refusal | None:
-        """Return what is asked, why it cannot be, or None for the token endpoint, which is outside the API."""
+    def _find(self, method: str, path: str) -> Place | Outside | Refusal:
+        """Return what is asked, or why it cannot be."""
         if path == TOKEN:
-            return None
+            return Outside("token", self._credentials.token)
+        if path == OPENAPI and method == "GET":
+            return Outside("openapi", _document)
         try:
             return self._routes.find(method, path)
         except Refusal as refusal:
-            return refusal
+            return _NOWHERE if refusal.status == 404 else refusal
 
-    def _answer(self, request: Request, place: Place | Refusal | None, request_id: str) -> RawResponse:
+    def _answer(self, request: Request, place: Place | Outside | Refusal, request_id: str) -> RawResponse:
         headers = Headers(request.headers)
-        if place is None:
-            return self._credentials.token(request, headers)
+        if isinstance(place, Outside):
+            return place.answer(request, headers)
         try:
             actor = _actor(self._credentials.client(headers))
-            self._window.spend()
+            self._limiter.spend()
             if isinstance(place, Refusal):
                 raise place
-            return success(place.status, self._take[place.operation](place, request, actor))
+            result = self._take[place.operation](place, request, actor)
         except Refusal as refusal:
             return failure(refusal.status, refusal.message, request_id, refusal.headers)
+        return success(place.status, self._dialect.sent(result))
 
     def _headed(self, answer: RawResponse, request_id: str, *, counted: bool) -> RawResponse:
         """Return an answer with what every answer carries; what a fault set itself stays."""
         common = {"Date": formatdate(self._clock(), usegmt=True), "X-Request-ID": request_id}
         if counted:
-            common |= self._window.headers()
+            common |= self._limiter.headers()
         answer.headers = Headers({**Headers(common), **answer.headers})
         return answer
 
     def _list(self, place: Place, request: Request, _actor: str) -> Envelope[Row]:
-        return self._page(self._directory.rows(place.attribute), request.query)
+        return self._paging.page(self._directory.rows(place.attribute), request.query)
 
     def _search(self, place: Place, request: Request, _actor: str) -> Envelope[Row]:
-        return self._page(self._directory.search(place.attribute, _json(request)), request.query)
-
-    def _page(self, rows: list[Row], query: str) -> Envelope[Row]:
-        asked = _paging(query)
-        limit, offset = min(asked.get("limit", USUAL_LIMIT), self._page_cap), asked.get("offset", 0)
-        return Envelope(rows[offset : offset + limit], Pagination(offset=offset, limit=limit, total=len(rows)))
+        return self._paging.page(self._directory.search(place.attribute, _json(request)), request.query)
 
 
 def local(path: str) -> str:
@@ -185,11 +205,11 @@ def local(path: str) -> str:
     return path.removeprefix(PREFIX)
 
 
-def _named(place: Place | Refusal | None) -> str:
+def _named(place: Place | Outside | Refusal) -> str:
     """Return the name by which faults know what is asked; empty for what does not exist."""
     if isinstance(place, Place):
         return f"{place.attribute}.{place.operation}"
-    return "" if place else "token"
+    return place.name if isinstance(place, Outside) else ""
 
 
 def _json(request: Request) -> bytes:
@@ -197,18 +217,6 @@ def _json(request: Request) -> bytes:
     if media != "application/json":
         malformed("the body must be application/json")
     return request.body or b""
-
-
-def _paging(query: str) -> dict[str, int]:
-    """Return `limit` and `offset` where given; 400 for what is repeated, unknown or no whole number in range."""
-    asked: dict[str, int] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in ("limit", "offset") or name in asked:
-            malformed("the query takes limit and offset, each once")
-        if not _WHOLE.fullmatch(value) or (name == "limit" and int(value) == 0):
-            malformed(f"{name} must be a whole number of at least {1 if name == 'limit' else 0}")
-        asked[name] = int(value)
-    return asked
 
 
 def _patience(request: Request) -> float:

@@ -1,4 +1,4 @@
-"""A search's filter, compiled once into a test of a row. Raises `ValueError` for whatever the API does not define.
+"""A search's filter, compiled once into a test of a row. Raises `ValueError` for what makes no sense.
 
 Which groups a field takes follows from its type alone (law 3), read from the declaration of the record. The meaning is
 SQL's: a comparison with null is never true, negated or not. A condition on a list asks whether any element fits, its
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..query import GROUPS
 from ..records import Field, Record, fields
+from ._dialect import Dialect
 from ._reading import dotted, read_list, read_object, read_one
 from ._tables import Row
 
@@ -35,9 +36,9 @@ class Filter(NamedTuple):
     """When known, no row but these can pass."""
 
 
-def compile_filter(model: type[Record], data: object) -> Filter:
+def compile_filter(model: type[Record], data: object, dialect: Dialect) -> Filter:
     """Return the test that the JSON of a filter stands for."""
-    test = _level(model, data, 1)
+    test = _Compiler(dialect).level(model, data, 1)
     level = read_object(data, "filter")
     return Filter(test, None if level["orCondition"] else _ids(level))
 
@@ -52,20 +53,67 @@ def _ids(level: dict[str, Any]) -> frozenset[str] | None:
     return None
 
 
-def _level(model: type[Record], data: object, depth: int) -> Test:
-    if depth > DEEPEST:
-        raise ValueError(f"filters nest deeper than {DEEPEST}")
-    level = read_object(data, "filter")
-    for name in level.keys() - {*GROUPS, "orCondition", "nestedFilters"}:
-        raise ValueError(f"filter.{name} is not a filter group")
-    either = level.get("orCondition")
-    if not isinstance(either, bool):
-        raise ValueError("filter.orCondition must be given, true or false")  # noqa: TRY004 - the sender's mistake
-    tests = [test for group in GROUPS for test in _conditions(group, model, level.get(group), group)]
-    nested = level.get("nestedFilters")
-    if nested is not None:
-        tests += [_level(model, inner, depth + 1) for inner in read_list(nested, "nestedFilters")]
-    return _joined(tests, any if either else all)
+class _Compiler(NamedTuple):
+    """Makes tests of conditions, as a dialect understands them."""
+
+    dialect: Dialect
+
+    def level(self, model: type[Record], data: object, depth: int) -> Test:
+        """Return the test of a level with all that nests in it."""
+        if depth > DEEPEST:
+            raise ValueError(f"filters nest deeper than {DEEPEST}")
+        level = read_object(data, "filter")
+        for name in level.keys() - {*GROUPS, "orCondition", "nestedFilters"}:
+            self._foreign(f"filter.{name} is not a filter group")
+        either = level.get("orCondition")
+        if not isinstance(either, bool):
+            raise ValueError("filter.orCondition must be given, true or false")  # noqa: TRY004 - the sender's mistake
+        tests = [test for group in GROUPS for test in self._conditions(group, model, level.get(group), group)]
+        nested = level.get("nestedFilters")
+        if nested is not None:
+            tests += [self.level(model, inner, depth + 1) for inner in read_list(nested, "nestedFilters")]
+        return _joined(tests, any if either else all)
+
+    def _foreign(self, problem: str) -> None:
+        """Ignore what the server does not know, or refuse it."""
+        if self.dialect.unknown == "refuse":
+            raise ValueError(problem)
+
+    def _conditions(
+        self, group: str, record: type[Record], data: object, name: str, owner: Get | None = None
+    ) -> Iterator[Test]:
+        """Yield a test for every condition of a group on the fields of a row, or of the record in it that `owner` gets.
+
+        A field whose type the group does not apply to is not in the group: as unknown as one that does not exist.
+        """
+        if data is None:
+            return
+        declared = {field.wire: field for field in fields(record)}
+        for wire, value in read_object(data, name).items():
+            field, where = declared.get(wire), dotted(name, wire)
+            if field is None:
+                self._foreign(f"{where} is not a field")
+                continue
+            get = attrgetter(field.name) if owner is None else _within(owner, field.name)
+            if field.kind.startswith("object:"):
+                yield from self._conditions(group, field.type, value, where, get)
+            elif not applies(group, field):
+                self._foreign(f"{where}: {group} does not apply to a field of type {field.kind}")
+            elif value is not None:
+                yield self._condition(group, field, value, where, get)
+
+    def _condition(self, group: str, field: Field, value: object, name: str, get: Get) -> Test:
+        positive = _POSITIVE.get(group, group)
+        if positive == "null":
+            return _nullness(value, name, get, wanted=group == "null")
+        if positive == "contains":
+            items = read_list(value, name)
+            check: Check = frozenset(read_one(field, item, self.dialect, name) for item in items).__contains__
+        elif positive == "like":
+            check = _like(read_one(field, value, self.dialect, name))
+        else:
+            check = partial(_BOUNDS.get(positive, operator.eq), read_one(field, value, self.dialect, name))
+        return _applied(check, get, many=field.many, negated=positive != group)
 
 
 def _joined(tests: list[Test], join: Callable[[Iterator[bool]], bool]) -> Test:
@@ -74,24 +122,6 @@ def _joined(tests: list[Test], join: Callable[[Iterator[bool]], bool]) -> Test:
     if len(tests) == 1:
         return tests[0]
     return lambda row: join(test(row) for test in tests)
-
-
-def _conditions(group: str, record: type[Record], data: object, name: str, owner: Get | None = None) -> Iterator[Test]:
-    """Yield a test for every condition of a group on the fields of a row, or of the record in it that `owner` gets."""
-    if data is None:
-        return
-    declared = {field.wire: field for field in fields(record)}
-    for wire, value in read_object(data, name).items():
-        field, where = declared.get(wire), dotted(name, wire)
-        if field is None:
-            raise ValueError(f"{where} is not a field")
-        get = attrgetter(field.name) if owner is None else _within(owner, field.name)
-        if field.kind.startswith("object:"):
-            yield from _conditions(group, field.type, value, where, get)
-        elif value is None:
-            _require(group, field, where)
-        else:
-            yield _condition(group, field, value, where, get)
 
 
 def _within(owner: Get, name: str) -> Get:
@@ -117,26 +147,11 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _require(group: str, field: Field, name: str) -> None:
-    """Raise `ValueError` unless the field's type takes the group (law 3)."""
+def applies(group: str, field: Field) -> bool:
+    """Whether a field's type takes a filter group (law 3). An object takes those of its own fields."""
     family = "range" if group in _BOUNDS else _POSITIVE.get(group, group)
     kind = field.kind.partition(":")[0]
-    if not (field.nullable or field.many if family == "null" else kind in _FAMILIES[family]):
-        raise ValueError(f"{name}: {group} does not apply to a field of type {field.kind}")
-
-
-def _condition(group: str, field: Field, value: object, name: str, get: Get) -> Test:
-    _require(group, field, name)
-    positive = _POSITIVE.get(group, group)
-    if positive == "null":
-        return _nullness(value, name, get, wanted=group == "null")
-    if positive == "contains":
-        check: Check = frozenset(read_one(field, item, name) for item in read_list(value, name)).__contains__
-    elif positive == "like":
-        check = _like(read_one(field, value, name))
-    else:
-        check = partial(_BOUNDS.get(positive, operator.eq), read_one(field, value, name))
-    return _applied(check, get, many=field.many, negated=positive != group)
+    return field.nullable or field.many if family == "null" else kind in _FAMILIES[family]
 
 
 def _nullness(value: object, name: str, get: Get, *, wanted: bool) -> Test:

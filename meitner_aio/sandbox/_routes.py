@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._operations import operations
+from .._operations import Search, operations
 from .._values import checked_id
 from ..resources import RESOURCES
 from ._answers import Refusal, malformed
+
+_SEARCH = Search.suffix.removeprefix("/")
 
 
 class Place(NamedTuple):
@@ -49,9 +51,9 @@ class Routes:
             malformed(str(error))
 
     def _route(self, path: str) -> tuple[str, str]:
-        """Return a path with its id named, and the id."""
+        """Return a path with its id named, and the id: whatever stands there that is no word of the API."""
         parts = path.split("/")
-        if path in self._methods or len(parts) < 3 or parts[2].startswith(("_", "{")):  # "", name, id
-            return path if "{" not in path else "", ""
+        if len(parts) < 3 or parts[2] == _SEARCH:  # "", name, id
+            return path, ""
         id, parts[2] = parts[2], "{id}"  # noqa: A001 - the API's own word
         return "/".join(parts) if id else "", id

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 from .._protocol import RawResponse, Request
 from ..resources import RESOURCES
+from ._choices import check_choice, check_count, check_seconds
 from ._credentials import Credentials
+from ._dialect import Dialect, Form, Resolution, Unknown, Zones
 from ._directory import Directory
 from ._door import PREFIX, Door
+from ._limiters import HOUR, Kind, Reset, Told, new_limiter
+from ._paging import OverCap, Paging
 from ._seen import Seen
 from ._synthetic import generate
 from ._tables import Order
-from ._window import HOUR, Window
 from .faults import Fault, Faults, Injected, as_fault, operation_names
 
 if TYPE_CHECKING:
@@ -33,13 +35,31 @@ class Sandbox:
         ...  # sandbox.url serves any client of the API
     ```
 
-    The same directory answers in process through `send`. The same `seed` makes the same data, to the millisecond, all
-    through a day (UTC): placements have to be active, and children of an age, today. `order` is how rows are listed:
-    "created", "-created", or "updated", where an update moves its row to the end. `quota` is requests in a `window` of
-    so many seconds, `page_cap` the most rows of a page, `latency` seconds before each answer. `credentials` are the
-    only id and secret that are good; without them any pair is. Tokens last `token_lifetime` seconds. `clock` tells the
-    seconds since 1970 to everything that knows time but `latency`. `faults` may be given by name, see `fault`. Raises
-    `ValueError` for what makes no directory.
+    The same directory answers in process through `send`. Every choice has the API's own way, as far as its vendor has
+    published it, for its default.
+
+    **Data.** The same `seed` makes the same data, all through a day (UTC): placements have to be active, and children
+    of an age, today. Audit events tell of some who left. `order` is how rows are listed: "created", "-created", or
+    "updated", where an update moves its row to the end.
+
+    **Quota.** `limiter="bucket"` holds `quota` tokens, full at the start, into which `quota` flow in `window` seconds;
+    `burst` makes it hold fewer (or more). "window" counts `quota` requests in windows of so many seconds, each opened
+    by its first request; "none" counts nothing and says nothing. `reset` is what RateLimit-Reset means under a bucket:
+    when it is "full", when the "next" token comes, an "hour" (a window) from now, or the "top" of the hour. `headers`
+    count the request that they ride on ("now"), only those before it ("late"), or are not there ("none").
+
+    **Pages.** `page_cap` rows at most; a larger limit is brought down to it ("clamp") or answered with 400 ("refuse").
+
+    **Values.** `resolution` is that of the instants that the server sets. `unknown` fields of a body, those of a filter
+    included, count for nothing ("ignore") or are refused with 422 or 400 ("refuse"). Text is trimmed, and kept in the
+    Unicode form that `normalize` says, if any. `nil_lists` sends empty lists as null, `nil_objects` null objects as
+    objects of nulls. `zones="drop"` takes the offset of an instant in a search for nothing.
+
+    **The rest.** `latency` is seconds before each answer. `credentials` are the only id and secret that are good;
+    without them any pair is. Tokens last `token_lifetime` seconds. `clock` tells the seconds since 1970 to everything
+    that knows time but `latency`. `faults` may be given by name, see `fault`.
+
+    Raises `ValueError` for what makes no directory.
     """
 
     def __init__(  # noqa: PLR0913 - every choice a user can make
@@ -48,35 +68,56 @@ class Sandbox:
         students: int = 200,
         schools: int = 4,
         seed: int = 1,
-        quota: int = 5000,
+        order: Order = "created",
+        limiter: Kind = "bucket",
+        quota: int = 1500,
         window: float = HOUR,
+        burst: int | None = None,
+        reset: Reset = "full",
+        headers: Told = "now",
         page_cap: int = 1000,
+        over_cap: OverCap = "clamp",
+        resolution: Resolution = "second",
+        unknown: Unknown = "ignore",
+        normalize: Form | None = None,
+        nil_lists: bool = False,
+        nil_objects: bool = False,
+        zones: Zones = "convert",
         latency: float = 0.0,
         faults: Sequence[Fault | str] = (),
         credentials: tuple[str, str] | None = None,
         token_lifetime: float = 3600.0,
-        order: Order = "created",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        for name, value, least in (("students", students, 0), ("schools", schools, 0), ("seed", seed, None)):
-            _check_count(name, value, least)
-        for name, value in (("quota", quota), ("page_cap", page_cap)):
-            _check_count(name, value, 1)
-        _check_seconds("latency", latency, 0)
-        for name, seconds in (("token_lifetime", token_lifetime), ("window", window)):
-            _check_seconds(name, seconds, 1)
-        _check_choices(faults, order)
+        for name, count, least in (("students", students, 0), ("schools", schools, 0), ("seed", seed, None)):
+            check_count(name, count, least)
+        check_seconds("latency", latency, 0)
+        check_seconds("token_lifetime", token_lifetime, 1)
+        _check_faults(faults)
+        check_choice("order", order, Order)
         self._pair = _pair(credentials)
         self._faults = Faults(map(as_fault, faults), seed)
+        dialect = Dialect(
+            resolution=resolution,
+            unknown=unknown,
+            zones=zones,
+            normalize=normalize,
+            nil_lists=nil_lists,
+            nil_objects=nil_objects,
+        )
+        counter = new_limiter(limiter, quota, window, clock, burst=burst, reset=reset, told=headers)
+        paging = Paging(page_cap, over_cap)
         today = datetime.fromtimestamp(clock(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        records = generate(students=students, schools=schools, seed=seed, now=today)
-        self._directory = Directory(records, order=order, seed=seed, clock=clock)
+        step = 1000 if resolution == "second" else 1
+        records = generate(students=students, schools=schools, seed=seed, now=today, step=step)
+        self._directory = Directory(records, order=order, seed=seed, clock=clock, dialect=dialect)
         self._door = Door(
             self._directory,
             Credentials(self._pair, token_lifetime, clock),
-            Window(quota, clock, window),
+            counter,
             self._faults,
-            page_cap=page_cap,
+            paging=paging,
+            dialect=dialect,
             latency=latency,
             clock=clock,
         )
@@ -173,21 +214,9 @@ class Sandbox:
         return f"<Sandbox {self._url or 'in process'}>"
 
 
-def _check_count(name: str, value: object, least: int | None) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ValueError(f"{name} must be an int" + ("" if least is None else f" of at least {least}"))
-
-
-def _check_seconds(name: str, value: object, least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-        raise ValueError(f"{name} must be seconds, at least {least}")
-
-
-def _check_choices(faults: Sequence[object], order: object) -> None:
+def _check_faults(faults: Sequence[object]) -> None:
     if isinstance(faults, str) or not all(isinstance(fault, (Fault, str)) for fault in faults):
         raise ValueError("faults must be a sequence of Fault, or of their names")
-    if order not in get_args(Order):
-        raise ValueError(f"order must be one of {', '.join(get_args(Order))}")
 
 
 def _pair(credentials: object) -> tuple[str, str] | None:

@@ -1,7 +1,9 @@
 """What a create or an update may say, and the record that comes of it. Knows formats, but no other record.
 
-A write may carry the fields of its body and nothing else: what the server sets and, in an update, what is fixed at
-birth are refused even when they would not change. Everything refused here is 422.
+A write may carry the fields of its body. Others are ignored: what does not exist, what the server sets and, in an
+update, what is fixed at birth; where they are refused, they are even if they would not change anything. A field that an
+update does not say stays, null clears it, a list or object that is null says nothing, and null inside an object clears
+that member. Everything refused here is 422.
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
 from ..records import External, Field, Meta, Record, fields
 from ._answers import unprocessable
+from ._dialect import Dialect, blank
 from ._kinds import Kind
 from ._reading import dotted, read_fields
 from ._shapes import is_object
@@ -24,19 +26,25 @@ SOURCE = "api"
 """What the server writes into `external.source`."""
 
 
-def read_write(kind: Kind, operation: str, data: dict[str, Any]) -> dict[str, Any]:
+def read_write(kind: Kind, operation: str, data: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     """Return what the body of a write says, by Python name."""
     body = kind.bodies[operation]
-    for wire in data.keys() - _wires(body):
-        if wire in _wires(kind.bodies.get("create", body)):
-            unprocessable(f"{wire} is fixed when the record is created")
-        unprocessable(f"{wire} is set by the server" if wire in _wires(kind.model) else f"{wire} is not a field")
+    if dialect.unknown == "refuse":
+        _check_known(kind, body, data)
     try:
-        given = read_fields(body, data)
+        given = read_fields(body, data, dialect)
     except ValueError as error:
         unprocessable(str(error))
     _check_formats(body, given)
     return given
+
+
+def _check_known(kind: Kind, body: type[Record], data: dict[str, Any]) -> None:
+    """Refuse a field that a body does not have, with the reason why."""
+    for wire in data.keys() - _wires(body):
+        if wire in _wires(kind.bodies.get("create", body)):
+            unprocessable(f"{wire} is fixed when the record is created")
+        unprocessable(f"{wire} is set by the server" if wire in _wires(kind.model) else f"{wire} is not a field")
 
 
 def _wires(record: type[Record]) -> set[str]:
@@ -78,7 +86,7 @@ def _check_formats(body: type[Record], given: dict[str, Any], prefix: str = "") 
 
 def born(model: type[Record], given: dict[str, Any], record_id: str, meta: Meta) -> Row:
     """Return the record that a create makes; an object that is never null is there even when nothing was said of it."""
-    values = {field.name: _blank(field) for field in fields(model) if _always_there(field)}
+    values = {field.name: blank(field) for field in fields(model) if _always_there(field)}
     for field in fields(model):
         if field.name in given:
             values[field.name] = _stored(field, given[field.name], values.get(field.name))
@@ -99,15 +107,9 @@ def _always_there(field: Field) -> bool:
     return field.kind.startswith("object:") and not field.nullable and field.name != "meta"
 
 
-def _blank(field: Field) -> Record:
-    # Decoding, unlike calling, makes nulls of what is left out.
-    model: type[Record] = field.type
-    return msgspec.convert({}, model)
-
-
 def _stored(field: Field, value: Any, before: Record | None) -> Any:  # noqa: ANN401 - the field's type
     """Return what is kept of a value: an object is merged into the one before."""
     if not is_object(value):
         return value
-    merged = structs.replace(before or _blank(field), **value)
+    merged = structs.replace(before or blank(field), **value)
     return structs.replace(merged, source=SOURCE) if isinstance(merged, External) else merged

@@ -26,7 +26,7 @@ NEVER = math.inf
 def operation_names() -> set[str]:
     """Return every name of an operation, with and without its resource."""
     places = {(attribute, name) for attribute, resource in RESOURCES.items() for name in operations(resource)}
-    return {"token", *(name for _, name in places), *(".".join(place) for place in places)}
+    return {"token", "openapi", *(name for _, name in places), *(".".join(place) for place in places)}
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Fault:
 
     `status` 0 cuts the connection; any other status is answered with `headers` and `body`, or with the API's error
     object when there is no body; None leaves the directory's own answer, for a fault that is nothing but a delay.
-    `operations` narrows a fault to names such as "create", "students.create" or "token"; the token endpoint fails only
-    when it is named. `times` is how often the fault may strike at most.
+    `operations` narrows a fault to names such as "create", "students.create", "openapi" or "token"; the token endpoint
+    fails only when it is named. `times` is how often the fault may strike at most.
     """
 
     status: int | None = 503

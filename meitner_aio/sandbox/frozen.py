@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
-from .._protocol import Headers, RawResponse, Request, Send
+from .._protocol import Send
 from ..records import DirectoryRecord
 from ._answers import Refusal
 from ._credentials import Credentials
+from ._dialect import Dialect
 from ._directory import Directory
 from ._door import Door, local
+from ._limiters import HOUR, Unlimited
+from ._paging import Paging
 from ._routes import Routes
-from ._window import HOUR, Window
 from .faults import Faults
 
 _READS = frozenset({"list", "search", "get"})
 _SETTLED = 120.0
 """Seconds after its last change at which this directory says that it is, when clocks do not say later: readers wonder
 for a minute whether a young row has younger neighbours, and here nothing can follow."""
+
+_PLAIN = Dialect(unknown="refuse")
+"""A condition that goes unheard would find everything, where no server is there to be like."""
 
 _routes = Routes()
 
@@ -37,22 +41,17 @@ class Frozen:
             return max(time.time(), settled)
 
         door = Door(
-            Directory({attribute: records}, order="created", seed=0, clock=clock),
+            Directory({attribute: records}, order="created", seed=0, clock=clock, dialect=_PLAIN),
             Credentials(None, HOUR, clock),
-            Window(sys.maxsize, clock),
+            Unlimited(),
             Faults((), 0),
-            page_cap=1000,
+            paging=Paging(),
+            dialect=_PLAIN,
             latency=0.0,
             clock=clock,
         )
-        self._send: Send = door.send
-
-    async def send(self, request: Request) -> RawResponse:
-        """Answer a request as the sandbox does, but tell of no quota: a client would keep to it."""
-        answer = await self._send(request)
-        told = {name: value for name, value in answer.headers.items() if not name.startswith("ratelimit-")}
-        answer.headers = Headers(told)
-        return answer
+        self.send: Send = door.send
+        """Answers a request, as the sandbox does."""
 
 
 def reads(method: str, path: str) -> str | None:

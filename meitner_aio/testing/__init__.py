@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["VirtualClock", "meitner", "meitner_clock", "meitner_environment", "meitner_sandbox"]
 
 _MARKER = """\
-meitner(students=200, schools=4, seed=1, quota=5000, faults=(), client={}, ...): \
+meitner(students=200, schools=4, seed=1, limiter="none", faults=(), client={}, ...): \
 the directory of the fixtures meitner_sandbox and meitner takes the keywords of Sandbox, \
-the client those of Meitner.with_options in `client`.\
+the client those of Meitner.with_options in `client`. There is no limit until a quota or a limiter is named.\
 """
+
+_LIMITS = {"quota", "window", "burst", "reset", "headers"}
+"""Keywords of Sandbox that make no sense without a limit."""
 
 _PATIENCE = 0.1
 """Seconds beyond the latency of the sandbox that the client of a test waits, unless it is on a virtual clock."""
@@ -60,7 +63,7 @@ def pytest_runtest_makereport(
 def meitner_clock() -> VirtualClock:
     """Give a clock of which the test disposes: `with meitner_clock:` puts the running event loop on it.
 
-    The sandbox of the same test is on this clock too: its quota windows, tokens and stamps move with it.
+    The sandbox of the same test is on this clock too: its quota, tokens and stamps move with it.
     """
     return VirtualClock()
 
@@ -69,12 +72,15 @@ def meitner_clock() -> VirtualClock:
 def meitner_sandbox(request: pytest.FixtureRequest) -> Iterator[ServedSandbox]:
     """Give a directory with fresh data, the same every time: `records`, `requests`, `requested`, `fail`, `heal`, `url`.
 
+    It has no quota unless the test asks for one: with `quota=`, or `limiter=` for another kind than the usual bucket.
     Serving begins when `url` is first asked for, on loopback and in a thread of its own.
     """
     from ._served import ServedSandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
 
     choices = _choices(request)
     choices.pop("client", None)
+    if not choices.keys() & _LIMITS:
+        choices.setdefault("limiter", "none")
     if "meitner_clock" in request.fixturenames:
         clock: VirtualClock = request.getfixturevalue("meitner_clock")
         choices.setdefault("clock", clock.time)

@@ -44,7 +44,7 @@ async def test_a_connection_that_breaks_once_is_not_noticed(service, meitner_san
     assert (await service.get(f"/students/{student.id}")).json()["id"] == student.id
 
 
-@pytest.mark.meitner(quota=1)
+@pytest.mark.meitner(quota=1, limiter="window")
 async def test_a_spent_quota_is_503_until_the_hour_is_over(service, meitner_sandbox):
     """Who calls the service learns when to come back."""
     student = meitner_sandbox.records("students")[0]

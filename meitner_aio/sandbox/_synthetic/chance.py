@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Dice:
     """Draws of every kind; the same seed draws the same."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         source = Random(seed)  # noqa: S311 - data to play with, not secrets
         self.random = source.random
         self.sample = source.sample
@@ -63,10 +63,14 @@ def spread(weights: Mapping[T, int]) -> tuple[T, ...]:
 
 
 class Clock:
-    """Moments of creation within a span of days before `now`, in milliseconds; they never go back."""
+    """Moments of creation within a span of days before `now`; they never go back.
 
-    def __init__(self, dice: Dice, now: datetime, *, first: float, last: float) -> None:
+    They are drawn in milliseconds and cut to whole `step`s of so many, which draws the same whatever the step.
+    """
+
+    def __init__(self, dice: Dice, now: datetime, *, first: float, last: float, step: int = 1) -> None:
         self._random = dice.random
+        self._step = step
         self._now = _milliseconds(now)
         self._start = self._now - int(first * 86_400_000)
         self._length = int((first - last) * 86_400_000)
@@ -76,28 +80,31 @@ class Clock:
         """Go on to where `part` of the span (0 to 1) has passed."""
         self._at = max(self._at, self._start + int(self._length * part))
 
+    def next(self) -> datetime:
+        """Go on by some milliseconds, and return the moment."""
+        self._at += 1 + int(self._random() * 9)
+        return self._instant(self._at)
+
     def meta(self, updated_at: datetime | None = None) -> Meta:
         """Return the meta of a record that is made now. One in three has been updated, mostly of late."""
-        random = self._random
-        at = self._at = self._at + 1 + int(random() * 9)
+        created_at = self.next()
         if updated_at is None:
-            if random() > _UPDATED:
-                return Meta(created_at=_instant(at), created_by=OPERATOR)
-            updated_at = _instant(self._now - 1 - int((self._now - at - 1) * random() ** 3))
-        return Meta(created_at=_instant(at), created_by=OPERATOR, updated_at=updated_at, updated_by=OPERATOR)
+            if self._random() > _UPDATED:
+                return Meta(created_at=created_at, created_by=OPERATOR)
+            updated_at = self._instant(self._now - 1 - int((self._now - self._at - 1) * self._random() ** 3))
+        return Meta(created_at=created_at, created_by=OPERATOR, updated_at=updated_at, updated_by=OPERATOR)
 
     def later(self, day: date) -> datetime:
         """Return a moment before now, more than five days after `day`, at which the record to be made exists."""
         earliest = max(self._at + 10, (day.toordinal() - _EPOCH.toordinal() + 6) * 86_400_000)
-        return _instant(earliest + int((self._now - earliest) * self._random()))
+        return self._instant(earliest + int((self._now - earliest) * self._random()))
+
+    def _instant(self, milliseconds: int) -> datetime:
+        return datetime.fromtimestamp((milliseconds - milliseconds % self._step) / 1000, UTC)
 
 
 def _milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 class Register:

@@ -1,0 +1,24 @@
+"""Checks of what a user chose for a sandbox. Each raises `ValueError`, naming the choice and what it may be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, get_args
+
+
+def check_count(name: str, value: object, least: int | None) -> None:
+    """Refuse what is no int, or less than `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
+        raise ValueError(f"{name} must be an int" + ("" if least is None else f" of at least {least}"))
+
+
+def check_seconds(name: str, value: object, least: float) -> None:
+    """Refuse what is no finite number, or less than `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
+        raise ValueError(f"{name} must be seconds, at least {least}")
+
+
+def check_choice(name: str, value: object, choices: Any) -> None:  # noqa: ANN401 - a Literal
+    """Refuse what is none of the values of a `Literal`."""
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")

@@ -94,6 +94,9 @@ def test_credentials_are_never_options(command):
         (("export", "students", "--sandbox", "--to", "x", "--format", "xml"), "--format"),
         (("sandbox", "--port", "99999"), "--port"),
         (("sandbox", "--schools", "0"), "--schools"),
+        (("sandbox", "--limiter", "leaky"), "--limiter"),
+        (("sandbox", "--resolution", "minute"), "--resolution"),
+        (("sandbox", "--over-cap", "cut"), "--over-cap"),
     ],
 )
 def test_wrong_usage_is_one_line_on_stderr(cli, arguments, reason):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 import meitner_aio
@@ -195,6 +196,35 @@ async def test_the_sandbox_command_serves_any_client():
         process.send_signal(signal.SIGINT)
         _, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
     assert (process.returncode, err) == (130, b"meitner-aio: interrupted\n")
+
+
+async def test_the_sandbox_command_takes_the_ways_of_a_server():
+    """Limiter and quota, the largest page and what becomes of a larger one, the resolution of stamps."""
+    options = [
+        "--limiter",
+        "window",
+        "--quota",
+        "3",
+        "--page-cap",
+        "5",
+        "--over-cap",
+        "refuse",
+        "--resolution",
+        "microsecond",
+    ]
+    with _start("sandbox", "--port", "0", "--students", "7", "--json", *options) as process:
+        url = json.loads(await asyncio.to_thread(process.stdout.readline))["url"]
+        async with aiohttp.ClientSession(headers={"Client-ID": "any", "Client-Secret": "pair"}) as session:
+            answers = []
+            for limit in (5, 6, 5, 5):
+                async with session.get(f"{url}/student?limit={limit}") as answer:
+                    answers.append((answer.status, answer.headers["RateLimit-Limit"], await answer.json()))
+        process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(process.communicate, timeout=DEADLINE)
+    assert [status for status, _, _ in answers] == [200, 400, 200, 429]
+    assert {limit for _, limit, _ in answers} == {"3"}
+    stamps = [row["meta"]["createdAt"] for row in answers[0][2]["data"]]
+    assert [stamp for stamp in stamps if "." in stamp]
 
 
 def test_the_sandbox_command_says_how_to_use_it():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -28,19 +28,42 @@ async def sandbox_command(  # noqa: PLR0913 - every choice a user can make
     students: Annotated[Natural | None, Parameter(help="How many students there are.")] = None,
     schools: Annotated[Positive | None, Parameter(help="How many schools they go to.")] = None,
     seed: Annotated[int | None, Parameter(help="The data is the same for the same seed.")] = None,
+    limiter: Annotated[
+        Literal["bucket", "window", "none"] | None,
+        Parameter(help="A bucket that refills all the time, an hourly window, or no limit."),
+    ] = None,
     quota: Annotated[Positive | None, Parameter(help="Requests an hour.")] = None,
     page_cap: Annotated[Positive | None, Parameter(help="Rows of a page at most.")] = None,
+    over_cap: Annotated[
+        Literal["clamp", "refuse"] | None, Parameter(help="What becomes of a limit above that cap.")
+    ] = None,
+    resolution: Annotated[
+        Literal["second", "microsecond"] | None, Parameter(help="That of the instants that the server sets.")
+    ] = None,
     latency: Annotated[float | None, Parameter(help="Seconds before each answer.", validator=Number(gte=0))] = None,
     json: Json = False,
 ) -> None:
     """Serve synthetic data on this machine, until Ctrl-C.
 
     It has every operation, filter, rule, quota and error of the API: point any client of the API at its URL.
+
+    Left to itself it does what the vendor has published: 1,500 requests an hour from a bucket, whole seconds.
     """
     from ..sandbox import Sandbox  # noqa: PLC0415 - the other commands need none
 
-    size = given(students=students, schools=schools, seed=seed, quota=quota, page_cap=page_cap, latency=latency)
-    sandbox = Sandbox(**size)
+    sandbox = Sandbox(
+        **given(
+            students=students,
+            schools=schools,
+            seed=seed,
+            limiter=limiter,
+            quota=quota,
+            page_cap=page_cap,
+            over_cap=over_cap,
+            resolution=resolution,
+            latency=latency,
+        )
+    )
     url = await sandbox.start(port=port)
     try:
         if json:

@@ -120,16 +120,22 @@ async def test_late_headers_tell_the_present_where_nothing_was_counted():
 
 
 async def test_a_clock_that_is_set_back_refills_nothing_twice():
-    """Its hours count once, when it has caught up."""
+    """It takes nothing away either: what was there is there, and the hours count once, when it has caught up."""
     clock = Clock()
     sandbox = _empty(clock)
-    for _ in range(3):
-        await call(sandbox, "GET", "/unit")
     statuses = []
-    for seconds in (-1000, 0, 9, 10, 10):
+    for seconds in (0, 0, -1000, -1000, 0, 9, 10, 10):
         clock.now = NOON + seconds
         statuses.append((await call(sandbox, "GET", "/unit")).status)
-    assert statuses == [429, 429, 429, 200, 429]
+    assert statuses == [200, 200, 200, 429, 429, 429, 200, 429]
+
+
+@pytest.mark.parametrize("reset", ["full", "next"])
+async def test_a_full_bucket_is_full_now(reset):
+    """As a 401 tells that comes before any request was counted."""
+    answer = await call(_empty(Clock(), reset=reset), "GET", "/unit", headers={})
+    told = [answer.headers[f"RateLimit-{part}"] for part in ("Remaining", "Reset")]
+    assert told == ["3", str(int(NOON * 1000))]
 
 
 # Laws

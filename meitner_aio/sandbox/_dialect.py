@@ -92,7 +92,7 @@ class Dialect:
             value = getattr(row, field.name)
             if self.nil_lists and field.many and not value:
                 changes[field.name] = None
-            elif self.nil_objects and value is None and field.nullable and field.kind.startswith("object:"):
+            elif self.nil_objects and value is None and field.kind.startswith("object:"):
                 changes[field.name] = blank(field)
         return structs.replace(row, **changes) if changes else row
 

@@ -1,13 +1,18 @@
-"""What a doctor finds: each verdict as a table, and whole examinations of sandboxes that are well and unwell."""
+"""What a doctor finds: each verdict as a table, whole examinations of sandboxes that are well and unwell, and probes."""
 
 import asyncio
 import json
 import ssl
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import partial
 
 import aiohttp
+import openapi
 import pytest
+from api_table import parse
+from odd_server import Bucket, Clock, OddServer, Window
+from raw_server import failure
 
 from meitner_aio import (
     APIConnectionError,
@@ -17,20 +22,39 @@ from meitner_aio import (
     NotFoundError,
     PermissionDeniedError,
     Quota,
+    QuotaExhausted,
+    QuotaWait,
     RateLimitError,
     ResponseValidationError,
+    __version__,
 )
 from meitner_aio._protocol import Headers, Request
 from meitner_aio._transport import _translated
+from meitner_aio.cli import _doctor
 from meitner_aio.cli._checks import Seen, verdicts
+from meitner_aio.probe import Asker, Heard
+from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Fault, Sandbox
 
 NOW = 1_790_000_000.5
 URL = "https://api.example/directory/v1"
 DATED = Headers({"Date": formatdate(1_790_000_000, usegmt=True)})
 FULL = Quota(5000, 4900, datetime.fromtimestamp(NOW, UTC))
-WELL = {"url": URL, "headers": DATED, "answered_at": NOW, "page_limit": 1000, "seconds": [0.1], "quota": FULL}
+RIGHTS = dict.fromkeys(RESOURCES)
+"""No error for any resource: all may be read."""
+WELL = {
+    "url": URL,
+    "headers": DATED,
+    "answered_at": NOW,
+    "rights": RIGHTS,
+    "page_limit": 1000,
+    "seconds": [0.1],
+    "quota": FULL,
+}
 SECRET = "canary-secret"
+REFUSED, DOWN = PermissionDeniedError("no", status_code=403), InternalServerError("no", status_code=503)
+EXPIRED = AuthenticationError("expired", status_code=401)
+SILENT, GARBLED, SPENT = APITimeoutError("no answer"), ResponseValidationError("what?"), QuotaExhausted("spent")
 
 
 def _verdicts(**changes):
@@ -40,7 +64,7 @@ def _verdicts(**changes):
 def test_a_directory_that_is_well_passes_every_check():
     """Each by name, in the order in which a person would look."""
     found = _verdicts()
-    assert list(found) == ["server", "TLS", "accepted", "clock", "quota", "page", "latency"]
+    assert list(found) == ["server", "TLS", "accepted", "allowed", "clock", "quota", "page", "latency"]
     assert {check.state for check in found.values()} == {"ok"}
     assert not any(check.hint for check in found.values())
 
@@ -62,6 +86,18 @@ def test_a_directory_that_is_well_passes_every_check():
         ({"page_limit": 1000}, "page", "ok", "1,000 rows or more"),
         ({"page_limit": 5000}, "page", "ok", "1,000 rows or more"),
         ({"seconds": [9.0, 0.2, 0.1, 0.3]}, "latency", "ok", "250.0 ms in the median of 4 small answers"),
+        ({"page_limit": 0}, "page", "ok", "1,000 rows are refused"),
+        ({"paced": 3}, "pace", "warn", "calls are being paced: 3 requests waited for the quota"),
+        ({"rights": RIGHTS}, "allowed", "ok", "all 11 resources"),
+        ({"rights": RIGHTS | {"students": REFUSED}}, "refused", "fail", "students"),
+        ({"rights": RIGHTS | {"students": REFUSED}}, "allowed", "ok", "schools, units, groups"),
+        ({"rights": dict.fromkeys(RESOURCES, REFUSED)}, "refused", "fail", "every resource"),
+        ({"rights": RIGHTS | {"units": DOWN, "groups": SILENT}}, "failing", "fail", "units (503), groups (no answer)"),
+        ({"rights": RIGHTS | {"units": GARBLED}}, "failing", "fail", "units (no page)"),
+        ({"rights": RIGHTS | {"units": SPENT}}, "failing", "fail", "units (the quota is spent)"),
+        ({"rights": RIGHTS | {"units": SPENT}}, "quota", "fail", "4,900 of 5,000 requests left"),
+        ({"rights": {"schools": None, "units": EXPIRED}}, "accepted", "fail", "no: expired"),
+        ({"rights": {"schools": None, "units": EXPIRED}}, "unasked", "warn", "groups, employees"),
         ({"seconds": [3.0]}, "latency", "warn", "3,000.0 ms in the median of 1 small answer"),
     ],
 )
@@ -75,7 +111,6 @@ def test_each_check_says_what_it_found(changes, name, state, words):
     ("error", "names", "failed"),
     [
         (AuthenticationError("no", status_code=401), ["server", "TLS", "accepted", "clock", "quota"], "accepted"),
-        (PermissionDeniedError("no", status_code=403), ["server", "TLS", "accepted", "clock", "quota"], "accepted"),
         (RateLimitError("no", status_code=429), ["server", "TLS", "accepted", "clock", "quota"], "quota"),
         (InternalServerError("no", status_code=503), ["server", "TLS", "accepted", "clock", "quota"], "server"),
         (NotFoundError("no", status_code=404), ["server", "TLS", "accepted", "clock", "quota"], "server"),
@@ -117,9 +152,10 @@ def test_the_sandbox_is_well(cli):
     """No credentials, no network, exit code 0."""
     code, out, err = cli("doctor", "--sandbox")
     assert (code, err) == (0, "")
-    states = [line.split()[:2] for line in out.splitlines()[1:]]
+    states = [line.split()[:2] for line in out.splitlines()[1:] if not line.startswith(" ")]
     assert [name for name, _ in states] == [
-        *("versions", "settings", "credentials", "server", "TLS", "accepted", "clock", "quota", "page", "latency")
+        *("versions", "settings", "credentials", "server", "TLS", "accepted", "allowed", "clock", "quota", "page"),
+        "latency",
     ]
     assert {state for _, state in states} == {"ok"}
 
@@ -141,23 +177,24 @@ def _examined(cli, monkeypatch, url, secret=SECRET):
     return code, report["healthy"], {check["name"]: (check["state"], check["found"]) for check in report["checks"]}
 
 
-async def test_a_server_over_http_is_examined_in_five_requests(cli, monkeypatch):
-    """None of which reads data about a person."""
+async def test_a_server_over_http_is_examined_in_twelve_requests(cli, monkeypatch):
+    """One small list of each resource, and one page; rights are told by resource, too."""
     async with Sandbox(students=5, page_cap=200) as sandbox:
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, sandbox.url)
         seen = list(sandbox.requests)
     assert (code, healthy) == (0, True)
     assert found["page"] == ("ok", "200 rows at most: a larger --page-size changes nothing")
     assert found["credentials"] == ("ok", "an API key from the environment")
-    assert {request.path for request in seen} == {"/school"}
-    assert len(seen) == 5
+    assert sorted(request.operation for request in seen) == sorted(
+        [*(f"{name}.list" for name in RESOURCES), "schools.list"]
+    )
+    assert sorted(request.query["limit"] for request in seen) == ["1"] * 11 + ["1000"]
 
 
 @pytest.mark.parametrize(
     ("options", "code", "failed"),
     [
         ({"credentials": ("an-id", "another-secret")}, 4, "accepted"),
-        ({"faults": [Fault(403)]}, 4, "accepted"),
         ({"faults": [Fault(503)]}, 5, "server"),
         ({"faults": [Fault(429)]}, 5, "quota"),
         ({"faults": [Fault(200, body=b"<html>")]}, 1, "server"),
@@ -194,9 +231,176 @@ def test_a_broken_file_of_settings_is_found(cli, tmp_path):
 
 
 def test_hints_stand_below_the_table(cli):
-    """Each with the name of its check."""
+    """Each with the name of its check, and on eighty columns."""
     lines = cli("doctor")[1].splitlines()
-    assert lines[-1].startswith("credentials: set MEITNER_CLIENT_CREDENTIALS")
+    assert "credentials: set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET (for" in lines
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "states"),
+    [
+        ([Fault(403)], 4, dict.fromkeys(RESOURCES, "refused")),
+        ([Fault(403, operations=["schools.list"])], 4, {"schools": "refused"}),
+        (
+            [Fault(403, operations=["students.list", "guardians.list"])],
+            4,
+            {"students": "refused", "guardians": "refused"},
+        ),
+        ([Fault(503, operations=["groups.list"])], 5, {"groups": "failing"}),
+        ([Fault(404, operations=["groups.list"])], 1, {"groups": "failing"}),
+        (
+            [Fault(503, operations=["groups.list"]), Fault(403, operations=["units.list"])],
+            4,
+            {"groups": "failing", "units": "refused"},
+        ),
+    ],
+)
+async def test_rights_are_checked_on_every_resource(cli, monkeypatch, faults, code, states):
+    """One small request each; what is refused will be refused again, so that its exit code comes first."""
+    monkeypatch.setenv("MEITNER_CLIENT_CREDENTIALS", "an-id")
+    monkeypatch.setenv("MEITNER_CLIENT_SECRET", SECRET)
+    async with Sandbox(students=5, faults=faults) as sandbox:
+        ended, out, _ = await asyncio.to_thread(cli, "doctor", "--json", "--base-url", sandbox.url)
+        small = [request for request in sandbox.requests if request.query == {"limit": "1"}]
+    report = json.loads(out)
+    assert (ended, report["healthy"]) == (code, False)
+    assert report["rights"] == dict.fromkeys(RESOURCES, "allowed") | states
+    assert len(small) == len(RESOURCES)
+
+
+async def test_a_page_that_is_too_large_is_no_illness(cli, monkeypatch):
+    """A server may refuse a thousand rows; a doctor asks for one of each all the same."""
+    async with OddServer(refuse_over=999) as server:
+        code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
+    assert (code, healthy) == (0, True)
+    assert found["page"] == ("ok", "1,000 rows are refused: name a smaller --page-size")
+
+
+async def test_a_quota_that_paces_is_told_apart_from_a_slow_server(cli, monkeypatch):
+    """Latency is that of the answers that waited for nothing."""
+    heard = Heard()
+    monkeypatch.setattr(_doctor, "Heard", lambda: heard)
+
+    class Paced(OddServer):
+        def respond(self, seen):
+            if len(self.seen) > 4:
+                heard.tell(QuotaWait(*[None for _ in QuotaWait.__struct_fields__]))
+            return super().respond(seen)
+
+    async with Paced() as server:
+        code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
+    assert (code, healthy) == (0, True)
+    assert found["pace"] == ("warn", "calls are being paced: 8 requests waited for the quota")
+    assert found["latency"][1].endswith("in the median of 3 small answers")
+
+
+# Probes.
+
+
+@pytest.fixture
+def probed(cli, monkeypatch):
+    """Return what runs `doctor --probe` against a server, its clock being the doctor's; secrets are never shown."""
+
+    def run(server, *options):
+        monkeypatch.setenv("MEITNER_CLIENT_CREDENTIALS", "an-id")
+        monkeypatch.setenv("MEITNER_CLIENT_SECRET", SECRET)
+        monkeypatch.setattr(_doctor, "sleep", server.clock.sleep)
+        monkeypatch.setattr(_doctor, "Asker", partial(Asker, clock=server.clock))
+        code, out, err = cli("doctor", "--probe", "--base-url", server.url, *options)
+        assert SECRET not in out + err
+        return code, out, err
+
+    return run
+
+
+async def test_a_probe_says_how_the_server_behaves_and_what_could_not_be_told(probed):
+    """Below the checks, one line each, on eighty columns."""
+    document = openapi.document(parse())
+    document["components"]["schemas"]["Student"]["properties"]["nickname"] = {"type": "string"}
+    document["components"]["schemas"]["SchoolType"]["enum"].append("XYZ")
+    async with OddServer(document=document, limiter=Bucket(1500, "full"), clock=Clock()) as server:
+        code, out, err = await asyncio.to_thread(probed, server)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "limiter              a bucket of 1,500: RateLimit-Reset moves with every answer" in lines
+    assert "order, titled        groups: by title, then created_at; an update moves no row;" in lines
+    assert "audit events      ?  there are none: nothing tells how long they are kept" in lines
+    assert any(line.startswith("openapi.json         2 differences from what meitner-aio") for line in lines)
+    assert "students: new field `nickname` (string)" in lines
+    assert "enum SchoolType: new value `XYZ`" in lines
+    assert lines[-1] == f"{len(server.seen)} requests in all, none of which writes"
+    assert len(server.seen) <= 40
+
+
+async def test_a_probe_as_json_has_all_of_it(probed):
+    """Words for programs beside those for people; a value of null could not be told."""
+    async with OddServer(document=openapi.document(parse()), limiter=Window(5000), clock=Clock()) as server:
+        code, out, err = await asyncio.to_thread(probed, server, "--json")
+    report = json.loads(out)
+    findings = {one["question"]: one for one in report["probe"]["findings"]}
+    assert (code, err, report["healthy"]) == (0, "", True)
+    assert findings["limiter"]["value"] == "window"
+    assert findings["audit events"]["value"] is None
+    assert report["probe"]["drift"] == {"compared": True, "reason": "", "differences": []}
+    assert report["probe"]["requests"] == len(server.seen)
+
+
+async def test_a_probe_of_a_document_that_agrees(probed):
+    """One line says so."""
+    async with OddServer(document=openapi.document(parse()), clock=Clock()) as server:
+        _, out, _ = await asyncio.to_thread(probed, server)
+    assert f"openapi.json         agrees with what meitner-aio {__version__} knows" in out.splitlines()
+
+
+async def test_a_probe_without_a_document(probed):
+    """One line says that, too."""
+    async with OddServer(clock=Clock()) as server:
+        _, out, _ = await asyncio.to_thread(probed, server)
+    assert "openapi.json      ?  the server gives no openapi.json" in out.splitlines()
+
+
+async def test_differences_are_no_illness_however_many(probed):
+    """Exit code 0; a hundred are shown, and JSON has all."""
+    document = openapi.document(parse())
+    document["components"]["schemas"]["Student"]["properties"] |= {f"f{number:03d}": {} for number in range(150)}
+    async with OddServer(document=document, clock=Clock()) as server:
+        code, out, _ = await asyncio.to_thread(probed, server)
+    assert code == 0
+    assert "and 50 differences more: --json has all" in out.splitlines()
+
+
+async def test_what_a_document_says_cannot_command_a_terminal(probed):
+    """Names are the server's words: no escape sequence gets through."""
+    document = openapi.document(parse())
+    document["components"]["schemas"]["Student"]["properties"]["a\x1b[2Jb\u202e"] = {"type": "x\x07"}
+    async with OddServer(document=document, clock=Clock()) as server:
+        _, out, _ = await asyncio.to_thread(probed, server)
+    assert "students: new field `a?[2Jb?` (x?)" in out.splitlines()
+    assert all(character.isprintable() or character == "\n" for character in out)
+
+
+async def test_a_server_that_refuses_is_not_probed(probed):
+    """The one request says why."""
+    async with OddServer(forbidden=(), clock=Clock()) as server:
+        server.respond = lambda _: failure(401, "Unauthorized")
+        code, out, _ = await asyncio.to_thread(probed, server)
+    assert (code, len(server.seen)) == (4, 1)
+    assert "question" not in out
+
+
+def test_the_sandbox_can_be_probed(cli, monkeypatch):
+    """To see what it looks like."""
+
+    async def at_once(_):
+        pass
+
+    monkeypatch.setattr(_doctor, "sleep", at_once)
+    code, out, err = cli("doctor", "--probe", "--sandbox")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "zones in filters" in out
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -13,6 +12,8 @@ from .. import errors
 from .._headers import server_time
 from .._limiter import Quota
 from ._amounts import counted, quota_left
+from ._check import Check
+from ._rights import rights
 
 ASKED = 1000
 """Rows of the page that shows how many rows a page may have."""
@@ -27,27 +28,30 @@ _SLOW = 2.0
 """Seconds: an answer that takes longer makes every export long."""
 
 
-class Check(Struct, frozen=True):
-    """One thing that was looked at; `hint` is what to do about it."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    hint: str = ""
-
-
 class Seen(Struct, frozen=True, kw_only=True):
     """What the requests of a doctor came to."""
 
     url: str
     error: errors.MeitnerError | None = None
+    """Why nothing more was asked for after the first request."""
     headers: Mapping[str, str] = {}
     answered_at: float = 0.0
     """Seconds since 1970, by the clock of this machine."""
+    rights: Mapping[str, errors.MeitnerError | None] = {}
+    """By resource, why it could not be read; None where it could."""
     page_limit: int | None = None
+    """Rows of a page; 0 where `ASKED` are refused."""
     seconds: Sequence[float] = ()
-    """How long each of a few small answers took."""
+    """How long each of some small answers took by itself."""
+    paced: int = 0
+    """Requests that waited for the quota."""
     quota: Quota | None = None
+
+    @property
+    def failures(self) -> list[errors.MeitnerError]:
+        """What was answered with anything but data, in order."""
+        first = [] if self.error is None else [self.error]
+        return [*first, *(error for error in self.rights.values() if error is not None and error is not self.error)]
 
 
 def verdicts(seen: Seen) -> list[Check]:
@@ -56,9 +60,11 @@ def verdicts(seen: Seen) -> list[Check]:
     if seen.headers or seen.error is None or _untrusted(seen.error):
         found.append(_tls(seen))
     if seen.headers or seen.error is None:
-        found += [_accepted(seen), _clock(seen), _quota(seen)]
+        found += [_accepted(seen), *rights(seen.rights), _clock(seen), _quota(seen)]
     if seen.page_limit is not None:
         found.append(_page(seen.page_limit))
+    if seen.paced:
+        found.append(_pace(seen.paced))
     if seen.seconds:
         found.append(_latency(seen.seconds))
     return found
@@ -100,12 +106,10 @@ def _tls(seen: Seen) -> Check:
 
 
 def _accepted(seen: Seen) -> Check:
-    error, name = seen.error, "accepted"
-    if isinstance(error, errors.AuthenticationError):
-        return Check(name, "fail", f"no: {error}", "Id and secret must belong together, and to this server.")
-    if isinstance(error, errors.PermissionDeniedError):
-        return Check(name, "fail", f"yes, but not for schools: {error}", "Ask for the right to read the directory.")
-    if error is not None:
+    name, refusal = "accepted", [error for error in seen.failures if isinstance(error, errors.AuthenticationError)]
+    if refusal:
+        return Check(name, "fail", f"no: {refusal[0]}", "Id and secret must belong together, and to this server.")
+    if seen.error is not None:
         return Check(name, "warn", "not known: there was no answer to go by")
     return Check(name, "ok", "yes")
 
@@ -124,7 +128,7 @@ def _clock(seen: Seen) -> Check:
 
 def _quota(seen: Seen) -> Check:
     quota = seen.quota
-    if isinstance(seen.error, errors.RateLimitError):
+    if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in seen.failures):
         return Check("quota", "fail", quota_left(quota) or "spent", "Try again when it is renewed.")
     if quota is None:
         return Check("quota", "warn", "not known: answers tell of none")
@@ -138,9 +142,16 @@ def _left(quota: Quota) -> str:
 
 
 def _page(limit: int) -> Check:
+    if not limit:
+        return Check("page", "ok", f"{counted(ASKED, 'row')} are refused: name a smaller --page-size")
     if limit >= ASKED:
         return Check("page", "ok", f"{counted(ASKED, 'row')} or more")
     return Check("page", "ok", f"{counted(limit, 'row')} at most: a larger --page-size changes nothing")
+
+
+def _pace(paced: int) -> Check:
+    found = f"calls are being paced: {counted(paced, 'request')} waited for the quota"
+    return Check("pace", "warn", found, "The quota is what is slow, not the server. Who else uses these credentials?")
 
 
 def _latency(seconds: Sequence[float]) -> Check:

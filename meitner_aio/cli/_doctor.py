@@ -1,66 +1,101 @@
-"""The command that says what is wrong, before an export does. Six requests at most, none of which reads a person."""
+"""The command that says what is wrong, before an export does. Twelve small reads, and with `--probe` some more."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
+from asyncio import sleep
+from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
-from msgspec import Struct
+from cyclopts import Parameter
 
 from .. import __version__
 from .._auth import ApiKey
+from .._quota import QuotaPolicy
 from ..errors import ConfigurationError, MeitnerError, ResponseValidationError
-from ..records import Pagination
-from ._checks import ASKED, Check, Seen, verdicts
+from ..probe import Answer, Asker, Heard, page, rights
+from ..resources import RESOURCES
+from ._check import Check
+from ._checks import ASKED, Seen, verdicts
 from ._exit import Exit, UsageError, exit_code
 from ._options import DIRECTORY, NO_CREDENTIALS, Directory, Json
-from ._output import write_json, write_table
+from ._output import columns, for_people, say, wrapped, write_json, write_table
+from ._probe import Probed, draw_probe, probed
 from ._profile import USUAL, Profile, config_path
+from ._rights import right
 
 if TYPE_CHECKING:
     from ..client import Meitner
 
-_ANSWERS = 4
-"""Small answers that tell how long one takes."""
-
 _TIMEOUT = 15.0
-"""Seconds that a doctor waits for an answer."""
+"""Seconds that a doctor waits for an answer, and for the quota."""
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
+Probe = Annotated[
+    bool,
+    Parameter(
+        help="Find out how the server behaves where documents leave it open, and whether its openapi.json says more "
+        "than this version knows. Reads only; 40 requests at most in all.",
+        show_default=False,
+    ),
+]
 
-class _Envelope(Struct):
-    pagination: Pagination
 
+async def doctor_command(*, probe: Probe = False, json: Json = False, directory: Directory = DIRECTORY) -> Exit:
+    """Check settings, credentials, server and rights.
 
-async def doctor_command(*, json: Json = False, directory: Directory = DIRECTORY) -> Exit:
-    """Check settings, credentials and server.
-
-    Says what to do about what is wrong. Takes six requests at most, shows no secret, and reads no data about people.
+    Says what to do about what is wrong. Reads a row of each resource, and shows none.
     """
-    checks = [_versions()]
+    checks, seen, found = [_versions()], None, None
     code = Exit.COMPLETE
     try:
         profile = directory.settings()
         checks.append(_settings(directory, profile))
-        async with directory.client(profile, max_retries=0, timeout=_TIMEOUT) as meitner:
+        heard = Heard()
+        patience: dict[str, Any] = {"max_retries": 0, "timeout": _TIMEOUT, "quota": QuotaPolicy(max_wait=_TIMEOUT)}
+        async with directory.client(profile, on_event=heard.tell, **patience) as meitner:
             checks.append(_credentials(directory, profile))
-            seen = await _seen(meitner, directory.address(profile))
+            asker = Asker(meitner, heard)
+            answers = await rights(asker)
+            seen = await _seen(meitner, asker, answers, directory.address(profile))
+            if probe and seen.error is None:
+                found = await _probed(asker, answers, quiet=json)
     except (UsageError, ConfigurationError) as wrong:
         checks.append(_unusable(str(wrong)))
         code = exit_code(wrong)
     else:
         checks += verdicts(seen)
-        code = exit_code(seen.error) if seen.error else code
+        code = _code(seen)
     if json:
-        write_json({"healthy": code == Exit.COMPLETE, "checks": checks})
+        write_json(_report(code, checks, seen, found))
     else:
         _draw(checks)
+        if found is not None:
+            draw_probe(found)
     return code
+
+
+async def _probed(asker: Asker, answers: Mapping[str, Answer], *, quiet: bool) -> Probed:
+    if not quiet and for_people():
+        say("Reading how the server behaves; this takes some seconds.")
+    return await probed(asker, answers, sleep)
+
+
+def _code(seen: Seen) -> Exit:
+    """Return what went wrong as an exit code. What is refused will be refused again, so that it comes first."""
+    codes = [exit_code(error) for error in seen.failures]
+    return next((code for code in (Exit.AUTH, Exit.TEMPORARY) if code in codes), codes[0] if codes else Exit.COMPLETE)
+
+
+def _report(code: Exit, checks: list[Check], seen: Seen | None, found: Probed | None) -> dict[str, object]:
+    report: dict[str, object] = {"healthy": code == Exit.COMPLETE, "checks": checks}
+    if seen is not None:
+        report["rights"] = {name: right(error) for name, error in seen.rights.items()}
+    return report if found is None else report | {"probe": found}
 
 
 def _versions() -> Check:
@@ -94,35 +129,39 @@ def _credentials(directory: Directory, profile: Profile) -> Check:
     return Check("credentials", "ok", f"{'an API key' if isinstance(kept, ApiKey) else 'OAuth2'} from the profile")
 
 
-async def _seen(meitner: Meitner, url: str) -> Seen:
-    """Ask for a page as large as pages may be, and then a few times for a small one."""
-    try:
-        answer = await meitner.request("GET", "/school", params={"limit": ASKED})
-        answered_at = time.time()
-        limit = msgspec.json.decode(answer.body, type=_Envelope).pagination.limit
-        seconds = [await _timed(meitner) for _ in range(_ANSWERS)]
-    except MeitnerError as error:
-        headers = getattr(error, "headers", {})
-        return Seen(url=url, error=error, headers=headers, answered_at=time.time(), quota=meitner.quota)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Seen(url=url, error=ResponseValidationError("the answer is not a page"))
+async def _seen(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], url: str) -> Seen:
+    """Make something of the answers to small lists, and ask for one page as large as pages may be."""
+    answered_at = time.time()
+    found = {name: _error(answer) for name, answer in answers.items()}
+    first, *others = answers.values()
+    error = _error(first) if len(answers) == 1 else None
+    readable = next((name for name, wrong in found.items() if wrong is None), None)
+    large = await asker.get(RESOURCES[readable].path, limit=ASKED) if readable is not None else Answer()
+    rows = page(large)
+    # The first answer took a connection, too.
+    seconds = [answer.took for answer in others or [first] if answer.good and answer.took is not None]
     return Seen(
         url=url,
-        headers=answer.headers,
+        error=error,
+        headers=first.headers,
         answered_at=answered_at,
-        page_limit=limit,
+        rights={} if error is not None else found,
+        page_limit=0 if large.refused else None if rows is None else rows.limit,
         seconds=seconds,
+        paced=asker.paced,
         quota=meitner.quota,
     )
 
 
-async def _timed(meitner: Meitner) -> float:
-    began = time.perf_counter()
-    await meitner.request("GET", "/school", params={"limit": 1})
-    return time.perf_counter() - began
+def _error(answer: Answer) -> MeitnerError | None:
+    """Return why an answer is no page."""
+    if answer.error is not None or page(answer) is not None:
+        return answer.error
+    return ResponseValidationError("the answer is not a page")
 
 
 def _draw(checks: list[Check]) -> None:
     rows = [["check", "", ""], *([check.name, check.state, check.found] for check in checks)]
-    hints = [f"{check.name}: {check.hint}" for check in checks if check.hint]
-    write_table(rows, styles=_STYLES, wrapped=frozenset({2}), note="\n".join(["", *hints] if hints else []))
+    hints = wrapped(f"{check.name}: {check.hint}" for check in checks if check.hint)
+    note = f"\n{hints}" if hints else ""
+    write_table(rows, styles=_STYLES, wrapped=frozenset({2}), note=note, width=columns())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TextIO
@@ -33,18 +35,20 @@ def write_lines(values: Iterable[object]) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_table(
+def write_table(  # noqa: PLR0913 - how a table looks
     rows: Sequence[Sequence[str]],
     *,
     numbers: frozenset[int] = frozenset(),
     wrapped: frozenset[int] = frozenset(),
     styles: Mapping[str, str] = MappingProxyType({}),
     note: str = "",
+    width: int | None = None,
 ) -> None:
     """Write rows, the first of which names the columns, and a note below them.
 
     The columns in `numbers` are aligned to the right, those in `wrapped` may take several lines. A cell whose text is
-    in `styles` is drawn in that style where the terminal has any.
+    in `styles` is drawn in that style where the terminal has any. `width` is that of the table; unless it is said, that
+    of the terminal, and elsewhere nothing is cut off.
     """
     from rich.console import Console  # noqa: PLC0415 - who asks for JSON need not load it
     from rich.table import Table  # noqa: PLC0415 - as above
@@ -56,13 +60,23 @@ def write_table(
         column.no_wrap = index not in wrapped
     for row in rows[1:]:
         table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
-    console = Console(highlight=False, width=None if for_people() else _ENDLESS)
+    console = Console(highlight=False, width=width or (None if for_people() else _ENDLESS))
     with console.capture() as captured:  # rich would end the process at a broken pipe
         if rows:
             console.print(table)
         if note:
             console.print(Text(note, style="dim"), soft_wrap=True)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def columns() -> int:
+    """Return how wide a text for people may be: as the terminal, and 80 where there is none."""
+    return shutil.get_terminal_size().columns
+
+
+def wrapped(lines: Iterable[str]) -> str:
+    """Return lines that fit the terminal, each a paragraph whose further lines are indented."""
+    return "\n".join(textwrap.fill(line, columns(), subsequent_indent="  ") for line in lines)
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from ._cleanup import stopped
 from ._reading import Fetched
 from ._source import Ask, Source
 from .errors import ResponseValidationError
@@ -129,10 +130,7 @@ class Ahead(Generic[T]):
     async def stop(self) -> None:
         """Cancel what is under way, and wait until it is gone."""
         self._ended = True
-        tasks = [task for _, task in self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*(task for _, task in self._tasks))
 
 
 def _after(ask: Ask) -> Ask:

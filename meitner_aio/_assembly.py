@@ -18,6 +18,7 @@ from ._auth import Auth, OAuth2
 from ._budget import RetryBudget
 from ._bulk import is_in_bulk
 from ._capture import listening
+from ._cleanup import finished
 from ._logging import LOG, CallEnded, Log, harmless, listener
 from ._protocol import RawResponse, Request, Send
 from ._quota import Gate
@@ -173,16 +174,11 @@ class Core:
 
     async def close(self) -> None:
         """Send away who waits, stop a token request, close the connections. Finishes although it is cancelled."""
-        if self._closing is None:
+        if self._closing is None or self._closing.cancelled():  # the end of a loop cancels every task, that one too
             self.closed = True
             self.gate.close()
             self._closing = asyncio.ensure_future(self._let_go())
-        try:
-            await asyncio.shield(self._closing)
-        except asyncio.CancelledError:
-            # Half closed, nobody would ever close the rest: it takes a turn or two of the loop.
-            await asyncio.gather(self._closing, return_exceptions=True)
-            raise
+        await finished(self._closing)
 
     async def _let_go(self) -> None:
         if isinstance(self.auth, BearerAuth):

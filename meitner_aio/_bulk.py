@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
+from ._cleanup import stopped
+
 T = TypeVar("T")
 Item = TypeVar("Item")
 
@@ -81,8 +83,7 @@ async def _outcomes(
                 yield outcome
             await working
         finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await stopped(working)
 
 
 async def _numbered(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[tuple[int, Item], None]:

@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 import msgspec
 from msgspec import Struct
 
+from ._cleanup import stopped
 from ._protocol import Headers, RawResponse, Request, Send, value_of
 from .errors import (
     APIConnectionError,
@@ -269,8 +270,7 @@ class Caching:
             flight.waiters -= 1
             if not flight.waiters and not flight.task.done():
                 self._forget(key, flight)
-                flight.task.cancel()
-                await asyncio.wait([flight.task])
+                await stopped(flight.task)
         error = None if flight.task.cancelled() else flight.task.exception()
         if isinstance(error, MeitnerError):  # each gets one of its own: raising adds to a traceback
             raise copy.copy(error).with_traceback(error.__traceback__) from None

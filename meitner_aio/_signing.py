@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ._auth import PRINTABLE, ApiKey, Auth, OAuth2, Secret
+from ._cleanup import stopped
 from ._protocol import RawResponse, Request, Send
 from ._reading import read
 from .errors import APIStatusError, AuthenticationError, InternalServerError, MeitnerError, RateLimitError
@@ -134,14 +135,11 @@ class BearerAuth:
         return self._fetching
 
     async def _fetched(self) -> _Token:
-        fetching, caller = self._under_way(), asyncio.current_task()
-        try:
-            # Shielded: a caller that gives up must not take the token from the others.
-            return await asyncio.shield(fetching)
-        except asyncio.CancelledError:
-            if not fetching.cancelled() or (caller is not None and caller.cancelling()):
-                raise
-        raise MeitnerError("this client was closed while it fetched a token")
+        fetching = self._under_way()
+        await asyncio.wait([fetching])  # not the task itself: a caller that gives up must not take it from the others
+        if fetching.cancelled():
+            raise MeitnerError("this client was closed while it fetched a token")
+        return fetching.result()
 
     def _landed(self, task: asyncio.Task[_Token]) -> None:
         self._fetching = None
@@ -190,8 +188,7 @@ class BearerAuth:
     async def close(self) -> None:
         """Stop a token request that is under way."""
         if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+            await stopped(self._fetching)
 
 
 def identity(auth: Auth) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ._cleanup import finished
 from ._protocol import FOREIGN, RawResponse, Request
 from .errors import APIConnectionError, ConfigurationError, MeitnerError
 from .resources import RESOURCES
@@ -81,10 +82,13 @@ class Snapshot:
     async def _directory(self, attribute: str) -> Frozen:
         async with self._turn:
             found = self._directories.get(attribute)
-            if found is None:
-                found = await asyncio.to_thread(_read, self._folder, attribute, self._files[attribute])
-                self._directories[attribute] = found
-            return found
+            return await finished(self._loaded(attribute)) if found is None else found
+
+    async def _loaded(self, attribute: str) -> Frozen:
+        """Read a resource; whoever asks next has it, also when the one who asked first is cancelled meanwhile."""
+        found = await asyncio.to_thread(_read, self._folder, attribute, self._files[attribute])
+        self._directories[attribute] = found
+        return found
 
 
 def _files(folder: Path) -> dict[str, _File]:

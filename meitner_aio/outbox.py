@@ -11,6 +11,7 @@ from typing import Any, Self
 from msgspec import Struct
 
 from ._bulk import bulk_task
+from ._cleanup import stopped
 from .errors import MeitnerError
 
 
@@ -116,9 +117,7 @@ class Outbox:
             index, write = self._waiting.popleft()
             write.close()
             self.failures.append(Failure(index, asyncio.CancelledError()))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stopped(*self._tasks)
 
 
 class _Room:

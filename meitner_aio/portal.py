@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ._listing import Listing
+from ._loop_thread import LoopThread
 from .errors import MeitnerError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Portal:
     def __init__(self, meitner: Meitner) -> None:
         self.meitner = meitner
         self._lock = threading.RLock()
-        self._room: _Room | None = None
+        self._room: LoopThread | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -90,19 +91,20 @@ class Portal:
     def close(self) -> None:
         """Close the client, cancel the calls that are under way, and wait until the thread has ended.
 
-        May be called again. Raises `MeitnerError` on the portal's own loop.
+        May be called again: an interrupt (Ctrl-C) ends the wait, and nothing else. Raises `MeitnerError` on the
+        portal's own loop.
         """
         if self._inside:
             raise MeitnerError("this is the portal's own event loop, which cannot wait for its end")
-        if not self._closed:
-            try:
+        try:
+            if not self._closed:
                 self.run(self.meitner.close())
-            finally:
-                with self._lock:
-                    self._closed = True
-                    room = self._room
-                if room is not None:
-                    room.leave()
+        finally:
+            with self._lock:
+                self._closed = True
+                room = self._room
+            if room is not None:
+                room.leave()
 
     @property
     def _inside(self) -> bool:
@@ -113,7 +115,7 @@ class Portal:
             if self._closed:
                 raise MeitnerError("this portal is closed")
             if self._room is None:
-                self._room = _Room()
+                self._room = LoopThread("meitner_aio.Portal", self.meitner.close)
             if not self._room.thread.is_alive():
                 raise MeitnerError("the portal's thread is gone: a fork does not take it along; make another portal")
             call.begin(self._room.loop)
@@ -130,33 +132,6 @@ class Portal:
         else:
             if not self._inside:
                 call.ended.wait(_PATIENCE)
-
-
-class _Room:
-    """A thread in which an event loop runs until it is left."""
-
-    def __init__(self) -> None:
-        ready = threading.Event()
-        # A daemon, so that an interpreter that ends with a portal open does not wait for it.
-        self.thread = threading.Thread(target=self._serve, args=(ready,), name="meitner_aio.Portal", daemon=True)
-        self.thread.start()
-        ready.wait()
-
-    def _serve(self, ready: threading.Event) -> None:
-        with asyncio.Runner() as runner:  # at its end it cancels what is left, and waits for that
-            runner.run(self._open(ready))
-
-    async def _open(self, ready: threading.Event) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._left = asyncio.Event()
-        ready.set()
-        await self._left.wait()
-
-    def leave(self) -> None:
-        """End the loop, and wait for the thread."""
-        with contextlib.suppress(RuntimeError):  # somebody else left first, and the loop is closed
-            self.loop.call_soon_threadsafe(self._left.set)
-        self.thread.join()
 
 
 class _Call(Generic[T]):

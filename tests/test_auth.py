@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 from urllib.parse import parse_qs
@@ -495,3 +496,29 @@ async def test_closing_stops_a_token_request_under_way(scripted: Scripted) -> No
     with pytest.raises(MeitnerError, match="closed"):
         await call
     assert not [task for task in asyncio.all_tasks() if "BearerAuth" in repr(task)]
+
+
+async def test_a_call_that_once_outlived_a_cancellation_hears_of_the_end_all_the_same() -> None:
+    """A task stays counted as cancelled after a group or a scope that swallowed it: its next call is no less a call."""
+    silent = asyncio.Event()
+
+    async def send(_: Request) -> RawResponse:
+        await silent.wait()
+        raise AssertionError
+
+    auth = BearerAuth(OAuth2("an-id", "a-secret"), send, "https://api.test/token")
+
+    async def call() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        await auth.headers()
+
+    calling = asyncio.ensure_future(call())
+    while auth._fetching is None:
+        await asyncio.sleep(0)
+    await auth.close()
+    with pytest.raises(MeitnerError, match="closed"):
+        await calling

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from io import TextIOBase
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
+from .._cleanup import stopped
 from ._asked import Turns
 from ._files import Folder
 from ._journal import Choices, Journal, check_choices
@@ -143,9 +144,7 @@ class _Run:
         try:
             await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await stopped(*tasks)
         await threaded(self._forget, jobs)
         return tuple(self._manifest.resources[one.name] for one, _ in jobs)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from .._cleanup import finished
 from .._protocol import RawResponse, Request
 from ..errors import APIConnectionError
 
@@ -26,18 +27,21 @@ class Server:
 
     async def start(self, host: str, port: int) -> str:
         """Listen, and return the origin, such as `http://127.0.0.1:8080`."""
-        await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await finished(self._listen(host, port))  # cancelled midway, asyncio would lose a socket that listens
         except BaseException:
-            await self._runner.cleanup()
+            await self.close()
             raise
         port = self._runner.addresses[0][1]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    async def _listen(self, host: str, port: int) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+
     async def close(self) -> None:
         """Stop listening and close every connection."""
-        await self._runner.cleanup()
+        await finished(self._runner.cleanup())
 
     async def _answer(self, request: web.Request) -> web.Response:
         asked = Request(

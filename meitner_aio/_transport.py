@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from io import BytesIO
 from ssl import SSLContext
@@ -26,7 +28,6 @@ LARGEST_ERROR = 1024 * 1024
 
 _LARGE_UPLOAD = 1024 * 1024
 """Bytes above which aiohttp wants to read a body in pieces."""
-
 
 _KEPT = bytes(2 * 1024 * 1024)
 """A large block, to be freed at once, so that malloc keeps what is freed later.
@@ -63,6 +64,7 @@ class HttpTransport:
         self._trust_env = trust_env
         self._trace_configs = list(trace_configs)
         self._closed = False
+        self._used = math.inf
 
     def slots(self, wanted: int) -> int:
         """Return how many requests may be in flight without one waiting for a connection inside aiohttp."""
@@ -86,12 +88,14 @@ class HttpTransport:
                 trust_env=self._trust_env,
                 trace_configs=self._trace_configs,
             )
+            if hasattr(session, _SWITCH):
+                setattr(session, _SWITCH, False)
         return session
 
     def _connector(self, kept: float) -> aiohttp.TCPConnector:
         if not kept:
-            return aiohttp.TCPConnector(limit=0, ssl=self._ssl, force_close=True, ttl_dns_cache=60)
-        return aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=kept, ttl_dns_cache=60)
+            return _Connector(limit=0, ssl=self._ssl, force_close=True, ttl_dns_cache=60)
+        return _Connector(limit=0, ssl=self._ssl, keepalive_timeout=kept, ttl_dns_cache=60)
 
     async def send(self, request: Request) -> RawResponse:
         """Return the answer, whatever its status.
@@ -99,8 +103,11 @@ class HttpTransport:
         Raises `APITimeoutError` or `APIConnectionError` when none arrives, `ResponseValidationError` for one that is
         too large, or cut short.
         """
-        # aiohttp silently repeats a request whose connection was closed: this counts, and knows whether one left.
-        tracker = aiohttp.UploadTracker()
+        tracker = aiohttp.UploadTracker()  # counts what leaves: a caller's middlewares may send more than once
+        now = asyncio.get_running_loop().time
+        if now() - self._used > _QUIET:
+            for _ in range(2):  # turns in which the loop reads that a server said goodbye, and drops the connection
+                await asyncio.sleep(0)
         try:
             return await self._exchange(request, tracker)
         except asyncio.CancelledError as cancelled:
@@ -112,10 +119,13 @@ class HttpTransport:
             raise
         except Exception as error:  # noqa: BLE001 - nothing foreign may escape
             problem = _translated(request, error, sent=_may_have_arrived(tracker, error))
+        finally:
+            self._used = now()
         raise problem
 
     async def _exchange(self, request: Request, tracker: aiohttp.UploadTracker) -> RawResponse:
         session = self._session_for(request)
+        _reused.set(session is not self._session)
         answer = await session.request(
             request.method,
             self._url(request),
@@ -126,9 +136,10 @@ class HttpTransport:
             timeout=_timeout(request.timeout),
             proxy=self._proxy,
             raise_for_status=False,  # the caller's session may want it: statuses are ours to judge
-            middlewares=self._middlewares(request),
+            middlewares=self._middlewares(session, request),
             upload_tracker=tracker,
         )
+        _reused.set(False)
         try:
             if answer.status < 200:
                 raise BadAnswerError(f"{answer.status}, which answers nothing")
@@ -137,11 +148,14 @@ class HttpTransport:
             answer.close()  # a connection whose answer was read to its end is back in the pool by now
         return RawResponse(answer.status, answer.headers, body, max(1, tracker.attempts))
 
-    def _middlewares(self, request: Request) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
-        # aiohttp repeats no POST; the caller's session may have middlewares of its own, which these would replace.
-        if self._session is not None or request.method == "POST" or not once(request):
+    def _middlewares(
+        self, session: aiohttp.ClientSession, request: Request
+    ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
+        """Return what keeps aiohttp from repeating a request, beside the session's own, which it would replace."""
+        if not getattr(session, _SWITCH, True) or request.method in ("POST", "PATCH"):  # which aiohttp never repeats
             return None
-        return (_unrepeated(),)
+        own = getattr(session, _MIDDLEWARES, None if session is self._session else ())
+        return None if own is None else (_unrepeated(), *own)
 
     def _url(self, request: Request) -> URL:
         target = request.path if "://" in request.path else self._base + request.path
@@ -151,6 +165,29 @@ class HttpTransport:
         """Close the sessions that are ours."""
         self._closed = True
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
+
+
+_SWITCH, _MIDDLEWARES = "_retry_connection", "_middlewares"
+"""Attributes of aiohttp's sessions, neither of them documented.
+
+The first is whether a session silently repeats a GET, PUT or DELETE whose connection broke: how often a request
+leaves is for retries to decide, which count. Sessions of ours have it off; a caller's, which is not ours to change,
+gets a middleware that does the same, before its own middlewares, which are the second.
+"""
+
+_QUIET = 1.0
+"""Seconds without a request in which the program may have been too busy to hear of connections that were closed."""
+
+_reused: ContextVar[bool] = ContextVar("meitner_aio_reused", default=False)
+"""Whether the request of this task was given a connection that had served before, and has no answer yet."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells requests that get a connection of their own from those that share one."""
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as aiohttp's
+        _reused.set(False)
+        return await super()._create_connection(*args, **kwargs)
 
 
 def _kept(request: Request) -> float:
@@ -183,7 +220,7 @@ def _upload(body: bytes | None) -> bytes | BytesIO | None:
 
 
 def _unrepeated() -> aiohttp.ClientMiddlewareType:
-    """Return what keeps aiohttp from repeating a PUT or DELETE of which nobody knows what it does when done twice."""
+    """Return what keeps aiohttp from sending a request again whose connection broke."""
     left = False
 
     async def leave(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -252,4 +289,11 @@ def _translated(request: Request, error: Exception, *, sent: bool) -> errors.Mei
     if isinstance(error, OSError) and error.errno:
         kind = f"{kind}, errno {error.errno}"
     what = "the connection broke before a whole answer" if sent else "no connection to the server"
-    return errors.APIConnectionError(f"{what} ({kind})", sent=sent, **facts)
+    return errors.APIConnectionError(f"{what} ({kind})", sent=sent, stale=_went_stale(error), **facts)
+
+
+def _went_stale(error: Exception) -> bool:
+    """Whether a connection broke that had served before, without a byte of this answer."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return _reused.get() and isinstance(error.message, str)  # else it is the part of an answer that came
+    return _reused.get() and isinstance(error, (aiohttp.ClientOSError, aiohttp.ClientConnectionResetError))

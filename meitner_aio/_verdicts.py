@@ -115,9 +115,14 @@ def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy
     return isinstance(error, errors.ResponseValidationError)
 
 
+def went_stale(outcome: Outcome) -> bool:
+    """Whether an attempt met a connection that the server may have closed before: that tells nothing of the server."""
+    return isinstance(outcome, errors.APIConnectionError) and outcome.stale
+
+
 def alive(outcome: Outcome) -> bool | None:
     """Whether a server is there; None when the outcome does not say."""
-    if isinstance(outcome, RawResponse) and outcome.status == 429:
+    if went_stale(outcome) or (isinstance(outcome, RawResponse) and outcome.status == 429):
         return None
     kind = outcome_kind(outcome)
     return None if kind == GARBLED else kind in (FINAL, CONFLICT)
@@ -138,19 +143,25 @@ class Retries:
     ) -> None:
         self.request = request
         self.made = 0
+        """Requests that left."""
         self.counted = 0
-        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure."""
+        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure; nor is a connection
+        that went stale, once the next attempt shows that the server is there."""
         self._ends = ends
         self._row = row(request)
         self._policy = policy
         self._budget = budget
         self._held = self._cost = self._odd = 0
-        self._lost = self._spent = self._broke = self._given_up = False
+        self._lost = self._spent = self._stale = self._excused = self._broke = self._given_up = False
         self.add(first)
 
     def add(self, outcome: Outcome) -> None:
         """Enter an attempt."""
-        self.made += 1
+        self.made += max(1, outcome.attempts) if isinstance(outcome, RawResponse) else 1
+        if self._stale and not self._excused and isinstance(outcome, RawResponse):
+            self._excused = True
+            self.counted -= 1
+        self._stale = went_stale(outcome)
         self.last = outcome = self._settled(outcome)
         self.kind = outcome_kind(outcome)
         self._lost |= self.kind in (LOST, GARBLED)
@@ -194,6 +205,8 @@ class Retries:
         """Return the seconds that the server asks to wait, if it does."""
         if isinstance(self.last, RawResponse):
             wish = retry_after(self.last.headers)
+        elif self._stale:
+            wish = 0.0  # the next connection is a new one: there is nothing to wait for
         else:
             wish = self.last.retry_after if isinstance(self.last, errors.RateLimitError) else None
         if wish is not None:

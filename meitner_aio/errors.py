@@ -89,13 +89,15 @@ class ConfigurationError(MeitnerError):
 class APIConnectionError(MeitnerError):
     """No usable answer arrived: the connection was refused, reset or cut off.
 
-    `sent` is False when the request certainly never reached the server.
+    `sent` is False when the request certainly never reached the server. `stale` is True when a connection broke that
+    was kept from an earlier request: the server may have closed it for being idle, just as this one was on its way.
     """
 
-    def __init__(self, message: str = "", *, sent: bool = True, **facts: Any) -> None:  # noqa: ANN401
-        """Keep whether the server may have seen the request."""
+    def __init__(self, message: str = "", *, sent: bool = True, stale: bool = False, **facts: Any) -> None:  # noqa: ANN401
+        """Keep whether the server may have seen the request, and whether the connection was an old one."""
         super().__init__(message, **facts)
         self.sent = sent
+        self.stale = stale
 
 
 class APITimeoutError(APIConnectionError):

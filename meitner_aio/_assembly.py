@@ -33,6 +33,11 @@ from .events import OnEvent
 class Transport(Protocol):
     """What carries requests: HTTP, or a directory in this process."""
 
+    @property
+    def identity(self) -> bytes:
+        """What may change answers on this way and on no other; hashed before it is shown to anybody."""
+        ...
+
     async def send(self, request: Request) -> RawResponse:
         """Make one attempt."""
         ...

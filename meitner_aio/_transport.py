@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -65,6 +66,17 @@ class HttpTransport:
         self._trace_configs = list(trace_configs)
         self._closed = False
         self._used = math.inf
+        self._own = b"" if session is None else os.urandom(16)
+
+    @property
+    def identity(self) -> bytes:
+        """What a session of the caller's adds to requests: headers; what else it may add, nobody else has."""
+        session = self._session
+        if session is None:
+            return b""
+        if session.auth or len(session.cookie_jar) or getattr(session, _MIDDLEWARES, True):
+            return self._own
+        return repr(sorted((name.lower(), value) for name, value in session.headers.items())).encode()
 
     def slots(self, wanted: int) -> int:
         """Return how many requests may be in flight without one waiting for a connection inside aiohttp."""

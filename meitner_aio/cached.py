@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol, Type
 
 from msgspec import UNSET
 
-from ._caching import DOWN, Cached, CacheProvider, Caching, MemoryCache
+from ._caching import DOWN, Caching
 from ._operations import ListCall, Resource, Wire
+from ._providers import Cached, CacheProvider, MemoryCache
 from .resources import (
     AuditEvents,
     EmployeePlacements,

@@ -231,10 +231,12 @@ class Meitner:
     @property
     def cached(self) -> Caches:
         """`meitner.cached(ttl=5.0, maxsize=1000, ...)`: the reads of this client through a cache."""
-        from .cached import Caches  # noqa: PLC0415 - only who asks for one loads it
+        from ._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
+        from .cached import Caches  # noqa: PLC0415 - as above
 
         core, wire = self._core, Wire(self._calls.send, self._options.concurrency)
-        return Caches(wire, core.guarding, identity(core.auth) + core.url.encode())
+        asker = scope(identity(core.auth), core.url, self._options.headers, core.transport.identity)
+        return Caches(wire, core.guarding, asker)
 
     @property
     def quota(self) -> Quota | None:

@@ -48,6 +48,8 @@ class Snapshot:
     the directory as it was: listings are certified against it, whatever the server holds by now.
     """
 
+    identity = b""
+
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Raise `ConfigurationError`, naming the path, for a folder that holds no snapshot in NDJSON."""
         self._folder = Path(folder)

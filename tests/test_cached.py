@@ -60,20 +60,7 @@ class Line:
         return Caches(Wire(self, 4), lambda send: send, scope)(**how)
 
 
-def on_virtual_time(main: Callable[..., Any]) -> Callable[..., None]:
-    """Make a test of a coroutine function that takes a line; nothing may be left running."""
-
-    def test(**given: Any) -> None:
-        async def whole() -> None:
-            await main(Line(), **given)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-        virtual_time.run(whole())
-
-    test.__doc__, test.__name__ = main.__doc__, main.__name__
-    _, *parameters = inspect.signature(main).parameters.values()
-    test.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return test
+on_virtual_time = virtual_time.testing(Line)
 
 
 def refused(_: Request) -> BaseException:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -49,3 +50,22 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     """Run a coroutine to its end on virtual time; for days of traffic, asyncio's debug mode takes too long."""
     with asyncio.Runner(loop_factory=VirtualLoop, debug=debug) as runner:
         return runner.run(main)
+
+
+def testing(make: Callable[[], Any]) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Return what makes a test of a coroutine function, whose first argument is made for it; no task may be left."""
+
+    def on_virtual_time(main: Callable[..., Any]) -> Callable[..., None]:
+        def test(**given: Any) -> None:
+            async def whole() -> None:
+                await main(make(), **given)
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+
+            run(whole())
+
+        test.__doc__, test.__name__ = main.__doc__, main.__name__
+        _, *parameters = inspect.signature(main).parameters.values()
+        test.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return test
+
+    return on_virtual_time

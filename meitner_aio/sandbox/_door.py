@@ -62,6 +62,8 @@ _NOWHERE = Outside("", _nothing)
 class Door:
     """Answers requests, one at a time: the directory is nobody else's meanwhile, not even another thread's."""
 
+    identity = b""
+
     def __init__(  # noqa: PLR0913 - the parts
         self,
         directory: Directory,

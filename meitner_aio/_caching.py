@@ -42,6 +42,9 @@ _KEPT_HEADERS = ("Content-Type", "Date", "X-Request-ID")
 _PATIENCE = 1.0
 """Seconds that a provider may take before it counts as absent."""
 
+_REST = 5.0
+"""Seconds that a provider which was too slow is not asked for: no read shall wait for it again and again."""
+
 _TO_CLEAR = 60.0
 """The same for forgetting everything, for which a provider may have to look through all that it keeps."""
 
@@ -101,6 +104,7 @@ class Caching:
         self._reads: OrderedDict[bytes, int] = OrderedDict()
         self._flights: dict[str, _Flight] = {}
         self._suspicious = False
+        self._back_at = 0.0
 
     async def send(self, request: Request) -> RawResponse:
         """Return the answer that is kept, else the server's, else one that has gone stale while the server is down."""
@@ -160,7 +164,7 @@ class Caching:
 
     async def _recalled(self, key: str) -> tuple[Answer | None, bool]:
         """Return what is kept, and whether it is fresh."""
-        kept = await self._ask(lambda: self._provider.get(key))
+        kept = None if self._resting else await self._ask(lambda: self._provider.get(key))
         if kept is None:
             return None, False
         opened = self._seal.opened(key, kept)
@@ -178,8 +182,14 @@ class Caching:
             async with asyncio.timeout(patience):
                 return await ask()
         except Exception as error:  # noqa: BLE001 - whatever a provider raises
+            if isinstance(error, TimeoutError):
+                self._back_at = asyncio.get_running_loop().time() + _REST
             _log.warning("the cache provider failed with %s", type(error).__name__)  # its text may quote a value
             return None
+
+    @property
+    def _resting(self) -> bool:
+        return asyncio.get_running_loop().time() < self._back_at
 
     def _under_way(self, key: str) -> _Flight | None:
         """Return the request for an answer that may be joined."""
@@ -236,7 +246,7 @@ class Caching:
 
     async def _keep(self, key: str, answer: Answer, since: int) -> None:
         """Keep an answer, unless everything was to be forgotten since it was asked for, or is meanwhile."""
-        if since == self._clears.count:
+        if since == self._clears.count and not self._resting:
             value = self._seal.sealed(key, answer)
             await self._ask(lambda: self._provider.set(key, value, answer.lifetime))
             if since != self._clears.count:

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from ._caching import DOWN, Caching
 from ._operations import ListCall, Resource, Wire
 from ._providers import Cached, CacheProvider, MemoryCache
+from ._redis_cache import RedisCache
 from .resources import (
     AuditEvents,
     EmployeePlacements,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ._protocol import Send
     from .records import DirectoryRecord
 
-__all__ = ["CacheProvider", "Cached", "CachedMeitner", "MemoryCache", "Reads", "Searches"]
+__all__ = ["CacheProvider", "Cached", "CachedMeitner", "MemoryCache", "Reads", "RedisCache", "Searches"]
 
 T = TypeVar("T", bound="DirectoryRecord")
 P = ParamSpec("P")

@@ -13,6 +13,7 @@ import aioresponses
 import pytest
 from canaries import CANARIES, Watch, listening
 from raw_server import RawServer, Reply
+from redis_server import RedisServer, require_redis
 
 from meitner_aio import Meitner, RetryPolicy
 from meitner_aio._transport import HttpTransport
@@ -64,6 +65,14 @@ def cli(
         return code, out.decode(), err.decode()
 
     return call
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """Give a Redis server of our own that everybody shares: tests keep to a prefix, or look at the difference."""
+    require_redis()
+    with RedisServer() as server:
+        yield server
 
 
 Scripted = Callable[..., Any]

@@ -45,13 +45,22 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         loop.close()
 
 
+_REDIS = "redis://localhost:6379"
+
+
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("source", EXAMPLES, ids=lambda source: source.strip().splitlines()[-1][:40])
 def test_every_python_example_runs(
-    source: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Scripts run as they are, in a folder of their own; snippets run where `meitner` is an open client."""
     monkeypatch.chdir(tmp_path)
+    if _REDIS in source:
+        source = source.replace(_REDIS, request.getfixturevalue("redis_server").url)
     code = compile(source, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if code.co_flags & inspect.CO_COROUTINE:
 

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -24,7 +25,8 @@ from .errors import APIStatusError, AuthenticationError, InternalServerError, Me
 class _TokenAnswer(Struct, frozen=True):
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - the kind of token, not one
-    expires_in: float | None = None
+    expires_in: msgspec.Raw = msgspec.Raw()
+    """A number by RFC 6749; some servers write text."""
 
     def __repr__(self) -> str:
         return "_TokenAnswer(***)"
@@ -36,6 +38,19 @@ class _TokenAnswer(Struct, frozen=True):
 _token_decoder = msgspec.json.Decoder(_TokenAnswer)
 _USUAL_LIFETIME = 300.0
 """Seconds a token is used when the server does not say how long it lives."""
+
+
+_NUMBER = re.compile(rb'"?\s*([0-9.eE+]+)\s*"?')
+
+
+def _lifetime(said: bytes) -> float:
+    """Return for how many seconds a token is good: a number, or text that is one; the usual time for anything else."""
+    number = _NUMBER.fullmatch(said)
+    try:
+        seconds = float(number[1]) if number else 0.0
+    except ValueError:
+        seconds = 0.0
+    return seconds if 0 < seconds < math.inf else _USUAL_LIFETIME
 
 
 _PAUSE = 10.0
@@ -162,7 +177,7 @@ class BearerAuth:
         answer = read(request, response, _token_decoder)
         if answer.token_type.lower() != "bearer" or not PRINTABLE.fullmatch(answer.access_token):
             raise AuthenticationError("the token endpoint answered with something that is no bearer token")
-        lifetime = answer.expires_in if answer.expires_in and answer.expires_in > 0 else _USUAL_LIFETIME
+        lifetime = _lifetime(bytes(answer.expires_in))
         early = min(max(60.0, lifetime / 10), lifetime / 2) * self._uniform(1.0, 1.1)
         expires_at = sent_at + lifetime
         return _Token({"Authorization": f"Bearer {answer.access_token}"}, expires_at - early, expires_at)

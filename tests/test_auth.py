@@ -94,12 +94,24 @@ async def test_one_token_request_serves_every_call(scripted: Scripted) -> None:
         (100, 1.1, 44, 46),
         ("null", 1.0, 239, 241),
         (-5, 1.0, 239, 241),
+        ('"3600"', 1.0, 3239, 3241),
+        ('" 3600.0 "', 1.0, 3239, 3241),
+        ("3.6e3", 1.0, 3239, 3241),
+        ('"3.6e3"', 1.0, 3239, 3241),
+        *(
+            (junk, 1.0, 239, 241)
+            for junk in ('""', '"soon"', '"-5"', '"nan"', '"inf"', '"1_000"', '"0x10"', '"0"', '"1e400"')
+        ),
+        *((junk, 1.0, 239, 241) for junk in ("1e400", "true", "[3600]", '{"seconds":3600}', "0", '"\u0663"')),
     ],
 )
 async def test_a_token_is_renewed_before_it_expires(
     lifetime: object, jitter: float, fresh: float, stale: float
 ) -> None:
-    """A tenth of the lifetime early, at least a minute, and up to a tenth of that more; no lifetime is five minutes."""
+    """A tenth of the lifetime early, at least a minute, and up to a tenth of that more.
+
+    Some servers write the number as text; no lifetime, and junk in its place, is five minutes.
+    """
     issuer = Issuer(lifetime, jitter)
     assert await issuer.token() == "tok1"
     issuer.now = fresh
@@ -466,6 +478,34 @@ async def test_what_is_no_bearer_token_is_refused(scripted: Scripted, reply: byt
     meitner, _ = await scripted(reply, auth=AUTH)
     with pytest.raises((ResponseValidationError, AuthenticationError)):
         await meitner.students.get(STUDENT_ID)
+
+
+async def test_a_lifetime_that_is_text_fails_no_call() -> None:
+    """Over a socket, from a server that writes every value as text."""
+    served: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                served.append(head.split(" ")[1])
+                length = [line for line in head.lower().split("\r\n") if line.startswith("content-length:")]
+                await reader.readexactly(int(length[0].partition(":")[2]) if length else 0)
+                token = b'{"access_token":"tok","token_type":"Bearer","expires_in":"3600"}'
+                student = b'{"id":"%s","identityNumber":"1","firstName":"Bo","lastName":"Ek"}' % STUDENT_ID.encode()
+                body = token if served[-1] == "/oauth/token" else student
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+                )
+                writer.write(body)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/directory/v1"
+        async with Meitner(auth=AUTH, base_url=url) as meitner:
+            for _ in range(3):
+                assert (await meitner.students.get(STUDENT_ID)).first_name == "Bo"
+    assert served == ["/oauth/token", *[f"/directory/v1/student/{STUDENT_ID}"] * 3]
 
 
 async def test_a_token_url_may_name_its_own_server(scripted: Scripted) -> None:

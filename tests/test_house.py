@@ -25,8 +25,8 @@ FLOORS = {
     # facts
     0: ("errors", "records", "events"),
     # meaning: pure, nothing awaits but a semaphore
-    1: ("_values", "_headers", "_distinct", "_slots", "_inflated", "_fair_share", "_cleanup", "_loop_thread", "_providers"),
-    2: ("query", "_protocol", "_limiter", "_logging", "_bulk", "_sealing", "_redis_cache"),
+    1: ("_values", "_headers", "_distinct", "_slots", "_inflated", "_fair_share", "_cleanup", "_providers"),
+    2: ("query", "_protocol", "_limiter", "_logging", "_bulk", "_sealing", "_redis_cache", "_loop_thread"),
     3: ("_reading", "_outage", "_smoothing"),
     # mechanisms, strangers to each other
     4: ("_auth", "_source", "_ledger", "_budget", "_admission"),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .. import __version__
+from .._admission import QuotaPolicy
 from .._auth import ApiKey
-from .._quota import QuotaPolicy
 from ..errors import ConfigurationError, MeitnerError, ResponseValidationError
 from ..probe import Answer, Asker, Heard, page, rights
 from ..resources import RESOURCES

@@ -8,6 +8,7 @@ created after the read began are the business of the next one.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -63,7 +64,7 @@ class _Windows(Generic[T]):
         self._most = ledger.requests + _COSTLIEST * (ledger.requests + 10)
         self._gone: frozenset[str] | None = None
         self._stamps: list[float] = []
-        self._pending: list[_Window] = [(None, ledger.until)]
+        self._pending: list[_Window] = [(None, _instant(math.ceil(ledger.until.timestamp())))]
         self._counted: list[tuple[_Window, int]] = []
         self._crowded: list[_Window] = []
 
@@ -150,8 +151,8 @@ class _Windows(Generic[T]):
         for place in _outward(start + 1, end):
             earlier, later = self._stamps[place - 1], self._stamps[place]
             if later - earlier > gap:
-                return _instant((earlier + later) / 2 if later - earlier > _BLURRED else later)
-        first, last = _instant(self._stamps[start]) - 2 * _INSTANT, _instant(self._stamps[end - 1]) + 2 * _INSTANT
+                return _instant(_between(earlier, later))
+        first, last = _around(self._stamps[start], self._stamps[end - 1])
         if low is None or low < first:
             return first
         return last if last < high else None
@@ -160,7 +161,10 @@ class _Windows(Generic[T]):
         if low is None:  # go back in growing steps
             span = 2 * (self._ledger.until - high) + timedelta(seconds=1)
             low = high - span if high - _DAWN > span else _DAWN
-        return low + (high - low) / 2 if high - low > 2 * _INSTANT else None
+        middle = low + (high - low) / 2
+        if low < middle.replace(microsecond=0):
+            return middle.replace(microsecond=0)
+        return middle if high - low > 2 * _INSTANT else None
 
     async def _crowd(self, window: _Window, first: Fetched[T]) -> AsyncGenerator[list[T], None]:
         """Read a window that cannot be split from its end: a deletion only moves rows towards the pages to come."""
@@ -203,6 +207,22 @@ def _slots(answer: Fetched[T]) -> int:
 
 def _instant(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _between(earlier: float, later: float) -> float:
+    """Return where to split between two stamps.
+
+    Where both are whole seconds, so is this: a server that keeps no more may cut the rest off a bound, too, and would
+    count other rows than were delivered on that side of it.
+    """
+    return later if later - earlier <= _BLURRED or (earlier % 1, later % 1) == (0, 0) else (earlier + later) / 2
+
+
+def _around(first: float, last: float) -> tuple[datetime, datetime]:
+    """Return where the instant begins and ends that some stamps share, as far as the server can tell it from others."""
+    if (first % 1, last % 1) == (0, 0):
+        return _instant(first), _instant(last + 1)
+    return _instant(first) - 2 * _INSTANT, _instant(last) + 2 * _INSTANT
 
 
 def _outward(start: int, end: int) -> Iterator[int]:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from ._protocol import Request
+from ._values import check_instant, in_utc
 
 _OPERATIONS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "update", "DELETE": "delete", "POST": "create"}
 """What a method is like, so that it is retried alike: a POST is never sent again when it may have been processed."""
@@ -62,8 +63,9 @@ def _written(name: str, value: object) -> str:
         value = value.value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise ValueError(f"the param {name!r} must be a datetime with a timezone")
+    if isinstance(value, datetime):
+        check_instant(value, f"the param {name!r}")
+        return in_utc(value).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str) or (isinstance(value, (int, float)) and math.isfinite(value)):

@@ -12,7 +12,7 @@ import msgspec
 from ._protocol import Request, Send, value_of
 from ._reading import Fetched, PageReader
 from ._source import Ask, Deletions
-from ._values import encode
+from ._values import encode, floored
 from .errors import MeitnerError
 from .query import SearchBody
 from .records import Id, Record
@@ -112,7 +112,7 @@ class RecordSource(Generic[T]):
             return Deletions(None)
         condition = {
             "equals": {"resource": self._facts.model.__name__, "type": "Delete"},
-            "greaterOrEqual": {"timestamp": since},
+            "greaterOrEqual": {"timestamp": floored(since)},
             "orCondition": False,
         }
         events = RecordSource[Deletion](self._send, Facts("/audit-event", Deletion, True, None), condition)  # noqa: FBT003

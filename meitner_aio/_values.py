@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
@@ -112,6 +112,8 @@ def checked(body: R) -> R:
             changes[field.name] = checked(_external_request(value, f"{owner}.{field.name}"))
         else:
             check(field, value, f"{owner}.{field.name}")
+            if isinstance(value, datetime):
+                changes[field.name] = in_utc(value)
     return msgspec.structs.replace(body, **changes) if changes else body
 
 
@@ -169,11 +171,30 @@ def _check_date(value: object, name: str) -> None:
         raise TypeError(f"{name} must be a date, not {type(value).__name__}")
 
 
-def _check_instant(value: object, name: str) -> None:
+def check_instant(value: object, name: str) -> None:
+    """Raise `TypeError` or `ValueError` for what is no instant in UTC."""
     if not isinstance(value, datetime):
         raise TypeError(f"{name} must be a datetime, not {type(value).__name__}")
     if value.utcoffset() is None:
         raise ValueError(f"{name} must be an aware datetime: it has no time zone")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{name} must lie within the years 1 to 9999 in UTC") from None
+
+
+def in_utc(instant: datetime) -> datetime:
+    """Return an aware instant in UTC, which JSON writes with `Z`: a server may drop any other offset unread.
+
+    A plain `datetime`, whatever subclass it was. Its year has been checked.
+    """
+    utc = instant.astimezone(UTC)
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
+
+
+def floored(instant: datetime) -> datetime:
+    """Return an instant in UTC without its fraction of a second: a lower bound that loses no row stamped by seconds."""
+    return in_utc(instant).replace(microsecond=0)
 
 
 def _check_integer(value: object, name: str) -> None:
@@ -194,7 +215,7 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "boolean": _check_boolean,
     "integer": _check_integer,
     "date": _check_date,
-    "date-time": _check_instant,
+    "date-time": check_instant,
 }
 
 

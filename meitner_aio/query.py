@@ -7,12 +7,12 @@ means equals; `~` negates any condition. Pure: a query becomes the API's filter 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Generic, Self, TypeVar, Union, cast, get_origin
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ._values import check_one
+from ._values import check_one, floored, in_utc
 from .records import Field, Id, Record, fields
 
 V_co = TypeVar("V_co", covariant=True)
@@ -31,6 +31,9 @@ _OPPOSITE = _NEGATIVE | {negative: positive for positive, negative in _NEGATIVE.
 
 GROUPS = tuple(_OPPOSITE)
 """The twelve filter groups of the API."""
+
+_INSTANT = timedelta(microseconds=1)
+"""The finest that a `datetime` tells apart."""
 
 
 class Condition(Struct, frozen=True):
@@ -84,12 +87,12 @@ def one_of(*values: V) -> OneOf[V]:
 
 
 def above(value: Bound) -> Range[Bound]:
-    """Match what is greater."""
+    """Match what is greater. An instant counts without its fraction of a second, as every lower bound."""
     return Range((("greaterThan", value),))
 
 
 def at_least(value: Bound) -> Range[Bound]:
-    """Match what is greater or equal."""
+    """Match what is greater or equal. Of an instant the fraction is dropped: the API keeps whole seconds."""
     return Range((("greaterOrEqual", value),))
 
 
@@ -104,7 +107,7 @@ def at_most(value: Bound) -> Range[Bound]:
 
 
 def between(low: Bound, high: Bound) -> Range[Bound]:
-    """Match what lies between two bounds, both included."""
+    """Match what lies between two bounds, both included; the lower one as in `at_least`."""
     return Range((("greaterOrEqual", low), ("smallerOrEqual", high)))
 
 
@@ -262,7 +265,7 @@ def _allowed(field: Field, value: object, name: str) -> Condition:
         raise TypeError(f"{name}: None is not a condition; use null or ~null")
     if not isinstance(value, Condition):
         check_one(field, value, name)
-        return equals(value)
+        value = equals(value)
     operators: tuple[type[Condition], ...] = tuple(get_origin(choice) or choice for choice in field.choices)
     if type(value) not in operators:
         raise TypeError(f"{name}: {type(value).__name__.lower()} does not apply to {field.kind}")
@@ -271,7 +274,24 @@ def _allowed(field: Field, value: object, name: str) -> Condition:
             continue
         for item in part if group in ("contains", "notContains") else [part]:
             check_one(field, item, name)
-    return value
+    return type(value)(tuple(map(_sent, value.parts)), value.either) if field.kind == "date-time" else value
+
+
+def _sent(part: tuple[str, Any]) -> tuple[str, Any]:
+    """Return a part of a condition on instants as it goes out: in UTC, and right whether stamps have fractions or not.
+
+    A server that keeps whole seconds may compare a bound as it is, or cut its fraction off first; one that keeps
+    microseconds compares it as it is. A lower bound is floored: a row of 10.7 s, kept as 10, is at least 10.5. An upper
+    bound stays exact. Where it has a fraction, "below 10.5" goes out as "at most 10.499999": the same to the
+    microsecond, and where the fraction is cut off "at most 10" still finds the rows kept as 10, which "below 10" loses.
+    """
+    group, value = part
+    if not isinstance(value, datetime):
+        return part
+    if group in ("greaterThan", "greaterOrEqual"):
+        return group, floored(value)
+    value = in_utc(value)
+    return ("smallerOrEqual", value - _INSTANT) if group == "smallerThan" and value.microsecond else (group, value)
 
 
 def _place(level: dict[str, Any], path: tuple[str, ...], condition: Condition) -> None:

@@ -197,7 +197,7 @@ QUERY: dict[str, tuple[dict[str, Any], Any]] = {
     "changed since": (
         {"meta": MetaQuery(updated_at=at_least(NOON.astimezone(timezone(timedelta(hours=2))))), "email_address1": null},
         {
-            "greaterOrEqual": {"meta": {"updatedAt": "2026-03-01T14:00:00+02:00"}},
+            "greaterOrEqual": {"meta": {"updatedAt": "2026-03-01T12:00:00Z"}},
             "null": {"emailAddress1": True},
             "orCondition": False,
         },
@@ -306,7 +306,22 @@ class Asked:
             return (value is None or value == []) is not self.negated
         if isinstance(value, list):
             return any(self._meets(element) for element in value) is not self.negated
+        if isinstance(value, datetime) and self.operator not in ("bare", "equals"):
+            return self._holds_at(value)
         return value is not None and self._meets(value) is not self.negated
+
+    def _holds_at(self, value: datetime) -> bool:
+        """Read a range of instants, whose lower bounds count without their fractions of a second, negated or not."""
+        low, high = self.values[0], self.values[-1]
+        floor = {one: one.replace(microsecond=0) for one in (low, high)}
+        yes, no = {
+            "above": (value > floor[low], value <= low),
+            "at_least": (value >= floor[low], value < low),
+            "below": (value < low, value >= floor[low]),
+            "at_most": (value <= low, value > floor[low]),
+            "between": (floor[low] <= value <= high, value < low or value > floor[high]),
+        }[self.operator]
+        return no if self.negated else yes
 
     def _meets(self, value: Any) -> bool:  # noqa: PLR0911 - one for each operator
         first, last = self.values[0], self.values[-1]

@@ -23,12 +23,10 @@ from typing import (
     overload,
 )
 
-import msgspec
-
 from ._headers import media_type
 from ._listing import Listing
 from ._protocol import RawResponse, Request, Send, value_of
-from ._reading import Fetched, invalid, read
+from ._reading import Fetched, RecordDecoder, invalid, read
 from ._recovery import NO_KEY, Key, Recovery, key_of
 from ._signatures import signature
 from ._source import Ask
@@ -109,8 +107,8 @@ def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
 
 
 @cache
-def _decoder(model: type[Record]) -> Any:  # noqa: ANN401 - a decoder of the model
-    return msgspec.json.Decoder(model)
+def _decoder(model: type[Record]) -> RecordDecoder[Any]:
+    return RecordDecoder(model)
 
 
 def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:  # noqa: A002
@@ -123,7 +121,7 @@ def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> Reco
 
 def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:  # noqa: A002
     """Return a reader of one record, which must be the one that was asked for."""
-    decoder: msgspec.json.Decoder[T] = _decoder(model)
+    decoder: RecordDecoder[T] = _decoder(model)
 
     def reading(request: Request, response: RawResponse) -> T:
         record = read(request, response, decoder)

@@ -1,13 +1,14 @@
 """How a successful answer is read: one record, or a page of them. Pure.
 
 Whatever breaks the contract of the API becomes a `ResponseValidationError` that names the place and the row, and never
-a value: values are personal data.
+a value: values are personal data. Nulls that a server sends where the contract has lists are no breach: they are looked
+for where the strict reading failed, and cost nothing where it did not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -16,28 +17,82 @@ from . import errors
 from ._headers import media_type, server_time
 from ._protocol import FOREIGN, Envelope, RawResponse, Request
 from ._values import is_id
-from .records import Id, Pagination, Record
+from .records import Field, Id, Pagination, Record, fields
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R", bound=Record)
 
 
-def read(request: Request, response: RawResponse, decoder: msgspec.json.Decoder[T]) -> T:
+class Decoder(Protocol[T_co]):
+    """What makes something of a body; msgspec's own decoders do."""
+
+    def decode(self, body: bytes, /) -> T_co:
+        """Decode a body, or raise one of `FOREIGN`."""
+        ...
+
+
+class RecordDecoder(Generic[R]):
+    """Decodes one record, from an answer or a row of a page."""
+
+    def __init__(self, model: type[R]) -> None:
+        """Decode a `model`."""
+        self._model = model
+        self._strict = msgspec.json.Decoder(model)
+
+    def decode(self, body: bytes | msgspec.Raw, /) -> R:
+        """Return the record: as its model says or else with empty lists for null ones."""
+        try:
+            return self._strict.decode(body)
+        except msgspec.ValidationError:
+            data = msgspec.json.decode(body)
+        _fill(data, self._model)
+        return self._strict.decode(msgspec.json.encode(data))
+
+
+def _fill(data: Any, record: type[Record]) -> None:  # noqa: ANN401 - any JSON
+    """Put into an object what its nulls stand for.
+
+    A nil list is an empty one. An object that lacks what it cannot be without, because it holds nothing but nulls, is
+    no object: no `meta` was ever made by nobody at no time.
+    """
+    given = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+    for field in fields(record):
+        value: Any = given.get(field.wire, field)
+        if value is None and field.many and not field.nullable:
+            given[field.wire] = []
+        elif field.kind.startswith("object:") and isinstance(value, dict):
+            if _is_nothing(field, cast("dict[str, Any]", value)):
+                given[field.wire] = None
+            else:
+                _fill(value, field.type)
+
+
+def _is_nothing(field: Field, value: dict[str, Any]) -> bool:
+    needs_more = any(inner.required for inner in fields(field.type))
+    return needs_more and all(inner is None for inner in value.values())
+
+
+def read(request: Request, response: RawResponse, decoder: Decoder[T]) -> T:
     """Return the decoded body of a successful answer.
 
     Raises `ResponseValidationError`, naming the place but no value, for what is not JSON of the expected shape.
     """
-    media = media_type(response.headers)
-    if media and "json" not in media:
-        problem = f"{media} instead of JSON"
-    elif not response.body:
-        problem = "an empty body"
-    else:
+    problem = _unread(response)
+    if not problem:
         try:
             return decoder.decode(response.body)
         except FOREIGN as error:
             problem = _problem(error)
     raise invalid(request, response, problem)
+
+
+def _unread(response: RawResponse) -> str:
+    """Return why a body need not be read at all, if it need not."""
+    media = media_type(response.headers)
+    if media and "json" not in media:
+        return f"{media} instead of JSON"
+    return "" if response.body else "an empty body"
 
 
 class Fetched(NamedTuple, Generic[T]):
@@ -55,7 +110,7 @@ class PageReader(Generic[R]):
     def __init__(self, model: type[R]) -> None:
         """Read rows of `model`."""
         self._page = msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
-        self._row = msgspec.json.Decoder(model)
+        self._row = RecordDecoder(model)
 
     def reader(self, offset: int, *, skip_invalid: bool) -> Callable[[Request, RawResponse], Fetched[R]]:
         """Return a reader for the page at an offset.
@@ -65,55 +120,57 @@ class PageReader(Generic[R]):
         """
 
         def reading(request: Request, response: RawResponse) -> Fetched[R]:
-            problem = ""
-            broken: tuple[str, ...] = ()
-            fetched: Fetched[R] | None
-            try:
-                envelope = read(request, response, self._page)
-                fetched = Fetched(envelope.data, envelope.pagination, (), server_time(response.headers))
-            except errors.ResponseValidationError as error:
-                problem = error.message
-                fetched = self._row_by_row(response, every=skip_invalid)
-                broken = fetched.invalid if fetched is not None else ()
-            if fetched is None or (problem and not (broken and skip_invalid)):
-                named = f"{problem} (row {broken[0]})" if broken else problem
-                raise invalid(request, response, named, described=True)
+            fetched: Fetched[R] | None = None
+            problem = _unread(response)
+            if not problem:
+                try:
+                    envelope = self._page.decode(response.body)
+                    fetched = Fetched(envelope.data, envelope.pagination, (), server_time(response.headers))
+                except FOREIGN as error:
+                    fetched, problem = self._row_by_row(response, _problem(error), every=skip_invalid)
+            if fetched is None:
+                raise invalid(request, response, problem)
             if fetched.pagination.offset != offset:
                 raise invalid(request, response, f"the page at another offset than {offset}")
             return fetched
 
         return reading
 
-    def _row_by_row(self, response: RawResponse, *, every: bool) -> Fetched[R] | None:
-        """Return a page without its invalid rows, or None when it is no page at all.
+    def _row_by_row(self, response: RawResponse, problem: str, *, every: bool) -> tuple[Fetched[R] | None, str]:
+        """Return a page without its invalid rows, or None and the problem: with the page, or with its first such row.
 
         Unless `every` row is wanted, the first invalid one is enough: a hostile page may hold millions.
         """
         try:
             raw = _raw_page.decode(response.body)
         except FOREIGN:
-            return None
+            return None, problem
         rows: list[R] = []
         broken: list[str] = []
-        for place, row in enumerate(raw.data):
+        for place, row in enumerate(raw.data or ()):
             try:
                 rows.append(self._row.decode(row))
-            except FOREIGN:
+            except FOREIGN as error:
                 broken.append(_row_id(row) or f"number {place} of the page at {raw.pagination.offset}")
                 if not every:
-                    break
-        return Fetched(rows, raw.pagination, tuple(broken), server_time(response.headers))
+                    return None, f"{_problem(error, f'.data[{place}]')} (row {broken[0]})"
+        return Fetched(rows, raw.pagination, tuple(broken), server_time(response.headers)), ""
 
 
-def _problem(error: Exception) -> str:
-    """Return what msgspec says without quoting values: only enum errors carry one, and ours are open."""
-    if isinstance(error, msgspec.ValidationError):
-        return f"JSON of another shape: {str(error).split(', got value')[0]}"
-    return "a body that is not JSON"
+def _problem(error: Exception, place: str = "") -> str:
+    """Return what msgspec says of a body, or of what is at a place in it, without quoting values.
+
+    Only enum errors carry one, and ours are open.
+    """
+    if not isinstance(error, msgspec.ValidationError):
+        return "a body that is not JSON"
+    wrong, _, path = str(error).split(", got value")[0].partition(" - at `$")
+    where = f" - at `${place}{path or '`'}" if place or path else ""
+    return f"JSON of another shape: {wrong}{where}"
 
 
 class _RawPage(Struct):
-    data: list[msgspec.Raw]
+    data: list[msgspec.Raw] | None
     pagination: Pagination
 
 
@@ -133,12 +190,10 @@ def _row_id(row: msgspec.Raw) -> str | None:
     return found if is_id(found) else None
 
 
-def invalid(
-    request: Request, response: RawResponse, problem: str, *, described: bool = False
-) -> errors.ResponseValidationError:
+def invalid(request: Request, response: RawResponse, problem: str) -> errors.ResponseValidationError:
     """Return the error of a successful answer that breaks the contract."""
     return errors.ResponseValidationError(
-        problem if described else f"{request.method} {request.route} was answered {response.status} with {problem}",
+        f"{request.method} {request.route} was answered {response.status} with {problem}",
         request_id=response.headers.get("X-Request-ID"),
         method=request.method,
         route=request.route,

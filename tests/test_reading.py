@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import ID, OTHER_ID, answer
+from msgspec import structs
+from plain_directory import PlainDirectory
+from samples import ID, OTHER_ID, answer, record, required
 
-from meitner_aio import EmployeePlacement, MeitnerError, ResponseValidationError, Student
+from meitner_aio import (
+    RESOURCES,
+    EmployeePlacement,
+    Group,
+    Guardian,
+    MeitnerError,
+    ResponseValidationError,
+    Student,
+    to_dict,
+)
+from meitner_aio import _reading as reading
+from meitner_aio._operations import operations
 from meitner_aio._protocol import Request, error_from
-from meitner_aio._reading import PageReader, read
+from meitner_aio._reading import PageReader, RecordDecoder, read
+from meitner_aio.records import Record, fields
 
 CANARY = "20150101-4242"
 GET = Request("get", "GET", "/student/{id}", f"/student/{ID}", headers={"Client-Secret": CANARY}, body=CANARY.encode())
@@ -194,3 +209,137 @@ def test_a_page_that_is_none_cannot_be_left_out():
     """`skip_invalid` is about rows."""
     with pytest.raises(ResponseValidationError, match="another shape"):
         read_page(answer([GOOD]), skip_invalid=True)
+
+
+# What a server may send for nothing.
+
+PAGE_OF_NONE = {"data": None, "pagination": {"offset": 0, "limit": 100, "total": 0}}
+STAMPED = {"createdAt": "2026-03-01T12:00:00Z", "createdBy": None, "updatedAt": None, "updatedBy": None}
+UNSTAMPED = dict.fromkeys(STAMPED)
+LISTS = [
+    (resource.model, field)
+    for resource in RESOURCES.values()
+    for field in fields(resource.model)
+    if field.many and not field.nullable
+]
+
+
+def wire(model, **changes):
+    """Return a record with every field set as the API sends it, but for the changes."""
+    return json.loads(msgspec.json.encode(record(model))) | changes
+
+
+def test_there_are_lists_to_be_null():
+    """Groups, guardians and placements have them."""
+    assert {f"{model.__name__}.{field.name}" for model, field in LISTS} == {
+        "Group.types", "Group.moderator_ids", "Group.member_ids", "Guardian.student_ids", "EmployeePlacement.roles",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "field"), LISTS)
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_nil_list_is_an_empty_one(model, field, skip):
+    """In a record and in a row of a page, whatever its neighbours are; everything else is as it was."""
+    null, full = wire(model, **{field.wire: None}), wire(model)
+    empty = structs.replace(record(model), **{field.name: []})
+    assert read(GET, answer(null), RecordDecoder(model)) == empty
+    page = PageReader(model).reader(0, skip_invalid=skip)(LIST, page_of(full, null, full))
+    assert page.rows == [record(model), empty, record(model)]
+    assert page.invalid == ()
+
+
+def test_a_page_without_data_is_an_empty_one():
+    """A nil slice of rows: no row, and no error."""
+    page = read_page(answer(PAGE_OF_NONE))
+    assert (page.rows, page.pagination.total) == ([], 0)
+
+
+@pytest.mark.parametrize("model", [resource.model for resource in RESOURCES.values()])
+def test_an_object_of_nulls_says_nothing(model):
+    """Where null would be as good: no address, no id elsewhere, no word of when and by whom."""
+    objects = {field.wire: field for field in fields(model) if field.kind.startswith("object:")}
+    nulls = {wire: {inner.wire: None for inner in fields(field.type)} for wire, field in objects.items()}
+    for decoded in (
+        read(GET, answer(wire(model, **nulls)), RecordDecoder(model)),
+        PageReader(model).reader(0, skip_invalid=False)(LIST, page_of(wire(model, **nulls))).rows[0],
+    ):
+        assert decoded.meta is None
+        for field in objects.values():
+            kept = getattr(decoded, field.name)
+            assert kept is None or set(to_dict(kept).values()) == {None}
+
+
+def test_an_object_of_nulls_is_read_alike_beside_a_nil_list():
+    """Which way a row was read must not show: rows are compared with each other."""
+    address, external = dict.fromkeys(["postalCity", "postalCode"]), {"sourceID": None, "source": None}
+    plain = wire(Guardian, address=address, external=external, studentIDs=[])
+    other = plain | {"studentIDs": None, "meta": UNSTAMPED}
+    first, second = read_page_of(Guardian, plain, other).rows
+    assert second == structs.replace(first, meta=None)
+
+
+def read_page_of(model, *rows):
+    """Read a page of a model."""
+    return PageReader(model).reader(0, skip_invalid=False)(LIST, page_of(*rows))
+
+
+class _Optional(Record):
+    """A record of somebody's own, of which one list may be null."""
+
+    names: list[str] | None = None
+    numbers: list[int] = msgspec.field(default_factory=list)
+
+
+def test_a_list_that_may_be_null_stays_null():
+    """Whatever stands beside it: where null means something, it is no empty list."""
+    decoder = RecordDecoder(_Optional)
+    assert decoder.decode(b'{"names":null,"numbers":null}') == decoder.decode(b'{"names":null,"numbers":[]}')
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"types": None, "title": 7}, r"`\$\.data\[1\]\.title`"),
+        ({"types": None, "memberIDs": [None]}, r"`\$\.data\[1\]\.memberIDs\[0\]`"),
+        ({"types": None, "title": None}, r"`\$\.data\[1\]\.title`"),
+        ({"types": None, "meta": STAMPED | {"createdAt": None, "createdBy": ID}}, r"`\$\.data\[1\]\.meta\.createdAt`"),
+        ({"types": {}}, r"`\$\.data\[1\]\.types`"),
+    ],
+)
+def test_what_is_broken_beside_a_null_stays_broken(changes, place):
+    """Nulls for lists are forgiven, nothing else is; the first row that is really broken is the one that is named."""
+    null = wire(Group, types=None)
+    with pytest.raises(ResponseValidationError, match=rf"{place} \(row {ID}\)$"):
+        read_page_of(Group, null, wire(Group, **changes))
+    with pytest.raises(ResponseValidationError, match=re.sub(r"\\\.data\\\[1\\\]", "", place)):
+        read(GET, answer(wire(Group, **changes)), RecordDecoder(Group))
+
+
+def test_text_is_no_page_although_it_looks_like_one():
+    """What does not call itself JSON is not looked at row by row."""
+    response = answer(PAGE_OF_NONE, 200, **HTML)
+    with pytest.raises(ResponseValidationError, match="text/html instead of JSON"):
+        read_page(response)
+
+
+def test_a_page_that_is_as_promised_is_read_once(monkeypatch):
+    """The forgiving way costs the strict one nothing: it is not entered."""
+    monkeypatch.setattr(reading, "_fill", None)
+    monkeypatch.setattr(reading, "_raw_page", None)
+    assert read_page_of(Group, wire(Group), wire(Group)).rows == [record(Group)] * 2
+    assert read(GET, answer(wire(Group)), RecordDecoder(Group)) == record(Group)
+
+
+@pytest.mark.parametrize("attribute", ["groups", "guardians", "employee_placements"])
+async def test_a_directory_that_sends_nil_lists_is_read(attribute):
+    """Through every read of a resource: an empty page, a listing, one record, a create and an update."""
+    directory = PlainDirectory()
+    resource = RESOURCES[attribute](directory)
+    assert await resource.list().all() == []
+    body = operations(RESOURCES[attribute])["create"].body
+    made = await resource.create(**required(body))
+    lists = [field.name for field in fields(resource.model) if field.many]
+    assert [getattr(made, name) for name in lists] == [[]] * len(lists)
+    assert await resource.get(made.id) == made
+    assert await resource.list().all() == [made]
+    assert structs.replace(await resource.modify(made, **{lists[0]: []}), meta=None) == structs.replace(made, meta=None)

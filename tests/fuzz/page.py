@@ -11,12 +11,12 @@ with instrumented(__name__):
 
     from meitner_aio import ResponseValidationError, to_dict
     from meitner_aio._protocol import Headers, RawResponse, Request
-    from meitner_aio._reading import PageReader, read
+    from meitner_aio._reading import PageReader, RecordDecoder, read
     from meitner_aio._values import is_id
     from meitner_aio.resources import RESOURCES
 
 MODELS = [resource.model for resource in RESOURCES.values()]
-_READERS = [(model, msgspec.json.Decoder(model), PageReader(model)) for model in MODELS]
+_READERS = [(model, RecordDecoder(model), PageReader(model)) for model in MODELS]
 _REQUEST = Request("list", "GET", "/x", "/x")
 _ROW = {"id": "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64", "identityNumber": "2015-x", "firstName": "Bo", "lastName": "Ek"}
 
@@ -64,6 +64,11 @@ CORPUS = [
     b"\x0c" + page({**_ROW, "meta": {"createdAt": "2026-01-01T00:00:00Z", "updatedAt": None}, "gender": "?"}),
     b"\x0d" + page(_ROW, {**_ROW, "lastName": 7}, {"id": 3}, None, total=-1, limit=2**63 - 1),
     b"\x0c" + json.dumps(_ROW).encode(),
+    *(
+        bytes([kind]) + page({**_ROW, "types": None, "studentIDs": None, "roles": None, "meta": {"createdAt": None}})
+        for kind in range(2 * len(MODELS))
+    ),
+    b'\x0c{"data":null,"pagination":{"offset":0,"limit":9,"total":0}}',
     b"\x0c" + b'{"data":[' * 500,
     b"\x0c" + b"[" * 60_000,
     b'\x0c{"data":[],"pagination":{"offset":1e400,"limit":NaN,"total":-0}}',

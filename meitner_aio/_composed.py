@@ -10,13 +10,14 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import msgspec
 from msgspec import UNSET
 
 from ._bulk import Outcome, outcomes
-from ._finding import Find, Upsert, Upserted, given_fields
+from ._comparison import is_changed
+from ._finding import Find
 from ._operations import Create, Resource, operations
-from ._values import built, checked, checked_id, quiet, suggestion
+from ._upserting import Upsert, Upserted
+from ._values import built, checked, checked_id, given_fields, quiet, suggestion
 from .errors import ConflictError, IncompleteListing, NotFoundError
 from .query import one_of
 from .records import DirectoryRecord, Record, fields
@@ -82,9 +83,10 @@ class Writable(Readable[T]):
     def modify(self, record: T, /, *, guard: bool = False, **changes: Any) -> Coroutine[None, None, T]:  # noqa: ANN401
         """Change fields of a record: sends the fields that an update requires and the changes, nothing else.
 
-        `guard=True` reads the record first and raises `ConflictError` when it was updated since `record` was read;
-        the moment between that and the write stays unguarded, because the API has no conditional writes. Raises
-        `TypeError` for a name that an update does not have, or a record of another kind, before any I/O.
+        `guard=True` reads the record first and raises `ConflictError` when it was updated since `record` was read, or
+        is not as `record` says: two updates within one second have the same stamp. The moment between that and the
+        write stays unguarded, because the API has no conditional writes. Raises `TypeError` for a name that an update
+        does not have, or a record of another kind, before any I/O.
         """
         if not isinstance(record, self.model):
             raise TypeError(f"{type(self).__name__}.modify takes a {self.model.__name__}, not {type(record).__name__}")
@@ -106,7 +108,7 @@ class Writable(Readable[T]):
         this: Any = self
         if guard:
             current: T = await this.get(record.id)
-            if _moved(record, current):
+            if is_changed(record, current):
                 raise ConflictError(f"record {record.id} was updated since it was read", status_code=409)
         return await update()
 
@@ -144,10 +146,3 @@ class Deletable(Writable[T]):
 
 async def _given(record: T) -> T:
     return record
-
-
-def _moved(before: DirectoryRecord, now: DirectoryRecord) -> bool:
-    """Whether a record was updated; one that does not say when is compared as a whole."""
-    if before.meta is None or now.meta is None:
-        return msgspec.structs.replace(before, meta=None) != msgspec.structs.replace(now, meta=None)
-    return before.meta.updated_at != now.meta.updated_at

@@ -24,10 +24,11 @@ from typing import (
 )
 
 from ._headers import media_type
+from ._keys import NO_KEY, Key, conditions, lost_key
 from ._listing import Listing
 from ._protocol import RawResponse, Request, Send, value_of
 from ._reading import Fetched, RecordDecoder, invalid, read
-from ._recovery import NO_KEY, Key, Recovery, key_of
+from ._recovery import Recovery
 from ._signatures import signature
 from ._source import Ask
 from ._sources import Facts, RecordSource
@@ -35,8 +36,8 @@ from ._values import built, checked, checked_id, encode, quiet
 from .query import ResourceQuery, to_filter
 from .records import DirectoryRecord, Record
 
-_SAME_KEY = 10
-"""Records with the same key that are looked at."""
+SAME_KEY = 50
+"""Records with the same key that are looked at: what the API calls a page."""
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
@@ -99,6 +100,17 @@ class Operation:
             call.__signature__ = signature(self.body, takes_id="{id}" in self.suffix)  # type: ignore[attr-defined]
         resource.__dict__[self.name] = call
         return call
+
+
+class Face(Operation):
+    """What a call made of several operations looks like: it is bound as an operation is, without being one."""
+
+    def __init__(self, body: type[Record] | None = None) -> None:
+        self.body = body
+
+    def bind(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
+        """Give the call its face, and keep it on the resource."""
+        return self._bound(resource, call)
 
 
 def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
@@ -246,10 +258,11 @@ class Create(Operation, Generic[P]):
     status = 201
     summary = "Create a record and return it as the server keeps it; `ConflictError` when a unique field is taken."
 
-    def __init__(self, body: Callable[P, Record], *, key: tuple[str, ...] = ()) -> None:
-        """Create from a body; `key` names fields of it that the server keeps unique together."""
+    def __init__(self, body: Callable[P, Record], *, key: tuple[str, ...] = (), unique: bool = True) -> None:
+        """Create from a body; `key` names fields that records are known by, `unique` if the server sees to it."""
         self.body = cast("type[Record]", body)
-        self._key = key
+        self.key = key
+        self.unique = unique
 
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
@@ -263,16 +276,17 @@ class Create(Operation, Generic[P]):
         """Return the call; one of many in `bulk` may use a kept connection where a lost answer can be settled."""
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body, reader = cast("type[Record]", self.body), _reader(model, None)
-        searchable, settled = "search" in operations(type(resource)), bulk and bool(self._key)
+        search, settled = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
 
         def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
             write = checked(built(body, given))
             request = Request(self.name, self.method, route, route, body=encode(write), reader=reader, settled=settled)
-            key = key_of(write, self._key) if searchable else NO_KEY
+            key = lost_key(write, self.key, unique=self.unique) if search else NO_KEY
             return Recovery(key, write, send=lambda: _record(send, request), look=look).create()
 
         async def look(key: Key) -> Fetched[T]:
-            return await _source(resource, key.filter()).fetch(Ask(_SAME_KEY, 0))
+            query = cast("type[ResourceQuery]", cast("Operation", search).body)
+            return await _source(resource, to_filter(built(query, conditions([key])))).fetch(Ask(SAME_KEY, 0))
 
         return call
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import wraps
@@ -73,6 +73,13 @@ def built(record: type[R], given: dict[str, Any]) -> R:
         return record(**given)
     finally:
         given.clear()
+
+
+def given_fields(item: Mapping[str, Any] | Record) -> dict[str, Any]:
+    """Return what a write says as the keywords of a call."""
+    if isinstance(item, Record):
+        return {name: getattr(item, name) for name in item.__struct_fields__}
+    return dict(item)
 
 
 def quiet(call: Callable[P, T]) -> Callable[P, T]:

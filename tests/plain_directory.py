@@ -112,7 +112,14 @@ class PlainDirectory:
         return row
 
     async def __call__(self, request: Request) -> RawResponse:
-        """Carry a request there and back, or not back; what it refuses is raised, as the client does."""
+        """Carry a request; what it refuses is raised, as the client does."""
+        response = await self.send(request)
+        if response.status >= 300:
+            raise error_from(request, response)
+        return response
+
+    async def send(self, request: Request) -> RawResponse:
+        """Carry a request there and back, or not back."""
         await asyncio.sleep(0)
         data = json.loads(request.body) if request.body else None
         self.requests.append((request.method, request.path, data))
@@ -125,10 +132,7 @@ class PlainDirectory:
                 raise APIConnectionError("cut")
         date = datetime.fromtimestamp(self.now, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
         headers = Headers({"Content-Type": "application/json", "Date": date})
-        response = RawResponse(answered, headers, b"" if body is None else json.dumps(body).encode())
-        if answered >= 300:
-            raise error_from(request, response)
-        return response
+        return RawResponse(answered, headers, b"" if body is None else json.dumps(body).encode())
 
     def _answered(self, request: Request, data: Any) -> tuple[int, Any]:
         path, _, rest = request.path[1:].partition("/")

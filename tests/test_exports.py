@@ -178,6 +178,20 @@ FACED = [
 ]
 
 
+PERSON, SOURCE = Literal["identity_number", "source_id"], Literal["source_id"]
+KEYS = {
+    "schools": SOURCE,
+    "units": SOURCE,
+    "groups": SOURCE | tuple[Literal["school_id"], Literal["title"]],
+    "employees": PERSON,
+    "employee_placements": SOURCE | tuple[Literal["employee_id"], Literal["school_id"]],
+    "guardians": PERSON,
+    "students": PERSON,
+    "student_placements": SOURCE | tuple[Literal["student_id"], Literal["school_id"]],
+}
+"""By what each resource is upserted."""
+
+
 @pytest.mark.parametrize(("attribute", "name"), FACED)
 def test_find_and_upsert_show_their_fields(attribute, name):
     """Editors and `help` read a real signature: the conditions of the search, the key and the fields of the create."""
@@ -191,7 +205,7 @@ def test_find_and_upsert_show_their_fields(attribute, name):
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}
     if name == "upsert":
         assert parameters["key"].kind is inspect.Parameter.POSITIONAL_ONLY
-        assert parameters["key"].annotation == Literal["identity_number", "source_id"]
+        assert parameters["key"].annotation == KEYS[attribute]
     assert call.__qualname__ == f"{resource.__name__}.{name}"
     assert call.__module__ == resource.__module__
 

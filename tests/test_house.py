@@ -26,8 +26,8 @@ FLOORS = {
     0: ("errors", "records", "events"),
     # meaning: pure, nothing awaits but a semaphore
     1: ("_values", "_headers", "_distinct", "_slots", "_inflated", "_fair_share", "_cleanup", "_providers"),
-    2: ("query", "_protocol", "_limiter", "_logging", "_bulk", "_sealing", "_redis_cache", "_loop_thread"),
-    3: ("_reading", "_outage", "_smoothing"),
+    2: ("query", "_protocol", "_limiter", "_logging", "_bulk", "_sealing", "_redis_cache", "_loop_thread", "_comparison"),
+    3: ("_reading", "_outage", "_smoothing", "_keys"),
     # mechanisms, strangers to each other
     4: ("_auth", "_source", "_ledger", "_budget", "_admission"),
     5: ("_recovery", "_signing", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
@@ -35,7 +35,7 @@ FLOORS = {
     # two halves: bytes, and types
     7: ("_transport", "_listing", "_signatures", "_sources", "_assembly", "_caching"),
     8: ("_operations",),
-    9: ("_finding",),
+    9: ("_finding", "_upserting"),
     10: ("_composed",),
     # the directory, and its front door
     11: ("resources",),

@@ -7,7 +7,7 @@ import random
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,8 +18,8 @@ from raw_server import STUDENT_ID
 from sandbox_calls import KEY, NOON
 
 from meitner_aio import Address, AmbiguousWriteError, ConflictError, ExternalRequest
+from meitner_aio._comparison import differences
 from meitner_aio._protocol import Headers, RawResponse, Request, error_from
-from meitner_aio._recovery import differences
 from meitner_aio._retry import Retrying
 from meitner_aio._verdicts import RetryPolicy
 from meitner_aio.errors import (
@@ -293,28 +293,24 @@ def test_without_a_unique_key_nothing_is_sent_again_within_a_minute() -> None:
     virtual_time.run(main())
 
 
-PLACEMENT = ("student_id", "school_id", "school_type", "start_date")
-
-
-def _placement(sandbox: Sandbox) -> dict[str, Any]:
-    return {name: value for name, value in next(bodies("student_placements", sandbox)).items() if name in PLACEMENT}
+NAMELESS = {"title": "Norra skolan", "school_type": "GR"}
+"""A school without an id in another system: nothing tells it from others."""
 
 
 def test_without_a_key_exactly_the_lost_creates_say_that_they_are_ambiguous() -> None:
-    """Nothing tells one placement from another: each is sent once, and whoever lost an answer is told so."""
+    """Each is sent once, and whoever lost an answer is told so."""
 
     async def main() -> None:
         way = Unreliable(mixed(seed=3))
-        before = len(way.sandbox.records("student_placements"))
-        body, placements = _placement(way.sandbox), way.resource("student_placements")
-        results = await asyncio.gather(*(placements.create(**body) for _ in range(CREATES)), return_exceptions=True)
+        before, schools = len(way.sandbox.records("schools")), way.resource("schools")
+        results = await asyncio.gather(*(schools.create(**NAMELESS) for _ in range(CREATES)), return_exceptions=True)
         lost = [result for result in results if isinstance(result, Exception)]
         plan = mixed(seed=3)
         assert len(lost) == sum(plan(number) is not None for number in range(CREATES))
         assert {type(error) for error in lost} == {AmbiguousWriteError}
         assert len(way.creates) == CREATES
         await way.settled()
-        assert len(way.sandbox.records("student_placements")) - before >= CREATES - len(lost)
+        assert len(way.sandbox.records("schools")) - before >= CREATES - len(lost)
 
     virtual_time.run(main())
 
@@ -324,13 +320,114 @@ def test_an_ambiguous_create_without_a_key_says_what_to_look_up() -> None:
 
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
-        body = _placement(way.sandbox)
-        with pytest.raises(AmbiguousWriteError, match="look it up") as caught:
-            await way.resource("student_placements").create(**body)
-        assert all(name in str(caught.value) for name in PLACEMENT)
-        assert not any(str(value) in str(caught.value) for value in body.values())
-        assert (caught.value.method, caught.value.route, caught.value.attempts) == ("POST", "/student-placement", 1)
+        with pytest.raises(
+            AmbiguousWriteError, match="look it up before creating it again, by title and school_type"
+        ) as caught:
+            await way.resource("schools").create(**NAMELESS)
+        assert not any(str(value) in str(caught.value) for value in NAMELESS.values())
+        assert (caught.value.method, caught.value.route, caught.value.attempts) == ("POST", "/school", 1)
         assert way.searches == 0
+
+    virtual_time.run(main())
+
+
+# Placements: the two ends are no key that the server keeps unique, and several may share it over time.
+
+PLACED = {"student_placements": "student_id", "employee_placements": "employee_id"}
+
+
+def placement(name: str, sandbox: Sandbox, number: int = 0, **more: Any) -> dict[str, Any]:
+    """Return what a placement is created from; the number chooses who, where, and since when."""
+    who = PLACED[name]
+    people, schools = sandbox.records(f"{who.removesuffix('_id')}s"), sandbox.records("schools")
+    kind = {"school_type": "GR"} if who == "student_id" else {}
+    start = date(2021, 1, 1) + timedelta(days=number)
+    where = {who: people[number % len(people)].id, "school_id": schools[number // 5 % 2].id}
+    return {**where, **kind, "start_date": start, **more}
+
+
+def made_of(way: Unreliable, name: str, body: dict[str, Any]) -> list[Any]:
+    """Return the placements that say what a body says."""
+    return [row for row in way.sandbox.records(name) if all(getattr(row, field) == body[field] for field in body)]
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_every_placement_is_created_once_though_answers_are_lost(name: str) -> None:
+    """By its two ends and what else it says, beside others of the same person at the same school."""
+
+    async def main() -> None:
+        way = Unreliable(mixed(seed=7))
+        bodies = [placement(name, way.sandbox, number) for number in range(60)]
+        create = way.resource(name).create
+        results = await asyncio.gather(*(create(**body) for body in bodies), return_exceptions=True)
+        await way.settled()
+        assert len(way.creates) > len(bodies)
+        for body, result in zip(bodies, results, strict=True):
+            made = made_of(way, name, body)
+            assert len(made) <= 1 if isinstance(result, AmbiguousWriteError) else made == [result]
+        assert sum(isinstance(result, AmbiguousWriteError) for result in results) <= 3
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("name", PLACED)
+@pytest.mark.parametrize("delay", [0.0, 4.0, 17.7, 30.0, 55.0])
+def test_a_placement_that_is_committed_late_is_found(name: str, delay: float) -> None:
+    """Whoever does not know that it is unique waits for the latest: nothing is sent again within a minute."""
+
+    async def main() -> None:
+        way = Unreliable(only(Loss(502, delay)))
+        body = placement(name, way.sandbox)
+        made = await way.resource(name).create(**body)
+        assert len(way.creates) == 1
+        assert made_of(way, name, body) == [made]
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_an_ended_placement_is_not_taken_for_the_lost_one(name: str) -> None:
+    """The student who comes back has an old placement at the same school, which says nothing about the new one."""
+
+    async def main() -> None:
+        way = Unreliable(only(Loss(502, None)))
+        old = placement(name, way.sandbox, start_date=date(2015, 8, 17), end_date=date(2018, 6, 10))
+        old["id"] = (await way.directly_made(name, **old)).id
+        await asyncio.sleep(1000)
+        made = await way.resource(name).create(**placement(name, way.sandbox))
+        assert made.id != old["id"]
+        assert len(way.creates) == 2
+        assert made_of(way, name, old)
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_an_equal_placement_of_long_ago_is_not_taken_for_the_lost_one(name: str) -> None:
+    """It says the same, and it is older than the create: there will be two, as there would be without any loss."""
+
+    async def main() -> None:
+        way = Unreliable(only(Loss(502, None)))
+        body = placement(name, way.sandbox)
+        old = await way.directly_made(name, **body)
+        await asyncio.sleep(1000)
+        made = await way.resource(name).create(**body)
+        assert made.id != old.id
+
+    virtual_time.run(main())
+
+
+def test_a_placement_that_may_be_the_lost_one_and_differs_settles_nothing() -> None:
+    """The server made something else of what it was told, or somebody else was faster: a second one would be too many."""
+
+    async def main() -> None:
+        way = Unreliable(only(Loss(502, None)))
+        body = placement("student_placements", way.sandbox)
+        other = await way.directly_made("student_placements", **body, has_childcare=True)
+        with pytest.raises(AmbiguousWriteError, match=f"record {other.id} may be it, and differs") as caught:
+            await way.resource("student_placements").create(**body, has_childcare=False)
+        assert "by student_id and school_id" in str(caught.value)
+        assert len(way.creates) == 1
 
     virtual_time.run(main())
 
@@ -511,13 +608,13 @@ def test_too_many_records_with_one_key_settle_nothing() -> None:
     """What was made may be among those that no look showed."""
 
     async def main() -> None:
-        way = Unreliable(lambda number: Loss(502) if number == 12 else None)
+        way = Unreliable(lambda number: Loss(502) if number == 52 else None)
         units, source = way.resource("units"), ExternalRequest(source_id="u")
-        for number in range(12):
+        for number in range(52):
             await units.create(title=f"{number}", external=source)
         with pytest.raises(AmbiguousWriteError, match="too many"):
             await units.create(title="mine", external=source)
-        assert len(way.creates) == 13
+        assert len(way.creates) == 53
 
     virtual_time.run(main())
 
@@ -547,6 +644,73 @@ def test_a_cancelled_recovery_leaves_nothing_running() -> None:
 
     for tenth in range(0, 600, 7):
         virtual_time.run(main(tenth / 10))
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "by"),
+    [
+        ("students", PERSON, "identity_number"),
+        ("units", {"title": "Ekorrsten", "external": ExternalRequest(source_id="hr-1")}, "source_id"),
+    ],
+)
+@pytest.mark.parametrize("end", ["timeout", "wait_for", "cancel"])
+def test_who_gives_up_a_look_up_is_told_that_it_may_have_happened(name: str, body: Any, by: str, end: str) -> None:
+    """At whatever moment, while looking or waiting: a note names the request and what to look up, and no value."""
+
+    async def main(moment: float) -> None:
+        way = Unreliable(only(Loss(502)))
+        way.search_answer = lambda _: RawResponse(200, Headers(), NOTHING)
+        creating = asyncio.create_task(_ended(way.resource(name).create(**body), end, moment))
+        if end == "cancel":
+            await asyncio.sleep(moment)
+            creating.cancel()
+        with pytest.raises((TimeoutError, asyncio.CancelledError)) as caught:
+            await creating
+        told = _notes(caught.value)
+        assert f"POST {RESOURCES[name].path}" in told
+        assert "may or may not have happened" in told
+        assert f"look it up before creating it again, by {by}" in told
+        assert not any(str(value) in told for value in ("Ekorrsten", "hr-1", NUMBER))
+
+    for moment in (0.06, 0.3, 0.56, 1.0, 5.0, 12.0, 17.7):
+        virtual_time.run(main(moment))
+
+
+NOTHING = b'{"data":[],"pagination":{"offset":0,"limit":50,"total":0}}'
+
+
+async def _ended(create: Any, end: str, seconds: float) -> None:
+    """Await a call with a patience of so many seconds, in one of the ways in which people write that."""
+    if end == "timeout":
+        async with asyncio.timeout(seconds):
+            await create
+    elif end == "wait_for":
+        await asyncio.wait_for(create, seconds)
+    else:
+        await create
+
+
+def _notes(error: BaseException | None) -> str:
+    """Return what a traceback of an error would show of notes, its causes included."""
+    if error is None:
+        return ""
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    return f"{notes} {_notes(error.__cause__ or error.__context__)}"
+
+
+def test_a_create_that_is_cancelled_before_any_loss_has_nothing_to_add() -> None:
+    """What is under way is the transport's business: it knows whether anything left."""
+
+    async def main() -> None:
+        way = Unreliable()
+        creating = asyncio.create_task(way.resource("students").create(**PERSON))
+        await asyncio.sleep(0.01)
+        creating.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await creating
+        assert _notes(caught.value).strip() == ""
+
+    virtual_time.run(main())
 
 
 def test_no_error_of_a_recovery_shows_anything_personal() -> None:

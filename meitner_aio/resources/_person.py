@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
+from .._keys import Keys
 from ..query import AddressQuery, Exact, Null, Ordered, SourcedQuery, Text
 from ..records import Address, OpenEnum, OrAbsent, Personal, SourcedFields, SourcedRecord
+
+PersonKey = Literal["identity_number", "source_id"]
+PERSON_KEYS: Keys[PersonKey] = Keys(("identity_number", "source_id"))
+"""What tells a person from others."""
 
 
 class Gender(OpenEnum):

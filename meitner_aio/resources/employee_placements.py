@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
 from .._composed import Deletable, Find, Upsert
+from .._keys import Keys
 from .._operations import Create, Delete, Get, List, Search, Update
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
@@ -74,6 +76,10 @@ class EmployeePlacementQuery(SourcedQuery):
     employment_percent: Ordered[int] | Null = UNSET
 
 
+EmployeePlacementKey = Literal["source_id"] | tuple[Literal["employee_id"], Literal["school_id"]]
+KEYS: Keys[EmployeePlacementKey] = Keys(("source_id", ("employee_id", "school_id")))
+
+
 class EmployeePlacements(Deletable[EmployeePlacement]):
     """Where employees work, as what, and when."""
 
@@ -84,7 +90,7 @@ class EmployeePlacements(Deletable[EmployeePlacement]):
     search = Search(EmployeePlacementQuery)
     find = Find(EmployeePlacementQuery)
     get = Get()
-    create = Create(EmployeePlacementCreate)
-    upsert = Upsert(EmployeePlacementCreate)
+    create = Create(EmployeePlacementCreate, key=("employee_id", "school_id"), unique=False)
+    upsert = Upsert(EmployeePlacementCreate, KEYS)
     update = Update(EmployeePlacementUpdate)
     delete = Delete(audited=True)

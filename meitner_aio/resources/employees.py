@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._composed import Deletable, Find, Upsert
 from .._operations import Create, Delete, Get, List, Search, Update
-from ._person import SchoolPerson, SchoolPersonFields, SchoolPersonQuery
+from ._person import PERSON_KEYS, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 
 class Employee(SchoolPerson):
@@ -30,6 +30,6 @@ class Employees(Deletable[Employee]):
     find = Find(EmployeeQuery)
     get = Get()
     create = Create(EmployeeFields, key=("identity_number",))
-    upsert = Upsert(EmployeeFields)
+    upsert = Upsert(EmployeeFields, PERSON_KEYS)
     update = Update(EmployeeFields)
     delete = Delete(audited=True)

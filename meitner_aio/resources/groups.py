@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
 from .._composed import Deletable, Find, Upsert
+from .._keys import Keys
 from .._operations import Create, Delete, Get, List, Search, Update
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
@@ -65,6 +67,10 @@ class GroupQuery(SourcedQuery):
     member_ids: Exact[Id] | Null = UNSET
 
 
+GroupKey = Literal["source_id"] | tuple[Literal["school_id"], Literal["title"]]
+KEYS: Keys[GroupKey] = Keys(("source_id", ("school_id", "title")))
+
+
 class Groups(Deletable[Group]):
     """Groups of a school: classes, childcare, mentor groups and others."""
 
@@ -76,6 +82,6 @@ class Groups(Deletable[Group]):
     find = Find(GroupQuery)
     get = Get()
     create = Create(GroupCreate, key=("school_id", "title"))
-    upsert = Upsert(GroupCreate)
+    upsert = Upsert(GroupCreate, KEYS)
     update = Update(GroupUpdate)
     delete = Delete(audited=True)

@@ -10,7 +10,7 @@ from .._composed import Deletable, Find, Upsert
 from .._operations import Create, Delete, Get, List, Search, Update
 from ..query import Exact, Null
 from ..records import Id
-from ._person import Person, PersonFields, PersonQuery
+from ._person import PERSON_KEYS, Person, PersonFields, PersonQuery
 
 
 class Guardian(Person):
@@ -42,6 +42,6 @@ class Guardians(Deletable[Guardian]):
     find = Find(GuardianQuery)
     get = Get()
     create = Create(GuardianFields, key=("identity_number",))
-    upsert = Upsert(GuardianFields)
+    upsert = Upsert(GuardianFields, PERSON_KEYS)
     update = Update(GuardianFields)
     delete = Delete(audited=True)

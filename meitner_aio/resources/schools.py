@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from .._composed import Find, Upsert, Writable
+from .._keys import SOURCE_KEYS
 from .._operations import Create, Get, List, Search, Update
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
@@ -71,5 +72,5 @@ class Schools(Writable[School]):
     find = Find(SchoolQuery)
     get = Get()
     create = Create(SchoolCreate)
-    upsert = Upsert(SchoolCreate)
+    upsert = Upsert(SchoolCreate, SOURCE_KEYS)
     update = Update(SchoolUpdate)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
 from .._composed import Deletable, Find, Upsert
+from .._keys import Keys
 from .._operations import Archive, Create, Delete, Get, List, Restore, Search, Update
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
@@ -126,6 +128,10 @@ class StudentPlacementQuery(SourcedQuery):
     archived_at: Instant | Null = UNSET
 
 
+StudentPlacementKey = Literal["source_id"] | tuple[Literal["student_id"], Literal["school_id"]]
+KEYS: Keys[StudentPlacementKey] = Keys(("source_id", ("student_id", "school_id")))
+
+
 class StudentPlacements(Deletable[StudentPlacement]):
     """Where students go to school, and when. Set `end_date`, wait about five days, then archive."""
 
@@ -136,8 +142,8 @@ class StudentPlacements(Deletable[StudentPlacement]):
     search = Search(StudentPlacementQuery)
     find = Find(StudentPlacementQuery)
     get = Get()
-    create = Create(StudentPlacementCreate)
-    upsert = Upsert(StudentPlacementCreate)
+    create = Create(StudentPlacementCreate, key=("student_id", "school_id"), unique=False)
+    upsert = Upsert(StudentPlacementCreate, KEYS)
     update = Update(StudentPlacementUpdate)
     delete = Delete(audited=True)
     archive = Archive()

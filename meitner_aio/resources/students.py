@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._composed import Deletable, Find, Upsert
 from .._operations import Create, Delete, Get, List, Search, Update
-from ._person import SchoolPerson, SchoolPersonFields, SchoolPersonQuery
+from ._person import PERSON_KEYS, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 
 class Student(SchoolPerson):
@@ -30,6 +30,6 @@ class Students(Deletable[Student]):
     find = Find(StudentQuery)
     get = Get()
     create = Create(StudentFields, key=("identity_number",))
-    upsert = Upsert(StudentFields)
+    upsert = Upsert(StudentFields, PERSON_KEYS)
     update = Update(StudentFields)
     delete = Delete(audited=True)

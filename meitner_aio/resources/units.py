@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from .._composed import Find, Upsert, Writable
+from .._keys import SOURCE_KEYS
 from .._operations import Create, Get, List, Search, Update
 from ..query import Null, SourcedQuery, Text
 from ..records import SourcedFields, SourcedRecord
@@ -42,5 +43,5 @@ class Units(Writable[Unit]):
     find = Find(UnitQuery)
     get = Get()
     create = Create(UnitFields)
-    upsert = Upsert(UnitFields)
+    upsert = Upsert(UnitFields, SOURCE_KEYS)
     update = Update(UnitFields)

@@ -86,6 +86,40 @@ async def _outcomes(
             await stopped(working)
 
 
+async def chunks(
+    items: Iterable[Item] | AsyncIterable[Item], size: int, *, patience: float = 0.1
+) -> AsyncGenerator[list[tuple[int, Item]], None]:
+    """Yield the items with their numbers, `size` at a time, and nothing of the next chunk before this one is done with.
+
+    Fewer when the next item lets everybody wait for more than `patience` seconds: it may depend on what becomes of
+    these. What the iterable raises is raised after the items before it.
+    """
+    waiting: asyncio.Future[tuple[int, Item] | None] | None = None
+    async with aclosing(_numbered(items)) as source:
+        try:
+            chunk: list[tuple[int, Item]] = []
+            while True:
+                waiting = upcoming = waiting or asyncio.ensure_future(anext(source, None))
+                await asyncio.wait([upcoming], timeout=patience if chunk else None)
+                arrived = upcoming.done()
+                item = upcoming.result() if arrived and upcoming.exception() is None else None
+                if item is not None:
+                    waiting = None
+                    chunk.append(item)
+                    if len(chunk) < size:
+                        continue
+                if chunk:
+                    yield chunk
+                    chunk = []
+                if arrived and item is None:
+                    upcoming.result()
+                    return
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+
+
 async def _numbered(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[tuple[int, Item], None]:
     index = 0
     if not isinstance(items, AsyncIterable):

@@ -136,7 +136,7 @@ def _composed(resource: type[Resource[Any]]) -> set[str]:
     if "update" in table:
         names |= {"modify", "create_many", "update_many"}
     if "search" in table and "update" in table:
-        names.add("upsert")
+        names |= {"upsert", "upsert_many"}
     if "delete" in table:
         names.add("delete_many")
     return names
@@ -208,6 +208,15 @@ def test_find_and_upsert_show_their_fields(attribute, name):
         assert parameters["key"].annotation == KEYS[attribute]
     assert call.__qualname__ == f"{resource.__name__}.{name}"
     assert call.__module__ == resource.__module__
+
+
+@pytest.mark.parametrize("attribute", KEYS)
+def test_upsert_many_shows_what_it_takes(attribute):
+    """A key, the items, and how many at a time: outcomes come as those of the other bulk calls do."""
+    resource = RESOURCES[attribute](Recorder(answer({})))
+    many, others = inspect.signature(resource.upsert_many), inspect.signature(resource.create_many)
+    assert list(many.parameters) == ["key", *others.parameters]
+    assert many.parameters["concurrency"] == others.parameters["concurrency"]
 
 
 @pytest.mark.parametrize("attribute", RESOURCES)

@@ -36,7 +36,7 @@ FLOORS = {
     7: ("_transport", "_listing", "_signatures", "_sources", "_assembly", "_caching"),
     8: ("_operations",),
     9: ("_finding", "_upserting"),
-    10: ("_composed",),
+    10: ("_composed", "_upsert_many"),
     # the directory, and its front door
     11: ("resources",),
     # the directory of this process knows no client: what is made with the client may stand on it

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from .._composed import Deletable, Find, Upsert
 from .._keys import Keys
 from .._operations import Create, Delete, Get, List, Search, Update
+from .._upsert_many import UpsertMany
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
@@ -92,5 +93,6 @@ class EmployeePlacements(Deletable[EmployeePlacement]):
     get = Get()
     create = Create(EmployeePlacementCreate, key=("employee_id", "school_id"), unique=False)
     upsert = Upsert(EmployeePlacementCreate, KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(EmployeePlacementUpdate)
     delete = Delete(audited=True)

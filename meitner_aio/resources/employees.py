@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._composed import Deletable, Find, Upsert
 from .._operations import Create, Delete, Get, List, Search, Update
+from .._upsert_many import UpsertMany
 from ._person import PERSON_KEYS, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 
@@ -31,5 +32,6 @@ class Employees(Deletable[Employee]):
     get = Get()
     create = Create(EmployeeFields, key=("identity_number",))
     upsert = Upsert(EmployeeFields, PERSON_KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(EmployeeFields)
     delete = Delete(audited=True)

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from .._composed import Deletable, Find, Upsert
 from .._keys import Keys
 from .._operations import Create, Delete, Get, List, Search, Update
+from .._upsert_many import UpsertMany
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
@@ -83,5 +84,6 @@ class Groups(Deletable[Group]):
     get = Get()
     create = Create(GroupCreate, key=("school_id", "title"))
     upsert = Upsert(GroupCreate, KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(GroupUpdate)
     delete = Delete(audited=True)

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from .._composed import Deletable, Find, Upsert
 from .._operations import Create, Delete, Get, List, Search, Update
+from .._upsert_many import UpsertMany
 from ..query import Exact, Null
 from ..records import Id
 from ._person import PERSON_KEYS, Person, PersonFields, PersonQuery
@@ -43,5 +44,6 @@ class Guardians(Deletable[Guardian]):
     get = Get()
     create = Create(GuardianFields, key=("identity_number",))
     upsert = Upsert(GuardianFields, PERSON_KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(GuardianFields)
     delete = Delete(audited=True)

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 from .._composed import Find, Upsert, Writable
 from .._keys import SOURCE_KEYS
 from .._operations import Create, Get, List, Search, Update
+from .._upsert_many import UpsertMany
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
@@ -73,4 +74,5 @@ class Schools(Writable[School]):
     get = Get()
     create = Create(SchoolCreate)
     upsert = Upsert(SchoolCreate, SOURCE_KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(SchoolUpdate)

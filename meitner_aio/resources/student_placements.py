@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from .._composed import Deletable, Find, Upsert
 from .._keys import Keys
 from .._operations import Archive, Create, Delete, Get, List, Restore, Search, Update
+from .._upsert_many import UpsertMany
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
@@ -144,6 +145,7 @@ class StudentPlacements(Deletable[StudentPlacement]):
     get = Get()
     create = Create(StudentPlacementCreate, key=("student_id", "school_id"), unique=False)
     upsert = Upsert(StudentPlacementCreate, KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(StudentPlacementUpdate)
     delete = Delete(audited=True)
     archive = Archive()

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 from .._composed import Find, Upsert, Writable
 from .._keys import SOURCE_KEYS
 from .._operations import Create, Get, List, Search, Update
+from .._upsert_many import UpsertMany
 from ..query import Null, SourcedQuery, Text
 from ..records import SourcedFields, SourcedRecord
 
@@ -44,4 +45,5 @@ class Units(Writable[Unit]):
     get = Get()
     create = Create(UnitFields)
     upsert = Upsert(UnitFields, SOURCE_KEYS)
+    upsert_many = UpsertMany(upsert)
     update = Update(UnitFields)

@@ -153,6 +153,20 @@ async def composed(meitner: Meitner, student: Student, school: School) -> None:
     await upsert("identity_number", identity_number="x", first_name="Bo", last_name="Ek", gender="F")  # wrong: an enum
     _student: Student = await upsert("source_id", identity_number="x", first_name="B", last_name="E")  # wrong: wrapped
     upsert("source_id", identity_number="x", first_name="Bo", last_name="Ek")  # wrong: never awaited
+    await meitner.units.upsert("title", title="Norr")  # wrong: titles of units are not unique
+    await meitner.units.upsert("identity_number", title="Norr")  # wrong: a key of people
+    await meitner.groups.upsert("title", school_id=ID, title="7A")  # wrong: unique within a school
+    await meitner.groups.upsert(("title", "school_id"), school_id=ID, title="7A")  # wrong: the other way round
+    await meitner.groups.upsert(("student_id", "school_id"), school_id=ID, title="7A")  # wrong: a key of placements
+    await meitner.students.upsert(("identity_number",), identity_number="x", first_name="B", last_name="E")  # wrong
+    meitner.units.upsert_many("title", [{"title": "Norr"}])  # wrong: titles of units are not unique
+    meitner.units.upsert_many([{"title": "Norr"}])  # wrong: by which key?
+    meitner.units.upsert_many("source_id", ["Norr"])  # wrong: fields are expected
+    meitner.units.upsert_many("source_id", [{"title": "Norr"}], concurrency="8")  # wrong: a number is expected
+    meitner.student_placements.upsert_many(("employee_id", "school_id"), ())  # wrong: a key of employees' placements
+    await meitner.units.upsert_many("source_id", [{"title": "Norr"}])  # wrong: outcomes come one by one
+    _ = meitner.audit_events.upsert_many  # wrong: written by the server
+    _ = meitner.grade_elementaries.upsert_many  # wrong: not searched
     meitner.units.create_many({"title": "Norr"})  # wrong: items, not one
     meitner.units.create_many(["Norr"])  # wrong: fields are expected
     meitner.units.create_many([{"title": "Norr"}], concurrency="8")  # wrong: a number is expected
@@ -163,6 +177,8 @@ async def composed(meitner: Meitner, student: Student, school: School) -> None:
         pass
     async for gone in meitner.students.delete_many([ID]):
         _left: Student = gone.record  # wrong: nothing is left
+    async for done in meitner.students.upsert_many("source_id", [{"first_name": "Bo"}]):
+        _kept_one: Student = done.record  # wrong: wrapped, and there may be an error instead
     async for made in meitner.students.create_many([{"first_name": "Bo"}]):
         _kept: Student = made.record  # wrong: there may be an error instead
 

@@ -234,6 +234,20 @@ async def single(meitner: Meitner) -> None:
     assert_type(upserted.changed, bool)
     unit = await meitner.units.upsert("source_id", title="Norr", external=External(source_id="5"))
     assert_type(unit, Upserted[Unit])
+    group = await meitner.groups.upsert(("school_id", "title"), school_id=ID, title="7A")
+    assert_type(group, Upserted[Group])
+    await meitner.groups.upsert("source_id", school_id=ID, title="7A", external=External(source_id="5"))
+    placement = await meitner.student_placements.upsert(
+        ("student_id", "school_id"),
+        student_id=ID,
+        school_id=ID,
+        school_type=StudentPlacementSchoolType.GR,
+        start_date=date(2026, 8, 15),
+    )
+    assert_type(placement, Upserted[StudentPlacement])
+    await meitner.employee_placements.upsert(
+        ("employee_id", "school_id"), employee_id=ID, school_id=ID, start_date=date(2026, 8, 15)
+    )
     finding: Coroutine[Any, Any, Student | None] = meitner.students.find(id=ID)
     await asyncio.gather(finding, meitner.units.upsert("source_id", title="Norr", external=External(source_id="5")))
 
@@ -257,6 +271,14 @@ async def bulk(meitner: Meitner) -> None:
         assert_type(made.error, Exception | None)
     async for made in meitner.units.create_many(_rows()):
         assert_type(made, Outcome[Unit])
+    async for done in meitner.units.upsert_many("source_id", _rows(), concurrency=4):
+        assert_type(done, Outcome[Upserted[Unit]])
+        assert_type(done.record, Upserted[Unit] | None)
+    async for row in meitner.students.upsert_many("identity_number", [{"identity_number": "20150101-0000"}]):
+        assert_type(row, Outcome[Upserted[Student]])
+    async for one in meitner.groups.upsert_many(("school_id", "title"), [{"school_id": ID, "title": "7A"}]):
+        assert_type(one, Outcome[Upserted[Group]])
+    meitner.student_placements.upsert_many(("student_id", "school_id"), ())
     async for changed in meitner.units.update_many([(ID, {"title": "Norr"})]):
         assert_type(changed, Outcome[Unit])
     async for gone in meitner.students.delete_many([ID]):

@@ -166,7 +166,10 @@ class Address(Record, metaclass=_SparseMeta):
 
 
 class External(Record, metaclass=_SparseMeta):
-    """The record's id in another system. `source` is set by the server, so a write sends `source_id` only."""
+    """The record's id in another system. `source` is set by the server, so a write sends `source_id` only.
+
+    Where there is none a server may say null, or send both as null: that means the same.
+    """
 
     source_id: str | None = None
     source: str | None = None

@@ -39,7 +39,7 @@ _HELD_BACK = 0.02
 """Share of a window that pages leave to single calls of which there were none for ten minutes."""
 
 _LAST = 180.0
-"""Seconds at the end of a window in which pages may take what single calls left."""
+"""Seconds at the end of a window in which pages may take what others left: nothing of it shall be wasted."""
 
 _MARGIN, _MARGIN_OF_SMALL = 5.0, 0.1
 """Tokens of a bucket that pages leave, or this share: clients that do not know of each other are not refused."""
@@ -301,7 +301,9 @@ class Admission:
         if clients == 1.0:
             self._sharing = False
         crowded = not limiter.alone and in_flight >= max(1.0, room / _CLIENTS)
-        if room >= 1 and not singles.recent(now) and (clients == 1.0 or self._may_be_plenty):
+        # A read that has to wait for the next window anyway gains nothing by haste: others may need some of this one.
+        hurries = request.upcoming is None and not singles.recent(now)
+        if room >= 1 and hurries and (clients == 1.0 or self._may_be_plenty):
             return _AFTER_ANSWER if crowded else None
         if room < 1:
             back = (1 - room) / (_HELD_BACK * limiter.refill + singles.rate(now))
@@ -309,7 +311,7 @@ class Admission:
         if crowded:
             return _AFTER_ANSWER
         self._share_begins()
-        due = self._share.due(room / max(1.0, until))
+        due = self._share.due(room / max(1.0, until - (_LAST if clients == 1.0 else 0.0)))
         return None if due <= now else Wait(due, "paced", "shared" if clients > 1 else "reserved")
 
     @property

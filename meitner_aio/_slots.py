@@ -123,16 +123,16 @@ class Slots(Generic[T]):
 
     def admit(self) -> None:
         """Let in from the lines whoever may enter by now, and set the alarm for the next."""
-        opens = math.inf
-        while self.held < self.width and (self._lines[0] or self._lines[1]):
-            first = 0 if self._lines[0] and not (self._lines[1] and self._in_a_row >= _IN_A_ROW) else 1
+        singles, bulk = self._lines
+        opens = 0.0
+        while self.held < self.width and (singles or bulk):
+            first = 0 if singles and not (bulk and self._in_a_row >= _IN_A_ROW) else 1
             opens = self._admit_from(first)
-            if opens and first and self._lines[0]:
-                first, opens = 0, min(opens, self._admit_from(0))
+            if opens and first and singles:
+                opens = min(opens, self._admit_from(0))
             if opens:
                 break
-            self._in_a_row = 0 if first else self._in_a_row + 1
-        self._set_alarm(opens if self._lines[0] or self._lines[1] else math.inf)
+        self._set_alarm(opens or math.inf)  # while all slots are held, whoever leaves lets the next one in
 
     def _admit_from(self, number: int) -> float:
         """Let in or turn away the first of a line, and return 0.0; else when the door opens for that one."""
@@ -149,6 +149,7 @@ class Slots(Generic[T]):
             return opens
         else:
             del line[turn]
+            self._in_a_row = 0 if number or not self._lines[1] else self._in_a_row + 1
             self._take(visitor)
             turn.set_result(None)
         return 0.0

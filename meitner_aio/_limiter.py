@@ -165,7 +165,7 @@ class Limiter:
         if said.limit != self.limit or (not self.is_bucket and self._is_other_window(reset, now)):
             if said.limit == self.limit and now < self.ends and reset <= self._began + _SAME:
                 return  # of a window that had ended when the present one began
-            self._compare_resets(said, departure, reset, remaining, now)
+            self._compare_resets(said, departure, reset, remaining, now, in_flight)
             if departure.alone and remaining >= said.limit - 1 and (not self.limit or remaining > self.remaining):
                 self.late = int(remaining == said.limit)
             self._begin(said, reset, remaining, now, here)
@@ -178,7 +178,9 @@ class Limiter:
     def _is_other_window(self, reset: float, now: float) -> bool:
         return abs(reset - self._reset) > _SAME or now >= self.ends
 
-    def _compare_resets(self, said: Limits, departure: Departure, reset: float, remaining: int, now: float) -> None:
+    def _compare_resets(
+        self, said: Limits, departure: Departure, reset: float, remaining: int, now: float, in_flight: int
+    ) -> None:
         """See a bucket in a RateLimit-Reset that moves although no window ended."""
         comparable = departure.reset > -math.inf and said.limit == self.limit and departure.answers > 0
         if not comparable or reset - departure.reset <= _SAME:
@@ -186,7 +188,8 @@ class Limiter:
         passed = said.date is None or departure.reset <= said.date + _SAME
         rise, waited = remaining - departure.remaining, now - departure.seen_at
         jumped = rise > _SURE + 2 * self.refill * waited
-        at_limit = said.limit - remaining <= _SURE + said.limit // 100
+        ours = in_flight + self._counted - departure.counted  # may have been counted in a new window
+        at_limit = said.limit - remaining <= _SURE + said.limit // 100 + ours
         if jumped and passed:
             self.is_window = True
         elif not jumped and not (passed and at_limit):

@@ -181,7 +181,7 @@ class Admission:
         if status == 429:
             spent = limiter.remaining <= 1 if said is not None else not limiter.limit
             if spent:
-                self._refused(response, departure, now)
+                self._refused(response, departure, now, in_flight)
             return spent
         if not limiter.limit:
             self._assumed.succeeded(now)
@@ -189,7 +189,7 @@ class Admission:
             self._adapt(now)
         return False
 
-    def _refused(self, response: RawResponse, departure: Departure, now: float) -> None:
+    def _refused(self, response: RawResponse, departure: Departure, now: float, in_flight: int) -> None:
         """Learn from a 429 that what all clients send together is too much."""
         asked = retry_after(response.headers)
         wait = None if asked is None else min(asked, LONGEST_WAIT)
@@ -199,7 +199,7 @@ class Admission:
         if departure.at > self._refused_at:
             self._share.halve()
         self._refused_at = now
-        self._limiter.refused(departure, now)
+        self._limiter.refused(departure, now, in_flight)
         if wait is not None:
             self._shut = Wait(now + wait + self._uniform(0.0, min(1.0, wait / 10)), "closed", "refused")
             self._invited = True

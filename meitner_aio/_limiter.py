@@ -162,15 +162,16 @@ class Limiter:
         here = self.server_time(said.date, now)
         reset, remaining = min(said.reset, here + LONGEST_WAIT), min(said.remaining, said.limit)
         self._counted += served
+        alone = self._was_alone(departure, in_flight, served=served)
         if said.limit != self.limit or (not self.is_bucket and self._is_other_window(reset, now)):
             if said.limit == self.limit and now < self.ends and reset <= self._began + _SAME:
                 return  # of a window that had ended when the present one began
             self._compare_resets(said, departure, reset, remaining, now, in_flight)
-            if departure.alone and remaining >= said.limit - 1 and (not self.limit or remaining > self.remaining):
+            if alone and remaining >= said.limit - 1 and (not self.limit or remaining > self.remaining):
                 self.late = int(remaining == said.limit)
             self._begin(said, reset, remaining, now, here)
         else:
-            self._go_on(departure, reset, remaining, now, served=served)
+            self._go_on(departure, reset, remaining, now, served=served, alone=alone)
         potential = self._counted + in_flight + remaining
         if potential < self._floor:
             self._floor, self._floor_at = potential, now
@@ -208,17 +209,20 @@ class Limiter:
         self._windows += 1
         self._accept(remaining, now, spent=None)
 
-    def _go_on(self, departure: Departure, reset: float, remaining: int, now: float, *, served: bool) -> None:
+    def _go_on(
+        self, departure: Departure, reset: float, remaining: int, now: float, *, served: bool, alone: bool
+    ) -> None:
         gain = departure.counted + served + remaining - departure.floor
         if gain >= _SURE and departure.floor < math.inf and departure.window == self._windows:
             self._gained(gain, remaining, now)
         follows = departure.answers == self._answers
         if self.is_bucket:
             self._reset, self.ends = reset, now + max(reset - self.server_time(None, now), _SHORTEST)
-            if self.remaining + self.limit // 2 < remaining and self.refill * (now - self.seen_at) < self.limit / 4:
-                self.is_bucket = False  # it jumped: a window after all
-        elif follows and self.remaining - remaining == 1 and self._lost < _HARDLY and self._would_rise(departure):
-            self.is_window = True
+            jumped = self.remaining + self.limit // 2 < remaining
+            if follows and jumped and self.refill * (now - self.seen_at) < self.limit / 4:
+                self.is_bucket = False  # a window after all
+        elif alone and follows and self.remaining - remaining == 1 and self._lost < _HARDLY:
+            self.is_window = self.is_window or self._would_rise(departure)
         if follows or remaining <= self.tokens(now):
             self._accept(remaining, now, spent=self.remaining - remaining)
         elif served:
@@ -251,13 +255,17 @@ class Limiter:
         """Count a request that was answered without a word about the quota, by a server that had told of one."""
         self.remaining, self.seen_at = max(0, int(self.tokens(now)) - 1), now
 
-    def _would_rise(self, departure: Departure) -> bool:
-        """Whether a bucket would have risen until a request that left alone."""
-        waited = departure.at - departure.seen_at
-        return departure.alone and departure.answers > 0 and self.refill * waited >= _SURE + 0.5
+    def _was_alone(self, departure: Departure, in_flight: int, *, served: bool) -> bool:
+        """Whether nothing else of ours was under way from the leaving of a request to its answer."""
+        return departure.alone and not in_flight and self._counted == departure.counted + served
 
-    def refused(self, departure: Departure, now: float) -> None:
-        """Learn from a 429 that nothing is left, and that nothing came back."""
-        if not self.is_bucket and departure.remaining <= 1 and self._would_rise(departure):
-            self.is_window = True
+    def _would_rise(self, departure: Departure) -> bool:
+        """Whether a bucket would have risen until a request left."""
+        waited = departure.at - departure.seen_at
+        return departure.answers > 0 and self.refill * waited >= _SURE + 0.5
+
+    def refused(self, departure: Departure, now: float, in_flight: int) -> None:
+        """Learn from a 429, with `in_flight` others still out, that nothing is left and that nothing came back."""
+        if not self.is_bucket and departure.remaining <= 1 and self._was_alone(departure, in_flight, served=False):
+            self.is_window = self.is_window or self._would_rise(departure)
         self.remaining, self.seen_at, self._floor = 0, now, math.inf

@@ -179,7 +179,8 @@ class Admission:
                 limiter.unsaid(now)
             self._open_wider()
         if status == 429:
-            spent = limiter.remaining <= 1 if said is not None else not limiter.limit
+            assumed = not limiter.limit and self._policy.per_hour < math.inf
+            spent = limiter.remaining <= 1 if said is not None else assumed
             if spent:
                 self._refused(response, departure, now, in_flight)
             return spent

@@ -166,14 +166,14 @@ class AssumedQuota:
         self._refusals += 1
         self._refused_at = now
         self._served -= self._served > 0
-        if wait is not None:
-            self._probe_at = now + wait * self._uniform(1.0, 1.1)
-        elif self._is_spent(now):
+        if wait is None and self._is_spent(now):
             self._window = float(max(1, self._served))
             self._probe_at = self._next_window()
-        else:
-            pause = min(2 * HOUR / self._documented * 2.0 ** (self._refusals - 1), _LONGEST_PROBE)
-            self._probe_at = now + pause * self._uniform(1.0, 1.1)
+            return
+        # What the server asks for is believed once; asked again and again, it cannot shorten the pauses.
+        doublings = min(self._refusals - (1 if wait is None else 2), 20)
+        pause = min(2 * HOUR / self._documented * 2.0**doublings, _LONGEST_PROBE) if doublings >= 0 else 0.0
+        self._probe_at = now + max(wait or 0.0, pause) * self._uniform(1.0, 1.1)
 
     def succeeded(self, now: float) -> None:
         """Learn from any other answer."""

@@ -122,7 +122,8 @@ def went_stale(outcome: Outcome) -> bool:
 
 def alive(outcome: Outcome) -> bool | None:
     """Whether a server is there; None when the outcome does not say."""
-    if went_stale(outcome) or (isinstance(outcome, RawResponse) and outcome.status == 429):
+    throttled = isinstance(outcome, RawResponse) and outcome.status == 429
+    if throttled or isinstance(outcome, errors.RateLimitError) or went_stale(outcome):
         return None
     kind = outcome_kind(outcome)
     return None if kind == GARBLED else kind in (FINAL, CONFLICT)
@@ -132,7 +133,7 @@ def _of_quota(outcome: Outcome) -> bool:
     """Whether an attempt failed for want of quota, and the wait for it is the gate's or the server's to tell."""
     if isinstance(outcome, RawResponse):
         return outcome.quota_spent
-    return isinstance(outcome, errors.RateLimitError)
+    return isinstance(outcome, errors.RateLimitError) and outcome.retry_after is not None
 
 
 class Retries:

@@ -21,6 +21,13 @@ _NARROW = 2
 _LARGE = 500
 """Rows of a page that is large: about half a megabyte."""
 
+ROWS = 4000
+"""Rows that may be under way or wait to be taken, about two megabytes: four of the largest pages, and as many small
+ones as `concurrency` allows."""
+
+_FEWEST = 2
+"""Pages that may be, however large they are: the server works on one while the other is read."""
+
 
 class Idle:
     """Tells, of the time since it was made, whether this thread was busy or waited for the network."""
@@ -37,12 +44,16 @@ class Idle:
 
 
 class Ahead(Generic[T]):
-    """Pages under way: at most `concurrency` requests, and at most twice as many pages that nobody has taken yet."""
+    """Pages under way: at most `concurrency` requests, and at most twice as many pages that nobody has taken yet.
+
+    Large pages are fewer: together they hold at most `ROWS` rows.
+    """
 
     def __init__(self, source: Source[T], first: Ask, concurrency: int, *, busy: bool = False) -> None:
         """Follow the page `first`; `busy` says that fetching it took more computing than waiting."""
         self._source = source
         self._following = _after(first)._replace(bulk=True, first=False)
+        self._most = max(_FEWEST, ROWS // first.limit)
         self._concurrency = concurrency
         self._narrow = min(_NARROW, concurrency) if first.limit >= _LARGE else concurrency
         self._width = self._narrow if busy else concurrency
@@ -74,7 +85,7 @@ class Ahead(Generic[T]):
             while len(self._flying) + self._borrowed > self._width:
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
                 self._flying = {task for task in self._flying if not task.done()}
-            return await self._source.fetch(ask._replace(bulk=True, first=False))
+            return await self._source.fetch(ask._replace(bulk=True, first=False, upcoming=self._upcoming))
         finally:
             self._borrowed -= 1
             self._issue()
@@ -83,14 +94,19 @@ class Ahead(Generic[T]):
         if self._ended:
             return
         tasks, width = self._tasks, self._width
-        room = width - self._borrowed
-        while self._following.offset < self._total and len(self._flying) < room and len(tasks) < 2 * width:
+        room, most = width - self._borrowed, min(2 * width, self._most)
+        while self._following.offset < self._total and len(self._flying) < room and len(tasks) < most:
             ask, self._following = self._following, _after(self._following)
-            task = asyncio.create_task(self._source.sealed(ask))
+            task = asyncio.create_task(self._source.sealed(ask._replace(upcoming=self._upcoming)))
             self._flying.add(task)
             self._unsent = True
             tasks.append((ask, task))
             task.add_done_callback(self._landed)
+
+    @property
+    def _upcoming(self) -> int:
+        """Pages that were not asked for yet."""
+        return max(0, -(-(self._total - self._following.offset) // self._following.limit))
 
     def _landed(self, task: asyncio.Task[Callable[[], Fetched[T]]]) -> None:
         self._flying.discard(task)

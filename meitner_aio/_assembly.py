@@ -20,13 +20,14 @@ from ._bulk import is_in_bulk
 from ._capture import listening
 from ._cleanup import finished
 from ._logging import LOG, CallEnded, Log, harmless, listener
+from ._page_size import PageSizes, is_heavy
 from ._protocol import RawResponse, Request, Send
 from ._quota import Gate
 from ._retry import Retrying
 from ._settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
 from ._signing import TOKEN_RETRIES, Authenticated, BearerAuth, over
 from ._verdicts import RetryPolicy
-from .errors import APIConnectionError, MeitnerError, mask
+from .errors import APIConnectionError, APITimeoutError, InternalServerError, MeitnerError, RateLimitError, mask
 from .events import OnEvent
 
 
@@ -119,7 +120,7 @@ class _OwnAuth:
 
 
 class Core:
-    """What a client and its copies share: connections, gate, retry budget, token, event loop, and the end of it all."""
+    """What a client and its copies share: connections, gate, retry budget, page sizes, token, event loop, the end."""
 
     def __init__(self, url: str, transport: Transport, auth: Auth | OAuth2, gate: Gate, options: Options) -> None:
         """Make no connection yet; tokens are asked for with `options`."""
@@ -127,6 +128,7 @@ class Core:
         self.transport = transport
         self.gate = gate
         self.budget = RetryBudget()
+        self.sizes = PageSizes()
         self.closed = False
         self._closing: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -144,15 +146,30 @@ class Core:
             oauth, Retrying(asking, policy, self.budget, on_event=tell, patience=self.gate.patience).send, url
         )
 
-    def way(self, options: Options, tell: OnEvent | None, noting: Callable[[Send], Send] | None = None) -> Send:
-        """Return the way of a request from its first attempt to its last; `noting` sees the answer to each."""
+    def way(
+        self,
+        options: Options,
+        tell: OnEvent | None,
+        noting: Callable[[Send], Send] | None = None,
+        *,
+        shrinks: bool = False,
+    ) -> Send:
+        """Return the way of a request from its first attempt to its last; `noting` sees the answer to each.
+
+        One that `shrinks` is given up after a timeout, and waits for no end of what may be due to its size.
+        """
         # Signed behind the gate: a token may expire while a request waits there.
         signed = Authenticated(self.transport.send, self.auth, options.headers, options.timeout).send
         admitted = self.gate.admitting(signed, tell)
         if isinstance(self.auth, BearerAuth):
             admitted = self.auth.before(admitted)
-        noted = noting(admitted) if noting else admitted
-        return Retrying(noted, options.policy, self.budget, on_event=tell, patience=self.gate.patience).send
+        seen, policy = noting(admitted) if noting else admitted, options.policy
+        patience = self.gate.patience
+        patient = Retrying(seen, policy, self.budget, on_event=tell, patience=patience).send
+        if not shrinks:
+            return patient
+        brief = Retrying(_once(seen), replace(policy, outage=0.0), self.budget, on_event=tell, patience=patience).send
+        return _outlasting(brief, patient) if policy.outage else brief
 
     def guarding(self, send: Send) -> Send:
         """Return a `Send` that refuses calls as this client does, although it may answer some by itself."""
@@ -196,6 +213,33 @@ def _checked(auth: Auth) -> Auth:
     return auth if ours else _OwnAuth(auth)
 
 
+def _once(send: Send) -> Send:
+    """Return a `Send` that is not tried again after a timeout."""
+
+    async def once(request: Request) -> RawResponse:
+        try:
+            return await send(request)
+        except APITimeoutError as error:
+            error.attempts = 1  # whoever knows it is taken to know that there will be no other
+            raise
+
+    return once
+
+
+def _outlasting(brief: Send, patient: Send) -> Send:
+    """Return a `Send` that goes the patient way, too, when an outage and not the size of a page is in the way."""
+
+    async def sent(request: Request) -> RawResponse:
+        try:
+            return await brief(request)
+        except (APIConnectionError, InternalServerError, RateLimitError) as error:
+            if is_heavy(error, request.route):
+                raise
+        return await patient(request)
+
+    return sent
+
+
 class Calls:
     """The `Send` of one client or copy: refuses calls after the end, and lets captures and the log see the others."""
 
@@ -205,6 +249,7 @@ class Calls:
         self._options = options
         tell = None if options.on_event is None else harmless(options.on_event, options.log)
         self._unseen = core.way(options, tell)
+        self._shrinking = core.way(options, tell, shrinks=True)
 
     async def send(self, request: Request) -> RawResponse:
         """Return a successful answer that was read; raise the error of the last failure."""
@@ -215,7 +260,7 @@ class Calls:
         wanted = listening(core)
         try:
             if not wanted and not self._options.log.isEnabledFor(INFO):
-                return await self._unseen(request)
+                return await (self._shrinking if request.shrinks else self._unseen)(request)
             return await self._seen(request, wanted)
         except APIConnectionError:
             if not core.closed:
@@ -226,7 +271,7 @@ class Calls:
         options, watch = self._options, _Watch(request)
         tell = listener(options.log, options.on_event)
         try:
-            answer = await self._core.way(options, tell, watch.noting)(request)
+            answer = await self._core.way(options, tell, watch.noting, shrinks=request.shrinks)(request)
             watch.succeeded(answer)
         except BaseException as error:
             watch.failed(error)

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from ._bulk import Outcome, outcomes
 from ._comparison import is_changed
 from ._finding import Find
+from ._listing import Listing, at_most
 from ._operations import Create, Resource, operations
 from ._upserting import Upsert, Upserted
 from ._values import built, checked, checked_id, given_fields, quiet, suggestion
@@ -26,8 +27,8 @@ __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
 
 T = TypeVar("T", bound=DirectoryRecord)
 
-_CHUNK = 100
-"""Ids asked for in one search: a page holds them all, and a body of 4 KiB is nobody's limit."""
+_CHUNK = 200
+"""Ids asked for in one search at most: a body of less than 8 KiB is nobody's limit."""
 
 
 class Readable(Resource[T]):
@@ -36,16 +37,17 @@ class Readable(Resource[T]):
     async def get_many(self, ids: Iterable[str]) -> dict[str, T]:
         """Return the records with these ids, by the ids as given, in their order; what does not exist is absent.
 
-        A searchable resource needs one request for every hundred ids, another one for each id. Several are under way at
-        a time; the first failure is raised.
+        A searchable resource needs one request for as many ids as a page holds, up to 200; another one for each id.
+        Several are under way at a time; the first failure is raised.
         """
         given = {id_: checked_id(id_) for id_ in ids}
         wanted = list(dict.fromkeys(given.values()))
-        searchable = "search" in operations(type(self))
-        size, read = (_CHUNK, _searched) if searchable else (1, _got)
+        search, wire = operations(type(self)).get("search"), self._wire
+        read = _got if search is None else _searched
+        size = 1 if search is None else min(_CHUNK, wire.sizes.of(search.route(type(self))).rows)
         chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         found: dict[str, T] = {}
-        async with aclosing(outcomes(chunks, partial(read, self), self._wire.concurrency)) as reading:
+        async with aclosing(outcomes(chunks, partial(read, self), wire.concurrency)) as reading:
             async for outcome in reading:
                 if outcome.error is not None:
                     raise outcome.error
@@ -63,9 +65,9 @@ async def _got(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401
 async def _searched(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401 - a resource with a search
     """Return the records with these ids, asking again for those that a moving listing may have hidden."""
     found: dict[str, Any] = {}
-    missing = ids
+    missing: list[str] = ids
     while missing:
-        listing = resource.search(id=one_of(*missing)).paged(limit=len(missing))
+        listing: Listing[Any] = at_most(resource.search(id=one_of(*missing)), len(missing))
         rows = {record.id.lower(): record async for record in listing}
         found |= rows
         if listing.report.complete:

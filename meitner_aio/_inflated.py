@@ -20,8 +20,15 @@ class BadAnswerError(Exception):
     """An answer arrived and breaks the contract: the message says how."""
 
 
+class TooLargeError(BadAnswerError):
+    """It is larger than an answer may be."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"more than {most} bytes")
+
+
 class Inflated:
-    """The body of an answer as it arrives, decompressed; `BadAnswerError` for one larger than `most` bytes."""
+    """The body of an answer as it arrives, decompressed; `TooLargeError` for one larger than `most` bytes."""
 
     def __init__(self, encoding: str, most: int) -> None:
         self._encoding = encoding.strip().lower()
@@ -66,7 +73,7 @@ class Inflated:
         self._parts.append(part)
         self._size += len(part)
         if max(self._size, self._taken) > self._most or self._size > max(_CREDIBLE, _RATIO * taken):
-            raise BadAnswerError(f"more than {min(self._size, self._most)} bytes")
+            raise TooLargeError(min(self._size, self._most))
 
     def whole(self) -> bytes:
         """Return the body, once all of it has arrived."""

@@ -93,7 +93,7 @@ class Ledger:
         if self.total is not None and fetched.pagination.total != self.total:
             self._moved = True
         self.total = fetched.pagination.total
-        self._slots += len(fetched.rows) + len(fetched.invalid)
+        self._slots += fetched.slots
         self.invalid += [name for name in fetched.invalid if name not in self.invalid]
         rows = self._fresh(fetched.rows)
         self.duplicates += len(fetched.rows) - len(rows)
@@ -121,7 +121,7 @@ class Ledger:
         if fetched.server_time is not None:
             self._cut = datetime.fromtimestamp(fetched.server_time - self._margin, UTC)
         # A single answer is a snapshot.
-        self._whole = len(fetched.rows) + len(fetched.invalid) >= self._expected
+        self._whole = fetched.slots >= self._expected
 
     def _fresh(self, rows: list[Any]) -> list[Any]:
         ids, made = [row.id for row in rows], _made(rows)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any, Generic, TypeVar
 
 from ._ledger import Ledger, ListingReport
+from ._page_size import LARGEST, USUAL
 from ._pages import Page, fetch_page
 from ._read import Read, Reading
 from ._source import Ask, Source
@@ -19,7 +20,8 @@ T = TypeVar("T")
 class Listing(Generic[T]):
     """Rows of a resource, read when they are asked for.
 
-    `async for` yields every row in the server's order; `await` gives the first `Page`. Nothing is requested before.
+    `async for` yields every row in the server's order; `await` gives the first `Page`, of 50 rows unless a limit was
+    given. Nothing is requested before.
     """
 
     __slots__ = ("_ledger", "_reading", "_source")
@@ -31,6 +33,8 @@ class Listing(Generic[T]):
         self._ledger: Ledger | None = None
         for name, least in (("limit", 1), ("offset", 0), ("concurrency", 1)):
             value: object = getattr(self._reading, name)
+            if value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be an int of at least {least}")
         if self._reading.on_invalid not in ("raise", "skip"):
@@ -50,6 +54,7 @@ class Listing(Generic[T]):
     ) -> Listing[T]:
         """Return the same listing read otherwise: rows a page, rows to skip, requests in flight.
 
+        Without a `limit`, pages are as large as the server gives them, and together never more than 4,000 rows ahead.
         `exact` fetches again what moved during the read, until completeness is proven. `strict` raises
         `IncompleteListing` at the end of a read that is not known to be complete. `on_invalid="skip"` leaves out rows
         that break the contract, and says in the report which.
@@ -71,7 +76,7 @@ class Listing(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
         reading = self._reading
-        ask = Ask(reading.limit, reading.offset, skip_invalid=reading.on_invalid == "skip")
+        ask = Ask(reading.limit or USUAL, reading.offset, skip_invalid=reading.on_invalid == "skip")
         return fetch_page(self._source, ask).__await__()
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
@@ -113,6 +118,12 @@ class Listing(Generic[T]):
     async def count(self) -> int:
         """Return how many rows the server has, whatever the offset; one request of one row."""
         return (await self._source.fetch(Ask(1, 0, skip_invalid=True))).pagination.total
+
+
+def at_most(listing: Listing[T], rows: int) -> Listing[T]:
+    """Return the same listing for who wants so many rows of it: no page is asked for more, the first one neither."""
+    source, reading = inside(listing)
+    return Listing(source, **reading._asdict() | {"largest": min(rows, LARGEST)})
 
 
 def inside(listing: Listing[T]) -> tuple[Source[T], Reading]:

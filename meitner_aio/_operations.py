@@ -26,6 +26,7 @@ from typing import (
 from ._headers import media_type
 from ._keys import NO_KEY, Key, conditions, lost_key
 from ._listing import Listing
+from ._page_size import PageSizes
 from ._protocol import RawResponse, Request, Send, value_of
 from ._reading import Fetched, RecordDecoder, invalid, read
 from ._recovery import Recovery
@@ -41,13 +42,22 @@ SAME_KEY = 50
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
+R = TypeVar("R", bound="Resource[Any]")
 
 
 class Wire(NamedTuple):
-    """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing."""
+    """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing.
+
+    `sizes` is what is known of the pages of the server.
+    """
 
     send: Send
     concurrency: int
+    sizes: PageSizes
+
+    def to(self, kind: type[R]) -> R:
+        """Return a resource at the end of it."""
+        return kind(self.send, concurrency=self.concurrency, sizes=self.sizes)
 
 
 class Resource(Generic[T]):
@@ -56,9 +66,12 @@ class Resource(Generic[T]):
     path: ClassVar[str]
     model: type[T]
 
-    def __init__(self, send: Send, *, concurrency: int = 8) -> None:
-        """Read and write through `send`; listings keep at most `concurrency` requests in flight."""
-        self._wire = Wire(send, concurrency)
+    def __init__(self, send: Send, *, concurrency: int = 8, sizes: PageSizes | None = None) -> None:
+        """Read and write through `send`; listings keep at most `concurrency` requests in flight.
+
+        Resources that share `sizes` learn together how large a page may be.
+        """
+        self._wire = Wire(send, concurrency, PageSizes() if sizes is None else sizes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(operations(type(self)))}>"
@@ -124,11 +137,11 @@ def _decoder(model: type[Record]) -> RecordDecoder[Any]:
 
 
 def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:  # noqa: A002
-    kind = type(resource)
+    kind, wire = type(resource), _wire(resource)
     table = operations(kind)
     deletion = table.get("delete")
     audited = deletion.audited if isinstance(deletion, Delete) else None
-    return RecordSource(_wire(resource).send, Facts(kind.path, resource.model, "search" in table, audited), filter)
+    return RecordSource(wire.send, Facts(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
 
 
 def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:  # noqa: A002
@@ -152,7 +165,10 @@ class ListCall(Protocol[T]):
     """The type of `resource.list`."""
 
     def __call__(self, *, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
-        """Return a lazy listing of every row: `limit` rows a page, from `offset`, so many requests in flight."""
+        """Return a lazy listing of every row: `limit` rows a page, from `offset`, so many requests in flight.
+
+        Without a `limit`, pages are as large as the server gives them: 1,000 rows, where it does not say otherwise.
+        """
         ...
 
 

@@ -68,6 +68,6 @@ async def fetch_page(source: Source[T], ask: Ask) -> Page[T]:
 
 def following(ask: Ask, fetched: Fetched[Any]) -> Ask | None:
     """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
-    slots = len(fetched.rows) + len(fetched.invalid)
+    slots = fetched.slots
     end = ask.offset + slots
     return ask._replace(offset=end, first=False) if slots and end < fetched.pagination.total else None

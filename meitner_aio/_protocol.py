@@ -40,6 +40,8 @@ class Request(Struct, frozen=True):
     """Whether this is the first of them."""
     upcoming: int | None = None
     """How many more requests the same read will send after this one; None where nobody knows."""
+    shrinks: bool = False
+    """Whether a smaller page can be asked for in its place: then nobody waits long for this one."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
     held: Callable[[bool], object] | None = None

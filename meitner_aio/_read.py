@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ._ahead import Ahead, Idle
 from ._ledger import Ledger
+from ._page_size import LARGEST
 from ._pages import Page, following
 from ._reading import Fetched
 from ._repair import repair
@@ -16,9 +17,6 @@ from .errors import IncompleteListing
 from .records import Pagination
 
 T = TypeVar("T")
-
-PAGE_LIMIT = 100
-"""Rows asked for in a page when the caller does not say."""
 
 _LATE_COMMITS = 60.0
 """Seconds before the first answer in which a row may have been stamped and not yet been visible."""
@@ -31,12 +29,22 @@ a faulty answer, and believing it ends the read."""
 class Reading(NamedTuple):
     """How a listing is read."""
 
-    limit: int = PAGE_LIMIT
+    limit: int | None = None
+    """Rows a page; None for as many as the server gives."""
     offset: int = 0
     concurrency: int = 8
     strict: bool = False
     exact: bool = False
     on_invalid: str = "raise"
+    largest: int = LARGEST
+    """Rows a page at most, where `limit` leaves it to the server."""
+
+    @property
+    def ask(self) -> Ask:
+        """What to ask for first."""
+        limit = self.largest if self.limit is None else self.limit
+        skip = self.on_invalid == "skip"
+        return Ask(limit, self.offset, bulk=True, first=True, skip_invalid=skip, open=self.limit is None)
 
 
 class Read(Generic[T]):
@@ -51,11 +59,11 @@ class Read(Generic[T]):
         self.ledger = Ledger(offset=reading.offset, margin=margin, updates=source.updates_matter, keep=reading.exact)
         self._source = source
         self._reading = reading
-        skip = reading.on_invalid == "skip"
-        self._ask = Ask(reading.limit, reading.offset, bulk=True, first=True, skip_invalid=skip)
+        self._ask = reading.ask
+        self._seeking = self._ask.open
         self._last: Fetched[T] | None = None
         self._ahead: Ahead[T] | None = None
-        self._got = self._until = 0
+        self._got = self._until = self._short = 0
         self._ready: deque[Page[T]] = deque()
         self._ended = False
 
@@ -65,7 +73,7 @@ class Read(Generic[T]):
             if self._ended:
                 return None
             if self._last is None or self._ahead is None:
-                self._ahead = await self._first() if self._last is None else self._continued()
+                await self._alone()
             elif not await self._gap(self._ahead, self._last):
                 await self._go_on(self._ahead)
         return self._ready.popleft()
@@ -75,16 +83,16 @@ class Read(Generic[T]):
 
         Answers are entered in their order, before anything is asked; those that held nothing need not be.
         """
-        offset, slots = page.pagination.offset, len(page.rows) + len(page.invalid)
+        offset, slots = page.pagination.offset, page.slots
         if self._last is not None and offset < self._ask.offset + self._ask.limit:
             slots += self._got  # the rest of a page that was short
         else:
-            if self._last is None:
-                self._ask = self._ask._replace(limit=_step(self._ask, page, self.ledger))
-            elif self._lacks(self._last):
+            if self._last is not None and self._lacks(self._last):
                 self.ledger.requests += 1
                 self._ends_early()
             self._ask = self._ask._replace(offset=offset)
+            if self._last is None or (self._ask.open and slots > self._ask.limit):
+                self._ask = self._ask._replace(limit=_step(self._ask, page, self.ledger))
             self._until = _end(self._ask, page, self.ledger)
         self._last, self._got = page, slots
         self.ledger.requests += 1
@@ -96,25 +104,52 @@ class Read(Generic[T]):
         if self._ahead is not None:
             await self._ahead.stop()
 
-    async def _first(self) -> Ahead[T]:
-        waiting = Idle()
-        page = await self._source.fetch(self._ask)
-        self.ledger.requests += 1
-        self._ask = self._ask._replace(limit=_step(self._ask, page, self.ledger))
-        ahead = Ahead(self._source, self._ask, self._reading.concurrency, busy=waiting.busy())
-        self._take(ahead, page)
-        return ahead
+    async def _alone(self) -> None:
+        """Fetch a page by itself: the first one, and others as long as it is not known how large they may be."""
+        if self._last is not None and not (self._seeking and self._got and self._reached < self._until):
+            self._ahead = self._prefetching()  # after the answers that were entered again
+            return
+        ask, waiting = self._ask, Idle()
+        if self._last is not None:
+            limit = self._reading.largest
+            ask = ask._replace(limit=limit, offset=self._reached, first=False, open=True, total=self._until)
+        page = await self._source.fetch(ask)
+        self.ledger.requests += page.requests
+        ask = ask._replace(limit=page.asked or ask.limit, open=False)
+        self._ask = ask._replace(limit=_step(ask, page, self.ledger))
+        self._seeking = self._seeking and (page.larger or self._may_lie(page))
+        if not (self._seeking and page.slots):
+            self._ahead = self._prefetching(busy=waiting.busy())
+        self._take(page)
 
-    def _continued(self) -> Ahead[T]:
-        """Go on after the answers that were entered again."""
-        ahead = Ahead(self._source, self._ask, self._reading.concurrency)
+    @property
+    def _reached(self) -> int:
+        return self._ask.offset + self._got
+
+    def _may_lie(self, page: Fetched[T]) -> bool:
+        """Whether to see if a page that is short comes from a server that gives fewer rows than it says.
+
+        Two such pages in a row, equally short, are as large as pages are.
+        """
+        ask, slots, before = self._ask, page.slots, self._short
+        self._short = slots if slots < min(ask.limit, page.pagination.total - ask.offset) else 0
+        if self._short and self._short == before:
+            self._ask = ask._replace(limit=slots)
+            return False
+        return self._short > 0
+
+    def _prefetching(self, *, busy: bool = False) -> Ahead[T]:
+        self._ask = self._ask._replace(open=False)
+        ahead = Ahead(self._source, self._ask, self._reading.concurrency, busy=busy)
         ahead.reach(self._until)
         return ahead
 
-    def _take(self, ahead: Ahead[T], page: Fetched[T]) -> None:
+    def _take(self, page: Fetched[T]) -> None:
         self._last = page
-        self._got = len(page.rows) + len(page.invalid)
-        ahead.reach(_end(self._ask, page, self.ledger))
+        self._got = page.slots
+        self._until = _end(self._ask, page, self.ledger)
+        if self._ahead is not None:
+            self._ahead.reach(self._until)
         self._deliver(self._ask, page)
 
     def _deliver(self, ask: Ask, page: Fetched[T]) -> None:
@@ -129,7 +164,7 @@ class Read(Generic[T]):
         for _ in range(1 if got else _DOUBTS):
             more = await ahead.beside(rest)
             self.ledger.requests += 1
-            if slots := len(more.rows) + len(more.invalid):
+            if slots := more.slots:
                 break
         else:
             self._ends_early()
@@ -155,7 +190,7 @@ class Read(Generic[T]):
             return
         self._ask, page, answers = upcoming
         self.ledger.requests += answers
-        self._take(ahead, page)
+        self._take(page)
 
     async def _settle(self) -> None:
         """Settle how complete the read was; fetch rows that were missed, where the caller wants them found."""
@@ -166,11 +201,11 @@ class Read(Generic[T]):
             ledger.requests += deletions.requests
         ledger.conclude(deletions=None if deletions is None or deletions.ids is None else len(deletions.ids))
         if reading.exact and ledger.level != "certified":
-            skip = reading.on_invalid == "skip"
-            async with aclosing(repair(source, ledger, reading.limit, skip_invalid=skip)) as found:
+            ask = reading.ask._replace(offset=0, first=False)
+            async with aclosing(repair(source, ledger, ask)) as found:
                 async for rows in found:
                     if rows:
-                        pagination = Pagination(offset=0, limit=reading.limit, total=ledger.total or 0)
+                        pagination = Pagination(offset=0, limit=ask.limit, total=ledger.total or 0)
                         self._ready.append(Page(rows, pagination, source, None))
         report = ledger.report()
         if reading.strict and not report.complete:
@@ -179,7 +214,7 @@ class Read(Generic[T]):
 
 def _step(ask: Ask, first: Fetched[Any], ledger: Ledger) -> int:
     """Return by how many rows pages follow each other: the server may clamp the limit, and reports the one it used."""
-    limit, got = first.pagination.limit, len(first.rows) + len(first.invalid)
+    limit, got = first.pagination.limit, first.slots
     if limit >= 1 and (limit <= ask.limit or got == min(limit, first.pagination.total - ask.offset)):
         return limit
     ledger.problems.append(f"the server reports a limit of {limit} where {ask.limit} was asked for")
@@ -188,7 +223,7 @@ def _step(ask: Ask, first: Fetched[Any], ledger: Ledger) -> int:
 
 def _end(ask: Ask, page: Fetched[Any], ledger: Ledger) -> int:
     """Return up to where there may be rows: up to the total, but a full page that reaches beyond it proves it wrong."""
-    total, reached = page.pagination.total, ask.offset + len(page.rows) + len(page.invalid)
+    total, reached = page.pagination.total, ask.offset + page.slots
     if reached <= total or reached < ask.offset + ask.limit:
         return total
     problem = "the server counted fewer rows than it sent"

@@ -96,12 +96,24 @@ def _unread(response: RawResponse) -> str:
 
 
 class Fetched(NamedTuple, Generic[T]):
-    """A page as it was read. `invalid` names rows that were skipped, `server_time` is the answer's Date in seconds."""
+    """A page as it was read. `invalid` names rows that were skipped, `server_time` is the answer's Date in seconds.
+
+    Where it was left to the source how much to ask for, `asked` rows were, it took so many `requests` until the server
+    gave them, and the next page may be `larger`.
+    """
 
     rows: list[T]
     pagination: Pagination
     invalid: tuple[str, ...] = ()
     server_time: float | None = None
+    asked: int = 0
+    requests: int = 1
+    larger: bool = False
+
+    @property
+    def slots(self) -> int:
+        """Rows that the answer held, those that were skipped too."""
+        return len(self.rows) + len(self.invalid)
 
 
 class PageReader(Generic[R]):

@@ -43,12 +43,9 @@ _COSTLIEST = 30
 """Requests for each one of the read after which a repair gives up: an honest directory takes far fewer."""
 
 
-async def repair(
-    source: Source[T], ledger: Ledger, limit: int, *, skip_invalid: bool = False
-) -> AsyncGenerator[list[T], None]:
-    """Yield the rows that a read missed, and set the level that was reached."""
+async def repair(source: Source[T], ledger: Ledger, ask: Ask) -> AsyncGenerator[list[T], None]:
+    """Yield the rows that a read missed, asking for pages as large as `ask`, and set the level that was reached."""
     windows = source.searchable and ledger.datable
-    ask = Ask(limit, 0, bulk=True, skip_invalid=skip_invalid)
     rows = _Windows(source, ledger, ask).rounds() if windows else _passes(source, ledger, ask)
     async for batch in rows:
         yield batch
@@ -109,14 +106,15 @@ class _Windows(Generic[T]):
         self._counted, self._crowded = [], []
 
     async def _created(self, window: _Window, offset: int) -> Fetched[T]:
-        self._ledger.requests += 1
-        return await self._source.created(*window, self._ask._replace(offset=offset))
+        answer = await self._source.created(*window, self._ask._replace(offset=offset))
+        self._ledger.requests += answer.requests
+        return answer
 
     async def _checked(self, window: _Window) -> AsyncGenerator[list[T], None]:
         """Ask for a window; yield its missing rows, or leave it to be looked at again."""
         answer = await self._created(window, 0)
         total = answer.pagination.total
-        if _slots(answer) >= total:
+        if answer.slots >= total:
             yield self._ledger.found(answer)
         elif self._countable and total == self._delivered(window):
             self._counted.append((window, total))
@@ -169,7 +167,7 @@ class _Windows(Generic[T]):
     async def _crowd(self, window: _Window, first: Fetched[T]) -> AsyncGenerator[list[T], None]:
         """Read a window that cannot be split from its end: a deletion only moves rows towards the pages to come."""
         book = self._ledger.again()
-        total, step = first.pagination.total, max(1, _slots(first))
+        total, step = first.pagination.total, max(1, first.slots)
         for offset in range((total - 1) // step * step, -1, -step):
             if not self._affordable:
                 break
@@ -189,20 +187,16 @@ async def _passes(source: Source[T], ledger: Ledger, ask: Ask) -> AsyncGenerator
         offset, total = 0, 1
         while offset < total:
             answer = await source.fetch(ask._replace(offset=offset))
-            ledger.requests += 1
+            ledger.requests += answer.requests
             book.admit(answer)
             yield ledger.found(answer)
-            offset, total = offset + _slots(answer), answer.pagination.total if _slots(answer) else 0
+            offset, total = offset + answer.slots, answer.pagination.total if answer.slots else 0
         agreed = book.steady and book.print == previous
         book.conclude()
         if book.level == "certified" or agreed:
             ledger.mended(level="stable")
             return
         previous = book.print
-
-
-def _slots(answer: Fetched[T]) -> int:
-    return len(answer.rows) + len(answer.invalid)
 
 
 def _instant(seconds: float) -> datetime:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Ask(NamedTuple):
-    """What to ask for: at most `limit` rows from `offset`."""
+    """What to ask for: `limit` rows from `offset`."""
 
     limit: int
     offset: int
@@ -20,6 +20,12 @@ class Ask(NamedTuple):
     first: bool = False
     """Whether a read of many pages begins with this one."""
     skip_invalid: bool = False
+    open: bool = False
+    """Whether fewer rows will do: the source asks for as many as the server gives, at most `limit`."""
+    total: int = 0
+    """Rows of the listing, where a page that is open follows another one: whether larger ones would spare requests."""
+    upcoming: int | None = None
+    """Requests that the read will send after this one, as far as it knows."""
 
 
 class Deletions(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from ._page_size import LARGEST, Fitting, PageSizes
 from ._protocol import Request, Send, value_of
 from ._reading import Fetched, PageReader
 from ._source import Ask, Deletions
@@ -18,8 +19,6 @@ from .query import SearchBody
 from .records import Id, Record
 
 T = TypeVar("T", bound=Record)
-
-_AUDIT_PAGE = 1000
 
 
 class Deletion(Record):
@@ -47,9 +46,10 @@ def _pages(model: type[Record]) -> PageReader[Any]:
 class RecordSource(Generic[T]):
     """The pages of a list, or of a search with `filter`."""
 
-    def __init__(self, send: Send, facts: Facts, filter: dict[str, Any] | None = None) -> None:  # noqa: A002
-        """Ask through `send`."""
+    def __init__(self, send: Send, facts: Facts, filter: dict[str, Any] | None, sizes: PageSizes) -> None:  # noqa: A002
+        """Ask through `send`, for pages as large as `sizes` knows them to be."""
         self._send = send
+        self._sizes = sizes
         self._facts = facts
         self._filter = filter
         self._pages: PageReader[T] = _pages(facts.model)
@@ -85,8 +85,38 @@ class RecordSource(Generic[T]):
         return await self._page(ask, self._question(body))
 
     async def _page(self, ask: Ask, asking: Request) -> Fetched[T]:
+        if ask.open:
+            return await self._largest(ask, asking)
         request = self._request(ask, asking)
         return cast("Fetched[T]", value_of(request, await self._send(request)))
+
+    async def _largest(self, ask: Ask, asking: Request) -> Fetched[T]:
+        """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
+        fitting = Fitting(self._sizes.of(asking.route), ask.limit, ask.total)
+        page: Fetched[T] | None = None
+        while page is None:
+            if not fitting.new:
+                page = await self._tried(fitting, ask, asking)
+                continue
+            async with self._sizes.turn:
+                while page is None and fitting.new:  # meanwhile somebody else may have learnt it
+                    page = await self._tried(fitting, ask, asking)
+        return page
+
+    async def _tried(self, fitting: Fitting, ask: Ask, asking: Request) -> Fetched[T] | None:
+        """Bring a page of the size to try; None when a smaller one is worth a try."""
+        limit, shrinks = fitting.limit, fitting.shrinks
+        after = ask.total - ask.offset - limit
+        trial = ask._replace(limit=limit, open=False, upcoming=max(0, -(-after // limit)))
+        request = msgspec.structs.replace(self._request(trial, asking), shrinks=shrinks)
+        try:
+            page = cast("Fetched[T]", value_of(request, await self._send(request)))
+        except MeitnerError as error:
+            if fitting.failed(limit, error):
+                return None
+            raise
+        larger = fitting.gave(limit, page.pagination.limit, page.pagination.total)
+        return page._replace(asked=limit, requests=fitting.requests, larger=larger)
 
     def _question(self, body: SearchBody | None) -> Request:
         """Return the request for a list or a search, but for the page; it shows its body to no traceback."""
@@ -101,6 +131,7 @@ class RecordSource(Generic[T]):
             query=f"limit={ask.limit}&offset={ask.offset}",
             bulk=ask.bulk,
             first=ask.first,
+            upcoming=ask.upcoming,
             reader=self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid),
         )
 
@@ -115,16 +146,17 @@ class RecordSource(Generic[T]):
             "greaterOrEqual": {"timestamp": floored(since)},
             "orCondition": False,
         }
-        events = RecordSource[Deletion](self._send, Facts("/audit-event", Deletion, True, None), condition)  # noqa: FBT003
+        facts = Facts("/audit-event", Deletion, searchable=True, audited=None)
+        events = RecordSource[Deletion](self._send, facts, condition, self._sizes)
         ids: set[str] = set()
         requests, offset, total = 0, 0, 1
         while offset < total:
             try:
-                page = await events.fetch(Ask(_AUDIT_PAGE, offset, bulk=True))
+                page = await events.fetch(Ask(LARGEST, offset, bulk=True, open=True))
             except MeitnerError:  # credentials may not reach the audit events; a witness who is away ends no read
                 return Deletions(None, requests + 1)
             ids.update(event.resource_id for event in page.rows)
-            requests, offset, total = requests + 1, offset + len(page.rows), page.pagination.total
+            requests, offset, total = requests + page.requests, offset + len(page.rows), page.pagination.total
             if not page.rows and offset < total:
                 return Deletions(None, requests)
         return Deletions(frozenset(ids), requests)

@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from . import errors
-from ._inflated import BadAnswerError, Inflated
+from ._inflated import BadAnswerError, Inflated, TooLargeError
 from ._protocol import RawResponse, Request
 from ._verdicts import once
 
@@ -249,7 +249,7 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """Return the body of a success."""
     content = answer.content
     if not content.at_eof() and (answer.content_length or 0) > LARGEST_BODY:
-        raise BadAnswerError(f"more than {LARGEST_BODY} bytes")
+        raise TooLargeError(LARGEST_BODY)
     inflated = Inflated(answer.headers.get("Content-Encoding", ""), LARGEST_BODY)
     while not content.at_eof():
         inflated.feed(await content.readany())
@@ -292,7 +292,9 @@ def _translated(request: Request, error: Exception, *, sent: bool) -> errors.Mei
     """
     kind, facts = type(error).__name__, dict[str, Any](method=request.method, route=request.route)
     if isinstance(error, BadAnswerError):
-        return errors.ResponseValidationError(f"{request.method} {request.route} was answered with {error}", **facts)
+        invalid = errors.ResponseValidationError(f"{request.method} {request.route} was answered with {error}", **facts)
+        invalid.too_large = isinstance(error, TooLargeError)
+        return invalid
     if isinstance(error, asyncio.TimeoutError):
         return errors.APITimeoutError(f"no answer in time ({kind})", sent=sent, **facts)
     if isinstance(error, _UNTRUSTED):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol, Type
 from msgspec import UNSET
 
 from ._caching import DOWN, Caching
-from ._operations import ListCall, Resource, Wire
+from ._operations import ListCall, Wire
 from ._providers import Cached, CacheProvider, MemoryCache
 from ._redis_cache import RedisCache
 from .resources import (
@@ -44,7 +44,6 @@ P = ParamSpec("P")
 D = TypeVar("D")
 D_co = TypeVar("D_co", covariant=True)
 Other = TypeVar("Other")
-R = TypeVar("R", bound=Resource[Any])
 Arg_contra = TypeVar("Arg_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -100,13 +99,10 @@ class CachedMeitner(Generic[D]):
     """
 
     def __init__(self, wire: Wire, caching: Caching | None, default: D) -> None:
-        def made(kind: type[R]) -> R:
-            return kind(wire.send, concurrency=wire.concurrency)
-
         self._caching = caching
-        schools, units, groups = made(Schools), made(Units), made(Groups)
-        employees, employee_placements, guardians = made(Employees), made(EmployeePlacements), made(Guardians)
-        students, student_placements, audit_events = made(Students), made(StudentPlacements), made(AuditEvents)
+        schools, units, groups = wire.to(Schools), wire.to(Units), wire.to(Groups)
+        employees, employee_placements, guardians = wire.to(Employees), wire.to(EmployeePlacements), wire.to(Guardians)
+        students, student_placements, audit_events = wire.to(Students), wire.to(StudentPlacements), wire.to(AuditEvents)
         self.schools = Searches(schools, schools.search, default)
         self.units = Searches(units, units.search, default)
         self.groups = Searches(groups, groups.search, default)
@@ -115,8 +111,8 @@ class CachedMeitner(Generic[D]):
         self.guardians = Searches(guardians, guardians.search, default)
         self.students = Searches(students, students.search, default)
         self.student_placements = Searches(student_placements, student_placements.search, default)
-        self.grade_elementaries = Reads(made(GradeElementaries), default)
-        self.grade_upper_secondaries = Reads(made(GradeUpperSecondaries), default)
+        self.grade_elementaries = Reads(wire.to(GradeElementaries), default)
+        self.grade_upper_secondaries = Reads(wire.to(GradeUpperSecondaries), default)
         self.audit_events = Searches(audit_events, audit_events.search, default)
 
     async def clear(self) -> None:

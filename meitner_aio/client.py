@@ -134,18 +134,18 @@ class Meitner:
         self._core = core
         self._options = options
         self._calls = Calls(core, options)
-        send, concurrency = self._calls.send, options.concurrency
-        self.schools = Schools(send, concurrency=concurrency)
-        self.units = Units(send, concurrency=concurrency)
-        self.groups = Groups(send, concurrency=concurrency)
-        self.employees = Employees(send, concurrency=concurrency)
-        self.employee_placements = EmployeePlacements(send, concurrency=concurrency)
-        self.guardians = Guardians(send, concurrency=concurrency)
-        self.students = Students(send, concurrency=concurrency)
-        self.student_placements = StudentPlacements(send, concurrency=concurrency)
-        self.grade_elementaries = GradeElementaries(send, concurrency=concurrency)
-        self.grade_upper_secondaries = GradeUpperSecondaries(send, concurrency=concurrency)
-        self.audit_events = AuditEvents(send, concurrency=concurrency)
+        wire = self._wire = Wire(self._calls.send, options.concurrency, core.sizes)
+        self.schools = wire.to(Schools)
+        self.units = wire.to(Units)
+        self.groups = wire.to(Groups)
+        self.employees = wire.to(Employees)
+        self.employee_placements = wire.to(EmployeePlacements)
+        self.guardians = wire.to(Guardians)
+        self.students = wire.to(Students)
+        self.student_placements = wire.to(StudentPlacements)
+        self.grade_elementaries = wire.to(GradeElementaries)
+        self.grade_upper_secondaries = wire.to(GradeUpperSecondaries)
+        self.audit_events = wire.to(AuditEvents)
 
     @classmethod
     def sandbox(cls, directory: Sandbox | None = None, /, **size: Any) -> Meitner:  # noqa: ANN401 - keywords of Sandbox
@@ -182,10 +182,10 @@ class Meitner:
     ) -> Self:
         """Return a copy with other options: `meitner.with_options(timeout=5, max_retries=0).students.get(id)`.
 
-        It shares everything else: connections, quota, limits, retry budget, token. Closing either closes both, so a
-        copy needs no closing. `max_retries` keeps the rest of the policy, `headers` are laid over those of the client,
-        `max_concurrency` is the usual one of listings, and a `logger` or `on_event` of None is the usual one again.
-        Raises `TypeError` and `ValueError` for what means nothing.
+        It shares everything else: connections, quota, limits, retry budget, token, how large pages are. Closing either
+        closes both, so a copy needs no closing. `max_retries` keeps the rest of the policy, `headers` are laid over
+        those of the client, `max_concurrency` is the usual one of listings, and a `logger` or `on_event` of None is the
+        usual one again. Raises `TypeError` and `ValueError` for what means nothing.
         """
         copied = object.__new__(type(self))
         vars(copied).update(vars(self))
@@ -234,9 +234,9 @@ class Meitner:
         from ._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
         from .cached import Caches  # noqa: PLC0415 - as above
 
-        core, wire = self._core, Wire(self._calls.send, self._options.concurrency)
+        core = self._core
         asker = scope(identity(core.auth), core.url, self._options.headers, core.transport.identity)
-        return Caches(wire, core.guarding, asker)
+        return Caches(self._wire, core.guarding, asker)
 
     @property
     def quota(self) -> Quota | None:

@@ -105,7 +105,12 @@ class APITimeoutError(APIConnectionError):
 
 
 class ResponseValidationError(MeitnerError):
-    """A successful answer that breaks the contract of the API. Names the place and the row's id, never a value."""
+    """A successful answer that breaks the contract of the API. Names the place and the row's id, never a value.
+
+    `too_large` says that it was larger than any answer may be.
+    """
+
+    too_large = False
 
 
 class AmbiguousWriteError(MeitnerError):

@@ -63,10 +63,10 @@ def writes(*pieces: bytes, pause: float = 0.0, then_close: bool = True) -> Reply
 
 
 class RawServer:
-    """Answers each request with the next reply; the last one is repeated."""
+    """Answers each request with the next reply, the last of which is repeated; or with what is made of the request."""
 
-    def __init__(self, replies: Iterable[Reply], tls: ssl.SSLContext | None = None) -> None:
-        self._replies = list(replies)
+    def __init__(self, replies: Iterable[Reply] | Callable[[Seen], Reply], tls: ssl.SSLContext | None = None) -> None:
+        self._replies = replies if callable(replies) else list(replies)
         self._tls = tls
         self.seen: list[Seen] = []
         self.connections = 0
@@ -121,13 +121,18 @@ class RawServer:
             self._writers.discard(writer)
             writer.close()
 
+    def _next(self, seen: Seen) -> Reply:
+        if callable(self._replies):
+            return self._replies(seen)
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.seen.append(Seen(method, target, headers, body))
-        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        reply = self._next(self.seen[-1])
         if reply is None:
             writer.transport.abort()
             raise ConnectionResetError

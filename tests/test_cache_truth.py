@@ -22,6 +22,7 @@ from test_cached import refused
 
 from meitner_aio import ApiKey, Meitner
 from meitner_aio._operations import Wire
+from meitner_aio._page_size import PageSizes
 from meitner_aio._protocol import RawResponse, Request
 from meitner_aio.cached import Cached, Caches, MemoryCache
 from meitner_aio.errors import APIConnectionError
@@ -48,7 +49,7 @@ class Mast:
 
     def cached(self, scope: bytes = b"me", **how: Any) -> Any:
         """Return a cached view."""
-        return Caches(Wire(self, 4), lambda send: send, scope)(**how)
+        return Caches(Wire(self, 4, PageSizes()), lambda send: send, scope)(**how)
 
 
 on_virtual_time = virtual_time.testing(Mast)

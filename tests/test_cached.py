@@ -18,6 +18,7 @@ from scripted_send import said
 
 from meitner_aio import Meitner, MeitnerError, OAuth2, errors
 from meitner_aio._operations import Wire, operations
+from meitner_aio._page_size import PageSizes
 from meitner_aio._protocol import RawResponse, Request, error_from
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, Caches, MemoryCache
 from meitner_aio.errors import (
@@ -57,7 +58,7 @@ class Line:
 
     def cached(self, scope: bytes = b"me", **how: Any) -> CachedMeitner[Any]:
         """Return a cached view of the line."""
-        return Caches(Wire(self, 4), lambda send: send, scope)(**how)
+        return Caches(Wire(self, 4, PageSizes()), lambda send: send, scope)(**how)
 
 
 on_virtual_time = virtual_time.testing(Line)
@@ -301,7 +302,7 @@ async def test_a_lenient_reader_keeps_nothing_for_a_strict_one(line: Line) -> No
         line.sent.append(request)
         return answer(body)
 
-    cached = Caches(Wire(send, 4), lambda guarded: guarded, b"me")()
+    cached = Caches(Wire(send, 4, PageSizes()), lambda guarded: guarded, b"me")()
     listing = cached.units.list()
     assert len(await listing.paged(on_invalid="skip").all()) == 1
     with pytest.raises(ResponseValidationError):

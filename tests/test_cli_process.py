@@ -282,7 +282,7 @@ async def test_export_draws_bars_on_a_terminal(tmp_path):
     """One bar a resource with rows and rate; the table takes their place."""
     async with Sandbox(students=300, latency=0.05) as sandbox:
         environment = ANY | {"MEITNER_BASE_URL": sandbox.url}
-        arguments = ("export", "students", "schools", "--to", str(tmp_path))
+        arguments = ("export", "students", "schools", "--to", str(tmp_path), "--page-size", "100")
         code, drawn = await asyncio.to_thread(_on_a_terminal, *arguments, environment=environment)
         quiet = await asyncio.to_thread(_on_a_terminal, *arguments, environment=environment | {"TERM": "dumb"})
     assert code == 0

@@ -172,7 +172,7 @@ def test_a_plan_that_waits_says_how_long(capsys):
     show_plan(SimpleNamespace(**facts), json=False)
     *_, quota, time = capsys.readouterr().out.splitlines()
     assert quota.startswith("share of the hourly quota: 250 % (")
-    assert time == "expected duration: 2 h, 1 h 56 min of it waiting for the quota"
+    assert time == "expected duration: 2 h at 5,000 an hour, 1 h 56 min of it waiting for the quota"
 
 
 def test_a_plan_of_no_known_quota_says_so(capsys):

@@ -1,13 +1,16 @@
 """What an export will cost, said beforehand."""
 
 import asyncio
+import io
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 import virtual_time
-from numbered_directory import NumberedDirectory
+from numbered_directory import NumberedDirectory, refusing
+from paged_server import Server, refuses
 
-from meitner_aio import Meitner, Quota, QuotaExhausted
+from meitner_aio import Meitner, NotFoundError, Quota, QuotaExhausted
 from meitner_aio.export import Plan, PlannedResource, export, plan
 from meitner_aio.export._plan import waiting
 
@@ -73,17 +76,28 @@ def test_the_expected_duration_is_that_of_the_answers():
     ("requests", "remaining", "left", "seconds"),
     [
         (0, 100, 3600, 0),
-        (75, 100, 3600, 0),  # most of a window is free
-        (76, 100, 50, 2),  # the last quarter is spread over what is left of it
-        (100, 100, 50, 50),
-        (100, 100, 3600, 75),  # three seconds between two requests at most
-        (10, 0, 100, 106 / 1 - 3),  # an empty window is waited for, and a little more
-        (185, 10, 100, 100 + 3 + 3600 + 3),
+        (100, 100, 3600, 0),  # what remains is free
+        (101, 100, 50, 50),
+        (200, 100, 50, 50),
+        (10, 0, 100, 100),  # an empty window is waited for
+        (110, 10, 100, 100),
+        (111, 10, 100, 100 + 3600),
+        (410, 10, 100, 100 + 3 * 3600),
     ],
 )
-def test_waits_for_the_quota(requests, remaining, left, seconds):
-    """As the gate waits: free, paced, closed."""
-    assert waiting(requests, Quota(100, remaining, RESET), left) == pytest.approx(seconds)
+def test_waits_for_a_window(requests, remaining, left, seconds):
+    """What is left of it, and a whole one at each end."""
+    assert waiting(requests, Quota(100, remaining, RESET), left) == seconds
+
+
+@pytest.mark.parametrize("kind", ["bucket", "assumed"])
+@pytest.mark.parametrize(
+    ("requests", "remaining", "seconds"), [(1500, 1500, 0), (100, 0, 240), (1600, 1500, 240), (4500, 1500, 7200)]
+)
+def test_waits_for_a_bucket(kind, requests, remaining, seconds):
+    """What is in it is free, the rest drips: 1,500 an hour are a hundred in four minutes."""
+    quota = SimpleNamespace(limit=1500, remaining=remaining, reset_at=RESET, kind=kind)
+    assert waiting(requests, quota, 3600.0) == pytest.approx(seconds)
 
 
 @pytest.mark.usefixtures("_no_threads")
@@ -132,7 +146,48 @@ async def test_an_export_that_fits_or_is_forced_is_begun(tmp_path, how):
     async with Meitner.sandbox(students=50, quota=100, limiter="window") as meitner:
         report = await export(meitner, ["students"], to=tmp_path, **how)
         assert report.complete
-        assert meitner.quota.remaining == 100 - report.resources[0].requests - ("force" not in how)
+        assert meitner.quota.remaining == 100 - report.resources[0].requests
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_plan_read_is_read_once(tmp_path, stream):
+    """The first pages of the plan are those of the export: together they ask for each page once."""
+    directory = NumberedDirectory({"schools": 7, "students": 95}, page_cap=10)
+    to = io.BytesIO() if stream else tmp_path
+    report = await export(directory, ["schools", "students", "audit_events"], to=to, max_wait=60)
+    assert (report.rows, report.complete) == (102, True)
+    assert len(directory.requests) == len(set(directory.requests)) == 1 + 10 + 1
+    assert [one.requests for one in report.resources] == [1, 10, 1]
+    text = to.getvalue() if stream else b"".join((tmp_path / one.file).read_bytes() for one in report.resources)
+    assert len(set(text.splitlines())) == 102
+
+
+async def test_a_plan_of_what_is_continued_asks_only_for_the_rest(tmp_path):
+    """What an interrupted export knows of its resources is not asked for again, but one answer, which tells the quota."""
+    directory = NumberedDirectory({"schools": 7, "students": 95}, page_cap=10)
+    directory.before = refusing("students", 50)
+    with pytest.raises(NotFoundError):
+        await export(directory, ["students"], to=tmp_path, concurrency=1)
+    directory.before = lambda *_: None
+    directory.requests.clear()
+    report = await export(directory, ["students"], to=tmp_path, resume=True, max_wait=60)
+    assert report.complete
+    assert [offset for _, _, offset in directory.requests] == [0, 50, 60, 70, 80, 90]
+    assert directory.requests[0] == ("students", 1, 0)
+    assert not any(tmp_path.glob("*.journal"))
+
+
+async def test_a_plan_counts_pages_as_the_server_gives_them():
+    """A clamp shows in the first answer, a refusal was learnt by the time there is one."""
+    directory = NumberedDirectory({"students": 950}, page_cap=1000)
+    assert (await plan(directory, ["students"])).resources == (PlannedResource("students", 950, 1, 1000),)
+    directory.page_cap = 73
+    assert (await plan(directory, ["students"])).resources == (PlannedResource("students", 950, 14, 73),)
+    server = Server(9_500, refuses(500))
+    async with server.client() as meitner:
+        await meitner.students.list().all()
+        planned = await plan(meitner, ["students"])
+        assert planned.resources == (PlannedResource("students", 9_500, 19, 500),)
 
 
 def test_a_plan_of_nothing_costs_nothing():

@@ -8,15 +8,18 @@ import pytest
 from fake_directory import BEGIN, FakeDirectory, Row, row
 from hypothesis import assume, given, settings
 from hypothesis import strategies as some
+from paged_server import Page, Server, refuses
 
+from meitner_aio import NotFoundError
 from meitner_aio._read import Read, Reading
 from meitner_aio._source import Ask
 from meitner_aio.errors import APIConnectionError
-from meitner_aio.export import _spool
+from meitner_aio.export import _spool, export
 from meitner_aio.export._asked import Answered, Asked
 from meitner_aio.export._files import Folder
 from meitner_aio.export._journal import Choices, Journal
 from meitner_aio.export._spool import Spool
+from meitner_aio.records import Pagination
 
 CHOICES = Choices("ndjson", None, "", None, None, 7)
 HISTORIES = some.lists(
@@ -109,6 +112,53 @@ def test_an_interruption_changes_no_page_before_it(rows, history, stop):
             assert len(journal.marks) == pages + afar
             recorded = {mark.offset for mark in journal.marks[:pages] if mark.slots}
             assert not recorded & {ask.offset for ask in directory.asks[asked:]}
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(rows=some.integers(0, 60), sizes=some.lists(some.integers(1, 12), min_size=1, max_size=6), history=HISTORIES)
+def test_a_replay_of_a_read_that_sought_the_largest_page(rows, sizes, history):
+    """Pages that grew until the largest was known: the books of the replay are those of the read."""
+    directory = _moving(rows, history)
+    moving, growing = directory.answer, iter(sorted(sizes))
+
+    def answer(fetched, ask):
+        if not ask.open:
+            return moving(fetched, ask)
+        size = next(growing, max(sizes))
+        told = Pagination(offset=ask.offset, limit=size, total=fetched.pagination.total)
+        fetched = fetched._replace(rows=fetched.rows[:size], pagination=told, asked=size, larger=size < max(sizes))
+        return moving(fetched, ask)
+
+    directory.answer = answer
+    silent = FakeDirectory([])
+    with tempfile.TemporaryDirectory() as path, Folder(path) as folder:
+        first, _, written = asyncio.run(_read(directory, folder, Journal(folder, "rows", CHOICES), None))
+        assume("ends after 0 rows" not in str(first.problems))
+        assume(first.rows)
+        again, afar, kept = asyncio.run(_read(silent, folder, Journal.left(folder, "rows"), None))
+    assert (again, kept, afar) == (first, written, 0)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6, 9, 13])
+async def test_a_read_that_sought_the_largest_page_goes_on_with_it(tmp_path, stop):
+    """Interrupted on the way to it, the next run finds it, too: no row twice, and no small pages to the end."""
+
+    def failing(limit):
+        if len(server.asked) > stop:
+            return Page(status=404)
+        return refuses(500)(limit)
+
+    server = Server(9_000, failing)
+    async with server.client() as meitner:
+        with pytest.raises(NotFoundError):
+            await export(meitner, ["students"], to=tmp_path)
+    server.rule = refuses(500)
+    server.asked.clear()
+    async with server.client() as meitner:
+        report = await export(meitner, ["students"], to=tmp_path, resume=True)
+    assert (report.rows, report.complete) == (9_000, True)
+    assert len(server.asked) <= 18 + 6
+    assert len(set((tmp_path / "students.ndjson").read_bytes().splitlines())) == 9_000
 
 
 async def test_an_export_asks_patiently_and_not_beyond_a_limit():

@@ -378,7 +378,7 @@ async def test_resources_that_share_a_file_share_its_checksum(directory, tmp_pat
 
 async def test_a_plan_for_the_rest_counts_the_rest(tmp_path):
     """What was fetched before the interruption does not stand against `max_wait`."""
-    async with Meitner.sandbox(students=500, quota=200, limiter="window") as meitner:
+    async with Meitner.sandbox(students=500, quota=170, limiter="window") as meitner:
         how = {"to": tmp_path, "page_size": 5}
 
         def stop(step):

@@ -23,7 +23,7 @@ from virtual_time import VirtualLoop, run
 
 from meitner_aio import IncompleteListing, MeitnerError
 from meitner_aio._ahead import Idle
-from meitner_aio._listing import Listing
+from meitner_aio._listing import Listing, at_most
 from meitner_aio._reading import Fetched
 from meitner_aio._source import Ask
 from meitner_aio.records import Pagination
@@ -763,8 +763,9 @@ def _spoiled(fetched: Fetched[Any]) -> Fetched[Any]:
 def test_paged_keeps_what_it_is_not_given() -> None:
     """Each way to read is changed alone; the listing it is called on stays as it was."""
     how = {"limit": 3, "offset": 2, "concurrency": 5, "strict": True, "exact": False, "on_invalid": "skip"}
-    plain = Listing(FakeDirectory(_rows(9)))
+    plain = at_most(Listing(FakeDirectory(_rows(9))), 30)
     told = plain.paged(**how)
+    how["largest"] = 30
     assert told._reading._asdict() == how
     assert told.paged()._reading == told._reading
     assert told.paged(limit=7)._reading._asdict() == how | {"limit": 7}
@@ -773,7 +774,7 @@ def test_paged_keeps_what_it_is_not_given() -> None:
         "exact": True,
         "strict": False,
     }
-    assert plain._reading == Listing(FakeDirectory([]))._reading
+    assert plain._reading == at_most(Listing(FakeDirectory([])), 30)._reading
 
 
 @pytest.mark.parametrize(

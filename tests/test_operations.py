@@ -53,7 +53,7 @@ async def test_the_request_of_an_operation(resource, name):
     assert (request.operation, request.method) == (name, fact.method)
     assert request.route == API.resources[resource.model.__name__].path + fact.suffix
     assert request.path == request.route.replace("{id}", ID)
-    assert request.query == ("limit=100&offset=0" if fact.query else "")
+    assert request.query == ("limit=50&offset=0" if fact.query else "")
     assert request.content_type == "application/json"
     assert (request.body is not None) == (name in ("create", "update", "search"))
     if name == "search":

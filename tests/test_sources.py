@@ -21,6 +21,7 @@ from meitner_aio import (
     like,
     one_of,
 )
+from meitner_aio._page_size import PageSizes
 from meitner_aio._protocol import Headers, RawResponse, Request
 from meitner_aio._source import Ask, Deletions
 from meitner_aio._sources import Facts, RecordSource
@@ -75,7 +76,7 @@ class Scripted:
 
 
 def _source(send: Scripted, audited: bool | None = True, filter: dict[str, Any] | None = None) -> Any:  # noqa: A002, FBT001, FBT002
-    return RecordSource[Group](send, Facts("/group", Group, True, audited), filter)  # noqa: FBT003
+    return RecordSource[Group](send, Facts("/group", Group, True, audited), filter, PageSizes())  # noqa: FBT003
 
 
 # -- pages

@@ -142,7 +142,7 @@ def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
 class Paging:
     """How listings are read."""
 
-    page_size: Annotated[Positive | None, Parameter(help="Rows to ask for; a server may give fewer.")] = None
+    page_size: Annotated[Positive | None, Parameter(help="Rows a page; unset: as many as the server gives.")] = None
     concurrency: Annotated[Positive | None, Parameter(help="Requests in flight at once.")] = None
 
     def completed(self, profile: Profile) -> Paging:

@@ -36,8 +36,10 @@ def _costs(plan: Plan) -> list[str]:
     else:
         left = quota_left(quota).removeprefix("quota: ")
         spent = f"share of the hourly quota: {_percent(share)} ({left})"
-    waiting = f", {duration(plan.wait)} of it waiting for the quota" if plan.wait else ""
-    return [spent, f"expected duration: {duration(plan.seconds)}{waiting}"]
+    expected = f"expected duration: {duration(plan.seconds)}"
+    if quota is not None and plan.wait:
+        expected += f" at {quota.limit:,} an hour, {duration(plan.wait)} of it waiting for the quota"
+    return [spent, expected]
 
 
 def _percent(share: float) -> str:

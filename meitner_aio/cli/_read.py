@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
-from .._read import PAGE_LIMIT
+from .._listing import at_most
 from .._values import checked_id
 from ..export import resource_names
 from ..records import Record
@@ -131,8 +131,10 @@ async def _parts(
     if rows is None:
         listing = listing.paged(limit=paging.page_size, offset=wanted.offset, concurrency=paging.concurrency)
     else:
-        limit = min(rows, paging.page_size or PAGE_LIMIT)
-        listing = listing.paged(limit=limit, offset=wanted.offset, concurrency=1)
+        listing = (
+            at_most(listing, rows) if paging.page_size is None else listing.paged(limit=min(rows, paging.page_size))
+        )
+        listing = listing.paged(offset=wanted.offset, concurrency=1)
     async with aclosing(listing.pages()) as pages:
         async for page in pages:
             yield _Part(page.data[:rows], page.pagination.total)

@@ -32,11 +32,17 @@ class Answered(Pagination):
 class Asked(Generic[T]):
     """The source of a listing, with an export in front of it."""
 
-    def __init__(self, source: Source[T], turns: Turns, most: int | None) -> None:
-        """Ask in one of the `turns`, and nothing from the row `most` on, which is as far as anybody reads."""
+    def __init__(
+        self, source: Source[T], turns: Turns, most: int | None, first: list[Fetched[T]] | None = None
+    ) -> None:
+        """Ask in one of the `turns`, and nothing from the row `most` on, which is as far as anybody reads.
+
+        The `first` page may have been asked for before.
+        """
         self._source = source
         self._turns = turns
         self._most = most
+        self._first = first or []
         self._total = 0
 
     @property
@@ -53,15 +59,17 @@ class Asked(Generic[T]):
         """Bring a page."""
         if self._beyond(ask):
             return self._nothing(ask)
+        if ask.first and self._first:
+            return self._noted(self._first.pop())
         async with self._turns:
-            return self._noted(await self._source.fetch(ask._replace(bulk=True)))
+            return self._noted(await self._source.fetch(self._bulk(ask)))
 
     async def sealed(self, ask: Ask) -> Callable[[], Fetched[T]]:
         """Bring a page unread."""
         if self._beyond(ask):
             return lambda: self._nothing(ask)
         async with self._turns:
-            read = await self._source.sealed(ask._replace(bulk=True))
+            read = await self._source.sealed(self._bulk(ask))
         return lambda: self._noted(read())
 
     async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
@@ -77,6 +85,13 @@ class Asked(Generic[T]):
     def _beyond(self, ask: Ask) -> bool:
         return self._most is not None and ask.offset >= self._most
 
+    def _bulk(self, ask: Ask) -> Ask:
+        if self._most is not None:
+            after = max(0, -(-(self._most - ask.offset - ask.limit) // ask.limit))
+            upcoming = after if ask.upcoming is None else min(ask.upcoming, after)
+            ask = ask._replace(total=min(ask.total, self._most), upcoming=upcoming)
+        return ask._replace(bulk=True)
+
     def _nothing(self, ask: Ask) -> Fetched[T]:
         return Fetched([], Pagination(offset=ask.offset, limit=ask.limit, total=self._total))
 
@@ -87,7 +102,7 @@ class Asked(Generic[T]):
             offset=page.offset,
             limit=page.limit,
             total=page.total,
-            slots=len(fetched.rows) + len(fetched.invalid),
+            slots=fetched.slots,
             date=fetched.server_time,
         )
         return fetched._replace(pagination=answered)

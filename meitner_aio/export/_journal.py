@@ -34,7 +34,7 @@ class Choices(Struct, frozen=True):
     """A hash of the conditions: their values may be personal."""
     since: str | None
     limit: int | None
-    page_size: int
+    page_size: int | None
 
 
 class Mark(Struct, frozen=True, array_like=True):

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
 from .._limiter import Quota
 from .._listing import inside
-from .._source import Ask
 from ..errors import QuotaExhausted
-from ..records import Pagination
+from ._journal import Journal, Mark
 from ._selection import Chosen, Selection, chosen
 
 if TYPE_CHECKING:
+    from .._reading import Fetched
     from ..client import Meitner
 
 _HOUR = 3600.0
@@ -45,7 +44,7 @@ class Plan(Struct, frozen=True):
     seconds: float
     """Expected duration: as fast as the plan's requests were answered, and the waits for the quota."""
     wait: float = 0.0
-    """Seconds among them of waiting for the quota: for new windows, and between requests when little is left."""
+    """Seconds among them of waiting for the quota: for a new window, or for what a bucket gives."""
 
     @property
     def rows(self) -> int:
@@ -81,35 +80,79 @@ async def plan(  # noqa: PLR0913 - the choices of an export that decide what it 
 
 
 async def planned(
-    meitner: Meitner, everything: Sequence[Chosen], selection: Selection, spared: Mapping[str, int] | None = None
+    meitner: Meitner,
+    everything: Sequence[Chosen],
+    selection: Selection,
+    left: Mapping[str, Journal] | None = None,
+    *,
+    begins: bool = False,
 ) -> Plan:
     """Ask for each first page, one after the other, so that the time of an answer is its own.
 
-    `spared` are requests that an interrupted export has made already, by the name of the resource.
+    What an interrupted export `left`, by the name of the resource, tells without a request what is missing. An export
+    that `begins` with these very pages does not ask for them again.
     `QuotaExhausted` when the quota is spent, and its next window more than a minute away.
     """
+    marks = {name: journal.marks for name, journal in (left or {}).items() if journal.marks}
+    fresh = [one for one in everything if one.name not in marks]
+    seen: dict[str, _Seen] = {}
+    for one in fresh:
+        seen[one.name] = await _seen(one)
+    for one in () if fresh else everything[-1:]:  # one answer at least, which tells the quota
+        seen[one.name] = await _seen(one, limit=1, open=False)
+    if begins:
+        for one in fresh:
+            one.first.append(seen[one.name].page)
+    found = [
+        _continued(one, marks[one.name], selection)
+        if one.name in marks
+        else _begun(one, seen[one.name].page, selection)
+        for one in everything
+    ]
+    return _costs(found, getattr(meitner, "quota", None), list(seen.values()), made=len(fresh) if begins else 0)
+
+
+class _Seen(NamedTuple):
+    """A first page, and how it came: seconds until it was there, requests in flight that a read may have."""
+
+    page: Fetched[Any]
+    latency: float
+    width: int
+
+
+async def _seen(one: Chosen, **how: Any) -> _Seen:  # noqa: ANN401 - fields of Ask
     clock = asyncio.get_running_loop().time
-    found: list[PlannedResource] = []
-    latencies: list[float] = []
-    date, width = None, 1
-    for one in everything:
-        began = clock()
-        source, how = inside(one.listing)
-        page = await source.fetch(Ask(how.limit, 0))
-        latencies.append(clock() - began)
-        date, width = page.server_time, how.concurrency
-        found.append(_resource(one, page.pagination, selection, (spared or {}).get(one.name, 0)))
+    source, reading = inside(one.listing)
+    began = clock()
+    page = await source.fetch(reading.ask._replace(bulk=False, first=False, **how))
+    return _Seen(page, clock() - began, reading.concurrency)
+
+
+def _costs(found: Sequence[PlannedResource], quota: Quota | None, seen: Sequence[_Seen], made: int) -> Plan:
+    """Return the plan of what was found, of which so many requests were `made`."""
     requests = sum(resource.requests for resource in found)
-    quota = getattr(meitner, "quota", None)
-    wait = 0.0 if quota is None else waiting(requests, quota, _left(quota, date))
-    return Plan(tuple(found), quota, requests * median(latencies or [0.0]) / width + wait, wait)
+    answers = requests * median([one.latency for one in seen]) / seen[-1].width if seen else 0.0
+    if quota is None:
+        return Plan(tuple(found), None, answers)
+    wait = waiting(requests - made, quota, _left(quota, seen[-1].page.server_time if seen else None))
+    return Plan(tuple(found), quota, max(answers, wait) if refills(quota) else answers + wait, wait)
 
 
-def _resource(one: Chosen, told: Pagination, selection: Selection, spared: int) -> PlannedResource:
-    asked = selection.first_page
+def _begun(one: Chosen, page: Fetched[Any], selection: Selection) -> PlannedResource:
+    told, asked = page.pagination, page.asked or inside(one.listing)[1].ask.limit
     step = told.limit if 1 <= told.limit <= asked else asked
-    rows = told.total if selection.limit is None else min(told.total, selection.limit)
-    return PlannedResource(one.name, rows, max(1, -(-rows // step) - spared), step)
+    return _resource(one, told.total, step, 0, selection)
+
+
+def _continued(one: Chosen, marks: Sequence[Mark], selection: Selection) -> PlannedResource:
+    last = marks[-1]
+    return _resource(one, last.total, max(mark.limit for mark in marks), last.offset + last.slots, selection)
+
+
+def _resource(one: Chosen, total: int, step: int, reached: int, selection: Selection) -> PlannedResource:
+    """Return what is missing of a resource, of which so many rows are there."""
+    rows = total if selection.limit is None else min(total, selection.limit)
+    return PlannedResource(one.name, rows, max(0 if reached else 1, -(-(rows - reached) // step)), step)
 
 
 def _left(quota: Quota, date: float | None) -> float:
@@ -117,17 +160,22 @@ def _left(quota: Quota, date: float | None) -> float:
     return min(max(0.0, quota.reset_at.timestamp() - (time.time() if date is None else date)), _HOUR)
 
 
-def waiting(requests: int, quota: Quota, left: float) -> float:
-    """Return the seconds that requests will wait for the quota, `left` seconds before the present window ends.
+def refills(quota: Quota | None) -> bool:
+    """Whether a quota is a bucket, which fills all the time, or is taken for one; a window is full again at its end."""
+    return quota is not None and getattr(quota, "kind", "window") != "window"
 
-    What remains is free; the rest comes with the next windows, or as a bucket refills.
+
+def waiting(requests: int, quota: Quota, left: float) -> float:
+    """Return the seconds that requests will wait for the quota, `left` seconds before a present window ends.
+
+    What remains is free. A bucket gives the rest at its rate; a window so many at each of its ends.
     """
-    over = requests - quota.remaining
-    if over <= 0:
+    missing = requests - quota.remaining
+    if missing <= 0:
         return 0.0
-    if quota.kind != "window":
-        return over * _HOUR / quota.limit
-    return left + (math.ceil(over / quota.limit) - 1) * _HOUR
+    if refills(quota):
+        return missing * _HOUR / quota.limit
+    return left + (-(-missing // quota.limit) - 1) * _HOUR
 
 
 def check_wait(plan: Plan, max_wait: float) -> None:

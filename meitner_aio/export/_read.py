@@ -32,7 +32,7 @@ Tell: TypeAlias = Callable[[Progress], object]
 def begun(chosen: Chosen, limit: int | None, turns: Turns) -> Read[Any]:
     """Return a read of a resource, from its beginning."""
     source, how = inside(chosen.listing)
-    return Read(Asked(source, turns, limit), how)
+    return Read(Asked(source, turns, limit, chosen.first), how)
 
 
 async def pages_of(read: Read[Any], limit: int | None, rows: int = 0) -> AsyncGenerator[Page[Any], None]:

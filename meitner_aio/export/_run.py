@@ -69,8 +69,8 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     that would wait more seconds for the hourly quota is not begun (`QuotaExhausted`), unless by `force`.
 
     Raises `TypeError` or `ValueError` for what cannot be meant, before any I/O, and what reading and writing raise:
-    `MeitnerError`, `OSError`. Up to four resources are read at a time, with at most `concurrency` requests in flight;
-    memory holds twice as many pages of each.
+    `MeitnerError`, `OSError`. Pages have `page_size` rows, or as many as the server gives. Up to four resources are
+    read at a time, with at most `concurrency` requests in flight; memory holds no more than about 5,000 rows of each.
     """
     began = time.perf_counter()
     selection = Selection.of(where, since, fields, limit, page_size)
@@ -82,8 +82,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     if max_wait is not None and not force:
         left = await threaded(_left, Folder(to), everything) if resume and isinstance(to, (str, os.PathLike)) else {}
         missing = [one for one in everything if one.name not in left or not left[one.name].kept]
-        spared = {name: len(journal.marks) for name, journal in left.items()}
-        check_wait(await planned(meitner, missing, selection, spared), max_wait)
+        check_wait(await planned(meitner, missing, selection, left, begins=True), max_wait)
     if not isinstance(to, (str, os.PathLike)):
         return await streamed(everything, selection, to, turns, tell)
     with Folder(to) as folder:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from .._listing import at_most
 from .._operations import operations
-from .._read import PAGE_LIMIT
 from .._values import encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
 from ..records import DirectoryRecord, fields
@@ -17,6 +17,7 @@ from ._names import resource_names
 
 if TYPE_CHECKING:
     from .._listing import Listing
+    from .._reading import Fetched
     from ..client import Meitner
 
 
@@ -27,7 +28,8 @@ class Selection(NamedTuple):
     since: datetime | None = None
     fields: tuple[str, ...] | None = None
     limit: int | None = None
-    page_size: int = PAGE_LIMIT
+    page_size: int | None = None
+    """Rows a page; None for as many as the server gives."""
 
     @classmethod
     def of(
@@ -46,17 +48,19 @@ class Selection(NamedTuple):
         if isinstance(fields, str):
             raise TypeError("fields must be names of fields, not one str")
         kept = None if fields is None else tuple(fields)
-        return cls(tuple(sorted(where or ())), since, kept, limit, PAGE_LIMIT if page_size is None else page_size)
+        return cls(tuple(sorted(where or ())), since, kept, limit, page_size)
 
     @property
     def filtered(self) -> bool:
         """Whether there are conditions on the rows."""
         return bool(self.where) or self.since is not None
 
-    @property
-    def first_page(self) -> int:
-        """Rows to ask for at once."""
-        return self.page_size if self.limit is None else min(self.page_size, self.limit)
+    def paged(self, listing: Listing[Any]) -> Listing[Any]:
+        """Return a listing that asks for no more rows at once than are wanted."""
+        size, limit = self.page_size, self.limit
+        if size is not None:
+            return listing.paged(limit=size if limit is None else min(size, limit))
+        return listing if limit is None else at_most(listing, limit)
 
     def told(self, kept: tuple[str, ...] | None) -> dict[str, Any]:
         """Return what a report says of the selection: names, and no value that may be personal."""
@@ -78,6 +82,8 @@ class Chosen(NamedTuple):
     """Names of the fields to keep, in the order of the record."""
     fingerprint: str
     """A hash of the conditions, to tell them from others; empty when there are none."""
+    first: list[Fetched[Any]]
+    """The first page, when a plan asked for it: whoever reads the resource takes it away."""
 
 
 def chosen(
@@ -102,9 +108,9 @@ def _chosen(
     name: str, listing: Listing[Any], selection: Selection, where: Mapping[str, object] | None, concurrency: int | None
 ) -> Chosen:
     model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
-    listing = listing.paged(limit=selection.first_page, concurrency=concurrency, exact=True)
+    listing = selection.paged(listing).paged(concurrency=concurrency, exact=True)
     fingerprint = _fingerprint(_query(name), where) if where else ""
-    return Chosen(name, model, listing, _fields(name, model, selection.fields), fingerprint)
+    return Chosen(name, model, listing, _fields(name, model, selection.fields), fingerprint, [])
 
 
 def _listing(resource: Any, name: str, selection: Selection, where: Mapping[str, object]) -> Any:  # noqa: ANN401

@@ -27,6 +27,7 @@ from meitner_aio._bulk import outcomes
 from meitner_aio._cleanup import finished, stopped
 from meitner_aio._listing import Listing
 from meitner_aio._operations import Wire
+from meitner_aio._page_size import PageSizes
 from meitner_aio._protocol import RawResponse, Request
 from meitner_aio._quota import Gate
 from meitner_aio._signing import BearerAuth
@@ -351,7 +352,7 @@ def test_a_cached_read_that_is_given_up_leaves_no_request(way: Ways) -> None:
     id_ = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
     async def main() -> int:
-        cached = Caches(Wire(tidy, 4), lambda send: send, b"me")()
+        cached = Caches(Wire(tidy, 4, PageSizes()), lambda send: send, b"me")()
 
         async def scene() -> None:
             with suppress(TimeoutError):

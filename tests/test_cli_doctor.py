@@ -11,6 +11,7 @@ import aiohttp
 import openapi
 import pytest
 from api_table import parse
+from msgspec.structs import replace
 from odd_server import Bucket, Clock, OddServer, Window
 from raw_server import failure
 
@@ -86,6 +87,8 @@ def test_a_directory_that_is_well_passes_every_check():
         ({"page_limit": 1000}, "page", "ok", "1,000 rows or more"),
         ({"page_limit": 5000}, "page", "ok", "1,000 rows or more"),
         ({"seconds": [9.0, 0.2, 0.1, 0.3]}, "latency", "ok", "250.0 ms in the median of 4 small answers"),
+        ({"quota": replace(FULL, kind="assumed")}, "quota", "warn", "tell of none"),
+        ({"quota": replace(FULL, kind="bucket")}, "quota", "ok", "4,900 of 5,000 requests left, full again at "),
         ({"page_limit": 0}, "page", "ok", "1,000 rows are refused"),
         ({"paced": 3}, "pace", "warn", "calls are being paced: 3 requests waited for the quota"),
         ({"rights": RIGHTS}, "allowed", "ok", "all 11 resources"),

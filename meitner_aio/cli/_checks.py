@@ -130,7 +130,7 @@ def _quota(seen: Seen) -> Check:
     quota = seen.quota
     if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in seen.failures):
         return Check("quota", "fail", quota_left(quota) or "spent", "Try again when it is renewed.")
-    if quota is None:
+    if quota is None or quota.kind == "assumed":
         return Check("quota", "warn", "not known: answers tell of none")
     if quota.remaining < _LITTLE * quota.limit:
         return Check("quota", "warn", _left(quota), "Who else uses these credentials? An export would wait.")
@@ -138,7 +138,8 @@ def _quota(seen: Seen) -> Check:
 
 
 def _left(quota: Quota) -> str:
-    return quota_left(quota).removeprefix("quota: ")
+    said = quota_left(quota).removeprefix("quota: ")
+    return said.replace(" until ", ", full again at ") if quota.kind == "bucket" else said
 
 
 def _page(limit: int) -> Check:

@@ -79,7 +79,9 @@ class Fields:
 
     def _changes(self, known: Expected, member: Member, part: str) -> list[str]:
         changes = [change] if (change := self.type_change(known, member.value, part)) else []
-        if member.value.nullable != known.nullable:
+        # Null in place of a list says as much as an empty one, and in place of an object of a body nothing at all.
+        silent = known.many or (known.kind == "object" and part != "read")
+        if member.value.nullable != known.nullable and not silent:
             changes.append("may be null now" if member.value.nullable else "is never null now")
         if member.required != known.required:
             changes.append("is required now" if member.required else "is optional now")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import math
 import random
 import tracemalloc
 import zlib
@@ -15,6 +16,7 @@ import pytest
 from conftest import Scripted
 from raw_server import STUDENT, STUDENT_ID, Reply, answer, failure, writes
 
+from meitner_aio import QuotaPolicy
 from meitner_aio._inflated import BadAnswerError, Inflated
 from meitner_aio._protocol import Request
 from meitner_aio._transport import LARGEST_BODY, LARGEST_ERROR
@@ -288,7 +290,8 @@ async def test_headers_of_odd_bytes_do_no_harm(scripted: Scripted) -> None:
         )
     )
     head = odd + f"Content-Length: {len(body)}\r\n\r\n".encode()
-    meitner, _ = await scripted(b"HTTP/1.1 200 OK\r\n" + head + body, b"HTTP/1.1 429 \xff\xfe\r\n" + head + body)
+    replies = b"HTTP/1.1 200 OK\r\n" + head + body, b"HTTP/1.1 429 \xff\xfe\r\n" + head + body
+    meitner, _ = await scripted(*replies, quota=QuotaPolicy(per_hour=math.inf))
     assert (await meitner.students.get(STUDENT_ID)).id == STUDENT_ID
     assert meitner.quota is None
     with pytest.raises(APIStatusError) as caught:

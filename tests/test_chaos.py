@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ import pytest
 from fault_server import KINDS, NOON, FaultServer, Incoming, Injected, page, run, student_id
 from naive_client import NaiveClient
 
-from meitner_aio import InternalServerError, Meitner, MeitnerError, ResponseValidationError, RetryPolicy
+from meitner_aio import InternalServerError, Meitner, MeitnerError, QuotaPolicy, ResponseValidationError, RetryPolicy
 from meitner_aio._ledger import ListingReport
 from meitner_aio.export import export
 from meitner_aio.export._report import ResourceReport
@@ -23,6 +24,9 @@ from meitner_aio.export._report import ResourceReport
 ROWS, LIMIT = 100_000, 100
 PATIENT = RetryPolicy(max_retries=40, initial=0.05, maximum=2.0, outage=7200.0)
 """For bad nights: many attempts, and pages that wait through an outage."""
+
+UNLIMITED = QuotaPolicy(per_hour=math.inf)
+"""For servers that neither have a quota nor say so, and get more requests than are assumed to be allowed."""
 
 SHARES = {0.3: range(20), 0.5: range(5)}
 USUAL = 2
@@ -41,7 +45,8 @@ def runs() -> list[Any]:
 
 def client(server: FaultServer, **options: Any) -> Meitner:
     """Return a patient client of a server."""
-    return Meitner("an-id", "a-secret", base_url=server.url, **{"retry": PATIENT, "timeout": 10.0} | options)
+    usual = {"retry": PATIENT, "timeout": 10.0, "quota": UNLIMITED}
+    return Meitner("an-id", "a-secret", base_url=server.url, **usual | options)
 
 
 def numbers(ids: list[str]) -> list[int]:
@@ -226,7 +231,7 @@ def test_an_export_outlasts_an_outage_that_begins_between_two_resources(tmp_path
 
 
 def test_an_export_waits_for_a_new_window_between_two_resources(tmp_path: Path) -> None:
-    """The quota is spent by the last page of one resource: the first page of the next waits for half an hour."""
+    """The quota is spent by the last pages of one resource: the first page of the next waits for half an hour."""
 
     async def spent(incoming: Incoming) -> bool:
         remaining = max(0, 10 - len(server.times)) if server.times[-1] < 1800 else 1000
@@ -243,7 +248,7 @@ def test_an_export_waits_for_a_new_window_between_two_resources(tmp_path: Path) 
 
     server = FaultServer(1000, before=spent)
     assert run(main()) == [1000, 1000]
-    assert sum(at < 1800 for at in server.times) == 10
+    assert 8 <= sum(at < 1800 for at in server.times) <= 10  # the last of a window are not spent unseen
 
 
 def test_an_export_that_is_not_patient_leaves_no_file(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "
 
 def _idle(meitner: Meitner) -> None:
     """Assert that a client holds nothing: no slot of the gate, no connection in use."""
-    assert meitner._core.gate._slots.held == 0
-    assert meitner._core.gate._slots.first is None
+    slots = meitner._core.gate._slots
+    assert (slots.held, slots.waiting(0), slots.waiting(1)) == (0, 0, 0)
     for session in meitner._core.transport._sessions.values():  # type: ignore[attr-defined]
         assert not session.connector._acquired
 

@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 from fault_server import FaultServer, Incoming, drip, head, run, student_id
 from naive_client import NaiveTokens
-from test_chaos import LIMIT, client, numbers
+from test_chaos import LIMIT, UNLIMITED, client, numbers
 
 from meitner_aio import APITimeoutError, Meitner, MeitnerError, OAuth2, ResponseValidationError, RetryPolicy
 
@@ -132,7 +132,7 @@ async def _calls(api: Tokens, each: int, **options: Any) -> set[str]:
             except MeitnerError as error:
                 kinds.add(type(error).__name__)
 
-    options["max_concurrency"] = 64
+    options |= {"max_concurrency": 64, "quota": UNLIMITED}
     async with (
         FaultServer(1, before=api.before) as server,
         Meitner(auth=OAUTH, base_url=server.url, **options) as meitner,

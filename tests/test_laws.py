@@ -52,13 +52,13 @@ class Line:
 
     def __init__(self, width: int) -> None:
         self.shut = False
-        self.slots: Slots[int] = Slots(width, lambda: math.inf if self.shut else 0.0)
+        self.slots: Slots[int] = Slots(width, lambda _: math.inf if self.shut else 0.0)
         self.entered: dict[int, float] = {}
         self.inside: deque[int] = deque()
         self.visits: list[asyncio.Task[None]] = []
 
     async def _visit(self, number: int) -> None:
-        if not self.slots.enter():
+        if not self.slots.enter(number):
             await self.slots.wait(number)
         self.entered[number] = _now()
         self.inside.append(number)
@@ -107,13 +107,13 @@ def test_a_line_conserves_its_slots_and_its_order_whatever_happens(width: int, m
             line.door(0)
         await asyncio.sleep(1.0)
         assert line.slots.held == len(line.inside)
-        assert line.slots.first is None or line.slots.held >= line.slots.width
+        assert not line.slots.waiting(0) or line.slots.held >= line.slots.width
         while line.inside:
             line.leave(0)
             await asyncio.sleep(1.0)
         turns = [line.entered[number] for number in sorted(line.entered)]
         assert all(later > earlier - 1e-6 for earlier, later in pairwise(turns))
-        assert (line.slots.held, line.slots.first) == (0, None)
+        assert (line.slots.held, line.slots.waiting(0)) == (0, 0)
         assert all(visit.done() for visit in line.visits)
 
     run(main(), debug=False)
@@ -130,7 +130,7 @@ def test_an_alarm_that_is_due_at_once_may_be_any_handle() -> None:
 
     async def main() -> None:
         opens = 1e-12
-        slots: Slots[int] = Slots(1, lambda: opens)
+        slots: Slots[int] = Slots(1, lambda _: opens)
         waiting = asyncio.ensure_future(slots.wait(1))
         await asyncio.sleep(0)
         slots.admit()
@@ -244,7 +244,7 @@ def test_a_deadline_holds_also_before_the_gate(data: st.DataObject) -> None:
         assert _now() <= deadline + 1e-6
         assert all(start < deadline for start in starts)
         assert all(isinstance(result, (RawResponse, MeitnerError)) for result in results)
-        assert (gate._slots.held, gate._slots.first) == (0, None)
+        assert (gate._slots.held, gate._slots.waiting(0)) == (0, 0)
         before = len(starts)
         await asyncio.sleep(4000)
         assert len(starts) == before

@@ -161,7 +161,8 @@ class Meitner:
         directory = directory or Sandbox(**size)
         client = cls.__new__(cls)
         url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers
-        client._within(directory.door, url, ApiKey(*directory.credentials))  # noqa: SLF001 - its own
+        quota = QuotaPolicy(per_hour=math.inf) if directory.door.unlimited else None
+        client._within(directory.door, url, ApiKey(*directory.credentials), quota)  # noqa: SLF001 - its own
         return client
 
     def _within(self, transport: Transport, url: str, auth: Auth, quota: QuotaPolicy | None = None) -> None:
@@ -240,7 +241,7 @@ class Meitner:
 
     @property
     def quota(self) -> Quota | None:
-        """The hourly quota as the last answers told it, or None before the first."""
+        """The quota as the last answers told it; what is assumed when they say nothing; None before the first."""
         return self._core.gate.quota
 
     async def __aenter__(self) -> Self:

@@ -22,7 +22,7 @@ from ._answers import Refusal, failure, json_answer, malformed, success
 from ._credentials import Credentials
 from ._dialect import Dialect
 from ._directory import Directory
-from ._limiters import Limiter
+from ._limiters import Limiter, Unlimited
 from ._openapi import document
 from ._paging import Paging
 from ._routes import Place, Routes
@@ -79,6 +79,8 @@ class Door:
         self._directory = directory
         self._credentials = credentials
         self._limiter = limiter
+        self.unlimited = isinstance(limiter, Unlimited)
+        """Whether there is no quota: not that answers say nothing of one."""
         self._faults = faults
         self._paging = paging
         self._dialect = dialect

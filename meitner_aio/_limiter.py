@@ -213,20 +213,23 @@ class Limiter:
         self, departure: Departure, reset: float, remaining: int, now: float, *, served: bool, alone: bool
     ) -> None:
         gain = departure.counted + served + remaining - departure.floor
-        if gain >= _SURE and departure.floor < math.inf and departure.window == self._windows:
-            self._gained(gain, remaining, now)
         follows = departure.answers == self._answers
+        if self.is_bucket and follows and self._jumped(remaining, now):
+            self.is_bucket, self._floor = False, math.inf  # a window after all
+        elif gain >= _SURE and departure.floor < math.inf and departure.window == self._windows:
+            self._gained(gain, remaining, now)
         if self.is_bucket:
             self._reset, self.ends = reset, now + max(reset - self.server_time(None, now), _SHORTEST)
-            jumped = self.remaining + self.limit // 2 < remaining
-            if follows and jumped and self.refill * (now - self.seen_at) < self.limit / 4:
-                self.is_bucket = False  # a window after all
         elif alone and follows and self.remaining - remaining == 1 and self._lost < _HARDLY:
             self.is_window = self.is_window or self._would_rise(departure)
         if follows or remaining <= self.tokens(now):
             self._accept(remaining, now, spent=self.remaining - remaining)
         elif served:
             self._spend(0)
+
+    def _jumped(self, remaining: int, now: float) -> bool:
+        """Whether more came back at once than any bucket gives."""
+        return remaining - self.remaining > self.limit // 2 and self.refill * (now - self.seen_at) < self.limit / 4
 
     def _gained(self, gain: float, remaining: int, now: float) -> None:
         """Take note of tokens that nobody gave back: the bucket refilled them, or somebody opened a new window."""

@@ -373,12 +373,12 @@ SPENT = {"RateLimit_Limit": "5000", "RateLimit_Remaining": "0", "RateLimit_Reset
 
 
 def test_a_quota_that_is_spent_is_waited_for_once_and_by_the_gate() -> None:
-    """429 with the end of the window: the call is sent again when the window has ended, and not before."""
+    """429 with the end of the window: a look whether it is a bucket, and then the call waits until the window has ended."""
 
     async def main() -> None:
-        script, gate = Script(said(429, **SPENT), said(200)), Gate(8, policy=QuotaPolicy(max_wait=3600))
+        script, gate = Script(said(429, **SPENT), said(429, **SPENT), said(200)), Gate(8, policy=QuotaPolicy(max_wait=3600))
         response = await Retrying(gate.admitting(script), RetryPolicy()).send(request())
-        assert (response.status, script.sent) == (200, 2)
+        assert (response.status, script.sent) == (200, 3)
         assert 900 < asyncio.get_running_loop().time() <= 910
 
     run(main())

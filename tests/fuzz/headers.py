@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import math
-
 from fuzzing import instrumented, run
 
 with instrumented(__name__):
     from meitner_aio import RetryPolicy
     from meitner_aio._budget import RetryBudget
-    from meitner_aio._headers import LONGEST_WAIT, media_type, number, reset_at, reset_epoch, retry_after, server_time
+    from meitner_aio._headers import (
+        LONGEST_WAIT,
+        limits,
+        media_type,
+        number,
+        reset_at,
+        reset_epoch,
+        retry_after,
+        server_time,
+    )
+    from meitner_aio._limiter import Limiter
     from meitner_aio._protocol import Headers, RawResponse, Request
     from meitner_aio._verdicts import Retries
-    from meitner_aio._window import Window
 
 NAMES = ("Date", "Retry-After", "RateLimit-Reset", "RateLimit-Remaining", "RateLimit-Limit", "Content-Type")
 _REQUEST = Request("get", "GET", "/x", "/x")
@@ -21,17 +28,20 @@ _REQUEST = Request("get", "GET", "/x", "/x")
 def harness(data: bytes) -> None:
     """Read two answers, one after the other: a line for each header, in the order of `NAMES`."""
     lines = data.decode("latin-1").split("\n")
-    window = Window(wall=lambda: 1_763_726_400.0)
+    limiter = Limiter(wall=lambda: 1_763_726_400.0)
     for turn, now in enumerate((5.0, 7.5)):
         said = dict(zip(NAMES, lines[turn * len(NAMES) :], strict=False))
         headers = Headers(said)
         _read(headers)
-        told = window.observe(headers, now)
-        assert told in (True, False)
-        assert window.ends <= now + LONGEST_WAIT
-        assert -math.inf <= window.spare(3, 10) < math.inf
-        assert 1 <= window.share <= 32
-        quota = window.quota()
+        departure = limiter.departs(now - 0.1, 0)
+        told = limits(headers, limiter.server_time(None, now))
+        if told is not None:
+            limiter.learn(told, departure, now, 0, served=True)
+        assert limiter.ends <= now + LONGEST_WAIT
+        assert 0 <= limiter.tokens(now + 1.0) <= limiter.limit
+        assert 1 <= limiter.share <= 32
+        quota = limiter.quota(now)
+        assert (quota is None) is (limiter.limit == 0)
         assert quota is None or 0 <= quota.remaining <= quota.limit
         for status in (429, 503):
             retries = Retries(_REQUEST, RawResponse(status, headers, b""), RetryPolicy(), RetryBudget())

@@ -116,8 +116,7 @@ async def chunks(
                     return
         finally:
             if waiting is not None:
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
+                await stopped(waiting)
 
 
 async def _numbered(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[tuple[int, Item], None]:

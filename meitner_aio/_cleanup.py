@@ -9,7 +9,7 @@ How many came stays counted in the task (`Task.cancelling`), so that each timeou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,26 +23,38 @@ async def finished(
     A cancellation is raised instead, but only then; `interrupted` is called as soon as the first one comes.
     """
     ending = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not ending.done():
-        try:
-            await asyncio.wait([ending])  # which, unlike `await ending`, hands no cancellation on
-        except asyncio.CancelledError as error:
-            if cancelled is None and interrupted is not None:
-                interrupted()
-            cancelled = error
-    try:
-        if cancelled is None:
-            return ending.result()
-        if not ending.cancelled():
-            ending.exception()  # the cancellation is what its caller hears of
-        raise cancelled
-    finally:
-        del cancelled  # its traceback leads here: the garbage collector need not come for it
+    await _ended([ending], interrupted)
+    return ending.result()
 
 
 async def stopped(*tasks: asyncio.Future[Any]) -> None:
     """Cancel tasks once, and wait until all of them have ended; what they raise is nobody's any more."""
     for task in tasks:
         task.cancel()
-    await finished(asyncio.gather(*tasks, return_exceptions=True))
+    await _ended(tasks)
+    _heard(tasks)
+
+
+async def _ended(tasks: Sequence[asyncio.Future[Any]], interrupted: Callable[[], object] | None = None) -> None:
+    """Wait for tasks, without handing a cancellation on to them; then raise it."""
+    cancelled: asyncio.CancelledError | None = None
+    while left := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(left)
+        except asyncio.CancelledError as error:
+            if cancelled is None and interrupted is not None:
+                interrupted()
+            cancelled = error
+    try:
+        if cancelled is not None:
+            _heard(tasks)
+            raise cancelled
+    finally:
+        del cancelled  # its traceback leads here: the garbage collector need not come for it
+
+
+def _heard(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Tell asyncio that nobody wants to know what ended tasks raised."""
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

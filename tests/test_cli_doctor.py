@@ -3,9 +3,11 @@
 import asyncio
 import json
 import ssl
+import time
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import partial
+from itertools import count
 
 import aiohttp
 import openapi
@@ -296,6 +298,22 @@ async def test_a_quota_that_paces_is_told_apart_from_a_slow_server(cli, monkeypa
     assert (code, healthy) == (0, True)
     assert found["pace"] == ("warn", "calls are being paced: 8 requests waited for the quota")
     assert found["latency"][1].endswith("in the median of 3 small answers")
+
+
+async def test_the_clock_is_compared_when_the_answer_came(cli, monkeypatch):
+    """Not after the answers that a quota kept waiting for a minute."""
+    clock, ticks = Clock(time.time()), count()
+
+    class Slow(OddServer):
+        def respond(self, seen):
+            self.clock.now += 60.0 * (next(ticks) == 1)
+            monkeypatch.setattr(time, "time", clock)
+            return super().respond(seen)
+
+    monkeypatch.setattr(_doctor, "Asker", partial(Asker, clock=clock))
+    async with Slow(clock=clock) as server:
+        _, _, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
+    assert found["clock"] == ("ok", "agrees with the server's")
 
 
 # Probes.

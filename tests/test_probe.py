@@ -545,4 +545,4 @@ async def test_the_time_of_an_answer_is_its_own():
 
 def test_asking_is_reading():
     """An asker has no other methods: there is no way to write through it."""
-    assert {name for name in vars(Asker) if not name.startswith("_")} == {"get", "search", "requests"}
+    assert {name for name in vars(Asker) if not name.startswith("_")} == {"get", "search", "requests", "since"}

@@ -129,7 +129,7 @@ def _clock(seen: Seen) -> Check:
 def _quota(seen: Seen) -> Check:
     quota = seen.quota
     if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in seen.failures):
-        return Check("quota", "fail", quota_left(quota) or "spent", "Try again when it is renewed.")
+        return Check("quota", "fail", "spent" if quota is None else _left(quota), "Try again when it is renewed.")
     if quota is None or quota.kind == "assumed":
         return Check("quota", "warn", "not known: answers tell of none")
     if quota.remaining < _LITTLE * quota.limit:
@@ -152,7 +152,7 @@ def _page(limit: int) -> Check:
 
 def _pace(paced: int) -> Check:
     found = f"calls are being paced: {counted(paced, 'request')} waited for the quota"
-    return Check("pace", "warn", found, "The quota is what is slow, not the server. Who else uses these credentials?")
+    return Check("pace", "warn", found, "The quota is what is slow, not the server.")
 
 
 def _latency(seconds: Sequence[float]) -> Check:

@@ -131,9 +131,9 @@ def _credentials(directory: Directory, profile: Profile) -> Check:
 
 async def _seen(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], url: str) -> Seen:
     """Make something of the answers to small lists, and ask for one page as large as pages may be."""
-    answered_at = time.time()
     found = {name: _error(answer) for name, answer in answers.items()}
     first, *others = answers.values()
+    answered_at = time.time() - asker.since(first)
     error = _error(first) if len(answers) == 1 else None
     readable = next((name for name, wrong in found.items() if wrong is None), None)
     large = await asker.get(RESOURCES[readable].path, limit=ASKED) if readable is not None else Answer()

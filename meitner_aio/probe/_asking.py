@@ -124,6 +124,10 @@ class Asker:
         """How many requests were made, those for tokens included."""
         return self.asked + self._tokens
 
+    def since(self, answer: Answer) -> float:
+        """Return how many seconds ago an answer arrived."""
+        return self._clock() - answer.arrived
+
     @property
     def _tokens(self) -> int:
         return max(0, self._heard.sent - self.asked)

@@ -143,6 +143,17 @@ async def test_titles_are_ordered_by_the_rules_of_some_language(titles, value):
     assert (await _found(rows={"group": rows}))["order, titled"].value == value
 
 
+async def test_a_field_that_is_null_on_some_rows_orders_none():
+    """It is passed over; those that all rows have are looked at."""
+    rows = [
+        one | {"motherTongue": f"m{number:02d}" if number % 2 else None}
+        for number, one in enumerate(BY_ID(placements()))
+    ]
+    assert (await _found(rows={"student-placement": rows[::-1]}))["order, others"].value == "id, descending"
+    random.Random(1).shuffle(rows)
+    assert (await _found(rows={"student-placement": rows}))["order, others"].value == "none"
+
+
 async def test_what_orders_equal_rows_is_told_where_there_are_enough():
     """Of an import every row has the same time."""
     rows = [row(0, created="2025-01-01T00:00:00Z", id=f"{number}") | {"id": f"{number:02d}"} for number in range(20)]
@@ -189,6 +200,12 @@ async def test_zones_in_filters_are_heeded_dropped_or_refused(zones, value, word
     assert (one.value, words in one.answer) == (value, True)
 
 
+async def test_the_instant_is_just_before_a_row():
+    """So that a zone that is dropped shows where rows are weeks apart, too."""
+    rows = [row(0, created=f"2025-{month:02d}-15T12:00:00Z", title="-") for month in range(1, 13)]
+    assert (await _found(rows={"group": rows}, zones="drop"))["zones in filters"].value == "dropped"
+
+
 async def test_a_filter_that_filters_nothing_heeds_no_zone():
     """Equal counts would be no proof."""
 
@@ -201,10 +218,14 @@ async def test_a_filter_that_filters_nothing_heeds_no_zone():
     assert found["null in ranges"].value == "found"
 
 
+@pytest.mark.parametrize("updated", [1, 20, 39])
 @pytest.mark.parametrize(("nulls", "value"), [("skip", "left out"), ("keep", "found")])
-async def test_null_in_ranges(nulls, value):
+async def test_null_in_ranges(nulls, value, updated):
     """A row that was never updated is after 1970, or it is not."""
-    assert (await _found(nulls=nulls))["null in ranges"].value == value
+    rows = groups()
+    for number, one in enumerate(rows):
+        one["meta"]["updatedAt"] = "2026-05-01T00:00:00Z" if number < updated else None
+    assert (await _found(rows={"group": rows}, nulls=nulls))["null in ranges"].value == value
 
 
 @pytest.mark.parametrize(
@@ -445,7 +466,10 @@ async def test_no_mixture_of_mischief_does_either(seed, auth):
 
 
 @pytest.mark.parametrize("auth", AUTHS)
-@pytest.mark.parametrize("kinds", [["page"], ["page", "cut"], ["page", "page", "forbidden"], ["page", "unauthorized"]])
+@pytest.mark.parametrize(
+    "kinds",
+    [["page"], ["page", "cut"], ["page", "page", "forbidden"], ["page", "unauthorized"], ["unauthorized", "busy"]],
+)
 async def test_the_bound_holds_however_much_is_asked(kinds, auth):
     """What may have left twice is counted twice, so that fewer than forty may leave, and never more."""
     options = AUTHS[auth] or {"client_credentials": "an-id", "client_secret": "a-secret"}
@@ -477,6 +501,17 @@ async def test_a_server_in_trouble_is_left_alone(kind, most, why):
             await asker.get("/school")
     assert len(server.seen) == most
     assert asker.done == why
+
+
+async def test_failures_that_are_not_in_a_row_stop_nothing():
+    """A busy server answers now and then."""
+    server, heard = OddServer(), Heard()
+    server.respond = lambda _: failure(503, "Internal") if len(server.seen) % 2 else page([])
+    async with server, Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.tell) as meitner:
+        asker = Asker(meitner, heard)
+        for _ in range(8):
+            await asker.get("/school")
+    assert (asker.done, len(server.seen)) == ("", 8)
 
 
 async def test_a_slow_server_is_asked_for_ninety_seconds():
@@ -540,7 +575,7 @@ async def test_the_time_of_an_answer_is_its_own():
         first, second = [await asker.get("/school") for _ in range(2)]
     assert first.took is None
     assert second.took is not None
-    assert (asker.requests, len(server.seen)) == (3, 3)
+    assert (asker.requests, asker.charged, len(server.seen)) == (3, 2, 3)
 
 
 def test_asking_is_reading():

@@ -124,6 +124,15 @@ def test_refusals_of_the_probe_itself_are_not_others():
     assert "others" not in limiter(answers)[0].answer
 
 
+def test_a_refusal_that_costs_nothing_is_nothing_that_came_back():
+    """Only answers with data are compared."""
+    told = ((200, 901, 0.0), (200, 900, 0.1), (403, 900, 9.0), (200, 899, 9.1))
+    answers = [
+        Answer(status=status, headers=Headers(said(1500, left, NOON + 60)), arrived=at) for status, left, at in told
+    ]
+    assert limiter(answers)[0].value == "window"
+
+
 def test_no_headers_are_a_finding_of_their_own():
     """Not a question that could not be answered."""
     found, waited, _ = _probed(lambda _: {})

@@ -200,10 +200,10 @@ def _meanings(told: Sequence[Sample]) -> list[str]:
 def _reset(told: Sequence[Sample], kind: str | None, answers: Sequence[Answer]) -> Told:
     if not told or told[-1].reset is None:
         raise Untold("RateLimit-Reset is missing, or no number")
-    on_the_hour = abs((told[-1].reset + HOUR / 2) % HOUR - HOUR / 2) <= _SAME
     # Of a large bucket, the instant at which it will be full moves by less than can be seen.
-    if _moved(told) or (kind == "bucket" and not on_the_hour and _meanings(told)):
+    if _moved(told) or (kind == "bucket" and _meanings(told)):
         return _moving(told, _spelled(answers))
+    on_the_hour = abs((told[-1].reset + HOUR / 2) % HOUR - HOUR / 2) <= _SAME
     if kind == "bucket" and on_the_hour:
         return Told("top of the hour", f"the top of the hour, which means nothing to a bucket{_spelled(answers)}")
     if kind != "window":

@@ -104,6 +104,8 @@ class Server:
         data = ",".join(_row(name, number) for number in rows)
         return page, f'{{"data":[{data}],"pagination":{json.dumps(pagination)}}}'.encode()
 
+    identity = b"paged"
+
     async def send(self, request: Request) -> RawResponse:
         """Answer as a transport does, after the seconds of the rule; a timeout when that is too long."""
         self.requests.append(request)

@@ -3,7 +3,6 @@
 import asyncio
 import io
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 import virtual_time
@@ -96,7 +95,7 @@ def test_waits_for_a_window(requests, remaining, left, seconds):
 )
 def test_waits_for_a_bucket(kind, requests, remaining, seconds):
     """What is in it is free, the rest drips: 1,500 an hour are a hundred in four minutes."""
-    quota = SimpleNamespace(limit=1500, remaining=remaining, reset_at=RESET, kind=kind)
+    quota = Quota(1500, remaining, RESET, kind)
     assert waiting(requests, quota, 3600.0) == pytest.approx(seconds)
 
 

@@ -25,6 +25,7 @@ from meitner_aio import (
     RetryPolicy,
     Student,
     UnprocessableEntityError,
+    like,
 )
 from meitner_aio._ahead import ROWS, Idle
 from meitner_aio._listing import Listing
@@ -170,6 +171,21 @@ def test_through_a_socket() -> None:
             assert await _read(server, meitner.students.list()) == 7
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("cap", [1000, 500, 100, 73, 50])
+@pytest.mark.parametrize("over", ["clamp", "refuse"])
+async def test_the_sandbox_is_read_by_its_largest_page(cap: int, over: str) -> None:
+    """A directory that obeys every rule of the API, with searches and audit events."""
+    async with Meitner.sandbox(students=1_200, limiter="none", page_cap=cap, over_cap=over) as meitner:
+        for listing in (meitner.students.list(), meitner.students.search(first_name=like("%")).paged(exact=True)):
+            for more in (6, 0):
+                with meitner.capture() as seen:
+                    assert len({one.id async for one in listing}) == 1_200
+                assert listing.report.complete
+                assert len(seen) <= _pages(1_200, cap) + more * (over == "refuse")
+        ids = [one.id for one in await meitner.students.list().all()]
+        assert list(await meitner.students.get_many(ids)) == ids
 
 
 # -- what is left alone

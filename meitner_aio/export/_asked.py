@@ -87,9 +87,10 @@ class Asked(Generic[T]):
 
     def _bulk(self, ask: Ask) -> Ask:
         if self._most is not None:
+            ask = ask._replace(total=min(ask.total, self._most))
+        if self._most is not None and ask.upcoming is not None:
             after = max(0, -(-(self._most - ask.offset - ask.limit) // ask.limit))
-            upcoming = after if ask.upcoming is None else min(ask.upcoming, after)
-            ask = ask._replace(total=min(ask.total, self._most), upcoming=upcoming)
+            ask = ask._replace(upcoming=min(ask.upcoming, after))
         return ask._replace(bulk=True)
 
     def _nothing(self, ask: Ask) -> Fetched[T]:

@@ -162,7 +162,7 @@ def _left(quota: Quota, date: float | None) -> float:
 
 def refills(quota: Quota | None) -> bool:
     """Whether a quota is a bucket, which fills all the time, or is taken for one; a window is full again at its end."""
-    return quota is not None and getattr(quota, "kind", "window") != "window"
+    return quota is not None and quota.kind != "window"
 
 
 def waiting(requests: int, quota: Quota, left: float) -> float:

@@ -21,8 +21,8 @@ _NARROW = 2
 _LARGE = 500
 """Rows of a page that is large: about half a megabyte."""
 
-ROWS = 4000
-"""Rows that may be under way or wait to be taken, about two megabytes: four of the largest pages, and as many small
+ROWS = 5000
+"""Rows that may be under way or wait to be taken, about three megabytes: five of the largest pages, and as many small
 ones as `concurrency` allows."""
 
 _FEWEST = 2

@@ -54,7 +54,7 @@ class Listing(Generic[T]):
     ) -> Listing[T]:
         """Return the same listing read otherwise: rows a page, rows to skip, requests in flight.
 
-        Without a `limit`, pages are as large as the server gives them, and together never more than 4,000 rows ahead.
+        Without a `limit`, pages are as large as the server gives them, and together never more than 5,000 rows ahead.
         `exact` fetches again what moved during the read, until completeness is proven. `strict` raises
         `IncompleteListing` at the end of a read that is not known to be complete. `on_invalid="skip"` leaves out rows
         that break the contract, and says in the report which.

@@ -31,7 +31,7 @@ _PAUSE, _LONGEST_PAUSE = 600.0, 86_400.0
 """Seconds until a page that failed for its weight is tried again: ten minutes, then twice as long up to a day."""
 
 _IN_VAIN = 60.0
-"""Seconds in which nobody tries smaller pages after those failed, too: then it was not for their size."""
+"""Seconds in which pages begin small after all sizes failed, or until one is given: it was not for their size."""
 
 _WORTH = 5
 """Requests that a larger page must spare before a resource is asked for one that another resource was refused. When it
@@ -89,17 +89,12 @@ class PageSize:
         self._bounds = usual
         self._given = 0
         self._clamp = LARGEST
-        self._vain = -math.inf
+        self._vain_until = -math.inf
 
     @property
     def rows(self) -> int:
         """Rows that a page holds, as far as is known."""
         return min(self._clamp, self.next(LARGEST))
-
-    @property
-    def hopeful(self) -> bool:
-        """Whether smaller pages are worth a try when one fails."""
-        return asyncio.get_running_loop().time() >= self._vain
 
     def tries(self, size: int) -> bool:
         """Whether a page of this size would be the first of its kind."""
@@ -111,6 +106,8 @@ class PageSize:
         A `total` of rows, of which the first page has been read, says what a still larger page would spare.
         """
         bounds, top = self._bounds, min(self._bounds.top, refused - 1)
+        if most > USUAL and asyncio.get_running_loop().time() < self._vain_until:
+            return USUAL
         if top >= most:
             return most
         if 0 < bounds.due <= min(refused - 1, most):
@@ -148,6 +145,7 @@ class PageSize:
             self._bounds = _Bounds()
         self._bounds.grant(size)
         self._given = max(self._given, size)
+        self._vain_until = -math.inf
         if 1 <= told < size or size >= self._clamp:
             self._clamp = told if 1 <= told < size else LARGEST
 
@@ -159,7 +157,7 @@ class PageSize:
 
     def gave_up(self) -> None:
         """Note that smaller pages failed, too."""
-        self._vain = asyncio.get_running_loop().time() + _IN_VAIN
+        self._vain_until = asyncio.get_running_loop().time() + _IN_VAIN
 
     def may_be_too_large(self, size: int, error: MeitnerError) -> int | None:
         """Return from which size on pages may fail in the same way: USUAL + 1 where only the smallest tells.
@@ -186,7 +184,6 @@ class Fitting:
         self._total = total
         self._below = LARGEST + 1
         self._refused = self._failed = 0
-        self._hopeful = size.hopeful
 
     @property
     def limit(self) -> int:
@@ -196,17 +193,17 @@ class Fitting:
     @property
     def new(self) -> bool:
         """Whether nobody was given such a page yet."""
-        return self._hopeful and (self._below <= LARGEST or self._size.tries(self.limit))
+        return self._below <= LARGEST or self._size.tries(self.limit)
 
     @property
     def shrinks(self) -> bool:
         """Whether a smaller page can be asked for in its place."""
-        return self._hopeful and self.limit > USUAL
+        return self.limit > USUAL
 
     def failed(self, limit: int, error: MeitnerError) -> bool:
         """Enter an error; return whether to ask again, for fewer rows."""
         self.requests += 1
-        below = self._size.may_be_too_large(limit, error) if self._hopeful else None
+        below = self._size.may_be_too_large(limit, error)
         if below is None:
             if self._below <= LARGEST:
                 self._size.gave_up()

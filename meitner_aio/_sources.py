@@ -106,8 +106,8 @@ class RecordSource(Generic[T]):
     async def _tried(self, fitting: Fitting, ask: Ask, asking: Request) -> Fetched[T] | None:
         """Bring a page of the size to try; None when a smaller one is worth a try."""
         limit, shrinks = fitting.limit, fitting.shrinks
-        after = ask.total - ask.offset - limit
-        trial = ask._replace(limit=limit, open=False, upcoming=max(0, -(-after // limit)))
+        after = max(0, -(-(ask.total - ask.offset - limit) // limit)) if ask.total else None
+        trial = ask._replace(limit=limit, open=False, upcoming=after)
         request = msgspec.structs.replace(self._request(trial, asking), shrinks=shrinks)
         try:
             page = cast("Fetched[T]", value_of(request, await self._send(request)))

@@ -70,7 +70,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
 
     Raises `TypeError` or `ValueError` for what cannot be meant, before any I/O, and what reading and writing raise:
     `MeitnerError`, `OSError`. Pages have `page_size` rows, or as many as the server gives. Up to four resources are
-    read at a time, with at most `concurrency` requests in flight; memory holds no more than about 5,000 rows of each.
+    read at a time, with at most `concurrency` requests in flight; memory holds no more than about 6,000 rows of each.
     """
     began = time.perf_counter()
     selection = Selection.of(where, since, fields, limit, page_size)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from meitner_aio._headers import media_type, number, reset_at, reset_epoch, retry_after, server_time
+from meitner_aio._headers import Limits, limits, media_type, number, reset_at, reset_epoch, retry_after, server_time
 from meitner_aio._protocol import Headers
 
 NOON = 1_763_726_400
@@ -162,3 +162,34 @@ def test_no_header_whatsoever_raises(reset: str, date: str, wish: str) -> None:
     assert now is None or 0 <= now <= 10**11
     assert wait is None or 0 <= wait <= 10**11
     assert reset_at(headers) is None or reset_at(headers).year <= 5138
+
+
+SAID = {"RateLimit-Limit": "1500", "RateLimit-Remaining": "7", "RateLimit-Reset": str((NOON + 60) * 1000)}
+
+
+def test_the_three_limit_headers_are_read_together() -> None:
+    """With the Date of the answer where it has one."""
+    assert limits(Headers({**SAID, "Date": NOON_DATE})) == Limits(1500, 7, NOON + 60, NOON)
+    assert limits(Headers(SAID)) == Limits(1500, 7, NOON + 60, None)
+
+
+def test_a_delta_counts_from_the_date_of_the_answer_or_from_now() -> None:
+    """The local clock is only for answers without a Date."""
+    headers = {**SAID, "RateLimit-Reset": "60"}
+    assert limits(Headers({**headers, "Date": NOON_DATE}), 5.0) == Limits(1500, 7, NOON + 60, NOON)
+    assert limits(Headers(headers), 5.0) == Limits(1500, 7, 65.0, None)
+
+
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("junk", [None, *JUNK])
+def test_limits_that_are_not_whole_count_as_not_said(name: str, junk: str | None) -> None:
+    """A quota of which a part is missing or senseless is none."""
+    said = {key: text for key, text in SAID.items() if key != name}
+    if junk is not None:
+        said[name] = junk
+    assert limits(Headers(said)) is None
+
+
+def test_a_limit_of_nothing_is_none() -> None:
+    """A server that serves nothing would not have answered."""
+    assert limits(Headers({**SAID, "RateLimit-Limit": "0"})) is None

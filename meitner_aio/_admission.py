@@ -303,7 +303,9 @@ class Admission:
             self._sharing = False
         crowded = not limiter.alone and in_flight >= max(1.0, room / _CLIENTS)
         # A read that has to wait for the next window anyway gains nothing by haste: others may need some of this one.
-        hurries = request.upcoming is None and not singles.recent(now)
+        # Of what nobody knows the need of, the last quarter is for single calls first.
+        scarce = singles.recent(now) and room < limiter.limit / 4
+        hurries = request.upcoming is None and not scarce
         if room >= 1 and hurries and (clients == 1.0 or self._may_be_plenty):
             return _AFTER_ANSWER if crowded else None
         if room < 1:

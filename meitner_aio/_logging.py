@@ -56,7 +56,8 @@ def _scheduled(event: RetryScheduled) -> str:
 
 
 def _waits(event: QuotaWait) -> str:
-    return f"a request waits {event.delay:.3f} s for the hourly quota: {event.zone}, {event.remaining} left"
+    why = f"{event.zone} ({event.reason})" if event.reason else event.zone
+    return f"a request waits {event.delay:.3f} s for the quota: {why}, {event.remaining} left"
 
 
 def _ended(event: CallEnded) -> str:

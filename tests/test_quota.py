@@ -285,20 +285,21 @@ def test_nothing_is_paced_while_more_than_a_quarter_is_left() -> None:
     assert run(main()) < 700 / 8 * server.latency + 1
 
 
-def test_pages_that_do_not_fit_are_spread_over_the_window_where_single_calls_come() -> None:
-    """Paced: evenly, a tenth more or less, for ten minutes after the last of them."""
+def test_bulk_of_unknown_need_leaves_the_last_quarter_to_single_calls() -> None:
+    """Three quarters at once, the rest spread evenly, a tenth more or less, for ten minutes after the last such call."""
     server = Hour(1000)
 
     async def main() -> None:
         send = _gate().admitting(server.send)
         await send(CALL)
-        await _busy(send, iter(range(200)))
+        await _busy(send, iter(range(800)))
 
     run(main())
-    late = server.arrivals[5:150]
+    assert server.arrivals[700] < 30
+    late = server.arrivals[755:780]
     gaps = [after - before for before, after in itertools.pairwise(late)]
-    assert min(gaps) > 0.8 * 3600 / 1000
-    assert max(gaps) <= 1.3 * 3600 / 1000 + server.latency
+    assert min(gaps) > 0.8 * 3600 / 250
+    assert max(gaps) <= 1.3 * 3600 / 230 + server.latency
 
 
 def test_pages_alone_are_not_paced_to_the_last_one_that_they_may_have() -> None:

@@ -376,7 +376,10 @@ def test_a_quota_that_is_spent_is_waited_for_once_and_by_the_gate() -> None:
     """429 with the end of the window: a look whether it is a bucket, and then the call waits until the window has ended."""
 
     async def main() -> None:
-        script, gate = Script(said(429, **SPENT), said(429, **SPENT), said(200)), Gate(8, policy=QuotaPolicy(max_wait=3600))
+        script, gate = (
+            Script(said(429, **SPENT), said(429, **SPENT), said(200)),
+            Gate(8, policy=QuotaPolicy(max_wait=3600)),
+        )
         response = await Retrying(gate.admitting(script), RetryPolicy()).send(request())
         assert (response.status, script.sent) == (200, 3)
         assert 900 < asyncio.get_running_loop().time() <= 910

@@ -7,6 +7,7 @@ for where the strict reading failed, and cost nothing where it did not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
@@ -45,9 +46,29 @@ class RecordDecoder(Generic[R]):
         try:
             return self._strict.decode(body)
         except msgspec.ValidationError:
-            data = msgspec.json.decode(body)
+            text = bytes(body)
+            if len(text) > _LARGEST_MENDED or b"null" not in text:
+                raise
+            try:
+                data = json.loads(text, object_pairs_hook=_unique)
+            except ValueError:
+                data = None
+            if data is None:
+                raise
         _fill(data, self._model)
         return self._strict.decode(msgspec.json.encode(data))
+
+
+_LARGEST_MENDED = 256 * 1024
+"""Bytes of a record in which nulls are looked for: a hostile one shall not cost more than its reading did."""
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object none of whose names comes twice: the strict reading saw them all, this one only the last."""
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        raise ValueError("a name comes twice")
+    return data
 
 
 def _fill(data: Any, record: type[Record]) -> None:  # noqa: ANN401 - any JSON

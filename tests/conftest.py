@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,13 +16,15 @@ from canaries import CANARIES, Watch, listening
 from raw_server import RawServer, Reply
 from redis_server import RedisServer, require_redis
 
-from meitner_aio import Meitner, RetryPolicy
+from meitner_aio import Meitner, QuotaPolicy, RetryPolicy
 from meitner_aio._transport import HttpTransport
 
 pytest_plugins = ["pytester", "meitner_aio.testing"]
 
 CREDENTIALS = ("an-id", "a-secret")
 AT_ONCE = RetryPolicy(initial=0.0)
+NO_QUOTA = QuotaPolicy(per_hour=math.inf)
+"""What servers that say nothing of a quota are believed to have, so that no test waits for one."""
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +89,7 @@ async def scripted() -> AsyncIterator[Scripted]:
         async def start(*replies: Reply, **options: Any) -> tuple[Meitner, RawServer]:
             server = await stack.enter_async_context(RawServer(replies))
             options.setdefault("retry", AT_ONCE)
+            options.setdefault("quota", NO_QUOTA)
             if "auth" not in options:
                 options |= {"client_credentials": CREDENTIALS[0], "client_secret": CREDENTIALS[1]}
             client = await stack.enter_async_context(Meitner(base_url=server.url, **options))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from virtual_time import run
 
-from meitner_aio import Meitner
+from meitner_aio import ApiKey, Meitner, OAuth2, QuotaExhausted, QuotaPolicy, RateLimitError, RetryPolicy
+from meitner_aio._assembly import Calls, Core, Options
+from meitner_aio._protocol import Headers, RawResponse, Request
+from meitner_aio._quota import Gate
 from meitner_aio.events import QuotaWait, ResponseReceived
 from meitner_aio.sandbox import Sandbox
 from meitner_aio.testing import VirtualClock
@@ -73,16 +77,85 @@ def test_who_waits_is_told_why():
     assert (quota.kind, quota.limit) == ("bucket", 100)
 
 
-def test_without_a_limiter_the_documented_quota_is_assumed():
-    """A sandbox that says nothing: 1,500 requests, the rest of them still to come, and the kind says so."""
+@pytest.mark.parametrize("limiter", ["bucket", "window"])
+def test_bulk_waits_for_the_quota_where_a_single_call_raises(limiter):
+    """Writes of `*_many` and of the outbox are as patient as listings: hours pass, none fails, each is sent once."""
     clock = VirtualClock()
 
     async def main():
-        sandbox = Sandbox(students=3, limiter="none", clock=clock.time)
+        sandbox = Sandbox(students=30, limiter=limiter, quota=40, clock=clock.time)
         meitner = Meitner.sandbox(sandbox)
-        assert meitner.quota is None
-        await meitner.students.list(limit=1)
-        return meitner.quota
+        students = await meitner.students.list().all()
+        updates = [
+            (one.id, {"first_name": "Bo", "last_name": "Ek", "identity_number": one.identity_number})
+            for one in students
+        ]
+        outcomes = [outcome async for outcome in meitner.students.update_many(updates * 2)]
+        assert [outcome.error for outcome in outcomes] == [None] * 60
+        async with meitner.outbox() as outbox:
+            for one, fields in updates:
+                outbox.put(meitner.students.update(one, **fields))
+        assert (outbox.sent, outbox.failures) == (30, [])
+        failed = 0
+        for _ in range(60):
+            try:
+                await meitner.students.get(students[0].id)
+            except (QuotaExhausted, RateLimitError):
+                failed += 1
+        assert sum(request.method == "PATCH" and request.status == 200 for request in sandbox.requests) == 90
+        return failed
 
-    quota = clock.run(main())
-    assert (quota.kind, quota.limit, quota.remaining) == ("assumed", 1500, 1499)
+    failed = clock.run(main())
+    assert clock.elapsed > 3600
+    assert failed > 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "bulk", "waits"),
+    [
+        (QuotaPolicy(), False, False),
+        (QuotaPolicy(), True, True),
+        (QuotaPolicy(max_wait=4000), False, True),
+        (QuotaPolicy(max_wait=3000), True, False),
+        (QuotaPolicy(on_exhausted="raise"), True, False),
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["api", "token"])
+def test_a_retry_after_of_an_hour_is_waited_for_only_by_who_has_the_patience(endpoint, policy, bulk, waits):
+    """`RateLimitError` with `retry_after` at once, at the API and at the token endpoint; bulk waits, the policy decides."""
+    sent = []
+
+    async def send(request):
+        sent.append(request.operation)
+        refused = (
+            request.operation == ("token" if endpoint == "token" else "list") and sent.count(request.operation) == 1
+        )
+        if refused:
+            return RawResponse(429, Headers({"Retry-After": "3600"}), b"")
+        body = b'{"access_token":"t","expires_in":86400}' if request.operation == "token" else b"{}"
+        return RawResponse(200, Headers({"Content-Type": "application/json"}), body)
+
+    class Wire:
+        identity = b""
+
+        async def send(self, request):
+            return await send(request)
+
+        async def close(self):
+            pass
+
+    async def main():
+        auth = OAuth2("id", "secret") if endpoint == "token" else ApiKey("id", "secret")
+        options = Options(policy=RetryPolicy(), headers={})
+        core = Core("https://localhost/directory/v1", Wire(), auth, Gate(8, policy=policy), options)
+        began = asyncio.get_running_loop().time()
+        try:
+            await Calls(core, options).send(Request("list", "GET", "/student", "/student", bulk=bulk))
+        except RateLimitError as error:
+            return asyncio.get_running_loop().time() - began, error.retry_after
+        return asyncio.get_running_loop().time() - began, None
+
+    took, told = run(main())
+    assert told == (None if waits else 3600)
+    assert (took >= 3600) == waits
+    assert waits or took < 1

@@ -138,6 +138,9 @@ class AssumedQuota:
             return int(max(1, min(self._window, self._per_hour) - self._served))
         if self._per_hour == math.inf:
             return 2**53
+        return self._tokens()
+
+    def _tokens(self) -> int:
         bucket, low, high = self._usual(), 0, int(self._burst)
         while low < high:
             middle = (low + high + 1) // 2
@@ -180,7 +183,7 @@ class AssumedQuota:
         if not self._refusals:
             if now - self._refused_at >= HOUR and (self._per_hour, self._burst) != (self._documented,) * 2:
                 self._refused_at = now
-                self._replace(self._per_hour * 1.1, self._burst * 1.1, empty=False)
+                self._replace(self._per_hour * 1.1, self._burst * 1.1, holding=self._tokens())
             return
         lasted, self._refusals = now - self._began_at, 0
         if lasted >= _NO_BUCKET:
@@ -196,9 +199,9 @@ class AssumedQuota:
         began, count = self._since or (self._refused_at, 1)
         if self._had > 2:
             burst = count - 1 - (self._refused_at - began) * self._per_hour / HOUR
-            self._replace(self._per_hour, min(self._burst, burst), empty=True)
+            self._replace(self._per_hour, min(self._burst, burst))
         else:
-            self._replace(self._per_hour * 0.8, self._burst, empty=True)
+            self._replace(self._per_hour * 0.8, self._burst)
 
     def _is_spent(self, now: float) -> bool:
         """Whether a second refusal in a row shows the end of a window that was seen from its beginning."""
@@ -216,13 +219,13 @@ class AssumedQuota:
             self._bucket, self._loop = _bucket(self._burst, self._burst * HOUR / self._per_hour), loop
         return self._bucket
 
-    def _replace(self, per_hour: float, burst: float, *, empty: bool) -> None:
-        """Take another bucket: aiolimiter's cannot be changed."""
+    def _replace(self, per_hour: float, burst: float, holding: int = 0) -> None:
+        """Take another bucket that holds so many tokens: aiolimiter's cannot be changed."""
         self._per_hour = min(self._documented, max(1.0, per_hour))
         self._burst = min(self._documented, max(4.0, burst))
         self._bucket, self._since = None, None
-        if empty:
-            _at_once(self._usual().acquire(self._burst))
+        if holding < self._burst:
+            _at_once(self._usual().acquire(self._burst - holding))
 
 
 def _at_once(taking: Coroutine[Any, Any, None]) -> None:

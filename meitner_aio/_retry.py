@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import tenacity
     from tenacity import RetryCallState
 
+_BUSY = 60.0
+"""Seconds that any call waits for a server that asks for it and does not speak of the quota."""
+
 
 class Retrying:
     """A `Send` that tries again by a policy, and raises what the last attempt came to."""
@@ -192,7 +195,11 @@ class Retrying:
 
     def _is_too_long(self, retries: Retries) -> bool:
         """Whether the server asks to wait longer than the caller will."""
-        return self._patience is not None and (retries.wished() or 0.0) > self._patience(retries.request)
+        if self._patience is None:
+            return False
+        patience = self._patience(retries.request)
+        # How to behave towards the quota says nothing of a server that is busy.
+        return (retries.wished() or 0.0) > (patience if retries.limited else max(patience, _BUSY))
 
     def _tell(self, retries: Retries, delay: float) -> None:
         if self._on_event is not None:

@@ -198,6 +198,11 @@ class Retries:
         """Whether the last answer was 429."""
         return isinstance(self.last, RawResponse) and self.last.status == 429
 
+    @property
+    def limited(self) -> bool:
+        """Whether the last answer was 429, of the API or of the token endpoint."""
+        return self.throttled or isinstance(self.last, errors.RateLimitError)
+
     def give_up(self) -> None:
         """Raise the last failure, whatever the table says."""
         self._given_up = True

@@ -17,6 +17,10 @@ import pytest
 _BINARY = shutil.which("redis-server")
 _PATIENCE = 10.0
 
+_WITH_US = '"$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $!'
+"""A shell that runs a server, says its id, and kills it when nobody holds our end of the pipe any more: however the
+tests end, killed ones too, no server outlives them."""
+
 
 def require_redis() -> None:
     """Skip the test on a machine without Redis, and say what is missing; fail where all tests have to run."""
@@ -33,8 +37,8 @@ class RedisServer:
     def __init__(self, *options: str) -> None:
         self._options = options
         self._folder = tempfile.TemporaryDirectory()
-        self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self.port = self._id = 0
+        self._shell: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -54,40 +58,42 @@ class RedisServer:
         """Run the server on its port; False when somebody else took it meanwhile."""
         assert _BINARY is not None
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._options]
-        self._process = subprocess.Popen(  # noqa: S603 - a server of our own
-            [_BINARY, *options], cwd=self._folder.name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        self._shell = subprocess.Popen(  # noqa: S603 - a server of our own
+            ["/bin/sh", "-c", _WITH_US, "sh", _BINARY, *options],
+            cwd=self._folder.name,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
+        assert self._shell.stdout is not None
+        self._id = int(self._shell.stdout.readline())
         ends = time.monotonic() + _PATIENCE
-        while time.monotonic() < ends and self._process.poll() is None:
-            if self._answers():
-                return True
+        while not self._answers():
+            if time.monotonic() > ends:
+                self.stop()
+                return False
             time.sleep(0.01)
-        self.stop()
-        return False
+        return True
 
     def _answers(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
             connection.sendall(b"INFO server\r\n")
             said = connection.recv(4096)
-            return f"process_id:{self._process.pid}".encode() in said  # type: ignore[union-attr]
+            return f"process_id:{self._id}\r".encode() in said
         return False
 
     def stop(self) -> None:
         """End it at once, as a crash does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._shell is not None:
+            self._shell.communicate()
+            self._shell = None
 
     def pause(self) -> None:
         """Let it answer nothing, and keep its connections, as a host that hangs."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        os.kill(self._id, signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it answer again."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        os.kill(self._id, signal.SIGCONT)
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -247,6 +247,8 @@ class Admission:
             wait = _AFTER_ANSWER if spare + in_flight >= 1 > spare else Wait(self._reopens_at(), "closed", "spent")
         elif request.bulk:
             wait = self._wait_for_rest(request, spare, now, in_flight)
+        elif not limiter.alone and in_flight >= max(1.0, spare / _CLIENTS):
+            wait = _AFTER_ANSWER
         return self._look(wait, now, in_flight)
 
     def _wait_for_assumed(self, request: Request, now: float, in_flight: int, ahead: int) -> Wait | None:

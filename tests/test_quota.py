@@ -224,7 +224,9 @@ asyncio.run(main())
 async def test_three_processes_with_wrong_clocks_share_one_credential() -> None:
     """Over real sockets, 500 requests in 6 seconds: no 429 after the first window, 95 % used, nobody starved."""
     async with AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(Sandbox(students=0, quota=500, window=6.0, latency=0.05))
+        sandbox = await stack.enter_async_context(
+            Sandbox(students=0, quota=500, limiter="window", window=6.0, latency=0.05)
+        )
         clients = [await _process(stack, sandbox.url, skew) for skew in (-300, 0, 300)]
         async with asyncio.timeout(45):
             answers = await asyncio.gather(*(client.communicate(b"go\n") for client in clients))

@@ -50,6 +50,9 @@ _FREE = 12.0
 _CLIENTS = 8
 """As many clients as share what is left without one being refused: each has an eighth of it in flight."""
 
+_RACED_FOR = 0.01
+"""Share of a window at most that is left at its end, because others would take it at the same moment."""
+
 _STALE = 60.0
 """Seconds after the last answer from which one request goes first: others may have spent what was left."""
 
@@ -249,6 +252,8 @@ class Admission:
             wait = self._wait_for_rest(request, spare, now, in_flight)
         elif not limiter.alone and in_flight >= max(1.0, spare / _CLIENTS):
             wait = _AFTER_ANSWER
+        elif spare - self._raced_for < 1:
+            wait = Wait(self._reopens_at(), "closed", "shared")
         return self._look(wait, now, in_flight)
 
     def _wait_for_assumed(self, request: Request, now: float, in_flight: int, ahead: int) -> Wait | None:
@@ -262,6 +267,11 @@ class Admission:
             if assumed.left(now) <= self._singles.need(now, until):
                 return Wait(now + min(max(until, 1.0), 10.0), "closed", "reserved")
         return None
+
+    @property
+    def _raced_for(self) -> float:
+        """Requests at the end of a window that every client sees left and only one of them gets."""
+        return min(self._limiter.share - 1, _RACED_FOR * self._limiter.limit)
 
     @property
     def _margin(self) -> float:

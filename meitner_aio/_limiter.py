@@ -38,6 +38,9 @@ _MEMORY = 64
 
 _MOST_SHARES = 32.0
 
+_HASTE = 10
+"""How much faster than in the last answers others may have been, at most."""
+
 _HARDLY = 1.5
 """Requests spent for each one of ours below which others hardly hide what a bucket gives back."""
 
@@ -84,6 +87,7 @@ class Limiter:
         self._counted = self._answers = self._windows = 0
         self._floor, self._floor_at = math.inf, 0.0
         self._lost, self._losses = 1.0, 0
+        self._passed = 0
         self.limit = 0
         """Requests an hour; 0 until an answer tells."""
         self.remaining = 0
@@ -192,9 +196,20 @@ class Limiter:
         ours = in_flight + self._counted - departure.counted  # may have been counted in a new window
         at_limit = said.limit - remaining <= _SURE + said.limit // 100 + ours
         if jumped and passed:
-            self.is_window = True
-        elif not jumped and not (passed and at_limit):
+            self.is_window, self._passed = True, 0
+        elif not jumped and not passed:
             self._is_a_bucket()
+        elif not jumped and not at_limit:
+            since = self.server_time(None, now) - departure.reset
+            if not self._may_be_spent(said.limit - remaining - ours, since):
+                self._is_a_bucket()
+
+    def _may_be_spent(self, requests: int, seconds: float) -> bool:
+        """Whether others may have sent so many requests in a window that began so long ago."""
+        if self._elapsed:
+            return requests <= _HASTE * self.drain * (1 - 1 / self.share) * seconds
+        self._passed += 1
+        return self._passed < _SURE
 
     def _is_a_bucket(self) -> None:
         self.is_bucket, self.is_window = True, False

@@ -234,6 +234,11 @@ SLOW_FULL: Rows = [  # slower than it refills: one token in, one out
     (4.5, 1002, 2602, "bucket"),
 ]
 NEXT: Rows = [(0.0, 1000, 1, "?"), (0.5, 999, 1, "?"), (5.25, 1003, 6, "bucket")]  # the next token
+NEXT_AT_ONCE: Rows = [
+    (0.0, 1000, 1, "?"),
+    (5.25, 1004, 6, "?"),
+    (9.5, 1007, 10, "bucket"),
+]  # once may be a window's end
 IN_AN_HOUR: Rows = [(0.0, 1000, 3600, "?"), (0.9, 999, 3600.9, "?"), (2.0, 1000, 3602, "bucket")]
 TOP: Rows = [  # at the top of the hour: only what remains can tell
     (0.0, 1000, 2800, "?"),
@@ -250,17 +255,26 @@ WINDOW: Rows = [
 ]
 TURNED: Rows = [(0.0, 7, 10, "?"), (11.0, 3599, 3611, "window"), (12.0, 3598, 3611, "window")]
 HARDLY_USED: Rows = [(0.0, 3597, 10, "?"), (11.0, 3599, 3611, "?"), (12.0, 3598, 3611, "?")]  # a full bucket is alike
+TURNED_LATE: Rows = [  # others spent the new one
+    (0.0, 990, 10, "?"),
+    (3500.0, 40, 3610, "?"),
+    (3501.0, 30, 3610, "?"),
+    (3700.0, 3, 7200, "?"),
+    (3701.0, 1, 7200, "?"),
+]
 WITH_OTHERS: Rows = [(0.0, 1000, 3600, "?"), (5.0, 990, 3600, "?"), (10.0, 983, 3600, "?"), (15.0, 971, 3600, "?")]
 
 TABLES = {
     "full": FULL,
     "full, slowly": SLOW_FULL,
     "next token": NEXT,
+    "next token, seen twice": NEXT_AT_ONCE,
     "in an hour": IN_AN_HOUR,
     "top of the hour": TOP,
     "window": WINDOW,
     "window that turned": TURNED,
     "window that was hardly used": HARDLY_USED,
+    "window that others have spent": TURNED_LATE,
     "with others": WITH_OTHERS,
 }
 

@@ -77,6 +77,8 @@ class RawResponse(Struct):
     elapsed: float = 0.0
     quota_spent: bool = False
     """Whether this is a 429 of the quota, for the end of which the next attempt waits at the gate."""
+    renewed: bool = False
+    """Whether this is a 401 after which there is a new token: the next attempt carries that."""
     value: object = msgspec.UNSET
     """What the request's reader made of the body, once it was read."""
 

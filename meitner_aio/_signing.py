@@ -229,7 +229,7 @@ def over(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
 
 
 class Authenticated:
-    """A `Send` that adds headers to every request, and answers a refused token with one new one."""
+    """A `Send` that adds headers to every request, and fetches a new token when one was refused."""
 
     def __init__(self, send: Send, auth: Auth, headers: Mapping[str, str], timeout: Any) -> None:  # noqa: ANN401
         """Add `headers`, those of `auth`, and `timeout` (seconds, or what the transport takes) to requests."""
@@ -251,8 +251,9 @@ class Authenticated:
         if self._bearer is None:
             return response
         if response.status == 401:
-            return await self._next(self._signed(request, await self._bearer.renew(signed)))
-        if response.status < 500:
+            proof = await self._bearer.renew(signed)
+            response.renewed = not proof.items() <= signed.headers.items()
+        elif response.status < 500:
             self._bearer.freshen()  # after an answer: a server that is down gets no token requests on top
         return response
 

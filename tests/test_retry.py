@@ -499,7 +499,7 @@ class Client:
         await asyncio.sleep(1.0)
         if asked.operation == "token":
             self.tokens += 1
-            return RawResponse(200, Headers(), b'{"access_token":"t","expires_in":9}')
+            return RawResponse(200, Headers(), f'{{"access_token":"t{self.tokens}","expires_in":9}}'.encode())
         return await self.script(asked)
 
     async def settled(self) -> None:

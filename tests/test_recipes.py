@@ -54,7 +54,7 @@ def test_the_tests_of_the_example_service_pass(
         (pytester.path / path.name).write_text(source, encoding="utf-8")
     options = ("-W", "error", "-p", "no:cacheprovider", "-p", "meitner_aio.testing", f"--asyncio-mode={mode}")
     result = pytester.runpytest_inprocess(*options, "-o", "asyncio_default_fixture_loop_scope=function")
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=9)
 
 
 def test_the_readme_quotes_the_example_as_it_is() -> None:

@@ -1,6 +1,8 @@
 """A school's roll over HTTP: one client for the life of the service, and its errors as statuses."""
 
+import hmac
 import math
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from meitner_aio import Meitner, MeitnerError, NotFoundError, QuotaExhausted, RateLimitError, Student
 
@@ -22,6 +25,8 @@ class Pupil:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if len(os.environ["ROLL_API_KEY"]) < 32:
+        raise ValueError("ROLL_API_KEY must have at least 32 characters")
     async with Meitner() as app.state.meitner:  # one for all requests: connections, quota and retry budget are shared
         yield
 
@@ -30,8 +35,17 @@ def directory(request: Request) -> Meitner:
     return request.app.state.meitner
 
 
+Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+
+
+def caller(bearer: Bearer) -> None:
+    """Refuse who does not have the key: what this service shows is about children."""
+    if not hmac.compare_digest(bearer.credentials.encode(), os.environ["ROLL_API_KEY"].encode()):
+        raise HTTPException(401, "unknown key", {"WWW-Authenticate": "Bearer"})
+
+
 Directory = Annotated[Meitner, Depends(directory)]
-app = FastAPI(lifespan=lifespan)
+app = FastAPI(lifespan=lifespan, dependencies=[Depends(caller)])
 
 
 @app.get("/schools/{school_id}/students")

@@ -6,11 +6,18 @@ from service import app, directory
 
 from meitner_aio.sandbox import fault
 
+KEY = "a-key-for-tests-0123456789abcdef"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def calls(to):
-    return httpx.AsyncClient(transport=httpx.ASGITransport(to), base_url="http://service")
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(to), base_url="http://service", headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("ROLL_API_KEY", KEY)
 
 
 @pytest.fixture
@@ -30,6 +37,16 @@ async def test_the_roll_of_a_school(service, meitner_sandbox):
     assert {pupil["id"] for pupil in answer.json()} == wanted
     search = meitner_sandbox.requested("student_placements.search")[0]
     assert search.json["filter"]["equals"]["schoolID"] == placement.school_id
+
+
+@pytest.mark.parametrize("header", [None, "Bearer wrong", f"Basic {KEY}", "Bearer "])
+async def test_nobody_without_the_key_sees_a_child(service, meitner_sandbox, header):
+    """Whatever is asked for, and whether it is there or not; the directory is not even asked."""
+    service.headers.clear()
+    headers = {"Authorization": header} if header else {}
+    for student in [meitner_sandbox.records("students")[0].id, NOBODY]:
+        assert (await service.get(f"/students/{student}", headers=headers)).status_code == 401
+    assert not meitner_sandbox.requested("students.get")
 
 
 async def test_a_student_who_is_not_there_is_404(service):

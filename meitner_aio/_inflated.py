@@ -33,8 +33,8 @@ class Inflated:
     def __init__(self, encoding: str, most: int) -> None:
         self._encoding = encoding.strip().lower()
         self._most = most
-        self._parts: list[bytes] = []
-        self._size = self._taken = self._members = 0
+        self._body = bytearray()  # no list of parts: a server may send them a byte at a time
+        self._taken = self._members = 0
         self._stream: Any = None
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise BadAnswerError("an encoding that was not asked for")
@@ -70,17 +70,17 @@ class Inflated:
         return zlib.decompressobj(wbits=15 if data[0] & 0xF == 8 else -15)
 
     def _keep(self, part: bytes, taken: int) -> None:
-        self._parts.append(part)
-        self._size += len(part)
-        if max(self._size, self._taken) > self._most or self._size > max(_CREDIBLE, _RATIO * taken):
-            raise TooLargeError(min(self._size, self._most))
+        self._body += part
+        size = len(self._body)
+        if max(size, self._taken) > self._most or size > max(_CREDIBLE, _RATIO * taken):
+            raise TooLargeError(min(size, self._most))
 
     def whole(self) -> bytes:
         """Return the body, once all of it has arrived."""
         if self._stream is not None and not self._stream.eof:
             raise BadAnswerError("a compressed body that was cut short")
-        return b"".join(self._parts)
+        return bytes(self._body)
 
     def beginning(self) -> bytes:
         """Return what has arrived so far, up to the cap."""
-        return b"".join(self._parts)[: self._most]
+        return bytes(self._body[: self._most])

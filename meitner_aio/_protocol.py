@@ -46,6 +46,8 @@ class Request(Struct, frozen=True):
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
     held: Callable[[bool], object] | None = None
     """Is told when something keeps the request from leaving (True), and when nothing does any more (False)."""
+    largest: int | None = None
+    """Bytes that the body of a successful answer has at most; None leaves it to the transport."""
     settled: bool = False
     """Whether a lost answer can be settled by looking: such a create needs no connection of its own."""
 

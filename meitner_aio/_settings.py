@@ -64,14 +64,27 @@ def safe_url(url: str, name: str) -> str:
         raise ConfigurationError(f"{name} is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
         raise ConfigurationError(f"{name} must be an absolute http or https URL")
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.username is not None or set(url) & set("?#\\"):  # also empty ones, which swallow the path that follows
         raise ConfigurationError(f"{name} must hold no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(f"{name} must be https: credentials and personal data would travel in the clear")
     return url
 
 
-def _is_loopback(host: str) -> bool:
+def check_proxy(url: str, proxy: str | None) -> None:
+    """Refuse a proxy elsewhere for plain http to this machine: it would get credentials in the clear."""
+    if proxy is None:
+        return
+    try:
+        parts = urlsplit(proxy)
+    except ValueError:  # aiohttp refuses it
+        return
+    if parts.hostname and urlsplit(url).scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError("proxy must be on this machine, as base_url is: credentials would leave it in the clear")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, and never another one."""
     if host == "localhost":
         return True
     try:

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from ._page_bounds import bounded, largest
 from ._page_size import LARGEST, Fitting, PageSizes
 from ._protocol import Request, Send, value_of
 from ._reading import Fetched, PageReader
@@ -132,7 +133,8 @@ class RecordSource(Generic[T]):
             bulk=ask.bulk,
             first=ask.first,
             upcoming=ask.upcoming,
-            reader=self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid),
+            largest=largest(ask.limit),
+            reader=bounded(self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid), ask.limit),
         )
 
     async def deleted(self, since: datetime) -> Deletions:

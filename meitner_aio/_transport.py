@@ -10,8 +10,9 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from io import BytesIO
-from ssl import SSLContext
+from ssl import CERT_NONE, SSLContext
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -19,6 +20,7 @@ from yarl import URL
 from . import errors
 from ._inflated import BadAnswerError, Inflated, TooLargeError
 from ._protocol import RawResponse, Request
+from ._settings import check_proxy, is_loopback
 from ._verdicts import once
 
 LARGEST_BODY = 32 * 1024 * 1024
@@ -52,16 +54,18 @@ class HttpTransport:
         *,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
-        ssl: SSLContext | bool | None = None,
+        ssl: SSLContext | None = None,
         trust_env: bool = False,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
-        """Send to paths below `base_url`."""
+        """Send to paths below `base_url`. Raises `ConfigurationError` for an `ssl` that would trust anybody."""
+        check_proxy(base_url, proxy)
         self._base = base_url
         self._session = session
         self._sessions: dict[float, aiohttp.ClientSession] = {}
         self._proxy = proxy
-        self._ssl = True if ssl is None else ssl
+        self._proxies: dict[URL, str | None] = {}
+        self._ssl = True if ssl is None else _checked(ssl)
         self._trust_env = trust_env
         self._trace_configs = list(trace_configs)
         self._closed = False
@@ -97,7 +101,6 @@ class HttpTransport:
             session = self._sessions[kept] = aiohttp.ClientSession(
                 connector=self._connector(kept),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=self._trust_env,
                 trace_configs=self._trace_configs,
             )
             if hasattr(session, _SWITCH):
@@ -136,17 +139,18 @@ class HttpTransport:
         raise problem
 
     async def _exchange(self, request: Request, tracker: aiohttp.UploadTracker) -> RawResponse:
-        session = self._session_for(request)
+        session, url = self._session_for(request), self._url(request)
+        proxy = await self._proxy_for(url)
         _reused.set(session is not self._session)
         answer = await session.request(
             request.method,
-            self._url(request),
+            url,
             data=_upload(request.body),
             headers=_headers(request),
             allow_redirects=False,  # a redirect would carry credentials and bodies to another origin
             auto_decompress=False,  # aiohttp's knows no cap, and takes a body cut short for a whole one
             timeout=_timeout(request.timeout),
-            proxy=self._proxy,
+            proxy=proxy,
             raise_for_status=False,  # the caller's session may want it: statuses are ours to judge
             middlewares=self._middlewares(session, request),
             upload_tracker=tracker,
@@ -155,7 +159,7 @@ class HttpTransport:
         try:
             if answer.status < 200:
                 raise BadAnswerError(f"{answer.status}, which answers nothing")
-            body = await (_body if answer.status < 300 else _error_body)(answer)
+            body = await (_body(answer, request.largest) if answer.status < 300 else _error_body(answer))
         finally:
             answer.close()  # a connection whose answer was read to its end is back in the pool by now
         return RawResponse(answer.status, answer.headers, body, max(1, tracker.attempts))
@@ -168,6 +172,22 @@ class HttpTransport:
             return None
         own = getattr(session, _MIDDLEWARES, None if session is self._session else ())
         return None if own is None else (_unrepeated(), *own)
+
+    async def _proxy_for(self, url: URL) -> str | None:
+        """Return the proxy that was named, by the caller or by an environment that is trusted.
+
+        The environment's own does not apply to this machine: there plain http is allowed, which a proxy would carry
+        in the clear. aiohttp would look for itself, and read a login for the server from .netrc, too.
+        """
+        if self._proxy is not None:
+            check_proxy(str(url), self._proxy)  # the token endpoint may be elsewhere
+            return self._proxy
+        if not self._trust_env or is_loopback(url.host or ""):
+            return None
+        origin = url.origin()
+        if origin not in self._proxies:
+            self._proxies[origin] = await asyncio.to_thread(_environments, origin)
+        return self._proxies[origin]
 
     def _url(self, request: Request) -> URL:
         target = request.path if "://" in request.path else self._base + request.path
@@ -221,6 +241,24 @@ def _timeout(asked: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - see Request
     return aiohttp.ClientTimeout(total=asked, ceil_threshold=float("inf"))
 
 
+def _checked(context: object) -> SSLContext:
+    """Return a context that makes sure who the server is; `ConfigurationError` for anything else."""
+    if not isinstance(context, SSLContext):
+        raise errors.ConfigurationError(
+            f"ssl must be an ssl.SSLContext, not {context!r:.20}: servers are always made to prove who they are"
+        )
+    if context.verify_mode is CERT_NONE or not context.check_hostname:
+        raise errors.ConfigurationError(
+            "ssl must check certificates and host names: load the certificate to trust with load_verify_locations()"
+        )
+    return context
+
+
+def _environments(origin: URL) -> str | None:
+    """Return the environment's proxy for a server. Blocking: where the system is asked, it may look names up."""
+    return None if proxy_bypass(origin.host or "") else getproxies().get(origin.scheme)
+
+
 def _headers(request: Request) -> Mapping[str, str]:
     if request.body is None:
         return request.headers
@@ -245,12 +283,13 @@ def _unrepeated() -> aiohttp.ClientMiddlewareType:
     return leave
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the body of a success."""
+async def _body(answer: aiohttp.ClientResponse, asked: int | None) -> bytes:
+    """Return the body of a success, of at most as many bytes as what was asked for can have."""
     content = answer.content
-    if not content.at_eof() and (answer.content_length or 0) > LARGEST_BODY:
-        raise TooLargeError(LARGEST_BODY)
-    inflated = Inflated(answer.headers.get("Content-Encoding", ""), LARGEST_BODY)
+    most = LARGEST_BODY if asked is None else min(asked, LARGEST_BODY)
+    if not content.at_eof() and (answer.content_length or 0) > most:
+        raise TooLargeError(most)
+    inflated = Inflated(answer.headers.get("Content-Encoding", ""), most)
     while not content.at_eof():
         inflated.feed(await content.readany())
     return inflated.whole()

@@ -42,7 +42,7 @@ FLOORS = {
     ),
     3: ("_reading", "_outage", "_smoothing", "_keys"),
     # mechanisms, strangers to each other
-    4: ("_auth", "_source", "_ledger", "_budget", "_admission"),
+    4: ("_auth", "_source", "_ledger", "_budget", "_admission", "_page_bounds"),
     5: ("_recovery", "_signing", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
     6: ("_retry", "_read", "_settings"),
     # two halves: bytes, and types

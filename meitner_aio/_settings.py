@@ -80,7 +80,9 @@ def check_proxy(url: str, proxy: str | None) -> None:
     except ValueError:  # aiohttp refuses it
         return
     if parts.hostname and urlsplit(url).scheme == "http" and not is_loopback(parts.hostname):
-        raise ConfigurationError("proxy must be on this machine, as base_url is: credentials would leave it in the clear")
+        raise ConfigurationError(
+            "proxy must be on this machine, as base_url is: credentials would leave it in the clear"
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -28,6 +28,7 @@ FLOORS = {
     1: (
         *("_values", "_headers", "_distinct", "_slots", "_inflated", "_fair_share", "_page_size", "_cleanup"),
         "_providers",
+        "_private_files",
     ),
     2: (
         "query",

@@ -47,8 +47,9 @@ Where = Annotated[
     Parameter(
         help="Only records that meet a condition: last_name=Ek, last_name~E%, gender=Female,Other, "
         "date_of_birth>=2015-01-01, email_address1=null, meta.updated_at>=7d; != and !~ are the opposites. "
-        "Repeat it for more conditions.",
-        metavar="FIELD=VALUE",
+        "Repeat it for more conditions. @FILE reads them from a file, one a line, and @- from stdin: others on this "
+        "machine may see what is typed here.",
+        metavar="FIELD=VALUE|@FILE",
     ),
 ]
 """Conditions, whose grammar is that of `_where`."""

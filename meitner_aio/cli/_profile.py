@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta, Struct
 
+from .._private_files import open_private
 from .._settings import SERVERS
 from .._values import suggestion
 from ..errors import ConfigurationError
@@ -97,11 +98,12 @@ def load(name: str | None) -> Profile:
     """Return a profile of the file: the one named, else `default`, else, where there is none, an empty one.
 
     Raises `UsageError` for a name, a file or a setting that cannot be meant, and `ConfigurationError` for a file that
-    holds secrets and that others may read.
+    others may have written, secrets or not: it decides where those of the environment go. So does a file that holds
+    secrets and that others may read. A link of your own is followed, and the file that it leads to judged.
     """
     path = config_path()
     try:
-        with path.open("rb") as file:
+        with open(open_private(path, follow=True), "rb") as file:
             tables = tomllib.load(file)
             mode = os.fstat(file.fileno()).st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Conditions as a person types them, as the conditions of a search. Pure: nothing is sent.
+"""Conditions as a person types them, as the conditions of a search. Nothing is sent.
 
 A condition is a field, an operator and a value; blanks around each of the three mean nothing.
 
@@ -11,14 +11,20 @@ A condition is a field, an operator and a value; blanks around each of the three
 
 Conditions on different fields must all hold. A comma separates values of every kind but text, in which a comma is a
 comma. `title~null` finds the word null itself.
+
+`@FILE` stands for the conditions in a file, one a line, and `@-` for those on stdin: every user of a machine may read
+what others type, an identity number too.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple, cast, get_origin
 
 from .._operations import operations
@@ -45,6 +51,8 @@ from ._typed import value_of
 
 _CONDITION = re.compile(r"\s*(?P<field>[\w.-]+)\s*(?P<sign>!=|!~|>=|<=|=|~|>|<)\s*(?P<text>.*?)\s*", re.DOTALL)
 _NULL = "null"
+_LARGEST_FILE = 1024 * 1024
+"""Bytes of a file of conditions."""
 
 _GROUPS = {">": "greaterThan", ">=": "greaterOrEqual", "<": "smallerThan", "<=": "smallerOrEqual"}
 _OPERATORS: Mapping[str, type[Condition]] = {
@@ -67,7 +75,7 @@ def conditions(given: Sequence[str], resources: Iterable[str], now: datetime) ->
 
     Raises `UsageError` for a condition that any of the resources cannot be searched by. `now` is what `7d` counts from.
     """
-    typed = [_read(text) for text in given]
+    typed = [_read(text) for one in given for text in _texts(one)]
     found: dict[str, object] = {}
     for name in resources if typed else ():
         query = _query_of(name)
@@ -76,10 +84,33 @@ def conditions(given: Sequence[str], resources: Iterable[str], now: datetime) ->
     return found
 
 
+def _texts(typed: str) -> list[str]:
+    """Return the conditions that one option stands for: itself, or those in the file that it names."""
+    if not typed.startswith("@"):
+        return [typed]
+    name = typed[1:]
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"--where: {name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--where: {name} is not UTF-8") from None
+    if len(data) > _LARGEST_FILE:
+        raise UsageError(f"--where: {name} is larger than {_LARGEST_FILE} bytes")
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:  # it would select everything
+        raise UsageError(f"--where: {name} holds no condition; write one a line")
+    return lines
+
+
 def _read(text: str) -> _Typed:
     match = _CONDITION.fullmatch(text)
     if match is None:
-        raise UsageError("--where takes FIELD=VALUE, or another of != ~ !~ >= <= > < between the two")
+        raise UsageError(
+            "--where takes FIELD=VALUE (or @FILE with one a line), or another of != ~ !~ >= <= > < between the two"
+        )
     return _Typed(match["field"].replace("-", "_"), match["sign"], match["text"])
 
 

@@ -1,0 +1,131 @@
+"""The door of every file that holds secrets or rows: only its owner, and root, may have had a hand in it. Blocking.
+
+Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So each folder on
+the way is the owner's or root's and not writable by others, and a file is opened without following links, without
+waiting, and only when it is a regular one. Who may write to a folder of a group anyway (`/tmp`) may not replace files of
+others there: such a folder may be on the way, and may not hold the file.
+
+Windows has neither owners nor permissions of this kind: there only what is no regular file is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import ConfigurationError
+
+_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+_MOST_LINKS = 40
+_SAFELY = 0
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # whichever the platform has
+    _SAFELY |= getattr(os, _name, 0)
+
+
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return where a folder really is; `ConfigurationError` where others may write to it, or could swap it.
+
+    Links on the way are followed when whoever may write is the only one who could have made them. Raises `OSError`
+    for a folder that is not there.
+    """
+    last = _end_of(Path(folder))
+    found = last.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(f"{last} is no folder")
+    _check(last, found)
+    return last
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return where a checked folder really is; what is missing of it is made for the owner alone, whatever the umask."""
+    path = Path(folder).absolute()
+    missing: list[Path] = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = path.parent
+    if missing:
+        last = _end_of(path)
+        _check(last, last.stat(), sticky=True)
+    for one in reversed(missing):
+        try:
+            one.mkdir(mode=0o700)
+        except FileExistsError:  # somebody else made it, who is found out below
+            continue
+        one.chmod(0o700)
+    return check_folder(folder)
+
+
+def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
+    """Return a handle of a regular file that only its owner may change, in a folder that passes `check_folder`.
+
+    One that is opened to be written is ours, and 0600 from now on; O_CREAT makes one that is. A link is refused, unless
+    to `follow` it: then it is the file that it leads to, and the way there, that have to pass. Raises
+    `ConfigurationError` for what may not be trusted, and `OSError` for what is not there.
+    """
+    path = _end_of(Path(path)) if follow else Path(path)
+    path = check_folder(path.parent) / path.name
+    writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
+    try:
+        handle = os.open(path, flags & ~os.O_TRUNC | _SAFELY, 0o600)
+    except OSError:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise ConfigurationError(f"{path} is a link, or no regular file: remove it") from None
+        raise
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigurationError(f"{path} is no regular file: remove it")
+        _check(path, found, root=not writes)
+        if writes and sys.platform != "win32":
+            os.fchmod(handle, 0o600)
+        if flags & os.O_TRUNC:
+            os.ftruncate(handle, 0)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: bool = True) -> None:
+    """Refuse what another user owns or may write to; `sticky` folders, in which nobody replaces what others have, pass."""
+    if sys.platform == "win32":
+        return
+    if found.st_uid != os.geteuid() and not (root and found.st_uid == 0):
+        raise ConfigurationError(f"{path} belongs to another user: use a place of your own")
+    if stat.S_ISLNK(found.st_mode):  # whose permissions mean nothing
+        return
+    if found.st_mode & _WRITABLE and not (sticky and found.st_mode & stat.S_ISVTX):
+        raise ConfigurationError(f"others may write to {path}: chmod go-w {path}")
+
+
+def _end_of(path: Path) -> Path:
+    """Return where a path leads, once everything before its end was checked."""
+    *above, last = _way(path)
+    for folder in above:
+        _check(folder, folder.stat(), sticky=True)
+    return last
+
+
+def _way(path: Path) -> Iterator[Path]:
+    """Yield every place that decides where a path leads, from the root down, links followed; the last is its end."""
+    left = list(reversed(path.absolute().parts))
+    here, links = Path(left.pop()), 0
+    yield here
+    while left:
+        step = here / left.pop()
+        found = step.lstat()
+        if not stat.S_ISLNK(found.st_mode):
+            here = here.parent if step.name == ".." else step
+            yield here
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise ConfigurationError(f"{path} is behind too many links")
+        _check(step, found)
+        target = Path(step.readlink())
+        left.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))
+        if target.is_absolute():
+            here = Path(target.anchor)

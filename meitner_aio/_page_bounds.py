@@ -1,8 +1,8 @@
 """How much an answer to a page may be: no more than what was asked for can need. Pure.
 
-A server that means harm, or is broken, may answer a page of 50 rows with as much as a body may have at all. What is made
-of a body takes many times its memory, so that it is weighed before it is read: by bytes, which the transport counts, and
-by the marks of JSON that every row and every element of a list costs.
+A server that means harm, or is broken, may answer a page of 50 rows with as much as a body may have at all. What is
+made of a body takes many times its memory, so that it is weighed before it is read: by bytes, which the transport
+counts, and by the marks of JSON that every row and every element of a list costs.
 """
 
 from __future__ import annotations

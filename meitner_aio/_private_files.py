@@ -1,9 +1,9 @@
 """The door of every file that holds secrets or rows: only its owner, and root, may have had a hand in it. Blocking.
 
-Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So each folder on
-the way is the owner's or root's and not writable by others, and a file is opened without following links, without
-waiting, and only when it is a regular one. Who may write to a folder of a group anyway (`/tmp`) may not replace files of
-others there: such a folder may be on the way, and may not hold the file.
+Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So each folder
+on the way is the owner's or root's and not writable by others, and a file is opened without following links, without
+waiting, and only when it is a regular one. In a folder for everybody (`/tmp`, which is sticky) nobody replaces what
+others have: such a one may be on the way, and may not hold the file.
 
 Windows has neither owners nor permissions of this kind: there only what is no regular file is refused.
 """
@@ -40,7 +40,7 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return where a checked folder really is; what is missing of it is made for the owner alone, whatever the umask."""
+    """Return where a checked folder really is; what is missing is made for the owner alone, whatever the umask."""
     path = Path(folder).absolute()
     missing: list[Path] = []
     while not os.path.lexists(path):
@@ -75,12 +75,7 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
             raise ConfigurationError(f"{path} is a link, or no regular file: remove it") from None
         raise
     try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError(f"{path} is no regular file: remove it")
-        _check(path, found, root=not writes)
-        if writes and sys.platform != "win32":
-            os.fchmod(handle, 0o600)
+        _admit(handle, path, writes=writes)
         if flags & os.O_TRUNC:
             os.ftruncate(handle, 0)
     except BaseException:
@@ -89,8 +84,18 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
     return handle
 
 
+def _admit(handle: int, path: Path, *, writes: bool) -> None:
+    """Refuse an open file that is not regular or not ours; one that is written is the owner's alone from now on."""
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigurationError(f"{path} is no regular file: remove it")
+    _check(path, found, root=not writes)
+    if writes and sys.platform != "win32":
+        os.fchmod(handle, 0o600)
+
+
 def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: bool = True) -> None:
-    """Refuse what another user owns or may write to; `sticky` folders, in which nobody replaces what others have, pass."""
+    """Refuse what another user owns or may write to; `sticky` folders pass: nobody replaces there what others have."""
     if sys.platform == "win32":
         return
     if found.st_uid != os.geteuid() and not (root and found.st_uid == 0):

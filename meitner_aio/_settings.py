@@ -39,17 +39,32 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
     if key and secret:
         return ApiKey(key, secret)
     if client_id and secret and client_credentials is None:
-        return OAuth2(client_id, secret, os.environ.get("MEITNER_TOKEN_URL") or "/oauth/token")
+        token_url = os.environ.get("MEITNER_TOKEN_URL")
+        if token_url and client_secret:
+            raise ConfigurationError("MEITNER_TOKEN_URL gets no secret but the environment's: pass auth=OAuth2(...)")
+        return OAuth2(client_id, secret, token_url or "/oauth/token")
     raise ConfigurationError(
         "no credentials: pass client_credentials and client_secret, or set MEITNER_CLIENT_CREDENTIALS and "
         "MEITNER_CLIENT_SECRET (for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL)"
     )
 
 
-def server_url(server: str, base_url: str | None) -> str:
-    url = base_url or os.environ.get("MEITNER_BASE_URL")
+def server_url(server: str, base_url: str | None, *, given: bool) -> str:
+    """Return the URL of the server, which is the environment's when nothing else is said.
+
+    A secret that was `given` goes to no server that only the environment names: whoever set the variable, perhaps for a
+    sandbox, may have meant other credentials.
+    """
+    told = os.environ.get("MEITNER_BASE_URL")
+    url = base_url or told
+    url = url and safe_url(url, "base_url").rstrip("/")
+    if url and (base_url or not given or url == SERVERS.get(server)):
+        return url
     if url:
-        return safe_url(url, "base_url").rstrip("/")
+        raise ConfigurationError(
+            "MEITNER_BASE_URL names the server of the environment's credentials, and others were passed: "
+            "pass base_url beside them, or unset the variable"
+        )
     if server not in SERVERS:
         raise ConfigurationError(f"server must be one of {', '.join(SERVERS)}; other servers go into base_url")
     return SERVERS[server]

@@ -62,6 +62,7 @@ class Meitner:
     Credentials come from `client_credentials` and `client_secret`, from `auth`, or from the environment:
     MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET, else MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally
     MEITNER_TOKEN_URL for OAuth2. `server` is "production" or "staging"; `base_url`, else MEITNER_BASE_URL, beats it.
+    That variable is the server of a secret from the environment: one that is passed needs a `base_url` beside it.
 
     `timeout` is for one attempt: seconds, or an `aiohttp.ClientTimeout`. `retry` beats `max_retries`. At most
     `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly quota.
@@ -112,7 +113,7 @@ class Meitner:
         given = {name: value for name, value in connection.items() if value is not None}
         if session is not None and given:
             raise TypeError(f"{', '.join(given)} cannot be given beside a session: the session decides")
-        url = server_url(server, base_url)
+        url = server_url(server, base_url, given=auth is not None or client_secret is not None)
         proof = credentials(client_credentials, client_secret, auth)
         options = Options(
             policy=RetryPolicy(max_retries=max_retries) if retry is None else retry,

@@ -9,6 +9,7 @@ import json
 import pickle
 import re
 import ssl
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -52,10 +53,11 @@ async def test_the_server_comes_from_base_url_then_environment_then_name(
     mocked: MockedApi, monkeypatch: pytest.MonkeyPatch, options: dict, variable: str | None, origin: str
 ) -> None:
     """`base_url` beats MEITNER_BASE_URL, which beats `server`."""
-    if variable:
-        monkeypatch.setenv("MEITNER_BASE_URL", variable)
+    for name, value in zip(("CLIENT_CREDENTIALS", "CLIENT_SECRET", "BASE_URL"), (*CREDENTIALS, variable), strict=True):
+        if value:
+            monkeypatch.setenv(f"MEITNER_{name}", value)
     mocked.get(f"{origin}/directory/v1/student/{STUDENT_ID}", payload=STUDENT)
-    async with Meitner(*CREDENTIALS, **options) as meitner:
+    async with Meitner(**options) as meitner:
         await meitner.students.get(STUDENT_ID)
 
 
@@ -103,6 +105,9 @@ def test_missing_credentials_name_the_variables() -> None:
         {"base_url": "ftp://api.example"},
         {"base_url": "https://user:hunter2@api.example"},
         {"base_url": "https://api.example/?q=1"},
+        {"base_url": "https://api.example/directory/v1#"},
+        {"base_url": "https://api.example/directory/v1?"},
+        {"base_url": "https://api.example\\directory"},
         {"base_url": "http://api.example/directory/v1"},
         {"base_url": "http://127.0.0.1.evil.example"},
         {"base_url": "https://[::1"},
@@ -189,18 +194,82 @@ async def test_a_session_that_its_owner_closed_is_named(scripted: Scripted) -> N
         await meitner.students.get(STUDENT_ID)
 
 
-@pytest.mark.parametrize("by", ["argument", "environment"])
-async def test_a_proxy_carries_the_calls(monkeypatch: pytest.MonkeyPatch, by: str) -> None:
-    """Given as `proxy`, or taken from the environment with `trust_env`."""
+async def test_a_proxy_carries_the_calls() -> None:
+    """The one that is given."""
     async with RawServer([answer()]) as proxy:
         options: dict = {"proxy": proxy.origin}
-        if by == "environment":
-            monkeypatch.setenv("http_proxy", proxy.origin)
-            monkeypatch.setenv("no_proxy", "")
-            options = {"trust_env": True}
         async with Meitner(*CREDENTIALS, base_url="http://127.0.0.1:9/directory/v1", **options) as meitner:
             await meitner.students.get(STUDENT_ID)
     assert [seen.target for seen in proxy.seen] == [f"http://127.0.0.1:9/directory/v1/student/{STUDENT_ID}"]
+
+
+async def test_a_proxy_of_the_environment_gets_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `trust_env`: it learns the name of the server, and neither a credential nor a login of .netrc."""
+    async with RawServer([failure(403)]) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.origin)
+        monkeypatch.setenv("no_proxy", "")
+        url = "https://directory.example/v1"
+        async with Meitner(*CREDENTIALS, base_url=url, trust_env=True, max_retries=0) as meitner:
+            with pytest.raises(APIConnectionError):
+                await meitner.students.get(STUDENT_ID)
+    assert [(seen.method, seen.target) for seen in proxy.seen] == [("CONNECT", "directory.example:443")]
+    assert not {"client-id", "client-secret", "proxy-authorization"} & set(proxy.seen[0].headers)
+
+
+@pytest.mark.parametrize("auth", [ApiKey(*CREDENTIALS), OAuth2(*CREDENTIALS)], ids=["key", "oauth"])
+async def test_no_environment_sends_plain_http_elsewhere(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, auth: ApiKey | OAuth2
+) -> None:
+    """Trusted or not: what may go to this machine in the clear goes to no proxy, and has no login of .netrc."""
+    (tmp_path / "netrc").write_text("default login somebody password netrc-canary\n")
+    (tmp_path / "netrc").chmod(0o600)
+    token = answer(200, {"access_token": "tok", "token_type": "Bearer", "expires_in": 3600})
+    async with RawServer([answer()]) as proxy:
+        for name, value in {"NETRC": str(tmp_path / "netrc"), "http_proxy": proxy.origin, "no_proxy": ""}.items():
+            monkeypatch.setenv(name, value)
+        replies = [token, answer()] if isinstance(auth, OAuth2) else [answer()]
+        meitner, server = await scripted(*replies, auth=auth, trust_env=True)
+        await meitner.students.get(STUDENT_ID)
+    assert proxy.seen == []
+    sent = [seen.headers.get("authorization") for seen in server.seen]
+    assert sent == ([None, "Bearer tok"] if isinstance(auth, OAuth2) else [None])
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy.example:3128", "http://user:proxy-canary@10.0.0.1:3128"])
+async def test_no_proxy_elsewhere_carries_plain_http(proxy: str) -> None:
+    """What may stay in the clear on this machine leaves it in the clear by no proxy either; nor does a token request."""
+    with pytest.raises(ConfigurationError, match="in the clear") as refused:
+        Meitner(*CREDENTIALS, base_url="http://127.0.0.1:9", proxy=proxy)
+    assert "canary" not in str(refused.value)
+    auth = OAuth2(*CREDENTIALS, "http://127.0.0.1:9/token")
+    async with Meitner(auth=auth, base_url="https://directory.example", proxy=proxy) as meitner:
+        with pytest.raises(ConfigurationError, match="in the clear"):
+            await meitner.students.get(STUDENT_ID)
+
+
+def _context(**changes: object) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    for name, value in changes.items():
+        setattr(context, name, value)
+    return context
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        False,
+        True,
+        "certificate.pem",
+        _context(check_hostname=False, verify_mode=ssl.CERT_NONE),
+        _context(check_hostname=False),
+    ],
+    ids=["False", "True", "path", "no certificate", "no host name"],
+)
+def test_no_server_need_not_prove_who_it_is(context: object) -> None:
+    """`ssl` takes a context that checks certificates and host names, and nothing else."""
+    with pytest.raises(ConfigurationError, match="ssl must"):
+        Meitner(*CREDENTIALS, ssl=context)  # type: ignore[arg-type]
+    assert repr(Meitner(*CREDENTIALS, ssl=ssl.create_default_context()))
 
 
 async def test_the_environment_is_not_trusted_unasked(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,13 +171,12 @@ async def test_the_environment_points_to_the_sandbox(meitner_environment, meitne
 
 
 @pytest.mark.meitner(credentials=("an-id", "a-secret"))
-@pytest.mark.usefixtures("meitner_environment")
-async def test_the_environment_has_the_credentials_that_are_good():
+async def test_the_environment_has_the_credentials_that_are_good(meitner_environment):
     """Where a sandbox takes only one pair, it is that one."""
     async with Meitner() as meitner:
         assert await meitner.schools.list().count() == 4
     with pytest.raises(AuthenticationError):
-        async with Meitner("an-id", "another") as meitner:
+        async with Meitner("an-id", "another", base_url=meitner_environment) as meitner:
             await meitner.schools.list().count()
 
 

@@ -300,14 +300,18 @@ async def test_a_proxy_is_asked_instead_of_the_server(carried: Any) -> None:
 async def test_the_environment_names_a_proxy_only_when_it_is_trusted(
     carried: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`trust_env` is off unless asked for."""
-    async with RawServer([answer()]) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.origin)
+    """`trust_env` is off unless asked for, and this machine is reached without a proxy."""
+    async with RawServer([answer(403)]) as proxy:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy.origin)
         monkeypatch.delenv("no_proxy", raising=False)
         for trusted in (False, True):
             transport, server = await carried(answer(), trust_env=trusted)
             await transport.send(_get())
-            assert (len(proxy.seen), len(server.seen)) == (int(trusted), int(not trusted))
+            assert (len(proxy.seen), len(server.seen)) == (0, 1)
+            with pytest.raises(APIConnectionError):
+                await transport.send(Request("get", "GET", "/", "https://directory.invalid/"))
+            assert len(proxy.seen) == int(trusted)
 
 
 @pytest.fixture(scope="session")

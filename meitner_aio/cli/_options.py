@@ -102,7 +102,8 @@ class Directory:
         return "the sandbox in this process" if self.sandbox else self._url(profile) or SERVERS["production"]
 
     def _url(self, profile: Profile) -> str | None:
-        return self.base_url or SERVERS.get(self.server or "") or profile.url(os.environ)
+        named = bool(self.profile or os.environ.get("MEITNER_PROFILE"))
+        return profile.url(os.environ, self.base_url or SERVERS.get(self.server or ""), named=named)
 
     def _checked_url(self, profile: Profile) -> str | None:
         url = self._url(profile)

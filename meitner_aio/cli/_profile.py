@@ -1,7 +1,8 @@
 """Settings that somebody keeps in a file, so as not to type them: one table for each profile. Asks nobody for anything.
 
 What is typed beats the environment, and the environment beats the file. A profile stands alone: none inherits from
-another, so that no server gets the credentials of a second one.
+another, so that no server gets the credentials of a second one. For the same reason an address and a secret come from
+the same source, unless a person says otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .._private_files import open_private
-from .._settings import SERVERS
+from .._settings import SERVERS, same_server
 from .._values import suggestion
 from ..errors import ConfigurationError
 from ..export import Format
@@ -32,6 +33,8 @@ USUAL = "default"
 _SECRETS = ("client_credentials", "client_secret")
 _OTHERS = 0o077
 """The permissions of everybody but the owner."""
+
+_BESIDE = "put {0} beside it in the file, unset the variable, or type --base-url"
 
 _Count = Annotated[int, Meta(ge=1)]
 
@@ -75,12 +78,49 @@ class Profile(Struct, frozen=True, kw_only=True):
             return ApiKey(self.client_credentials, secret)
         if self.client_id:
             token_url = environment.get("MEITNER_TOKEN_URL") or self.token_url
+            if token_url != self.token_url and secret == self.client_secret:
+                raise ConfigurationError(
+                    f"MEITNER_TOKEN_URL gets no secret of a profile: {_BESIDE.format('token_url')}"
+                )
             return OAuth2(self.client_id, secret, *filter(None, [token_url]))
         return None
 
-    def url(self, environment: Mapping[str, str]) -> str | None:
-        """Return the server's URL; None when nothing says it."""
-        return environment.get("MEITNER_BASE_URL") or self.base_url or SERVERS.get(self.server or "")
+    def url(self, environment: Mapping[str, str], typed: str | None = None, *, named: bool = False) -> str | None:
+        """Return the server's URL: the one that was typed, else the environment's, else the profile's; None for none.
+
+        Raises `ConfigurationError` where a secret would go to a server that neither its own source nor the person
+        names. Whoever `named` a profile says its address, and whoever types one; but what belongs to production or
+        staging does not go to the other, and what is said to belong there goes nowhere else.
+        """
+        own, told = self.base_url or SERVERS.get(self.server or ""), environment.get("MEITNER_BASE_URL")
+        usual, theirs = own or SERVERS["production"], _in_environment(environment)
+        mine = not theirs and not environment.get("MEITNER_CLIENT_SECRET") and bool(self.client_secret)
+        if typed:
+            apis_own = self.server or any(same_server(typed, url) for url in SERVERS.values())
+            if mine and apis_own and not self.base_url and not same_server(typed, usual):
+                raise ConfigurationError(
+                    f"the credentials of this profile belong to {self.server or 'production'} and go to no other "
+                    "server: keep those of another in a profile that says its server or base_url"
+                )
+            return typed
+        if told and mine and not same_server(told, usual):
+            raise ConfigurationError(f"MEITNER_BASE_URL gets no secret of a profile: {_BESIDE.format('base_url')}")
+        if own and theirs and not told and own != SERVERS["production"]:
+            self._check_meant(named=named)
+        return told or own
+
+    def _check_meant(self, *, named: bool) -> None:
+        """Refuse to be the address of credentials of the environment, unless it is meant."""
+        if self.client_secret or self.client_credentials or self.client_id:
+            raise ConfigurationError(
+                "the environment has credentials, and this profile others for a server of its own: unset "
+                "MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_ID, or set MEITNER_BASE_URL beside them"
+            )
+        if not named:
+            raise ConfigurationError(
+                f"the environment has credentials, and the profile {USUAL} a server that nobody named for them: "
+                f"add --profile {USUAL}, or set MEITNER_BASE_URL beside them"
+            )
 
 
 def _in_environment(environment: Mapping[str, str]) -> bool:
@@ -103,7 +143,7 @@ def load(name: str | None) -> Profile:
     """
     path = config_path()
     try:
-        with open(open_private(path, follow=True), "rb") as file:
+        with os.fdopen(open_private(path, follow=True), "rb") as file:
             tables = tomllib.load(file)
             mode = os.fstat(file.fileno()).st_mode
     except (FileNotFoundError, NotADirectoryError):

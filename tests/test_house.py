@@ -29,6 +29,7 @@ FLOORS = {
         *("_values", "_headers", "_distinct", "_slots", "_inflated", "_fair_share", "_page_size", "_cleanup"),
         "_providers",
         "_private_files",
+        "_frames",
     ),
     2: (
         "query",

@@ -1,4 +1,4 @@
-"""Blocking calls beside the event loop."""
+"""Blocking calls beside the event loop. What they raise leaves its frames in the thread: their locals hold rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from .._cleanup import finished
+from .._frames import without_frames
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -15,7 +16,9 @@ T = TypeVar("T")
 
 async def threaded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in a thread. A cancellation waits for it: nobody closes a file while it is written."""
-    return await _waited(asyncio.to_thread(call, *args, **kwargs))
+    running = asyncio.to_thread(call, *args, **kwargs)
+    del call, args, kwargs  # this frame is shown by what is raised through it
+    return await _waited(running)
 
 
 async def stoppable(call: Callable[[threading.Event], T]) -> T:
@@ -27,5 +30,6 @@ async def stoppable(call: Callable[[threading.Event], T]) -> T:
 async def _waited(running: Coroutine[Any, Any, T], interrupted: Callable[[], object] | None = None) -> T:
     try:
         return await finished(running, interrupted)
-    except OSError as error:
-        raise error.with_traceback(None)  # noqa: B904 - the frames that wrote hold rows, which no crash report may show
+    except BaseException as error:
+        without_frames(error)
+        raise error.with_traceback(None)  # noqa: B904 - the same error, without the way that it came

@@ -1,0 +1,17 @@
+"""Errors without the frames that they came through: the locals of those hold rows, which no crash report may show. Pure."""
+
+from __future__ import annotations
+
+
+def without_frames(error: BaseException) -> None:
+    """Take the frames from an error and from all that led to it: causes, contexts, and the members of a group."""
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = None
+        left += [other for other in (one.__cause__, one.__context__) if other is not None]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions

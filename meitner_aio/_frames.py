@@ -1,4 +1,4 @@
-"""Errors without the frames that they came through: the locals of those hold rows, which no crash report may show. Pure."""
+"""Errors without the frames they came through, whose locals hold rows: no crash report may show those. Pure."""
 
 from __future__ import annotations
 

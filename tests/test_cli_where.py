@@ -1,5 +1,6 @@
 """Conditions as they are typed: what each means, what none can mean, and that a search by it finds what it says."""
 
+import io
 import json
 from datetime import UTC, date, datetime, timedelta
 
@@ -261,3 +262,43 @@ def test_search_limit_and_offset_cut_what_was_found(cli):
     part = cli("search", "students", "--where", "gender=Female", "--sandbox", "--limit", "3", "--offset", "2")[1]
     names = [[json.loads(line)["identityNumber"] for line in lines] for lines in (found[2:5], part.splitlines())]
     assert names[0] == names[1] != []
+
+
+def test_conditions_stand_in_a_file(tmp_path, monkeypatch):
+    """One a line, beside typed ones, from a file or stdin: what is typed, everybody on the machine may read."""
+    path = tmp_path / "conditions"
+    path.write_bytes("\ufefflast_name=Ek\r\n\nlast_name=Åsa @ 7\n".encode())
+    assert _meant(f"@{path}", "gender=Other") == _meant("last_name=Ek", "last_name=Åsa @ 7", "gender=Other")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"identity_number=20150101-2384\n")))
+    assert _meant("@-") == {"identity_number": equals("20150101-2384")}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "holds no condition"),
+        (b"\n \r\n", "holds no condition"),
+        (b"last_name=\xff", "is not UTF-8"),
+        (b"last_name=" + b"x" * 2**20, "is larger than"),
+        (b"20150101-2384", "takes FIELD=VALUE"),
+        (b"date_of_birth=20150101-2384", "must be a date"),
+    ],
+)
+def test_a_file_that_holds_no_condition_is_refused(tmp_path, data, reason):
+    """An empty one would select everything; none is quoted."""
+    path = tmp_path / "conditions"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(UsageError, match=reason) as refused:
+        _meant(f"@{path}")
+    assert "2384" not in str(refused.value)
+
+
+def test_a_search_by_a_file(cli, tmp_path):
+    """From the shell, with the value in no command line."""
+    code, out, _ = cli("list", "students", "--sandbox", "--students", "20", "--json", "--limit", "1")
+    number = json.loads(out)["identityNumber"]
+    (tmp_path / "who").write_text(f"identity_number={number}\n")
+    code, out, _ = cli("search", "students", "--sandbox", "--students", "20", "--json", "--where", f"@{tmp_path}/who")
+    assert (code, [json.loads(line)["identityNumber"] for line in out.splitlines()]) == (0, [number])

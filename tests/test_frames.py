@@ -64,7 +64,7 @@ class _Broken(io.RawIOBase):
 
     def _deep(self, held: bytes) -> None:
         try:
-            raise LookupError(len(held))
+            {}[len(held)]
         except LookupError as first:
             raise self._error from first
 

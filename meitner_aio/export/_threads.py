@@ -30,6 +30,6 @@ async def stoppable(call: Callable[[threading.Event], T]) -> T:
 async def _waited(running: Coroutine[Any, Any, T], interrupted: Callable[[], object] | None = None) -> T:
     try:
         return await finished(running, interrupted)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it is raised again
         without_frames(error)
         raise error.with_traceback(None)  # noqa: B904 - the same error, without the way that it came

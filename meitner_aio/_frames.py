@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 
 def without_frames(error: BaseException) -> None:
     """Take the frames from an error and from all that led to it: causes, contexts, and the members of a group."""
@@ -14,4 +16,4 @@ def without_frames(error: BaseException) -> None:
         one.__traceback__ = None
         left += [other for other in (one.__cause__, one.__context__) if other is not None]
         if isinstance(one, BaseExceptionGroup):
-            left += one.exceptions
+            left += cast("BaseExceptionGroup[BaseException]", one).exceptions

@@ -12,6 +12,9 @@ _CREDIBLE, _RATIO = 4 * 1024 * 1024, 200
 """Bytes up to which a body may be compressed as well as it likes, and how many times smaller it may be beyond them:
 pages of made-up rows that differ in their ids only reach 50, a bomb 1,000."""
 
+_CRUMB = 16 * 1024
+"""Bytes below which parts are joined as they arrive: a server may send them one by one, and each costs an object."""
+
 _MEMBERS = 64
 """Compressed streams in one body, at most: who compresses in pieces makes a few."""
 
@@ -33,8 +36,8 @@ class Inflated:
     def __init__(self, encoding: str, most: int) -> None:
         self._encoding = encoding.strip().lower()
         self._most = most
-        self._body = bytearray()  # no list of parts: a server may send them a byte at a time
-        self._taken = self._members = 0
+        self._parts: list[bytes | bytearray] = []
+        self._size = self._taken = self._members = 0
         self._stream: Any = None
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise BadAnswerError("an encoding that was not asked for")
@@ -70,17 +73,20 @@ class Inflated:
         return zlib.decompressobj(wbits=15 if data[0] & 0xF == 8 else -15)
 
     def _keep(self, part: bytes, taken: int) -> None:
-        self._body += part
-        size = len(self._body)
-        if max(size, self._taken) > self._most or size > max(_CREDIBLE, _RATIO * taken):
-            raise TooLargeError(min(size, self._most))
+        if self._parts and len(part) < _CRUMB and isinstance(last := self._parts[-1], bytearray) and len(last) < _CRUMB:
+            last += part
+        else:
+            self._parts.append(bytearray(part) if len(part) < _CRUMB else part)
+        self._size += len(part)
+        if max(self._size, self._taken) > self._most or self._size > max(_CREDIBLE, _RATIO * taken):
+            raise TooLargeError(min(self._size, self._most))
 
     def whole(self) -> bytes:
         """Return the body, once all of it has arrived."""
         if self._stream is not None and not self._stream.eof:
             raise BadAnswerError("a compressed body that was cut short")
-        return bytes(self._body)
+        return b"".join(self._parts)
 
     def beginning(self) -> bytes:
         """Return what has arrived so far, up to the cap."""
-        return bytes(self._body[: self._most])
+        return b"".join(self._parts)[: self._most]

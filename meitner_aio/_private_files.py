@@ -20,9 +20,7 @@ from .errors import ConfigurationError
 
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 _MOST_LINKS = 40
-_SAFELY = 0
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # whichever the platform has
-    _SAFELY |= getattr(os, _name, 0)
+_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # whichever there are
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:

@@ -90,6 +90,7 @@ STAYS = [
     (PAIR | {"server": "production"}, None, {}, {"base_url": HERE}, "production"),
     (PAIR, None, {}, {"server": "staging"}, "production"),
     (PAIR, None, {}, {"base_url": STAGING}, "production"),
+    ({"client_credentials": "an-id"}, None, {"CLIENT_SECRET": "s"}, {"server": "staging"}, "production"),
     ({"base_url": THERE}, None, KEY, {}, "--profile"),
     ({"server": "staging"}, None, KEY, {}, "--profile"),
     (PAIR | {"base_url": THERE}, "p", KEY, {}, "MEITNER_CLIENT_CREDENTIALS"),

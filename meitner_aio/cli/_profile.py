@@ -94,10 +94,11 @@ class Profile(Struct, frozen=True, kw_only=True):
         """
         own, told = self.base_url or SERVERS.get(self.server or ""), environment.get("MEITNER_BASE_URL")
         usual, theirs = own or SERVERS["production"], _in_environment(environment)
-        mine = not theirs and not environment.get("MEITNER_CLIENT_SECRET") and bool(self.client_secret)
+        belong = not theirs and bool(self.client_credentials or self.client_id)
+        mine = belong and not environment.get("MEITNER_CLIENT_SECRET")
         if typed:
             apis_own = self.server or any(same_server(typed, url) for url in SERVERS.values())
-            if mine and apis_own and not self.base_url and not same_server(typed, usual):
+            if belong and apis_own and not self.base_url and not same_server(typed, usual):
                 raise ConfigurationError(
                     f"the credentials of this profile belong to {self.server or 'production'} and go to no other "
                     "server: keep those of another in a profile that says its server or base_url"

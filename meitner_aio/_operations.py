@@ -26,6 +26,7 @@ from typing import (
 from ._headers import media_type
 from ._keys import NO_KEY, Key, conditions, lost_key
 from ._listing import Listing
+from ._page_bounds import A_RECORD
 from ._page_size import PageSizes
 from ._protocol import RawResponse, Request, Send, value_of
 from ._reading import Fetched, RecordDecoder, invalid, read
@@ -240,7 +241,8 @@ class OnOne(Operation):
         def call(id: str) -> Coroutine[None, None, T]:  # noqa: A002 - the API's own word
             id = checked_id(id)  # noqa: A001
             path = route.replace("{id}", id)
-            return _record(send, Request(self.name, self.method, route, path, reader=_reader(model, id)))
+            reader = _reader(model, id)
+            return _record(send, Request(self.name, self.method, route, path, largest=A_RECORD, reader=reader))
 
         return cast("Callable[[str], Coroutine[None, None, T]]", self._bound(resource, call))
 
@@ -296,7 +298,13 @@ class Create(Operation, Generic[P]):
 
         def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
             write = checked(built(body, given))
-            request = Request(self.name, self.method, route, route, body=encode(write), reader=reader, settled=settled)
+            request = Request(
+                *(self.name, self.method, route, route),
+                body=encode(write),
+                largest=A_RECORD,
+                reader=reader,
+                settled=settled,
+            )
             key = lost_key(write, self.key, unique=self.unique) if search else NO_KEY
             return Recovery(key, write, send=lambda: _record(send, request), look=look).create()
 
@@ -336,7 +344,9 @@ class Update(Operation, Generic[P]):
             id = checked_id(id)  # noqa: A001
             data = encode(checked(built(body, given)))
             path = route.replace("{id}", id)
-            return _record(send, Request(self.name, self.method, route, path, "", data, reader=_reader(model, id)))
+            reader = _reader(model, id)
+            request = Request(self.name, self.method, route, path, body=data, largest=A_RECORD, reader=reader)
+            return _record(send, request)
 
         return cast("Callable[Concatenate[str, P], Coroutine[None, None, T]]", self._bound(resource, call))
 

@@ -33,6 +33,10 @@ def largest(limit: int) -> int:
     return _ALWAYS + limit * _A_ROW
 
 
+A_RECORD = largest(1)
+"""Bytes of a single record at most: a group of 100,000 members has fewer."""
+
+
 def bounded(reader: _Reader, limit: int) -> _Reader:
     """Return a reader of pages that refuses those with more than `limit` rows, and most of them unread."""
 

@@ -40,6 +40,9 @@ _USUAL_LIFETIME = 300.0
 """Seconds a token is used when the server does not say how long it lives."""
 
 
+_LARGEST_TOKEN = 1024 * 1024
+"""Bytes of an answer with a token at most."""
+
 _NUMBER = re.compile(rb'"?\s*([0-9.eE+]+)\s*"?')
 
 
@@ -170,7 +173,10 @@ class BearerAuth:
         body = urlencode(form).encode()
         form.clear()
         request = Request(
-            "token", "POST", "token endpoint", self._url, body=body, content_type="application/x-www-form-urlencoded"
+            *("token", "POST", "token endpoint", self._url),
+            body=body,
+            content_type="application/x-www-form-urlencoded",
+            largest=_LARGEST_TOKEN,
         )
         del body
         response = await self._asked(request)

@@ -10,7 +10,7 @@ import pytest
 from conftest import CREDENTIALS, Scripted
 from raw_server import STUDENT, RawServer, answer, page, writes
 
-from meitner_aio import Group, Meitner, RetryPolicy, Student
+from meitner_aio import Group, Meitner, OAuth2, RetryPolicy, Student
 from meitner_aio._inflated import Inflated
 from meitner_aio._page_bounds import bounded, largest
 from meitner_aio._protocol import Headers, RawResponse, Request
@@ -108,8 +108,21 @@ def test_a_body_that_comes_in_crumbs_costs_its_bytes() -> None:
         tracemalloc.stop()
 
 
-async def test_get_has_no_page_to_be_measured_by(scripted: Scripted) -> None:
-    """A single record may have what an answer may have."""
-    large = {**STUDENT, "unknown": "x" * 6 * MIB}
-    meitner, _ = await scripted(answer(data=large))
-    assert (await meitner.students.get(STUDENT["id"])).id == STUDENT["id"]
+async def test_a_single_record_has_a_measure_too(scripted: Scripted) -> None:
+    """It may be larger than any that there is, and no more."""
+    for size, fits in ((3, True), (5, False)):
+        meitner, _ = await scripted(answer(data={**STUDENT, "unknown": "x" * size * MIB}), max_retries=0)
+        if fits:
+            assert (await meitner.students.get(STUDENT["id"])).id == STUDENT["id"]
+            continue
+        with pytest.raises(ResponseValidationError, match=f"more than {largest(1)} bytes"):
+            await meitner.students.get(STUDENT["id"])
+
+
+async def test_a_token_has_a_measure_too(scripted: Scripted) -> None:
+    """What is larger is none."""
+    token = answer(data={"access_token": "tok", "expires_in": 3600, "unknown": "x" * 2 * MIB})
+    meitner, server = await scripted(token, auth=OAuth2("an-id", "a-secret"), max_retries=0)
+    with pytest.raises(ResponseValidationError, match="token endpoint was answered with more than"):
+        await meitner.students.get(STUDENT["id"])
+    assert {seen.target for seen in server.seen} == {"/oauth/token"}

@@ -27,7 +27,15 @@ from ._retry import Retrying
 from ._settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
 from ._signing import TOKEN_RETRIES, Authenticated, BearerAuth, over
 from ._verdicts import RetryPolicy
-from .errors import APIConnectionError, APITimeoutError, InternalServerError, MeitnerError, RateLimitError, mask
+from .errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigurationError,
+    InternalServerError,
+    MeitnerError,
+    RateLimitError,
+    mask,
+)
 from .events import OnEvent
 
 
@@ -127,6 +135,8 @@ class Core:
         self.url = url
         self.transport = transport
         self.gate = gate
+        self.widest = options.concurrency
+        """Requests in flight at most, whatever copies and listings ask for."""
         self.budget = RetryBudget()
         self.sizes = PageSizes()
         self.closed = False
@@ -170,6 +180,14 @@ class Core:
             return patient
         brief = Retrying(_once(seen), replace(policy, outage=0.0), self.budget, on_event=tell, patience=patience).send
         return _outlasting(brief, patient) if policy.outage else brief
+
+    def refuse_wider(self, options: Options) -> None:
+        """Raise `ConfigurationError` for a copy that asks for more requests in flight than there may be."""
+        if options.concurrency > self.widest:
+            raise ConfigurationError(
+                f"max_concurrency={options.concurrency} is more than the {self.widest} requests that a client and its "
+                "copies may have in flight together: build the client with it (a session of your own bounds it, too)"
+            )
 
     def guarding(self, send: Send) -> Send:
         """Return a `Send` that refuses calls as this client does, although it may answer some by itself."""

@@ -13,6 +13,7 @@ from ._page_size import LARGEST, USUAL
 from ._pages import Page, fetch_page
 from ._read import Read, Reading
 from ._source import Ask, Source
+from .errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Listing(Generic[T]):
     __slots__ = ("_ledger", "_reading", "_source")
 
     def __init__(self, source: Source[T], **reading: Any) -> None:  # noqa: ANN401 - the fields of Reading
-        """Raise `ValueError` for what makes no listing."""
+        """Raise `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give."""
         self._source = source
         self._reading = Reading(**{name: value for name, value in reading.items() if value is not None})
         self._ledger: Ledger | None = None
@@ -41,6 +42,12 @@ class Listing(Generic[T]):
             raise ValueError('on_invalid must be "raise" or "skip"')
         if self._reading.exact and self._reading.offset:
             raise ValueError("an exact listing starts at offset 0")
+        wanted, widest = self._reading.concurrency, self._reading.widest
+        if widest is not None and wanted > widest:
+            raise ConfigurationError(
+                f"concurrency={wanted} is more than the {widest} requests that this client may have in flight: "
+                "build it with max_concurrency (a session of your own bounds it, too)"
+            )
 
     def paged(  # noqa: PLR0913 - every way to read
         self,

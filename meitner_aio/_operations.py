@@ -49,16 +49,17 @@ R = TypeVar("R", bound="Resource[Any]")
 class Wire(NamedTuple):
     """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing.
 
-    `sizes` is what is known of the pages of the server.
+    `sizes` is what is known of the pages of the server, `widest` how many requests may be in flight at all.
     """
 
     send: Send
     concurrency: int
     sizes: PageSizes
+    widest: int | None = None
 
     def to(self, kind: type[R]) -> R:
         """Return a resource at the end of it."""
-        return kind(self.send, concurrency=self.concurrency, sizes=self.sizes)
+        return kind(self.send, concurrency=self.concurrency, sizes=self.sizes, widest=self.widest)
 
 
 class Resource(Generic[T]):
@@ -67,12 +68,15 @@ class Resource(Generic[T]):
     path: ClassVar[str]
     model: type[T]
 
-    def __init__(self, send: Send, *, concurrency: int = 8, sizes: PageSizes | None = None) -> None:
+    def __init__(
+        self, send: Send, *, concurrency: int = 8, sizes: PageSizes | None = None, widest: int | None = None
+    ) -> None:
         """Read and write through `send`; listings keep at most `concurrency` requests in flight.
 
-        Resources that share `sizes` learn together how large a page may be.
+        Resources that share `sizes` learn together how large a page may be. A listing that asks for more requests in
+        flight than `widest` is refused.
         """
-        self._wire = Wire(send, concurrency, PageSizes() if sizes is None else sizes)
+        self._wire = Wire(send, concurrency, PageSizes() if sizes is None else sizes, widest)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(operations(type(self)))}>"
@@ -169,6 +173,7 @@ class ListCall(Protocol[T]):
         """Return a lazy listing of every row: `limit` rows a page, from `offset`, so many requests in flight.
 
         Without a `limit`, pages are as large as the server gives them: 1,000 rows, where it does not say otherwise.
+        Raises `ConfigurationError` for more requests in flight than the client's `max_concurrency`.
         """
         ...
 
@@ -186,12 +191,11 @@ class List(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        source, usual = _source(resource), _wire(resource).concurrency
+        source, wire = _source(resource), _wire(resource)
 
         def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
-            return Listing(
-                source, limit=limit, offset=offset, concurrency=usual if concurrency is None else concurrency
-            )
+            wanted = wire.concurrency if concurrency is None else concurrency
+            return Listing(source, limit=limit, offset=offset, concurrency=wanted, widest=wire.widest)
 
         return cast("ListCall[T]", self._bound(resource, call))
 
@@ -217,8 +221,8 @@ class Search(Operation, Generic[P]):
         query = cast("type[ResourceQuery]", self.body)
 
         def call(**conditions: Any) -> Listing[T]:  # noqa: ANN401 - typed by P
-            source = _source(resource, to_filter(built(query, conditions)))
-            return Listing(source, concurrency=_wire(resource).concurrency)
+            source, wire = _source(resource, to_filter(built(query, conditions))), _wire(resource)
+            return Listing(source, concurrency=wire.concurrency, widest=wire.widest)
 
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
 

@@ -38,6 +38,8 @@ class Reading(NamedTuple):
     on_invalid: str = "raise"
     largest: int = LARGEST
     """Rows a page at most, where `limit` leaves it to the server."""
+    widest: int | None = None
+    """Requests that may be in flight at all; None where nobody says."""
 
     @property
     def ask(self) -> Ask:

@@ -107,7 +107,7 @@ class Meitner:
 
             unlimited = QuotaPolicy(per_hour=math.inf)
             url, auth = f"offline:{os.fspath(offline)}", ApiKey("offline", "offline")
-            self._within(Snapshot(offline), url, auth, unlimited)
+            self._within(Snapshot(offline), url, auth, unlimited, max_concurrency)
             return
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
@@ -126,8 +126,8 @@ class Meitner:
         from ._transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
-        gate = Gate(transport.slots(max_concurrency), rate, quota)
-        self._join(Core(url, transport, proof, gate, options), options)
+        options = options.changed(concurrency=transport.slots(max_concurrency))
+        self._join(Core(url, transport, proof, Gate(options.concurrency, rate, quota), options), options)
 
     def _join(self, core: Core, options: Options) -> None:
         """Give the client its resources: a copy is another set of them on the same core."""
@@ -135,7 +135,7 @@ class Meitner:
         self._core = core
         self._options = options
         self._calls = Calls(core, options)
-        wire = self._wire = Wire(self._calls.send, options.concurrency, core.sizes)
+        wire = self._wire = Wire(self._calls.send, options.concurrency, core.sizes, core.widest)
         self.schools = wire.to(Schools)
         self.units = wire.to(Units)
         self.groups = wire.to(Groups)
@@ -149,10 +149,18 @@ class Meitner:
         self.audit_events = wire.to(AuditEvents)
 
     @classmethod
-    def sandbox(cls, directory: Sandbox | None = None, /, **size: Any) -> Meitner:  # noqa: ANN401 - keywords of Sandbox
+    def sandbox(
+        cls,
+        directory: Sandbox | None = None,
+        /,
+        *,
+        max_concurrency: int = 8,
+        **size: Any,  # noqa: ANN401 - keywords of Sandbox
+    ) -> Meitner:
         """Return a client whose directory lives in this process: synthetic data, no credentials, no network.
 
-        `size` takes what `meitner_aio.sandbox.Sandbox` takes, such as `students=2000, seed=7`; `with_options` gives
+        `size` takes what `meitner_aio.sandbox.Sandbox` takes, such as `students=2000, seed=7`; at most
+        `max_concurrency` requests are in flight; `with_options` gives
         the client other options. A `directory` of your own takes its place; closing the client leaves it as it is.
         """
         from .sandbox import Sandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
@@ -163,13 +171,15 @@ class Meitner:
         client = cls.__new__(cls)
         url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers
         quota = QuotaPolicy(per_hour=math.inf) if directory.door.unlimited else None
-        client._within(directory.door, url, ApiKey(*directory.credentials), quota)  # noqa: SLF001 - its own
+        client._within(directory.door, url, ApiKey(*directory.credentials), quota, max_concurrency)  # noqa: SLF001 - its own
         return client
 
-    def _within(self, transport: Transport, url: str, auth: Auth, quota: QuotaPolicy | None = None) -> None:
+    def _within(
+        self, transport: Transport, url: str, auth: Auth, quota: QuotaPolicy | None, max_concurrency: int
+    ) -> None:
         """Make this a client of a directory in this process."""
-        options = Options(policy=RetryPolicy(), headers=every_header(None, None))
-        self._join(Core(url, transport, auth, Gate(8, policy=quota), options), options)
+        options = Options(policy=RetryPolicy(), headers=every_header(None, None), concurrency=max_concurrency)
+        self._join(Core(url, transport, auth, Gate(max_concurrency, policy=quota), options), options)
 
     def with_options(  # noqa: PLR0913 - every choice that a copy can make
         self,
@@ -187,22 +197,22 @@ class Meitner:
         It shares everything else: connections, quota, limits, retry budget, token, how large pages are. Closing either
         closes both, so a copy needs no closing. `max_retries` keeps the rest of the policy, `headers` are laid over
         those of the client, `max_concurrency` is the usual one of listings, and a `logger` or `on_event` of None is the
-        usual one again. Raises `TypeError` and `ValueError` for what means nothing.
+        usual one again. Raises `TypeError` and `ValueError` for what means nothing, and `ConfigurationError` for a
+        `max_concurrency` above that of the client, whose requests in flight are those of its copies, too.
         """
+        options = self._options.changed(
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            headers=headers,
+            concurrency=max_concurrency,
+            log=LOG if logger is None else logger,
+            on_event=on_event,
+        )
+        self._core.refuse_wider(options)
         copied = object.__new__(type(self))
         vars(copied).update(vars(self))
-        copied._join(
-            self._core,
-            self._options.changed(
-                timeout=timeout,
-                max_retries=max_retries,
-                retry=retry,
-                headers=headers,
-                concurrency=max_concurrency,
-                log=LOG if logger is None else logger,
-                on_event=on_event,
-            ),
-        )
+        copied._join(self._core, options)
         return copied
 
     async def request(

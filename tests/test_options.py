@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
 import virtual_time
 from conftest import AT_ONCE, CREDENTIALS, Scripted
-from raw_server import STUDENT_ID, answer, failure, page
+from raw_server import STUDENT_ID, RawServer, answer, failure, page
 
 from meitner_aio import (
     RESOURCES,
     APITimeoutError,
+    ConfigurationError,
     InternalServerError,
     Meitner,
     MeitnerError,
@@ -130,6 +133,87 @@ async def test_max_concurrency_is_that_of_listings(scripted: Scripted) -> None:
     meitner, _ = await scripted(*[at(offset) for offset in range(9)])
     assert len(await meitner.with_options(max_concurrency=1).units.list(limit=1).all()) == 9
     assert most == 1
+
+
+class _Counting:
+    """Pages of one row, all but the first of which are held back until so many requests are in flight together."""
+
+    def __init__(self, expected: int) -> None:
+        self.expected, self.flying, self.most = expected, 0, 0
+        self.there = asyncio.Event()
+
+    def __call__(self, seen: Any) -> Any:
+        asked = parse_qs(urlsplit(seen.target).query)
+        offset = int(asked.get("offset", ["0"])[0])
+        return partial(self._reply, offset)
+
+    async def _reply(self, offset: int, writer: asyncio.StreamWriter) -> None:
+        self.flying += 1
+        self.most = max(self.most, self.flying)
+        if self.flying >= self.expected:
+            self.there.set()
+        if offset:
+            await self.there.wait()
+        self.flying -= 1
+        row = {"id": f"{offset:08d}-0000-4000-8000-000000000000", "title": "N"}
+        told = b"\r\nRateLimit-Limit: 5000\r\nRateLimit-Remaining: 4900\r\nRateLimit-Reset: 3600\r\n\r\n"
+        writer.write(page([row], offset=offset, limit=1, total=80).replace(b"\r\n\r\n", told, 1))
+
+
+@pytest.mark.parametrize(
+    ("client", "copy", "listing", "expected"),
+    [
+        (32, None, None, 32),
+        (32, None, 16, 16),
+        (32, 16, None, 16),
+        (16, 16, 12, 12),
+        (32, 2, 16, 16),
+    ],
+)
+async def test_as_many_requests_are_in_flight_as_was_said(
+    client: int, copy: int | None, listing: int | None, expected: int
+) -> None:
+    """Counted by the server: `max_concurrency` of a client or copy, else `concurrency` of the listing."""
+    counting = _Counting(expected)
+    async with (
+        RawServer(counting) as server,
+        Meitner(*CREDENTIALS, base_url=server.url, max_concurrency=client) as meitner,
+        asyncio.timeout(5),
+    ):
+        if copy is not None:
+            meitner = meitner.with_options(max_concurrency=copy)  # noqa: PLW2901 - closed with the other
+        assert len(await meitner.units.list(limit=1, concurrency=listing).all()) == 80
+    assert counting.most == expected
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda meitner: meitner.students.list(concurrency=16),
+        lambda meitner: meitner.students.list().paged(concurrency=16),
+        lambda meitner: meitner.students.search(last_name="Ek").paged(concurrency=16),
+        lambda meitner: meitner.cached().students.list(concurrency=16),
+        lambda meitner: meitner.with_options(max_concurrency=2).students.list(concurrency=16),
+        lambda meitner: meitner.with_options(max_concurrency=32),
+    ],
+)
+@pytest.mark.parametrize("within", [False, True])
+def test_more_requests_in_flight_than_a_client_may_have_are_refused_at_once(asked: Any, within: bool) -> None:  # noqa: FBT001
+    """Rather than given in silence what the client was built with: the error names `max_concurrency`."""
+    meitner = Meitner.sandbox(students=1) if within else Meitner(*CREDENTIALS)
+    with pytest.raises(ConfigurationError, match="max_concurrency"):
+        asked(meitner)
+    wider = Meitner.sandbox(students=1, max_concurrency=32) if within else Meitner(*CREDENTIALS, max_concurrency=32)
+    asked(wider)
+
+
+async def test_a_session_that_gives_fewer_connections_is_what_a_listing_is_measured_by() -> None:
+    """A client with a narrow session reads by as many as it gives, and refuses a listing that says it wants more."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session:
+        meitner = Meitner(*CREDENTIALS, session=session)
+        assert meitner.students.list() is not None
+        with pytest.raises(ConfigurationError, match=r"concurrency=3 is more than the 2 .* session"):
+            meitner.students.list(concurrency=3)
 
 
 class _Peer:

@@ -119,7 +119,7 @@ def test_every_row_once_in_few_requests(data: st.DataObject) -> None:
     cap = data.draw(st.integers(50, 1100), "largest page")
     total = data.draw(st.integers(0, 4000), "total")
     how = data.draw(st.sampled_from([clamps, refuses, lambda cap: refuses(cap, 422), lies]), "rule")
-    concurrency = data.draw(st.integers(1, 9), "concurrency")
+    concurrency = data.draw(st.integers(1, 8), "concurrency")
     exact = data.draw(st.booleans(), "exact")
 
     async def main() -> None:

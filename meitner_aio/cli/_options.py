@@ -113,14 +113,15 @@ class Directory:
             raise UsageError(str(wrong)) from None
 
     def client(self, profile: Profile, **options: Any) -> Meitner:  # noqa: ANN401 - the keywords of Meitner
-        """Return a client for the directory; `options` are for a server.
+        """Return a client for the directory; of `options`, only `max_concurrency` is for a sandbox, too.
 
         Raises `ConfigurationError` without credentials, and `UsageError` for an address to which none may go.
         """
         from ..client import Meitner  # noqa: PLC0415 - help and version need no client
 
         if self.sandbox:
-            return Meitner.sandbox(**given(students=self.students, seed=self.seed))
+            wide = options.get("max_concurrency")
+            return Meitner.sandbox(**given(students=self.students, seed=self.seed, max_concurrency=wide))
         auth, url = profile.auth(os.environ), self._checked_url(profile)
         try:
             return Meitner(**given(auth=auth, base_url=url, **options))

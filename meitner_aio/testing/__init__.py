@@ -108,7 +108,7 @@ def meitner(request: pytest.FixtureRequest, meitner_sandbox: ServedSandbox) -> M
         if "retry" not in options:
             often = {"max_retries": options.pop("max_retries")} if "max_retries" in options else {}
             options["retry"] = RetryPolicy(initial=0.0, **often)
-    client = Meitner.sandbox(meitner_sandbox)
+    client = Meitner.sandbox(meitner_sandbox, max_concurrency=options.get("max_concurrency", 8))
     return client.with_options(**options) if options else client
 
 

@@ -6,7 +6,7 @@ Knows nothing of requests, only of a `Source` that brings pages and can bear wit
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ._ledger import Ledger, ListingReport
 from ._page_size import LARGEST, USUAL
@@ -85,6 +85,24 @@ class Listing(Generic[T]):
         reading = self._reading
         ask = Ask(reading.limit or USUAL, reading.offset, skip_invalid=reading.on_invalid == "skip")
         return fetch_page(self._source, ask).__await__()
+
+    if not TYPE_CHECKING:  # a checker says it without this
+
+        def __iter__(self) -> NoReturn:
+            """Raise `TypeError` that says how the rows are had."""
+            raise TypeError(
+                "a Listing is read from a server: use `async for row in listing` or `await listing.all()`, and without "
+                "asyncio `for row in portal.iterate(listing)` of a meitner_aio.Portal"
+            )
+
+    def __repr__(self) -> str:
+        """Say what it is and what it can; neither rows nor the values of conditions."""
+        report = self.report
+        read = "not read yet" if self._ledger is None else f"{report.rows} rows read, {report.level}"
+        return (
+            f"<Listing of {self._source!r} ({read}): async for gives every row, await the first page; "
+            "all(), first(), count(), pages(), paged(), report>"
+        )
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
         read = self._begun()

@@ -56,6 +56,10 @@ class RecordSource(Generic[T]):
         self._pages: PageReader[T] = _pages(facts.model)
         self._asking = self._question(None if filter is None else SearchBody(filter))
 
+    def __repr__(self) -> str:
+        """Name the request, and nothing of what it asks for: conditions may hold personal data."""
+        return f"{self._asking.method} {self._asking.route}"
+
     @property
     def searchable(self) -> bool:
         """Whether rows can be asked for by when they were created."""

@@ -59,8 +59,13 @@ class Portal:
         """Run a coroutine, or whatever else can be awaited, to its end; return or raise what it comes to.
 
         An interrupt (Ctrl-C) cancels it. Raises `MeitnerError` when the portal is closed, and on the portal's own loop,
-        where it would wait for itself.
+        where it would wait for itself, and `TypeError` for a listing, of which one page would pass for all.
         """
+        if isinstance(work, Listing):
+            raise TypeError(
+                "portal.run(listing) would give one page: use `for row in portal.iterate(listing)`, or "
+                "portal.run(listing.all()); next(portal.iterate(listing.pages())) is the first page"
+            )
         call = _Call(work)
         if self._inside:
             call.abandon()

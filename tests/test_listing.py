@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualLoop, run
 
-from meitner_aio import IncompleteListing, MeitnerError
+from meitner_aio import IncompleteListing, Meitner, MeitnerError, like
 from meitner_aio._ahead import Idle
 from meitner_aio._listing import Listing, at_most
 from meitner_aio._reading import Fetched
@@ -765,7 +765,7 @@ def test_paged_keeps_what_it_is_not_given() -> None:
     how = {"limit": 3, "offset": 2, "concurrency": 5, "strict": True, "exact": False, "on_invalid": "skip"}
     plain = at_most(Listing(FakeDirectory(_rows(9))), 30)
     told = plain.paged(**how)
-    how["largest"] = 30
+    how |= {"largest": 30, "widest": None}
     assert told._reading._asdict() == how
     assert told.paged()._reading == told._reading
     assert told.paged(limit=7)._reading._asdict() == how | {"limit": 7}
@@ -803,6 +803,32 @@ def test_what_makes_no_listing_is_refused_before_anything_is_asked(how: dict[str
 
 
 # -- the report
+
+
+def test_a_for_loop_is_told_how_the_rows_are_had() -> None:
+    """Every way that takes an iterable says it, before anything is asked; a checker says it earlier still."""
+    directory = FakeDirectory(_rows(9))
+    listing: Any = Listing(directory)
+    for use in (list, sorted, lambda rows: [*rows], lambda rows: next(iter(rows))):
+        with pytest.raises(TypeError, match=r"async for.*await listing\.all\(\).*portal\.iterate\(listing\)"):
+            use(listing)
+    assert not directory.asks
+
+
+async def test_the_repr_says_what_a_listing_is_and_what_it_can() -> None:
+    """In a shell one sees which request it stands for, how far it was read, and the ways on: no row, no condition."""
+    async with Meitner.sandbox(students=3, schools=1) as meitner:
+        found = meitner.students.search(last_name=like("Hemlig%"))
+        assert repr(found) == (
+            "<Listing of POST /student/_search (not read yet): async for gives every row, await the first page; "
+            "all(), first(), count(), pages(), paged(), report>"
+        )
+        listing = meitner.students.list()
+        (one, *_) = await listing.all()
+        shown = repr(listing)
+    assert "GET /student (3 rows read, certified)" in shown
+    assert all(name in shown for name in dir(listing) if not name.startswith("_"))
+    assert not any(value in shown for value in (one.id, one.last_name, one.identity_number))
 
 
 def test_the_report_tells_before_during_and_after() -> None:

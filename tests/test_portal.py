@@ -55,12 +55,22 @@ def test_it_is_one_name() -> None:
 
 
 def test_run_returns_what_the_coroutine_returns(portal: Portal) -> None:
-    """A coroutine's result, a listing's first page, None."""
-    page = portal.run(portal.meitner.students.list(limit=3))
-    assert len(page) == 3
-    student = portal.run(portal.meitner.students.get(page.data[0].id))
-    assert student == page.data[0]
+    """A coroutine's result, and None."""
+    first = portal.run(portal.meitner.students.list().first())
+    assert first is not None
+    student = portal.run(portal.meitner.students.get(first.id))
+    assert student == first
     assert portal.run(portal.meitner.students.delete(student.id)) is None
+
+
+def test_a_listing_is_not_run_but_iterated(portal: Portal) -> None:
+    """One page of 50 rows would pass for all 450: refused before any request, with what gives them, and the page."""
+    listing = portal.meitner.students.list()
+    with pytest.raises(TypeError, match=r"portal\.iterate\(listing\).*listing\.all\(\).*listing\.pages\(\)"):
+        portal.run(listing)
+    assert _requests(portal) == 0
+    assert len(list(portal.iterate(listing))) == len(portal.run(listing.all())) == 450
+    assert len(next(portal.iterate(portal.meitner.students.list(limit=3).pages()))) == 3
 
 
 def test_errors_come_as_themselves_with_the_way_they_took(portal: Portal) -> None:

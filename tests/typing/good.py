@@ -382,7 +382,8 @@ def without_asyncio(meitner: Meitner, offline: str) -> None:
     with Portal(meitner) as portal:
         assert_type(portal, Portal)
         assert_type(portal.run(meitner.students.get(ID)), Student)
-        assert_type(portal.run(meitner.students.list()), Page[Student])
+        assert_type(next(portal.iterate(meitner.students.list().pages())), Page[Student])
+        assert_type(portal.run(meitner.students.list().all()), list[Student])
         assert_type(portal.run(portal.meitner.students.delete(ID)), None)
         rows: Iterator[Student] = portal.iterate(meitner.students.list())
         assert_type(next(rows), Student)

@@ -244,7 +244,7 @@ def test_a_port_that_is_taken_is_an_error_on_one_line():
     assert (code, err.count("\n")) == (1, 1)
 
 
-def _on_a_terminal(*arguments, environment=None):
+def _on_a_terminal(*arguments, environment=None, encoding="utf-8"):
     """Return the exit code and all that a command draws on a terminal of 100 columns."""
     ours, theirs = pty.openpty()
     with _start(*arguments, environment=environment, stdout=theirs, stderr=theirs) as process:
@@ -257,7 +257,7 @@ def _on_a_terminal(*arguments, environment=None):
                 break
         process.wait(DEADLINE)
     os.close(ours)
-    return process.returncode, drawn.decode()
+    return process.returncode, drawn.decode(encoding)
 
 
 def test_list_draws_a_table_on_a_terminal():

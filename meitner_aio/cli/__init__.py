@@ -14,7 +14,7 @@ from ._doctor import doctor_command
 from ._exit import Exit, UsageError, exit_code
 from ._export import export_command
 from ._interrupted import COMMAND_LINE, notes
-from ._output import say, silence
+from ._output import say, silence, tolerate
 from ._read import count_command, get_command, list_command, search_command
 from ._sandbox import sandbox_command
 
@@ -53,6 +53,7 @@ def run(arguments: Iterable[str] | None = None) -> int:
     """Run one command, by default that of the process, and return its exit code. A failure is one line on stderr."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
     COMMAND_LINE.set(tuple(typed))
+    tolerate(sys.stdout)
     code = Exit.COMPLETE
     try:
         code = app(typed, print_error=False, exit_on_error=False, result_action="return_value") or code

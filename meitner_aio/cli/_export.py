@@ -18,7 +18,7 @@ from ._amounts import counted, size
 from ._exit import Exit, UsageError
 from ._interrupted import resumable
 from ._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName, Seconds, Where, given
-from ._output import say, write_json, write_table
+from ._output import lines_out, say, write_json, write_table
 from ._plan import show_plan
 from ._profile import Profile
 from ._progress import Waits, can_draw, shown_progress
@@ -174,7 +174,7 @@ async def _exported(
             begun.now = not piped
             show(news)
 
-        target: Path | BinaryIO = sys.stdout.buffer if piped else Path(to)
+        target: Path | BinaryIO = lines_out() if piped else Path(to)
         with _refused():
             return await export(meitner, resources, to=target, progress=progress, **options)
 

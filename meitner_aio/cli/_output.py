@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 import msgspec
 
 _ENDLESS = 1000
 """The width of what is no terminal: nothing is cut off."""
+
+_UNUSUAL = re.compile(r"[^\n -~]")
+"""Whatever is not ASCII that can be seen."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -23,16 +32,75 @@ def for_people() -> bool:
     return sys.stdout.isatty()
 
 
+def tolerate(stream: TextIO) -> None:
+    """Let a stream escape what its encoding lacks, where Python would end the command with a traceback."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def visible(text: str, stream: TextIO | None = None) -> str:
+    r"""Return text as a stream can show it, stdout unless another one is meant.
+
+    What may steer a terminal or hide (controls, marks of direction) is escaped as `\x9b`, and so is what the stream's
+    encoding lacks.
+    """
+    shown = _shows(stream or sys.stdout)
+    return _UNUSUAL.sub(lambda found: found[0] if shown(found[0]) else _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _shows(stream: TextIO) -> Callable[[str], bool]:
+    encoding = stream.encoding or "utf-8"
+
+    def shown(character: str) -> bool:
+        return character.isprintable() and character == character.encode(encoding, "ignore").decode(encoding)
+
+    return shown
+
+
+def _fit_for(stream: TextIO, data: bytes) -> bytes:
+    """Return JSON for a stream: as it is for a program, and for a terminal without what may steer it.
+
+    What is escaped stands in strings, where JSON reads the escape as the same character.
+    """
+    if not stream.isatty():
+        return data
+    shown = _shows(stream)
+    text = _UNUSUAL.sub(lambda found: found[0] if shown(found[0]) else json.dumps(found[0])[1:-1], data.decode())
+    return text.encode(stream.encoding or "utf-8")
+
+
 def write_json(value: object, *, indented: bool = False, stream: TextIO | None = None) -> None:
     """Write one JSON value and a line end, to stdout unless another stream is meant."""
-    data = _encoder.encode(value)
-    (stream or sys.stdout).buffer.write((msgspec.json.format(data, indent=2) if indented else data) + b"\n")
+    data, stream = _encoder.encode(value), stream or sys.stdout
+    stream.buffer.write(_fit_for(stream, (msgspec.json.format(data, indent=2) if indented else data) + b"\n"))
 
 
 def write_lines(values: Iterable[object]) -> None:
     """Write one JSON value a line, and hand them on at once."""
-    sys.stdout.buffer.write(_encoder.encode_lines(values))
+    sys.stdout.buffer.write(_fit_for(sys.stdout, _encoder.encode_lines(values)))
     sys.stdout.buffer.flush()
+
+
+class _Lines(io.RawIOBase):
+    """Stdout for who writes whole lines of JSON, as `write_lines` writes them."""
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write lines."""
+        return sys.stdout.buffer.write(_fit_for(sys.stdout, bytes(data)))
+
+    def flush(self) -> None:
+        """Hand them on."""
+        sys.stdout.buffer.flush()
+
+
+def lines_out() -> BinaryIO:
+    """Return stdout for who writes lines of JSON himself."""
+    return cast("BinaryIO", _Lines()) if for_people() else sys.stdout.buffer
 
 
 def write_table(  # noqa: PLR0913 - how a table looks
@@ -59,13 +127,13 @@ def write_table(  # noqa: PLR0913 - how a table looks
         column.justify = "right" if index in numbers else "left"
         column.no_wrap = index not in wrapped
     for row in rows[1:]:
-        table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
+        table.add_row(*(Text(visible(cell), style=styles.get(cell, "")) for cell in row))
     console = Console(highlight=False, width=width or (None if for_people() else _ENDLESS))
     with console.capture() as captured:  # rich would end the process at a broken pipe
         if rows:
             console.print(table)
         if note:
-            console.print(Text(note, style="dim"), soft_wrap=True)
+            console.print(Text(visible(note), style="dim"), soft_wrap=True)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
@@ -82,7 +150,7 @@ def wrapped(lines: Iterable[str]) -> str:
 def say(text: str) -> None:
     """Write a line to stderr. That nobody reads it is no reason to stop."""
     try:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible(text, sys.stderr)}\n")
         sys.stderr.flush()
     except BrokenPipeError:
         silence(sys.stderr)

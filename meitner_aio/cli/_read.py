@@ -11,12 +11,13 @@ from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
-from .._listing import at_most
+from .._listing import Listing, at_most
 from .._values import checked_id
 from ..export import resource_names
 from ..records import Record
 from ._amounts import counted
 from ._columns import table_of
+from ._exit import Exit, UsageError
 from ._options import (
     DIRECTORY,
     PAGING,
@@ -28,7 +29,7 @@ from ._options import (
     ResourceName,
     Where,
 )
-from ._output import for_people, write_json, write_lines, write_table
+from ._output import for_people, say, visible, write_json, write_lines, write_table
 from ._where import conditions
 
 _ON_SCREEN = 50
@@ -36,6 +37,9 @@ _ON_SCREEN = 50
 
 Limit = Annotated[Positive | None, Parameter(help="Rows at most.")]
 Offset = Annotated[Natural, Parameter(help="Rows to skip.")]
+Exact = Annotated[
+    bool, Parameter(help="Fetch again what moved, until nothing is shown to be missing.", show_default=False)
+]
 
 
 async def list_command(  # noqa: PLR0913 - every choice a user can make
@@ -44,16 +48,18 @@ async def list_command(  # noqa: PLR0913 - every choice a user can make
     *,
     limit: Limit = None,
     offset: Offset = 0,
+    exact: Exact = False,
     json: Json = False,
     directory: Directory = DIRECTORY,
     paging: Paging = PAGING,
-) -> None:
+) -> Exit:
     """Show the records of a resource.
 
     On a terminal, a table of the fields that fit, of 50 rows unless --limit says otherwise.
     With --json, and where stdout is not a terminal, all rows and all fields: one JSON object a line.
+    Rows that may be lacking are told on stderr, with exit code 3.
     """
-    await _shown(_Wanted(resource, {}, limit, offset), directory, paging, json=json)
+    return await _shown(_Wanted(resource, {}, limit, offset, exact), directory, paging, json=json)
 
 
 async def search_command(  # noqa: PLR0913 - every choice a user can make
@@ -63,10 +69,11 @@ async def search_command(  # noqa: PLR0913 - every choice a user can make
     where: Annotated[Where, Parameter(required=True)],
     limit: Limit = None,
     offset: Offset = 0,
+    exact: Exact = False,
     json: Json = False,
     directory: Directory = DIRECTORY,
     paging: Paging = PAGING,
-) -> None:
+) -> Exit:
     """Show the records of a resource that meet every condition.
 
     They are shown as list shows them.
@@ -85,7 +92,7 @@ async def search_command(  # noqa: PLR0913 - every choice a user can make
     7d is seven days ago (m, h, d, w).
     """
     found = conditions(where, [resource], datetime.now(UTC))
-    await _shown(_Wanted(resource, found, limit, offset), directory, paging, json=json)
+    return await _shown(_Wanted(resource, found, limit, offset, exact), directory, paging, json=json)
 
 
 class _Wanted(NamedTuple):
@@ -94,24 +101,27 @@ class _Wanted(NamedTuple):
     """None for every record."""
     rows: int | None
     offset: int
+    exact: bool
 
 
-async def _shown(wanted: _Wanted, directory: Directory, paging: Paging, *, json: bool) -> None:
+async def _shown(wanted: _Wanted, directory: Directory, paging: Paging, *, json: bool) -> Exit:
+    if wanted.exact and wanted.offset:
+        raise UsageError("--exact begins at the first row: leave out --offset")
     as_table = for_people() and not json
     if as_table and wanted.rows is None:
         wanted = wanted._replace(rows=_ON_SCREEN)
     profile = directory.settings()
     paging = paging.completed(profile)
-    async with (
-        directory.client(profile, max_concurrency=paging.concurrency) as meitner,
-        aclosing(_parts(getattr(meitner, wanted.resource), wanted, paging)) as parts,
-    ):
-        if as_table:
-            await _show(parts, wanted.resource)
-        else:
-            async for part in parts:
-                # In a thread: while a pager waits for its reader, requests under way must not time out.
-                await asyncio.to_thread(write_lines, part.records)
+    async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
+        listing = _listing(getattr(meitner, wanted.resource), wanted, paging)
+        async with aclosing(_parts(listing, wanted.rows)) as parts:
+            if as_table:
+                await _show(parts, wanted.resource)
+            else:
+                async for part in parts:
+                    # In a thread: while a pager waits for its reader, requests under way must not time out.
+                    await asyncio.to_thread(write_lines, part.records)
+    return _judged(listing, wanted)
 
 
 class _Part(NamedTuple):
@@ -120,21 +130,23 @@ class _Part(NamedTuple):
     """Records that the server has."""
 
 
-async def _parts(
+def _listing(
     resource: Any,  # noqa: ANN401 - any resource
     wanted: _Wanted,
     paging: Paging,
-) -> AsyncGenerator[_Part]:
-    """Yield what is wanted of each page. A limit on the rows costs no request that it does not need."""
-    listing = resource.search(**wanted.conditions) if wanted.conditions else resource.list()
+) -> Listing[Record]:
+    """Return what is to be read. A limit on the rows costs no request that it does not need."""
+    listing: Listing[Record] = resource.search(**wanted.conditions) if wanted.conditions else resource.list()
+    listing = listing.paged(offset=wanted.offset, exact=wanted.exact)
     rows = wanted.rows
     if rows is None:
-        listing = listing.paged(limit=paging.page_size, offset=wanted.offset, concurrency=paging.concurrency)
-    else:
-        listing = (
-            at_most(listing, rows) if paging.page_size is None else listing.paged(limit=min(rows, paging.page_size))
-        )
-        listing = listing.paged(offset=wanted.offset, concurrency=1)
+        return listing.paged(limit=paging.page_size, concurrency=paging.concurrency)
+    listing = at_most(listing, rows) if paging.page_size is None else listing.paged(limit=min(rows, paging.page_size))
+    return listing.paged(concurrency=1)
+
+
+async def _parts(listing: Listing[Record], rows: int | None) -> AsyncGenerator[_Part]:
+    """Yield what is wanted of each page."""
     async with aclosing(listing.pages()) as pages:
         async for page in pages:
             yield _Part(page.data[:rows], page.pagination.total)
@@ -144,13 +156,25 @@ async def _parts(
                     return
 
 
+def _judged(listing: Listing[Record], wanted: _Wanted) -> Exit:
+    """Say when rows may be lacking. Of a read that a limit ended nothing is known, and nothing more was asked for."""
+    report = listing.report
+    if report.complete or report.level == "unfinished":
+        return Exit.COMPLETE
+    exist = max(0, (report.total or 0) - wanted.offset)
+    what = "another try may read them all" if wanted.exact or wanted.offset else "--exact reads again what moved"
+    of = f"{report.rows:,} of {counted(exist, 'row')}" if report.rows < exist else counted(report.rows, "row")
+    say(f"meitner-aio: {wanted.resource} may lack rows: {of} read, {report.level}; {what}")
+    return Exit.PARTIAL
+
+
 async def _show(parts: AsyncGenerator[_Part], resource: str) -> None:
     records: list[Record] = []
     total = 0
     async for part in parts:
         records += part.records
         total = part.total
-    table, lacking = table_of(records, shutil.get_terminal_size().columns) if records else ([], 0)
+    table, lacking = table_of(records, shutil.get_terminal_size().columns, visible) if records else ([], 0)
     note = f"{len(records):,} of {total:,} {resource}"
     write_table(table, note=f"{note}; --json shows {counted(lacking, 'more field')}" if lacking else note)
 

@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ._fair_share import FairShare, SingleCalls
-from ._headers import LONGEST_WAIT, limits, retry_after
+from ._headers import LONGEST_WAIT, Limits, limits, retry_after, wait_asked
 from ._limiter import HOUR, Departure, Limiter, Quota
 from ._protocol import RawResponse, Request
 from ._smoothing import AssumedQuota
@@ -182,8 +182,7 @@ class Admission:
                 limiter.unsaid(now)
             self._open_wider()
         if status == 429:
-            assumed = not limiter.limit and self._policy.per_hour < math.inf
-            spent = limiter.remaining <= 1 if said is not None else assumed
+            spent = self._is_spent(response, said, now)
             if spent:
                 self._refused(response, departure, now, in_flight)
             return spent
@@ -193,12 +192,23 @@ class Admission:
             self._adapt(now)
         return False
 
+    def _is_spent(self, response: RawResponse, said: Limits | None, now: float) -> bool:
+        """Whether a 429 is one of the quota. A reset that stands alone speaks of it, too."""
+        if said is not None:
+            return self._limiter.remaining <= 1
+        if self._limiter.limit:
+            return retry_after(response.headers) is None and self._asked(response, now) is not None
+        return self._policy.per_hour < math.inf
+
+    def _asked(self, response: RawResponse, now: float) -> float | None:
+        return wait_asked(response.headers, self._limiter.server_time(None, now))
+
     def _refused(self, response: RawResponse, departure: Departure, now: float, in_flight: int) -> None:
         """Learn from a 429 that what all clients send together is too much."""
-        asked = retry_after(response.headers)
+        asked, by_reset = self._asked(response, now), retry_after(response.headers) is None
         wait = None if asked is None else min(asked, LONGEST_WAIT)
         if not self._limiter.limit:
-            self._assumed.refused(now, departure.at, wait)
+            self._assumed.refused(now, departure.at, wait, by_reset=by_reset)
             return
         if departure.at > self._refused_at:
             self._share.halve()

@@ -99,6 +99,21 @@ def limits(headers: Mapping[str, str], now: float = 0.0) -> Limits | None:
     return Limits(limit, remaining, reset, date) if limit and reset is not None else None
 
 
+def wait_asked(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that a 429 asks to wait: by Retry-After, else until RateLimit-Reset.
+
+    The latter only where it stands alone. Beside the other limit headers it may be when a bucket is full again, and
+    sooner is soon enough. `now` is the time in seconds since 1970, for an answer without a Date.
+    """
+    asked = retry_after(headers)
+    if asked is not None or number(headers, "RateLimit-Remaining") or limits(headers) is not None:
+        return asked
+    date = server_time(headers)
+    here = now if date is None else date
+    reset = reset_epoch(headers, here)
+    return None if reset is None or reset <= here else reset - here
+
+
 def reset_at(headers: Mapping[str, str]) -> datetime | None:
     """Return when the hourly window ends, by the server's clock."""
     now = server_time(headers)

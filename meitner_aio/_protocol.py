@@ -6,6 +6,7 @@ between them and the resources (retries, limits, credentials) takes one and is o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from . import errors
-from ._headers import media_type, reset_at, retry_after
+from ._headers import media_type, reset_at, wait_asked
 from .records import Error, Pagination
 
 T = TypeVar("T")
@@ -193,7 +194,7 @@ def error_from(request: Request, response: RawResponse) -> errors.APIStatusError
     }
     if kind is errors.RateLimitError:
         facts["reset_at"] = reset_at(response.headers)
-        facts["retry_after"] = retry_after(response.headers)
+        facts["retry_after"] = wait_asked(response.headers, time.time())
     return kind(data.message if data else _described(request, response), **facts)
 
 

@@ -159,8 +159,11 @@ class AssumedQuota:
         if not self.probing and self._window is None and self._usual().has_capacity():
             _at_once(self._usual().acquire())
 
-    def refused(self, now: float, sent_at: float, wait: float | None) -> None:
-        """Learn from a 429 to a request sent at `sent_at`, which may ask to `wait` so many seconds."""
+    def refused(self, now: float, sent_at: float, wait: float | None, *, by_reset: bool = False) -> None:
+        """Learn from a 429 to a request sent at `sent_at`, which may ask to `wait` so many seconds.
+
+        `by_reset` says that it did so by RateLimit-Reset alone, which makes no pause shorter than it would have been.
+        """
         if self._per_hour == math.inf or (self._refusals and sent_at <= self._refused_at):
             return  # what was in flight together is refused together
         if not self._refusals:
@@ -174,9 +177,13 @@ class AssumedQuota:
             self._probe_at = self._next_window()
             return
         # What the server asks for is believed once; asked again and again, it cannot shorten the pauses.
-        doublings = min(self._refusals - (1 if wait is None else 2), 20)
+        doublings = min(self._refusals - (1 if wait is None or by_reset else 2), 20)
         pause = min(2 * HOUR / self._documented * 2.0**doublings, _LONGEST_PROBE) if doublings >= 0 else 0.0
-        self._probe_at = now + max(wait or 0.0, pause) * self._uniform(1.0, 1.1)
+        jitter = self._uniform(1.0, 1.1)
+        if by_reset and wait is not None:
+            self._probe_at = now + max(pause * jitter, self._later(wait))
+        else:
+            self._probe_at = now + max(wait or 0.0, pause) * jitter
 
     def succeeded(self, now: float) -> None:
         """Learn from any other answer."""
@@ -210,8 +217,11 @@ class AssumedQuota:
         return self._served >= min(self._window, self._documented) / 2
 
     def _next_window(self) -> float:
+        return self._later(self._opened_at + HOUR)
+
+    def _later(self, end: float) -> float:
         least, more = _LATER
-        return self._opened_at + HOUR + least + self._uniform(0.0, more)
+        return end + least + self._uniform(0.0, more)
 
     def _usual(self) -> AsyncLimiter:
         loop = asyncio.get_running_loop()

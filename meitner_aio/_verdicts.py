@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
 from . import errors
 from ._budget import RetryBudget
-from ._headers import LONGEST_WAIT, retry_after
+from ._headers import LONGEST_WAIT, retry_after, wait_asked
 from ._protocol import RawResponse, Request, error_from, error_object
 from .records import ErrorCode
 
@@ -222,7 +223,8 @@ class Retries:
     def wished(self) -> float | None:
         """Return the seconds that the server asks to wait, if it does."""
         if isinstance(self.last, RawResponse):
-            wish = retry_after(self.last.headers)
+            headers = self.last.headers
+            wish = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
         elif self._stale:
             wish = 0.0  # the next connection is a new one: there is nothing to wait for
         else:

@@ -202,7 +202,10 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: the quota is spent. `reset_at` is when the window ends, `retry_after` the server's wish in seconds."""
+    """429: the quota is spent. `reset_at` is when the window ends.
+
+    `retry_after` is the server's wish in seconds: Retry-After, else until RateLimit-Reset where that stands alone.
+    """
 
     def __init__(
         self,

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from meitner_aio._headers import Limits, limits, media_type, number, reset_at, reset_epoch, retry_after, server_time
+from meitner_aio._headers import (
+    Limits,
+    limits,
+    media_type,
+    number,
+    reset_at,
+    reset_epoch,
+    retry_after,
+    server_time,
+    wait_asked,
+)
 from meitner_aio._protocol import Headers
 
 NOON = 1_763_726_400
@@ -193,3 +203,18 @@ def test_limits_that_are_not_whole_count_as_not_said(name: str, junk: str | None
 def test_a_limit_of_nothing_is_none() -> None:
     """A server that serves nothing would not have answered."""
     assert limits(Headers({**SAID, "RateLimit-Limit": "0"})) is None
+
+
+def test_a_reset_that_stands_alone_is_a_wait() -> None:
+    """Retry-After wins; beside other limit headers, in the past or as junk, a reset asks for no wait."""
+    alone = {"RateLimit-Reset": str((NOON + 60) * 1000)}
+    assert wait_asked(Headers(alone), NOON + 0.0) == 60
+    assert wait_asked(Headers(alone | {"Date": NOON_DATE}), 5.0) == 60
+    assert wait_asked(Headers(alone | {"RateLimit-Remaining": "0"}), NOON + 0.0) == 60
+    assert wait_asked(Headers({"RateLimit-Reset": "60"}), 5.0) == 60
+    assert wait_asked(Headers(alone | {"Retry-After": "7"}), NOON + 0.0) == 7
+    assert wait_asked(Headers(alone), NOON + 60.0) is None
+    assert wait_asked(Headers(alone | {"RateLimit-Remaining": "7"}), NOON + 0.0) is None
+    assert wait_asked(Headers(SAID | {"RateLimit-Remaining": "0"}), NOON + 0.0) is None
+    assert wait_asked(Headers({"RateLimit-Reset": "soon"}), NOON + 0.0) is None
+    assert wait_asked(Headers(), NOON + 0.0) is None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
 from typing import Any
 
 import pytest
 from conftest import CREDENTIALS, Scripted
-from raw_server import STUDENT, STUDENT_ID, RawServer, answer, failure
+from raw_server import STUDENT, STUDENT_ID, RawServer, Seen, answer, failure
 from scripted_send import DATE, EPOCH, Script, call, endless, garbled, lost, request, said, stepping, unsent
 from virtual_time import run
 
@@ -618,3 +621,81 @@ async def test_the_last_failure_is_the_one_raised() -> None:
     assert isinstance(outcome.result, NotFoundError)
     assert outcome.result.attempts == 3
     assert isinstance(outcome.result, APIStatusError)
+
+
+def _reset_alone(spelling: str, *, dated: bool) -> bytes:
+    """Return a 429 that says nothing but when the quota is reset: in 30 seconds."""
+    now = time.time()
+    said = {"delta": "30", "seconds": f"{now + 30:.0f}", "milliseconds": f"{(now + 30) * 1000:.0f}"}[spelling]
+    date = {"Date": formatdate(now, usegmt=True)} if dated else {}
+    return answer(429, {}, headers={"RateLimit-Reset": said, **date})
+
+
+@pytest.mark.parametrize("spelling", ["delta", "seconds", "milliseconds"])
+@pytest.mark.parametrize("dated", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("policy", [QuotaPolicy(), QuotaPolicy(per_hour=math.inf)])
+def test_a_429_that_says_only_when_the_quota_is_reset_is_not_tried_again_before(
+    spelling: str,
+    dated: bool,  # noqa: FBT001
+    known: bool,  # noqa: FBT001
+    policy: QuotaPolicy,
+) -> None:
+    """Whatever was known of the quota before; and a call that would not wait so long is told for how long it is."""
+
+    async def main() -> None:
+        told = {"RateLimit-Limit": "1000", "RateLimit-Remaining": "900", "RateLimit-Reset": "3600"}
+        first = answer(200, headers=told if known else {})
+
+        def replies(_: Seen) -> bytes:
+            return first if len(server.seen) != 2 else _reset_alone(spelling, dated=dated)
+
+        now = asyncio.get_running_loop().time
+        async with (
+            RawServer(replies) as server,
+            Meitner(*CREDENTIALS, base_url=server.url, quota=policy) as meitner,
+        ):
+            await meitner.students.get(STUDENT_ID)
+            began = now()
+            await meitner.students.get(STUDENT_ID)
+            assert 29 <= now() - began <= 38
+            assert len(server.seen) == 3
+
+    run(main())
+
+
+def test_who_does_not_wait_for_a_reset_is_told_when_it_is() -> None:
+    """`retry_after` of the error is the time until then, where nothing else says it."""
+
+    async def main() -> None:
+        limited = answer(429, {}, headers={"RateLimit-Reset": "1800"})
+        async with RawServer([limited]) as server, Meitner(*CREDENTIALS, base_url=server.url) as meitner:
+            with pytest.raises(RateLimitError) as caught:
+                await meitner.students.get(STUDENT_ID)
+            assert caught.value.retry_after == 1800
+            assert len(server.seen) == 1
+
+    run(main())
+
+
+def test_a_reset_that_stands_alone_shuts_the_gate_for_every_call() -> None:
+    """Calls that begin meanwhile wait for it, too: none is sent to learn the same."""
+
+    async def main() -> None:
+        told = {"RateLimit-Limit": "1000", "RateLimit-Remaining": "900", "RateLimit-Reset": "3600"}
+
+        def replies(_: Seen) -> bytes:
+            return answer(200, headers=told) if len(server.seen) != 2 else _reset_alone("delta", dated=False)
+
+        async with RawServer(replies) as server, Meitner(*CREDENTIALS, base_url=server.url) as meitner:
+            await meitner.students.get(STUDENT_ID)
+            one = asyncio.create_task(meitner.students.get(STUDENT_ID))
+            await asyncio.sleep(1)
+            other = asyncio.create_task(meitner.students.get(STUDENT_ID))
+            await asyncio.sleep(28)
+            assert not any(call.done() for call in (one, other))
+            assert len(server.seen) == 2
+            await asyncio.gather(one, other)
+            assert len(server.seen) == 4
+
+    run(main())

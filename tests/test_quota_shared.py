@@ -110,6 +110,67 @@ def test_bulk_waits_for_the_quota_where_a_single_call_raises(limiter):
     assert failed > 0
 
 
+def _person(number):
+    return {"identity_number": f"20150101-{number:04d}", "first_name": "Bo", "last_name": "Ek"}
+
+
+async def _upserted(meitner, students):
+    known = [_person(number) | {"identity_number": one.identity_number} for number, one in enumerate(students)]
+    items = [*known, *(_person(number) for number in range(30))]
+    return [outcome async for outcome in meitner.students.upsert_many("identity_number", items)]
+
+
+async def _posted(meitner, students):
+    async with meitner.outbox() as outbox:
+        for number in range(30):
+            outbox.put(meitner.students.create(**_person(number)))
+        for one in students:
+            outbox.put(meitner.students.delete(one.id))
+    assert outbox.sent == 60
+    return outbox.failures
+
+
+MANY = {
+    "create_many": lambda meitner, _: _all(meitner.students.create_many(map(_person, range(60)))),
+    "update_many": lambda meitner, students: _all(
+        meitner.students.update_many(
+            (one.id, {"first_name": "Bo", "last_name": name, "identity_number": one.identity_number})
+            for name in ("Ek", "Al")
+            for one in students
+        )
+    ),
+    "delete_many": lambda meitner, students: _all(meitner.students.delete_many(one.id for one in students)),
+    "upsert_many": _upserted,
+    "outbox": _posted,
+}
+
+
+async def _all(outcomes):
+    return [outcome async for outcome in outcomes]
+
+
+@pytest.mark.parametrize("limiter", ["bucket", "window"])
+@pytest.mark.parametrize("operation", MANY)
+def test_no_kind_of_bulk_write_fails_for_want_of_quota(operation, limiter):
+    """Each waits for hours where a single call waits a minute: no item fails, and none is written twice."""
+    clock = VirtualClock()
+    kept = 60 if operation == "delete_many" else 30
+    expected = {"create_many": 90, "update_many": 30, "delete_many": 0, "upsert_many": 60, "outbox": 30}
+
+    async def main():
+        sandbox = Sandbox(students=kept, limiter=limiter, quota=20, clock=clock.time)
+        meitner = Meitner.sandbox(sandbox)
+        students = await meitner.students.list().all()
+        problems = [one for one in await MANY[operation](meitner, students) if getattr(one, "error", one) is not None]
+        written = [seen for seen in sandbox.requests if seen.method != "GET" and not seen.path.endswith("_search")]
+        assert problems == []
+        assert sum(seen.status < 300 for seen in written) == 60
+        assert len(sandbox.records("students")) == expected[operation]
+
+    clock.run(main())
+    assert clock.elapsed > 3600
+
+
 @pytest.mark.parametrize(
     ("policy", "bulk", "waits"),
     [

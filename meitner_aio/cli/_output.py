@@ -76,8 +76,8 @@ def _fit_for(stream: TextIO, data: bytes) -> bytes:
 
 def write_json(value: object, *, indented: bool = False, stream: TextIO | None = None) -> None:
     """Write one JSON value and a line end, to stdout unless another stream is meant."""
-    data, stream = _encoder.encode(value), stream or sys.stdout
-    stream.buffer.write(_fit_for(stream, (msgspec.json.format(data, indent=2) if indented else data) + b"\n"))
+    data, out = _encoder.encode(value), stream or sys.stdout
+    out.buffer.write(_fit_for(out, (msgspec.json.format(data, indent=2) if indented else data) + b"\n"))
 
 
 def write_lines(values: Iterable[object]) -> None:

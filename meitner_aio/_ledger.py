@@ -1,32 +1,43 @@
 """What a read has seen of a listing, and what that proves. Pure: pages go in, fresh rows and a report come out.
 
-The proof (pigeonhole): the first answer says that N rows exist. If N different rows were read that all existed before
-that answer, then every one of the N was read, whatever the order did meanwhile. A row read that is younger than the
-first answer, or so young that it may have been committed later, proves nothing; a read with such rows is complete
-only if nothing was deleted since.
+Two proofs, both by counting (docs/proofs.md). By dates: the first answer says that N rows exist; whoever read N
+different rows that all existed before that answer read every one of them, whatever the order did meanwhile. By what is
+left: when every answer counts N rows, N different ones were read, and none of those has been deleted since, then they
+are the N of the last answer.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from operator import mul
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from ._distinct import Distinct
 from ._reading import Fetched
+from ._values import plausible
 
 Level = Literal["unfinished", "unverified", "consistent", "stable", "certified", "repaired"]
 """How far completeness was shown, weakest first.
 
 unfinished: the read was not carried to its end. unverified: rows may be missing. consistent: nothing moved that could
-be seen, but rows without a creation time leave no proof. stable: two passes over an unsearchable resource agree.
-certified: proven by the first read. repaired: proven after rows that moved were fetched again.
+be seen, which is no proof: a deletion and an insertion can hide each other. stable: a second pass counted no more rows
+than were known before it began. certified: proven by the first read. repaired: proven after rows that moved were
+fetched again.
 """
 
-_COMPLETE: frozenset[Level] = frozenset({"consistent", "stable", "certified", "repaired"})
+_COMPLETE: frozenset[Level] = frozenset({"stable", "certified", "repaired"})
+
+_LATE = 60.0
+"""Seconds after its stamp in which a row may become visible: a transaction is stamped first and committed later."""
+
+_BEHIND = 300.0
+"""Seconds by which the clock that stamps rows may be behind the one of the answers, unless young stamps say less."""
+
+_EARLIER = timedelta(minutes=10)
+"""How far before the read deletions are asked for: clocks differ, and events may be late."""
 
 
 class ListingReport(Struct, frozen=True, kw_only=True):
@@ -55,30 +66,30 @@ class ListingReport(Struct, frozen=True, kw_only=True):
 class Ledger:
     """The books of one read: what arrived, what was new, what it proves."""
 
-    def __init__(self, *, offset: int, margin: float, updates: bool, keep: bool = False) -> None:
+    def __init__(self, *, offset: int = 0, updates: bool, keep: bool = False) -> None:
         """Read from `offset`.
 
-        `margin` is how many seconds before the first answer a row must have been created to count as old: commits may
-        be late. `updates` says that an update can bring a row in, as in a search, so that it must be old as well.
-        `keep` remembers when each row was created, 16 bytes a row, for a repair.
+        `updates` says that an update can bring a row in, as in a search, so that it must be old as well. `keep`
+        remembers when each row was created, 16 bytes a row, for a repair.
         """
         self._offset = offset
-        self._margin = margin
+        self._searched = updates
         self._updates = updates or offset > 0  # behind an offset an update can move a row in from before it
         self._kept = _Kept() if keep else None
         self._distinct = Distinct()
         self._began = False
-        self._cut: datetime | None = None
-        self._first_total = 0
+        self._asked: datetime | None = None
+        self.counted = 0
+        """Rows that the first answer counted."""
         self._expected = 0
         self._slots = 0
         self._old = 0
-        self._young = 0
+        self._recent = array("d")
+        self._behind = _BEHIND
         self._undated = 0
         self._moved = False
         self._whole = False
-        self.print = (0, 0)
-        """What set of rows was delivered: equal for equal sets, and in all likelihood for no others."""
+        self._stalled = False
         self.level: Level = "unfinished"
         self.total: int | None = None
         self.rows = self.requests = self.duplicates = 0
@@ -86,27 +97,30 @@ class Ledger:
         self.gone: list[str] = []
         self.problems: list[str] = []
 
-    def admit(self, fetched: Fetched[Any]) -> list[Any]:
-        """Enter a page of the read; return the rows that were not delivered before."""
+    def admit(self, fetched: Fetched[Any], *, replayed: bool = False) -> list[Any]:
+        """Enter a page of the read; return the rows that were not delivered before.
+
+        One that is `replayed` from a journal does not say any more when it arrived.
+        """
         if not self._began:
             self._begin(fetched)
         if self.total is not None and fetched.pagination.total != self.total:
             self._moved = True
         self.total = fetched.pagination.total
         self._slots += fetched.slots
-        self.invalid += [name for name in fetched.invalid if name not in self.invalid]
-        rows = self._fresh(fetched.rows)
+        self._name(fetched.invalid)
+        rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
         self.duplicates += len(fetched.rows) - len(rows)
         return rows
 
     def found(self, fetched: Fetched[Any]) -> list[Any]:
         """Enter rows that were fetched again; return those that were not delivered before."""
-        self.invalid += [name for name in fetched.invalid if name not in self.invalid]
-        return self._fresh(fetched.rows)
+        self._name(fetched.invalid)
+        return self._fresh(fetched.rows, fetched.server_time)
 
     def again(self) -> Ledger:
-        """Return empty books for reading a part of the listing once more, from its beginning."""
-        return Ledger(offset=0, margin=self._margin, updates=self._updates, keep=True)
+        """Return empty books for reading the listing, or a part of it, once more from its beginning."""
+        return Ledger(updates=self._searched)
 
     def mended(self, *, level: Level = "repaired", gone: frozenset[str] = frozenset()) -> None:
         """Enter that a repair made the read whole, and which of its rows have been deleted."""
@@ -115,58 +129,81 @@ class Ledger:
 
     def _begin(self, fetched: Fetched[Any]) -> None:
         self._began = True
-        self._first_total = fetched.pagination.total
-        self._expected = max(0, self._first_total - self._offset)
+        self.counted = fetched.pagination.total
+        self._expected = max(0, self.counted - self._offset)
         self._distinct = Distinct(self._expected)
-        if fetched.server_time is not None:
-            self._cut = datetime.fromtimestamp(fetched.server_time - self._margin, UTC)
+        if fetched.asked_at is not None:
+            self._asked = datetime.fromtimestamp(fetched.asked_at, UTC)
         # A single answer is a snapshot.
         self._whole = fetched.slots >= self._expected
 
-    def _fresh(self, rows: list[Any]) -> list[Any]:
-        ids, made = [row.id for row in rows], _made(rows)
+    def _name(self, invalid: Iterable[str]) -> None:
+        self.invalid += [name for name in invalid if name not in self.invalid]
+
+    def _fresh(self, rows: list[Any], date: float | None) -> list[Any]:
+        ids, made = [row.id for row in rows], made_at(rows)
+        if made and date is not None:
+            self._compare_clocks(max(made[0], made[-1]) if self._distinct.ordered else max(made), date)
         new = self._distinct.fresh(ids, made)
         if new is not None:
             rows, ids = [rows[place] for place in new], [ids[place] for place in new]
-            made = _made(rows)
+            made = None if made is None else [made[place] for place in new]
         self._date(rows, made)
         self.rows += len(rows)
         if self._kept is not None:
-            self.print = self._kept.keep(rows, ids, self.print)
+            self._kept.keep(ids, made)
         return rows
 
+    def _compare_clocks(self, youngest: datetime, date: float) -> None:
+        """Learn how far the clock of stamps can be behind that of answers, from a stamp and the Date it came with."""
+        behind = date + 1.0 - youngest.timestamp()  # Date has whole seconds
+        if behind > -_BEHIND:  # a stamp from far ahead is an error, and says nothing of a clock
+            self._behind = min(self._behind, max(0.0, behind))
+
     def _date(self, rows: list[Any], made: list[datetime] | None) -> None:
-        """Count which rows existed before the first answer."""
-        cut = self._cut
-        if made is None or cut is None:
+        """Count which rows surely existed before the first answer, and remember when the young ones were made."""
+        if made is None or self._asked is None:
             self._undated += len(rows)
             return
         if self._updates:
-            made = [max(at, row.meta.updated_at or at) for at, row in zip(made, rows, strict=True)]
+            made = [max(at, _updated(row) or at) for at, row in zip(made, rows, strict=True)]
+        horizon = self._asked - timedelta(seconds=_LATE + _BEHIND)
         ends = (made[0], made[-1]) if made and self._distinct.ordered and not self._updates else made
-        young = 0 if not made or max(ends) < cut else sum(at >= cut for at in made)
-        self._young += young
-        self._old += len(made) - young
+        recent = [at.timestamp() for at in made if at >= horizon] if made and max(ends) >= horizon else []
+        self._recent.fromlist(recent)
+        self._old += len(made) - len(recent)
+
+    @property
+    def _young(self) -> int:
+        """Rows that may have been made, or in a search changed, after the first answer."""
+        if self._asked is None:
+            return 0
+        cut = self._asked.timestamp() - _LATE - self._behind
+        return sum(at >= cut for at in self._recent)
 
     @property
     def datable(self) -> bool:
         """Whether rows can be told by when they were created, so that a repair can ask for windows of time."""
-        return self._cut is not None and not self._undated and not self._offset
+        return self._asked is not None and not self._undated and not self._offset
 
     @property
-    def cut(self) -> datetime:
-        """The instant before which a row counts as old."""
-        assert self._cut is not None  # noqa: S101 - asked only of a datable read
-        return self._cut
+    def asked(self) -> datetime | None:
+        """When the first answer was asked for, by the clock of the server; None when no answer said the time."""
+        return self._asked
 
     @property
-    def until(self) -> datetime:
-        """The instant before which every row was created that existed when the read began, by whatever clock."""
-        return self.cut + timedelta(seconds=2 * self._margin + 1.0)  # Date has whole seconds
+    def since(self) -> datetime | None:
+        """From when on deletions matter, by whatever clock; None when no answer said the time."""
+        return None if self._asked is None else self._asked - _EARLIER
 
-    def stamps(self, *, without: frozenset[str]) -> list[float]:
-        """Return when the rows delivered were created, in order, in seconds since 1970."""
-        return [] if self._kept is None else self._kept.stamps({hash(id_) for id_ in without})
+    def made(self, *, without: frozenset[str]) -> list[tuple[float, int]]:
+        """Return when each row was created, in order, in seconds since 1970, with the hash of its id."""
+        return [] if self._kept is None else self._kept.sorted({hash(id_) for id_ in without})
+
+    def left(self, gone: frozenset[str]) -> int:
+        """Return how many of the rows that arrived, those that were skipped too, are not among the deleted ones."""
+        lost = sum(id_ in self._distinct or id_ in self.invalid for id_ in gone)
+        return self.rows + len(self.invalid) - lost
 
     @property
     def steady(self) -> bool:
@@ -178,24 +215,41 @@ class Ledger:
         return not (self._moved or self.duplicates) and self._slots == self._expected
 
     @property
-    def doubtful(self) -> bool:
-        """Whether the proof lacks only that no row was deleted: the read is steady, but rows may be younger than it."""
-        return self.steady and not self._whole and self._young > 0 and self.datable and not self._updates
+    def _proven(self) -> bool:
+        """Whether nothing more need be known: one answer told it all, or all rows that it counted were read."""
+        if self._whole and self._counted:
+            return True
+        return self.datable and not self._stalled and self._old + len(self._recent) - self._young == self.counted
 
-    def conclude(self, *, deletions: int | None = None) -> None:
-        """Settle the level at the end of the read; `deletions` is how many rows were deleted since, where known."""
-        snapshot = self._whole and self._counted
-        pigeonhole = self.datable and self._old == self._first_total
-        untouched = self.doubtful and deletions == 0
-        if snapshot or pigeonhole or untouched:
+    @property
+    def doubtful(self) -> bool:
+        """Whether the proof lacks only that no row was deleted: the read is steady, but some of its rows are young.
+
+        A read from an offset proves nothing by their number: it needs rows that did not move, and so are old. One that
+        skipped rows is not complete anyhow, and only a repair wants to know.
+        """
+        if self._searched or not self.steady or self._proven or self._asked is None or self._undated:
+            return False
+        return not self._young if self._offset else self._kept is not None or not self.invalid
+
+    def conclude(self, *, gone: frozenset[str] | None = None) -> None:
+        """Settle the level at the end of the read; `gone` are ids of rows deleted since, where they are known."""
+        lost = 0 if gone is None else self.left(frozenset()) - self.left(gone)
+        untouched = gone is not None and self.doubtful and not (gone if self._offset else lost)
+        if self._proven or untouched:
             self.level = "certified"
-        elif self.steady and not self._young:
+        elif self.steady and not self._young and not lost:
             self.level = "consistent"
         else:
             self.level = "unverified"
-            self._explain()
+            self._explain(lost)
 
-    def _explain(self) -> None:
+    def stall(self, offset: int) -> None:
+        """Enter that the read was ended by pages that brought nothing."""
+        self._stalled = True
+        self.problems.append(f"two pages in a row brought no new row, the last one at {offset}")
+
+    def _explain(self, lost: int) -> None:
         lacking = self._expected - self._slots
         if self._moved:
             self.problems.append("the total moved during the read")
@@ -205,6 +259,8 @@ class Ledger:
             self.problems.append(f"{lacking} rows fewer arrived than the first answer counted")
         if lacking < 0 and not self._moved:
             self.problems.append(f"{-lacking} rows more arrived than any answer counted")
+        if lost:
+            self.problems.append(f"{lost} of the rows were deleted during the read")
         if not self.problems:
             changed = " or changed" if self._updates else ""
             self.problems.append(f"rows were created{changed} during the read or shortly before it")
@@ -225,12 +281,23 @@ class Ledger:
         )
 
 
-def _made(rows: list[Any]) -> list[datetime] | None:
-    """Return when rows were created; None when one does not say: meta may be absent."""
+def made_at(rows: list[Any]) -> list[datetime] | None:
+    """Return when rows were created; None when one does not say: meta may be absent.
+
+    An event has no meta, and happened when its own timestamp says.
+    """
     try:
-        return [row.meta.created_at for row in rows]
+        made: list[datetime] = [row.meta.created_at for row in rows]
     except AttributeError:
-        return None
+        try:
+            made = [row.timestamp if row.meta is None else row.meta.created_at for row in rows]
+        except AttributeError:
+            return None
+    return made if not made or (plausible(min(made)) and plausible(max(made))) else None
+
+
+def _updated(row: Any) -> datetime | None:  # noqa: ANN401 - a record of any kind
+    return None if row.meta is None else row.meta.updated_at
 
 
 class _Kept:
@@ -242,15 +309,12 @@ class _Kept:
         self._keys = array("q")
         self._stamps = array("d")
 
-    def keep(self, rows: list[Any], ids: list[str], seen: tuple[int, int]) -> tuple[int, int]:
-        """Remember rows; return the print of the set with them in it."""
-        keys = list(map(hash, ids))
-        self._keys.fromlist(keys)
-        self._stamps.fromlist([row.meta.created_at.timestamp() if row.meta is not None else 0.0 for row in rows])
-        return seen[0] + sum(keys), seen[1] + sum(map(mul, keys, keys))
+    def keep(self, ids: list[str], made: list[datetime] | None) -> None:
+        """Remember rows; those without a date make the stamps useless, and nobody asks for them."""
+        if made is not None:
+            self._keys.fromlist(list(map(hash, ids)))
+            self._stamps.fromlist([at.timestamp() for at in made])
 
-    def stamps(self, without: set[int]) -> list[float]:
-        """Return the stamps in order, those of some keys left out."""
-        if not without:
-            return sorted(self._stamps)
-        return sorted(stamp for stamp, key in zip(self._stamps, self._keys, strict=True) if key not in without)
+    def sorted(self, without: set[int]) -> list[tuple[float, int]]:
+        """Return stamps and keys in the order of the stamps, some of them left out."""
+        return sorted(pair for pair in zip(self._stamps, self._keys, strict=True) if pair[1] not in without)

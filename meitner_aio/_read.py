@@ -18,8 +18,8 @@ from .records import Pagination
 
 T = TypeVar("T")
 
-_LATE_COMMITS = 60.0
-"""Seconds before the first answer in which a row may have been stamped and not yet been visible."""
+_IN_VAIN = 2
+"""Pages in a row without one new row that end a read: a server may answer the same for every offset."""
 
 _DOUBTS = 3
 """How often a page without rows is asked for again before it is believed: it contradicts its own total, so it may be
@@ -57,15 +57,14 @@ class Read(Generic[T]):
     """
 
     def __init__(self, source: Source[T], reading: Reading) -> None:
-        margin = _LATE_COMMITS if reading.strict or reading.exact else 0.0
-        self.ledger = Ledger(offset=reading.offset, margin=margin, updates=source.updates_matter, keep=reading.exact)
+        self.ledger = Ledger(offset=reading.offset, updates=source.updates_matter, keep=reading.exact)
         self._source = source
         self._reading = reading
         self._ask = reading.ask
         self._seeking = self._ask.open
         self._last: Fetched[T] | None = None
         self._ahead: Ahead[T] | None = None
-        self._got = self._until = self._short = 0
+        self._got = self._until = self._short = self._vain = 0
         self._ready: deque[Page[T]] = deque()
         self._ended = False
 
@@ -74,7 +73,10 @@ class Read(Generic[T]):
         while not self._ready:
             if self._ended:
                 return None
-            if self._last is None or self._ahead is None:
+            if self._vain == _IN_VAIN:
+                self.ledger.stall(self._ask.offset)
+                await self._settle()
+            elif self._last is None or self._ahead is None:
                 await self._alone()
             elif not await self._gap(self._ahead, self._last):
                 await self._go_on(self._ahead)
@@ -98,7 +100,7 @@ class Read(Generic[T]):
             self._until = _end(self._ask, page, self.ledger)
         self._last, self._got = page, slots
         self.ledger.requests += 1
-        self.ledger.admit(page)
+        self.ledger.admit(page, replayed=True)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -155,7 +157,9 @@ class Read(Generic[T]):
         self._deliver(self._ask, page)
 
     def _deliver(self, ask: Ask, page: Fetched[T]) -> None:
-        self._ready.append(Page(self.ledger.admit(page), page.pagination, self._source, following(ask, page)))
+        rows = self.ledger.admit(page)
+        self._vain = 0 if rows or not page.rows else self._vain + 1
+        self._ready.append(Page(rows, page.pagination, self._source, following(ask, page)))
 
     async def _gap(self, ahead: Ahead[T], page: Fetched[T]) -> bool:
         """Fetch what the last page lacks: it held fewer rows than were asked for, although more are said to exist."""
@@ -186,9 +190,7 @@ class Read(Generic[T]):
     async def _go_on(self, ahead: Ahead[T]) -> None:
         upcoming = await ahead.next()
         if upcoming is None:
-            await ahead.stop()
             await self._settle()
-            self._ended = True
             return
         self._ask, page, answers = upcoming
         self.ledger.requests += answers
@@ -197,11 +199,15 @@ class Read(Generic[T]):
     async def _settle(self) -> None:
         """Settle how complete the read was; fetch rows that were missed, where the caller wants them found."""
         ledger, reading, source = self.ledger, self._reading, self._source
-        deletions = None
-        if ledger.doubtful:
-            deletions = await source.deleted(ledger.cut)
+        self._ended = True
+        if self._ahead is not None:
+            await self._ahead.stop()
+        gone = None
+        if ledger.doubtful and ledger.since is not None:
+            deletions = await source.deleted(ledger.since)
             ledger.requests += deletions.requests
-        ledger.conclude(deletions=None if deletions is None or deletions.ids is None else len(deletions.ids))
+            gone = deletions.ids
+        ledger.conclude(gone=gone)
         if reading.exact and ledger.level != "certified":
             ask = reading.ask._replace(offset=0, first=False)
             async with aclosing(repair(source, ledger, ask)) as found:
@@ -211,7 +217,8 @@ class Read(Generic[T]):
                         self._ready.append(Page(rows, pagination, source, None))
         report = ledger.report()
         if reading.strict and not report.complete:
-            raise IncompleteListing(f"the listing may lack rows: {'; '.join(report.problems) or report.level}")
+            problems = "; ".join(report.problems) or "nothing moved, but rows without dates are no proof"
+            raise IncompleteListing(f"the listing may lack rows: {problems}")
 
 
 def _step(ask: Ask, first: Fetched[Any], ledger: Ledger) -> int:

@@ -119,6 +119,8 @@ def _unread(response: RawResponse) -> str:
 class Fetched(NamedTuple, Generic[T]):
     """A page as it was read. `invalid` names rows that were skipped, `server_time` is the answer's Date in seconds.
 
+    The answer came at most `waited` seconds after it was asked for.
+
     Where it was left to the source how much to ask for, `asked` rows were, it took so many `requests` until the server
     gave them, and the next page may be `larger`.
     """
@@ -130,6 +132,12 @@ class Fetched(NamedTuple, Generic[T]):
     asked: int = 0
     requests: int = 1
     larger: bool = False
+    waited: float = 0.0
+
+    @property
+    def asked_at(self) -> float | None:
+        """The server's time when this was asked for, or before, in seconds: what the answer counts is not older."""
+        return None if self.server_time is None else self.server_time - self.waited
 
     @property
     def slots(self) -> int:

@@ -26,6 +26,8 @@ class Ask(NamedTuple):
     """Rows of the listing, where a page that is open follows another one: whether larger ones would spare requests."""
     upcoming: int | None = None
     """Requests that the read will send after this one, as far as it knows."""
+    every: bool = False
+    """Whether a window of creation times is asked for with the rows that a search leaves out."""
 
 
 class Deletions(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -81,19 +82,30 @@ class RecordSource(Generic[T]):
         return lambda: cast("Fetched[T]", value_of(request, response))
 
     async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
-        """Bring a page of the rows created from `low` until before `high`."""
-        body = SearchBody({"smallerThan": {"meta": {"createdAt": high}}, "orCondition": False})
+        """Bring a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
+        body = SearchBody({"smallerThan": self._made(high), "orCondition": False})
         if low is not None:
-            body.filter["greaterOrEqual"] = {"meta": {"createdAt": low}}
-        if self._filter is not None:
+            body.filter["greaterOrEqual"] = self._made(low)
+        if self._filter is not None and not ask.every:
             body.filter["nestedFilters"] = [self._filter]
         return await self._page(ask, self._question(body))
+
+    def _made(self, at: datetime) -> dict[str, Any]:
+        """Return the condition on when a row was made: an event has no meta, and happens at its own timestamp."""
+        return {"timestamp": at} if "timestamp" in self._facts.model.__struct_fields__ else {"meta": {"createdAt": at}}
 
     async def _page(self, ask: Ask, asking: Request) -> Fetched[T]:
         if ask.open:
             return await self._largest(ask, asking)
-        request = self._request(ask, asking)
-        return cast("Fetched[T]", value_of(request, await self._send(request)))
+        return await self._answered(self._request(ask, asking))
+
+    async def _answered(self, request: Request) -> Fetched[T]:
+        """Bring a page, and how long it took: its Date says when it was answered, which may be after it counted."""
+        time = asyncio.get_running_loop().time
+        began = time()
+        response = await self._send(request)
+        page = cast("Fetched[T]", value_of(request, response))
+        return page._replace(waited=max(time() - began, response.elapsed))
 
     async def _largest(self, ask: Ask, asking: Request) -> Fetched[T]:
         """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
@@ -115,7 +127,7 @@ class RecordSource(Generic[T]):
         trial = ask._replace(limit=limit, open=False, upcoming=after)
         request = msgspec.structs.replace(self._request(trial, asking), shrinks=shrinks)
         try:
-            page = cast("Fetched[T]", value_of(request, await self._send(request)))
+            page = await self._answered(request)
         except MeitnerError as error:
             if fitting.failed(limit, error):
                 return None

@@ -190,6 +190,17 @@ def check_instant(value: object, name: str) -> None:
         raise ValueError(f"{name} must lie within the years 1 to 9999 in UTC") from None
 
 
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def plausible(instant: datetime) -> bool:
+    """Whether something may have happened then: year 1 or 9999 is how some servers say that they do not know.
+
+    Arithmetic with what is plausible does not overflow, whatever its zone.
+    """
+    return _EARLIEST <= instant < _LATEST
+
+
 def in_utc(instant: datetime) -> datetime:
     """Return an aware instant in UTC, which JSON writes with `Z`: a server may drop any other offset unread.
 

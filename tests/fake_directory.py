@@ -137,7 +137,7 @@ class FakeDirectory:
 
     def _page(self, ask: Ask, low: datetime | None, high: datetime | None) -> Fetched[Row]:
         rows = self.rows
-        if self.tag is not None:
+        if self.tag is not None and not ask.every:
             rows = [row for row in rows if row.tag == self.tag]
         if high is not None:
             rows = [row for row in rows if _within(row, low, high)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,10 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from virtual_time import run
 
 from meitner_aio import (
     APIConnectionError,
     APITimeoutError,
+    AuditEvent,
     Group,
     Meitner,
     QuotaExhausted,
@@ -152,6 +155,42 @@ async def test_a_window_of_a_search_keeps_its_conditions() -> None:
     assert send.bodies[0]["nestedFilters"] == [condition]
     assert send.bodies[0]["orCondition"] is False
     assert send.bodies[1] == condition
+
+
+async def test_a_window_of_every_row_leaves_the_conditions_out() -> None:
+    """That is how a row which a search does not find any more is told from one that an index has lost."""
+    send = Scripted([])
+    await _source(send, filter={"equals": {"title": "x"}, "orCondition": False}).created(
+        None, SINCE, Ask(5, 0, every=True)
+    )
+    assert send.bodies == [{"smallerThan": {"meta": {"createdAt": "2026-09-21T14:00:00Z"}}, "orCondition": False}]
+
+
+async def test_a_window_of_events_is_one_of_their_timestamps() -> None:
+    """They have no meta."""
+    send = Scripted([])
+    source = RecordSource[AuditEvent](send, Facts("/audit-event", AuditEvent, True, None), None, PageSizes())  # noqa: FBT003
+    await source.created(SINCE, SINCE, Ask(5, 0))
+    assert send.bodies[0]["smallerThan"] == {"timestamp": "2026-09-21T14:00:00Z"}
+    assert send.bodies[0]["greaterOrEqual"] == {"timestamp": "2026-09-21T14:00:00Z"}
+
+
+@pytest.mark.parametrize("elapsed", [0.0, 90.0])
+def test_an_answer_says_when_it_was_asked_for(elapsed: float) -> None:
+    """Its Date is of its end; what it counts may be as old as the request, attempts and waits included."""
+    scripted = Scripted([])
+
+    async def slow(request: Request) -> RawResponse:
+        await asyncio.sleep(40.0)
+        response = await scripted(request)
+        response.elapsed = elapsed
+        return response
+
+    for ask in (Ask(5, 0), Ask(5, 0, open=True)):
+        fetched = run(_source(slow).fetch(ask))  # type: ignore[arg-type]
+        assert fetched.server_time is not None
+        assert fetched.waited == pytest.approx(max(40.0, elapsed))
+        assert fetched.asked_at == fetched.server_time - fetched.waited
 
 
 async def test_an_exact_search_repairs_within_its_conditions() -> None:

@@ -26,7 +26,7 @@ class Answered(Pagination):
     slots: int
     """Rows that the answer held."""
     date: float | None
-    """The server's time, in seconds since 1970."""
+    """The server's time when it was asked for, in seconds since 1970."""
 
 
 class Asked(Generic[T]):
@@ -104,6 +104,6 @@ class Asked(Generic[T]):
             limit=page.limit,
             total=page.total,
             slots=fetched.slots,
-            date=fetched.server_time,
+            date=fetched.asked_at,
         )
         return fetched._replace(pagination=answered)

@@ -53,7 +53,7 @@ class Mark(Struct, frozen=True, array_like=True):
     crc: int
     """CRC-32 of those bytes."""
     date: float | None
-    """The server's time, in seconds since 1970."""
+    """The server's time when it was asked for, in seconds since 1970."""
 
 
 class Facts(Struct, frozen=True):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from .._protocol import Send
+from .._values import plausible
 from ..records import DirectoryRecord
 from ._answers import Refusal
 from ._credentials import Credentials
@@ -18,9 +19,9 @@ from ._routes import Routes
 from .faults import Faults
 
 _READS = frozenset({"list", "search", "get"})
-_SETTLED = 120.0
+_SETTLED = 600.0
 """Seconds after its last change at which this directory says that it is, when clocks do not say later: readers wonder
-for a minute whether a young row has younger neighbours, and here nothing can follow."""
+for some minutes whether a young row has younger neighbours, and here nothing can follow."""
 
 _PLAIN = Dialect(unknown="refuse")
 """A condition that goes unheard would find everything, where no server is there to be like."""
@@ -34,7 +35,8 @@ class Frozen:
     def __init__(self, attribute: str, records: Sequence[DirectoryRecord]) -> None:
         """Hold `records` of the resource that the client keeps as `attribute`."""
         metas = [record.meta for record in records if record.meta is not None]
-        latest = max((max(meta.created_at, meta.updated_at or meta.created_at) for meta in metas), default=None)
+        changes = (at for meta in metas for at in (meta.created_at, meta.updated_at) if at is not None)
+        latest = max(filter(plausible, changes), default=None)
         settled = 0.0 if latest is None else latest.timestamp() + _SETTLED
 
         def clock() -> float:

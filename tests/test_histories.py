@@ -99,7 +99,8 @@ def _false(seeds: range) -> tuple[Counter[str], list[int]]:
         one = told(plot(seed), READS[seed % len(READS)])
         levels[one.level] += 1
         levels["lacking"] += bool(one.missing)
-        assert one.requests == one.answered, seed
+        under_way = one.answered - one.requests  # when two pages in a row brought nothing: nobody waited for them
+        assert 0 <= under_way <= 2 * plot(seed).concurrency, seed
         if one.false:
             false.append(seed)
     return levels, false

@@ -273,7 +273,7 @@ def test_a_crowd_that_never_rests_is_reported() -> None:
         directory.rows[0] = directory.rows[0]._replace(tag="out")
 
     crowd = [row(number, BEGIN - 5 * DAYS, tag="in") for number in range(60)]
-    directory = FakeDirectory(crowd, before=swapping, tag="in")
+    directory = FakeDirectory(crowd, before=swapping, tag="in", cap=10)
     listing = Listing(directory, limit=10, exact=True)
     run(listing.all())
     assert (listing.report.level, listing.report.complete) == ("unverified", False)

@@ -122,6 +122,7 @@ class _OwnAuth:
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
+        self.client_id: object = getattr(auth, "client_id", None)
 
     async def headers(self) -> Mapping[str, str]:
         return checked_headers(await self._auth.headers())
@@ -133,6 +134,8 @@ class Core:
     def __init__(self, url: str, transport: Transport, auth: Auth | OAuth2, gate: Gate, options: Options) -> None:
         """Make no connection yet; tokens are asked for with `options`."""
         self.url = url
+        self.place = url
+        """Where the directory is: the same for every client of it, also of one in a process."""
         self.transport = transport
         self.gate = gate
         self.widest = options.concurrency

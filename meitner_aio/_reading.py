@@ -133,6 +133,8 @@ class Fetched(NamedTuple, Generic[T]):
     requests: int = 1
     larger: bool = False
     waited: float = 0.0
+    wrong: tuple[str, ...] = ()
+    """For each of the `invalid` rows, the path of what is wrong with it."""
 
     @property
     def asked_at(self) -> float | None:
@@ -162,22 +164,24 @@ class PageReader(Generic[R]):
 
         def reading(request: Request, response: RawResponse) -> Fetched[R]:
             fetched: Fetched[R] | None = None
-            problem = _unread(response)
+            problem, row = _unread(response), None
             if not problem:
                 try:
                     envelope = self._page.decode(response.body)
                     fetched = Fetched(envelope.data, envelope.pagination, (), server_time(response.headers))
                 except FOREIGN as error:
-                    fetched, problem = self._row_by_row(response, _problem(error), every=skip_invalid)
+                    fetched, problem, row = self._row_by_row(response, _problem(error), every=skip_invalid)
             if fetched is None:
-                raise invalid(request, response, problem)
+                raise invalid(request, response, problem, row)
             if fetched.pagination.offset != offset:
                 raise invalid(request, response, f"the page at another offset than {offset}")
             return fetched
 
         return reading
 
-    def _row_by_row(self, response: RawResponse, problem: str, *, every: bool) -> tuple[Fetched[R] | None, str]:
+    def _row_by_row(
+        self, response: RawResponse, problem: str, *, every: bool
+    ) -> tuple[Fetched[R] | None, str, str | None]:
         """Return a page without its invalid rows, or None and the problem: with the page, or with its first such row.
 
         Unless `every` row is wanted, the first invalid one is enough: a hostile page may hold millions.
@@ -185,17 +189,20 @@ class PageReader(Generic[R]):
         try:
             raw = _raw_page.decode(response.body)
         except FOREIGN:
-            return None, problem
+            return None, problem, None
         rows: list[R] = []
         broken: list[str] = []
+        wrong: list[str] = []
         for place, row in enumerate(raw.data or ()):
             try:
                 rows.append(self._row.decode(row))
             except FOREIGN as error:
                 broken.append(_row_id(row) or f"number {place} of the page at {raw.pagination.offset}")
+                wrong.append(_place(error))
                 if not every:
-                    return None, f"{_problem(error, f'.data[{place}]')} (row {broken[0]})"
-        return Fetched(rows, raw.pagination, tuple(broken), server_time(response.headers)), ""
+                    return None, f"{_problem(error, f'.data[{place}]')} (row {broken[0]})", broken[0]
+        fetched = Fetched(rows, raw.pagination, tuple(broken), server_time(response.headers), wrong=tuple(wrong))
+        return fetched, "", None
 
 
 def _problem(error: Exception, place: str = "") -> str:
@@ -208,6 +215,18 @@ def _problem(error: Exception, place: str = "") -> str:
     wrong, _, path = str(error).split(", got value")[0].partition(" - at `$")
     where = f" - at `${place}{path or '`'}" if place or path else ""
     return f"JSON of another shape: {wrong}{where}"
+
+
+def _place(error: Exception) -> str:
+    """Return the path of what is wrong with a row, by the names of the API; empty when it is no record at all.
+
+    msgspec says of a field that is not there where it should have been.
+    """
+    if not isinstance(error, msgspec.ValidationError):
+        return ""
+    wrong, _, path = str(error).split(", got value")[0].partition(" - at `$")
+    _, _, missing = wrong.partition("missing required field `")
+    return ".".join(filter(None, (path.strip("`."), missing.strip("`"))))
 
 
 class _RawPage(Struct):
@@ -231,12 +250,16 @@ def _row_id(row: msgspec.Raw) -> str | None:
     return found if is_id(found) else None
 
 
-def invalid(request: Request, response: RawResponse, problem: str) -> errors.ResponseValidationError:
-    """Return the error of a successful answer that breaks the contract."""
-    return errors.ResponseValidationError(
+def invalid(
+    request: Request, response: RawResponse, problem: str, row: str | None = None
+) -> errors.ResponseValidationError:
+    """Return the error of a successful answer that breaks the contract, by one of its rows or as a whole."""
+    error = errors.ResponseValidationError(
         f"{request.method} {request.route} was answered {response.status} with {problem}",
         request_id=response.headers.get("X-Request-ID"),
         method=request.method,
         route=request.route,
         attempts=response.attempts,
     )
+    error.row = row
+    return error

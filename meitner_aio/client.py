@@ -107,7 +107,8 @@ class Meitner:
 
             unlimited = QuotaPolicy(per_hour=math.inf)
             url, auth = f"offline:{os.fspath(offline)}", ApiKey("offline", "offline")
-            self._within(Snapshot(offline), url, auth, unlimited, max_concurrency)
+            place = f"a snapshot in {os.path.realpath(offline)}"
+            self._within(Snapshot(offline), url, auth, unlimited, max_concurrency, place=place)
             return
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
@@ -171,15 +172,25 @@ class Meitner:
         client = cls.__new__(cls)
         url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers
         quota = QuotaPolicy(per_hour=math.inf) if directory.door.unlimited else None
-        client._within(directory.door, url, ApiKey(*directory.credentials), quota, max_concurrency)  # noqa: SLF001 - its own
+        auth = ApiKey(*directory.credentials)
+        client._within(directory.door, url, auth, quota, max_concurrency, place=directory.name)  # noqa: SLF001 - its own
         return client
 
-    def _within(
-        self, transport: Transport, url: str, auth: Auth, quota: QuotaPolicy | None, max_concurrency: int
+    def _within(  # noqa: PLR0913 - what a directory in this process is
+        self,
+        transport: Transport,
+        url: str,
+        auth: Auth,
+        quota: QuotaPolicy | None,
+        max_concurrency: int,
+        *,
+        place: str,
     ) -> None:
-        """Make this a client of a directory in this process."""
+        """Make this a client of a directory in this process; `place` tells it from others."""
         options = Options(policy=RetryPolicy(), headers=every_header(None, None), concurrency=max_concurrency)
-        self._join(Core(url, transport, auth, Gate(max_concurrency, policy=quota), options), options)
+        core = Core(url, transport, auth, Gate(max_concurrency, policy=quota), options)
+        core.place = place
+        self._join(core, options)
 
     def with_options(  # noqa: PLR0913 - every choice that a copy can make
         self,

@@ -107,10 +107,11 @@ class APITimeoutError(APIConnectionError):
 class ResponseValidationError(MeitnerError):
     """A successful answer that breaks the contract of the API. Names the place and the row's id, never a value.
 
-    `too_large` says that it was larger than any answer may be.
+    `too_large` says that it was larger than any answer may be, `row` names the row of a listing that could not be read.
     """
 
     too_large = False
+    row: str | None = None
 
 
 class AmbiguousWriteError(MeitnerError):

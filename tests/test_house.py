@@ -46,7 +46,7 @@ FLOORS = {
     # mechanisms, strangers to each other
     4: ("_auth", "_source", "_ledger", "_budget", "_admission", "_page_bounds"),
     5: ("_recovery", "_signing", "_verdicts", "_quota", "_ahead", "_pages", "_repair", "_capture", "_request"),
-    6: ("_retry", "_read", "_settings"),
+    6: ("_retry", "_read", "_settings", "_identity"),
     # two halves: bytes, and types
     7: ("_transport", "_listing", "_signatures", "_sources", "_assembly", "_caching"),
     8: ("_operations",),

@@ -5,21 +5,23 @@
 knows nothing of terminals.
 """
 
-from ._journal import since_then
+from ._journal import is_kept, since_then
 from ._names import resource_names
 from ._plan import Plan, PlannedResource, plan
-from ._report import Progress, Report, ResourceReport
+from ._report import InvalidRow, Progress, Report, ResourceReport
 from ._run import FORMATS, Format, export
 
 __all__ = [
     "FORMATS",
     "Format",
+    "InvalidRow",
     "Plan",
     "PlannedResource",
     "Progress",
     "Report",
     "ResourceReport",
     "export",
+    "is_kept",
     "plan",
     "resource_names",
     "since_then",

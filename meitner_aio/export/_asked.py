@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from .._reading import Fetched
 from .._source import Ask, Deletions, Source
 from ..records import Pagination
+from ._report import InvalidRow
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ class Answered(Pagination):
     """Rows that the answer held."""
     date: float | None
     """The server's time when it was asked for, in seconds since 1970."""
+    invalid: tuple[InvalidRow, ...] = ()
+    """Rows that were left out, in their order."""
 
 
 class Asked(Generic[T]):
@@ -44,6 +47,8 @@ class Asked(Generic[T]):
         self._most = most
         self._first = first or []
         self._total = 0
+        self.invalid: dict[str, InvalidRow] = {}
+        """Rows that were left out, each once, by what names them."""
 
     @property
     def searchable(self) -> bool:
@@ -75,7 +80,9 @@ class Asked(Generic[T]):
     async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
         """Bring a page of the rows created from `low` until before `high`."""
         async with self._turns:
-            return await self._source.created(low, high, ask)
+            fetched = await self._source.created(low, high, ask)
+        self.noted(fetched)
+        return fetched
 
     async def deleted(self, since: datetime) -> Deletions:
         """Bring the ids of the rows deleted since then."""
@@ -96,6 +103,13 @@ class Asked(Generic[T]):
     def _nothing(self, ask: Ask) -> Fetched[T]:
         return Fetched([], Pagination(offset=ask.offset, limit=ask.limit, total=self._total))
 
+    def noted(self, fetched: Fetched[T]) -> tuple[InvalidRow, ...]:
+        """Note which rows an answer lacks, and return them."""
+        rows = tuple(map(InvalidRow, fetched.invalid, fetched.wrong or [""] * len(fetched.invalid)))
+        for row in rows:
+            self.invalid.setdefault(row.id, row)
+        return rows
+
     def _noted(self, fetched: Fetched[T]) -> Fetched[T]:
         page = fetched.pagination
         self._total = page.total
@@ -105,5 +119,6 @@ class Asked(Generic[T]):
             total=page.total,
             slots=fetched.slots,
             date=fetched.asked_at,
+            invalid=self.noted(fetched),
         )
         return fetched._replace(pagination=answered)

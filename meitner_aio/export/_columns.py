@@ -40,6 +40,14 @@ class Column(NamedTuple):
         return self.kind not in ("boolean", "integer", "date", "date-time")
 
 
+class Table(NamedTuple):
+    """What a table holds, after an export to a file that has several."""
+
+    rows: int
+    others: bool
+    """Whether it was not empty before: it may hold rows that the export did not see."""
+
+
 def kept(model: type[Record], names: Sequence[str] | None = None) -> tuple[Field, ...]:
     """Return the fields of a record that are named (all when `names` is None) and its id, in the record's order.
 

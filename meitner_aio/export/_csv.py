@@ -48,6 +48,8 @@ def plain(text: str) -> str:
 class CsvWriter:
     """Writes records to a new file. Blocking; not for two threads at a time."""
 
+    held = None
+
     def __init__(self, path: Path, rows: Rows, *, bom: bool = False) -> None:
         """Make the file and write its header, after a byte order mark when a spreadsheet needs one."""
         self._rows = rows

@@ -1,7 +1,8 @@
 """What an export notes beside the rows it has read, so that another run can continue it. Blocking.
 
-Offsets, counts and checksums: no row, no id, no credential. A line is added at each checkpoint, once the rows that it
-tells of are on the disk; a line that was cut off by the end of the process is not believed.
+Offsets, counts, checksums, ids of rows that could not be read: no row, no credential. A line is added at each
+checkpoint, once the rows that it tells of are on the disk; a line that was cut off by the end of the process is not
+believed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Self, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from .._identity import Stamp
 from ..errors import MeitnerError
 from ._files import Folder, RawFile
+from ._report import InvalidRow
 
-_VERSION = 1
+_VERSION = 2
 
 _LONGEST = 86_400.0
 """Seconds after its beginning in which an export can be continued: files do not mix days, and deletions leave events
@@ -54,6 +57,8 @@ class Mark(Struct, frozen=True, array_like=True):
     """CRC-32 of those bytes."""
     date: float | None
     """The server's time when it was asked for, in seconds since 1970."""
+    invalid: tuple[InvalidRow, ...] = ()
+    """Those among them that broke the contract, and were left out."""
 
 
 class Facts(Struct, frozen=True):
@@ -70,6 +75,8 @@ class Facts(Struct, frozen=True):
     end: int
     crc: int
     sha256: str
+    invalid: tuple[InvalidRow, ...] = ()
+    """Rows that broke the contract, and were left out."""
 
 
 class _Head(Struct, frozen=True, tag="head"):
@@ -77,6 +84,7 @@ class _Head(Struct, frozen=True, tag="head"):
     resource: str
     began: float
     choices: Choices
+    directory: Stamp | None = None
 
 
 class _Pages(Struct, frozen=True, tag="pages"):
@@ -99,9 +107,11 @@ _encode = msgspec.json.encode
 class Journal:
     """The notes about one resource. Nothing is written before there is something to continue from."""
 
-    def __init__(self, folder: Folder, resource: str, choices: Choices) -> None:
+    def __init__(self, folder: Folder, resource: str, choices: Choices, directory: Stamp | None = None) -> None:
         self.resource = resource
         self.choices = choices
+        self.directory = directory
+        """Which directory it is of."""
         self.marks: list[Mark] = []
         self.facts: Facts | None = None
         """Set when the resource was read to its end."""
@@ -126,7 +136,7 @@ class Journal:
             return None
         if abs(time.time() - head.began) > _LONGEST:
             return None
-        journal = cls(folder, resource, head.choices)
+        journal = cls(folder, resource, head.choices, head.directory)
         journal._began = head.began
         for line in believed[1:]:
             journal._enter(line)
@@ -139,6 +149,10 @@ class Journal:
             self.facts = line.facts
         elif isinstance(line, _Kept):
             self.kept = True
+
+    def afresh(self) -> Journal:
+        """Return notes about the same, of which nothing is on the disk."""
+        return Journal(self._folder, self.resource, self.choices, self.directory)
 
     def begin_again(self, marks: list[Mark], facts: Facts | None) -> None:
         """Write down what of the notes was found to be true."""
@@ -171,7 +185,8 @@ class Journal:
 
     def _write_all(self) -> None:
         self.close()
-        lines: list[_Line] = [_Head(_VERSION, self.resource, self._began, self.choices), _Pages(self.marks)]
+        head = _Head(_VERSION, self.resource, self._began, self.choices, self.directory)
+        lines: list[_Line] = [head, _Pages(self.marks)]
         if self.facts is not None:
             lines.append(_Read(self.facts))
         self._folder.put(_name(self.resource), b"".join(_encode(line) + b"\n" for line in lines))
@@ -199,6 +214,17 @@ def _believed(lines: list[bytes]) -> list[_Line]:
 
 def _name(resource: str) -> str:
     return f"{resource}.journal"
+
+
+def left_in(folder: Folder, resources: Iterable[str]) -> dict[str, Journal]:
+    """Return the notes that an interrupted export left, by the name of the resource."""
+    found = {name: Journal.left(folder, name) for name in resources}
+    return {name: journal for name, journal in found.items() if journal is not None}
+
+
+def is_kept(folder: str | os.PathLike[str], resources: Iterable[str]) -> bool:
+    """Whether a folder holds what an interrupted export had read, so that another can go on with it."""
+    return any(journal.marks or journal.facts for journal in left_in(Folder(folder), resources).values())
 
 
 def since_then(folder: str | os.PathLike[str], resources: Iterable[str], since: datetime) -> datetime:

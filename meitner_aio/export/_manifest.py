@@ -1,4 +1,7 @@
-"""`manifest.json`: what the files of a folder are. Counts, hashes and times; no row, no id, no credential."""
+"""`manifest.json`: what the files of a folder are.
+
+Counts, hashes, times, ids of rows left out; no row, no credential.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from .. import __version__
+from .._identity import Stamp
 from ..errors import MeitnerError
 from ._files import Folder
 from ._report import ResourceReport
@@ -22,6 +26,8 @@ class Manifest(Struct):
     """Of the manifest's own shape."""
     generator: str
     resources: dict[str, ResourceReport]
+    directory: Stamp | None = None
+    """Which directory they are of: its server, and a digest of who read it. None when nobody could say."""
 
     @classmethod
     def of(cls, folder: Folder) -> Manifest:
@@ -38,7 +44,7 @@ class Manifest(Struct):
             found = None
         if found is None or found.version != _VERSION:
             raise MeitnerError(f"{path} is not a manifest of this version; export to another folder")
-        return cls(_VERSION, _GENERATOR, found.resources)
+        return cls(_VERSION, _GENERATOR, found.resources, found.directory)
 
     def enter(self, report: ResourceReport) -> None:
         """Enter a resource, and what else is new about the file that it shares with others."""

@@ -22,6 +22,8 @@ def picked(lines: bytes, names: Iterable[str]) -> bytes:
 class NdjsonWriter:
     """Writes lines to a file of its own."""
 
+    held = None
+
     def __init__(self, path: Path, fields: tuple[str, ...] | None) -> None:
         """Keep the fields with these names of the record; all of them for None."""
         self._names = None if fields is None else tuple(map(wire_name, fields))

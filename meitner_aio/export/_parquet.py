@@ -45,6 +45,8 @@ def pyarrow() -> Any:  # noqa: ANN401 - pyarrow has no types
 class ParquetWriter:
     """Writes records to a new file. Blocking; not for two threads at a time."""
 
+    held = None
+
     def __init__(self, path: Path, model: type[Record], names: Sequence[str] | None = None) -> None:
         """Begin a file with the fields named, and the id; all when None."""
         self._arrow = arrow = pyarrow()

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._listing import inside
 from .._read import Read
+from ..errors import ResponseValidationError
 from ._asked import Asked, Turns
 from ._journal import Facts
-from ._report import Progress
+from ._report import InvalidRow, Progress
 from ._spool import Spool
 from ._threads import threaded
 
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 Tell: TypeAlias = Callable[[Progress], object]
 
 
-def begun(chosen: Chosen, limit: int | None, turns: Turns) -> Read[Any]:
-    """Return a read of a resource, from its beginning."""
+def begun(chosen: Chosen, limit: int | None, turns: Turns) -> tuple[Read[Any], Asked[Any]]:
+    """Return a read of a resource, from its beginning, and its source."""
     source, how = inside(chosen.listing)
-    return Read(Asked(source, turns, limit, chosen.first), how)
+    asked = Asked(source, turns, limit, chosen.first)
+    return Read(asked, how), asked
 
 
 async def pages_of(read: Read[Any], limit: int | None, rows: int = 0) -> AsyncGenerator[Page[Any], None]:
@@ -64,10 +66,11 @@ def progress(chosen: Chosen, read: Read[Any], rows: int, limit: int | None) -> P
 async def read_into(spool: Spool, chosen: Chosen, limit: int | None, turns: Turns, tell: Tell) -> None:
     """Read what the spool lacks, to the end. Whatever ends this early, the spool can be continued from there."""
     began = time.perf_counter()
-    read = begun(chosen, limit, turns)
+    read, asked = begun(chosen, limit, turns)
     answers = spool.replay(chosen.model)
     while (answer := await threaded(_next, answers)) is not None:
         read.again(answer)
+        asked.noted(answer)
     rows = spool.rows
     if rows:
         tell(progress(chosen, read, rows, limit))
@@ -81,14 +84,25 @@ async def read_into(spool: Spool, chosen: Chosen, limit: int | None, turns: Turn
         with suppress(OSError):  # what came first is what is raised
             await threaded(spool.checkpoint)
         raise
-    await threaded(_finish, spool, read.ledger.report(), rows, time.perf_counter() - began)
+    invalid = tuple(asked.invalid.values())
+    await threaded(_finish, spool, read.ledger.report(), rows, invalid, time.perf_counter() - began)
+
+
+def advised(error: ResponseValidationError) -> ResponseValidationError:
+    """Return an error that says what helps against a row that cannot be read; any other as it is."""
+    if error.row is None:
+        return error
+    facts = {name: getattr(error, name) for name in ("request_id", "method", "route", "attempts")}
+    better = ResponseValidationError(f'{error.message}; on_invalid="skip" leaves such rows out and names them', **facts)
+    better.row = error.row
+    return better
 
 
 def _next(answers: Any) -> Fetched[Any] | None:  # noqa: ANN401 - an iterator, whose end no thread can raise
     return next(answers, None)
 
 
-def _finish(spool: Spool, seen: ListingReport, rows: int, seconds: float) -> None:
+def _finish(spool: Spool, seen: ListingReport, rows: int, invalid: tuple[InvalidRow, ...], seconds: float) -> None:
     spool.finish(
         Facts(
             rows=rows,
@@ -101,6 +115,7 @@ def _finish(spool: Spool, seen: ListingReport, rows: int, seconds: float) -> Non
             end=spool.size,
             crc=spool.crc,
             sha256=spool.sha256,
+            invalid=invalid,
         )
     )
 

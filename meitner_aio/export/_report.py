@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import get_args
 
 from msgspec import Struct
+
+from .._ledger import Level
+
+_LEVELS = ("limited", *get_args(Level))
+"""Weakest first."""
 
 
 class Progress(Struct, frozen=True):
@@ -19,6 +25,15 @@ class Progress(Struct, frozen=True):
     """Answers that the rows took, those of an interrupted export before included."""
 
 
+class InvalidRow(Struct, frozen=True):
+    """A row that broke the contract of the API and was left out, because somebody said so. Never a value."""
+
+    id: str
+    """Of the record, or its place in the listing where it has none."""
+    field: str
+    """The path of what is wrong with it, such as `meta.createdAt`; empty when it is no record at all."""
+
+
 class ResourceReport(Struct, frozen=True):
     """What was read of one resource, and the file that holds it."""
 
@@ -27,12 +42,13 @@ class ResourceReport(Struct, frozen=True):
     """Its name in the folder of the export; `-` for a stream."""
     format: str
     rows: int
+    """Rows that the file holds of this resource, whoever put them there."""
     total: int
     """Rows that the server had, as its last page said."""
     requests: int
     """Answers that it took, those that proved or repaired the listing included."""
     complete: bool
-    """Whether the file holds every row that was to be read and existed throughout the read."""
+    """Whether the file holds every row that was to be read and existed throughout the read, and no other."""
     level: str
     """How that was shown: see `ListingReport.level`. `limited` when the server had more rows than the limit allowed."""
     bytes: int
@@ -47,11 +63,22 @@ class ResourceReport(Struct, frozen=True):
     since: datetime | None = None
     fields: tuple[str, ...] | None = None
     """Names of the fields that were kept; None when all were."""
+    partial: bool = False
+    """Whether the export was narrowed, by conditions, `since`, fields or a limit: the directory holds more."""
+    updated: int | None = None
+    """Rows that a part brought into a table which keeps others, deleted ones among them; None when it keeps none."""
+    invalid: tuple[InvalidRow, ...] = ()
+    """Rows that broke the contract of the API and were left out."""
 
     @property
     def limited(self) -> bool:
         """Whether the server had more rows than the limit allowed."""
         return self.level == "limited"
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether nothing lacks that was asked for: complete, or as many rows as the limit allows."""
+        return self.complete or (self.limited and self.updated is None and not self.invalid)
 
 
 class Report(Struct, frozen=True):
@@ -63,7 +90,12 @@ class Report(Struct, frozen=True):
     @property
     def complete(self) -> bool:
         """Whether every resource is complete, or has as many rows as the limit allows."""
-        return all(resource.complete or resource.limited for resource in self.resources)
+        return all(resource.as_asked for resource in self.resources)
+
+    @property
+    def level(self) -> str:
+        """The weakest of the levels of its resources."""
+        return min((resource.level for resource in self.resources), key=_LEVELS.index, default="certified")
 
     @property
     def rows(self) -> int:

@@ -9,22 +9,25 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from io import TextIOBase
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from .._cleanup import stopped
+from .._identity import Reader, Stamp, reader_of
+from ..errors import ResponseValidationError
 from ._asked import Turns
 from ._files import Folder
-from ._journal import Choices, Journal, check_choices
+from ._held import check_wholes, directory_of, tell_given_up
+from ._journal import Choices, Journal, check_choices, left_in
 from ._manifest import Manifest
+from ._place import check_place
 from ._plan import check_wait, planned
-from ._read import Tell, read_into
+from ._read import Tell, advised, read_into
 from ._report import Progress, Report, ResourceReport
 from ._selection import Chosen, Selection, chosen
 from ._spool import Spool, forget
 from ._stream import streamed
 from ._threads import stoppable, threaded
-from ._written import Target, put_in_place
+from ._written import SHARED, Target, put_in_place
 
 if TYPE_CHECKING:
     from ..client import Meitner
@@ -55,6 +58,8 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     force: bool = False,
     max_wait: float | None = None,
     bom: bool = False,
+    replace: bool = False,
+    on_invalid: Literal["raise", "skip"] = "raise",
 ) -> Report:
     """Write the rows of the resources named (all when none is) to `<resource>.<format>` in the folder `to`.
 
@@ -62,6 +67,10 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     for that many rows of each resource at most, `fields` for those of a record that matter (the id always does). A
     `format` of sqlite has one file, `directory.sqlite`: all rows of a resource replace its table, a part of them
     updates it. `bom` lets CSV begin with a byte order mark. `to` may be a binary stream, for ndjson.
+
+    A part (of the rows, or of their fields) takes the place of a whole only with `replace`, and says that it is one. A
+    folder is of one directory: what another server or other credentials wrote is refused. A row that breaks the
+    contract of the API ends the export, or with `on_invalid="skip"` is left out and named in report and manifest.
 
     A file takes its name when it is whole: whatever ends the export early, the files and the manifest of what was
     exported before stay as they are. With `resume`, the next export of the same takes up what an interrupted one left
@@ -73,23 +82,40 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     read at a time, with at most `concurrency` requests in flight; memory holds no more than about 6,000 rows of each.
     """
     began = time.perf_counter()
-    selection = Selection.of(where, since, fields, limit, page_size)
+    selection = Selection.of(where, since, fields, limit, page_size, on_invalid)
     everything = chosen(meitner, resources, selection, where, concurrency)
     where = None  # its values may be personal: no crash report shows them as a local of this frame
     _check(to, format, resume=resume, bom=bom)
     turns: Turns = nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
     tell = progress or _silent
-    if max_wait is not None and not force:
-        left = await threaded(_left, Folder(to), everything) if resume and isinstance(to, (str, os.PathLike)) else {}
-        missing = [one for one in everything if one.name not in left or not left[one.name].kept]
-        check_wait(await planned(meitner, missing, selection, left, begins=True), max_wait)
-    if not isinstance(to, (str, os.PathLike)):
-        return await streamed(everything, selection, to, turns, tell)
-    with Folder(to) as folder:
-        targets = [_target(one, selection, format, bom=bom) for one in everything]
-        run = _Run(folder, selection, turns, tell, resume=resume)
-        reports = await run.all(list(zip(everything, targets, strict=True)))
-    return Report(reports, time.perf_counter() - began)
+    patience = None if force else max_wait
+    try:
+        if not isinstance(to, (str, os.PathLike)):
+            await _within(patience, meitner, everything, selection)
+            return await streamed(everything, selection, to, turns, tell)
+        reader = await reader_of(meitner)
+        targets = [Target.of(one, selection, format, replace=replace, bom=bom) for one in everything]
+        jobs = list(zip(everything, targets, strict=True))
+        run = _Run(Folder(to), jobs, selection, turns, tell, reader=reader, resume=resume)
+        await _within(patience, meitner, everything, selection, await threaded(run.allowed))
+        return Report(await run.all(), time.perf_counter() - began)
+    except ResponseValidationError as error:
+        raise advised(error) from None
+
+
+async def _within(
+    max_wait: float | None,
+    meitner: Meitner,
+    everything: Iterable[Chosen],
+    selection: Selection,
+    left: Mapping[str, Journal] | None = None,
+) -> None:
+    """Raise `QuotaExhausted` for an export that waits longer for the quota, beside what an interrupted one `left`."""
+    if max_wait is None:
+        return
+    left = left or {}
+    missing = [one for one in everything if one.name not in left or not left[one.name].kept]
+    check_wait(await planned(meitner, missing, selection, left, begins=True), max_wait)
 
 
 def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:  # noqa: A002 - as in export
@@ -101,11 +127,8 @@ def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:  # noqa
         from ._writers import check_format  # noqa: PLC0415 - only who asks for a format loads what writes it
 
         check_format(format)
-    if isinstance(to, (str, os.PathLike)):
-        return
-    if not hasattr(to, "write") or isinstance(to, TextIOBase):
-        raise TypeError(f"to must be a folder or a binary stream, not {type(to).__name__}")
-    if format != "ndjson" or resume:
+    check_place(to)
+    if not isinstance(to, (str, os.PathLike)) and (format != "ndjson" or resume):
         raise ValueError("a stream takes ndjson, and cannot be resumed")
 
 
@@ -113,56 +136,75 @@ def _silent(_: Progress) -> None:
     """Tell nobody."""
 
 
-def _target(one: Chosen, selection: Selection, format: str, *, bom: bool) -> Target:  # noqa: A002 - as in export
-    whole = not selection.filtered and selection.limit is None
-    return Target(one.name, format, one.model, one.fields, whole, bom)
-
-
-def _left(folder: Folder, everything: Iterable[Chosen]) -> dict[str, Journal]:
-    found = {one.name: Journal.left(folder, one.name) for one in everything}
-    return {name: journal for name, journal in found.items() if journal is not None}
-
-
 class _Run:
     """One export into a folder."""
 
-    def __init__(self, folder: Folder, selection: Selection, turns: Turns, tell: Tell, *, resume: bool) -> None:
+    def __init__(  # noqa: PLR0913 - what is to be done, and how
+        self,
+        folder: Folder,
+        jobs: list[tuple[Chosen, Target]],
+        selection: Selection,
+        turns: Turns,
+        tell: Tell,
+        *,
+        reader: Reader | None,
+        resume: bool,
+    ) -> None:
+        """Touch nothing yet."""
         self._folder = folder
+        self._jobs = jobs
         self._selection = selection
         self._turns = turns
         self._tell = tell
+        self._reader = reader
         self._resume = resume
-        self._manifest = Manifest.of(folder)
+        self._directory: Stamp | None = None
         self._reading = asyncio.Semaphore(_AT_ONCE)
         self._writing = asyncio.Lock()
 
-    async def all(self, jobs: list[tuple[Chosen, Target]]) -> tuple[ResourceReport, ...]:
+    async def all(self) -> tuple[ResourceReport, ...]:
         """Export resources side by side. The first that fails ends the others; what is finished by then stays."""
-        left = await threaded(self._left, jobs)
-        tasks = [asyncio.create_task(self._one(one, target, left.get(one.name))) for one, target in jobs]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            await stopped(*tasks)
-        await threaded(self._forget, jobs)
-        return tuple(self._manifest.resources[one.name] for one, _ in jobs)
+        with self._folder:
+            left = await threaded(self._begin)
+            tasks = [asyncio.create_task(self._one(one, target, left.get(one.name))) for one, target in self._jobs]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                await stopped(*tasks)
+            await threaded(self._forget)
+        return tuple(self._manifest.resources[one.name] for one, _ in self._jobs)
 
-    def _left(self, jobs: list[tuple[Chosen, Target]]) -> dict[str, Journal]:
-        """Return what an interrupted export left of these resources; `MeitnerError` when it was another export.
+    def allowed(self) -> dict[str, Journal]:
+        """Return what an interrupted export left that this one goes on with.
 
-        Whoever does not resume it gives it up, for every resource alike.
+        Raises `MeitnerError` when that was another export, when the folder is of another directory, or when a part
+        would take the place of a whole. Changes nothing.
         """
-        if not self._resume:
-            self._forget(jobs)
-        left = _left(self._folder, [one for one, _ in jobs])
-        for one, target in jobs:
+        names = [one.name for one, _ in self._jobs]
+        tables = any(target.file == SHARED for _, target in self._jobs)
+        self._manifest = Manifest.of(self._folder)
+        self._directory = directory_of(
+            self._folder, self._manifest, self._reader, names, tables=tables, resume=self._resume
+        )
+        left = left_in(self._folder, names) if self._resume else {}
+        for one, target in self._jobs:
             if one.name in left:
                 check_choices(left[one.name], _choices(one, target, self._selection))
+        check_wholes(self._folder, self._manifest, [target for _, target in self._jobs], left)
         return left
 
-    def _forget(self, jobs: list[tuple[Chosen, Target]]) -> None:
+    def _begin(self) -> dict[str, Journal]:
+        """Look again, now that nobody else writes here. Whoever does not resume gives up what there is to resume."""
+        left = self.allowed()
+        self._manifest.directory = self._directory
+        if not self._resume:
+            tell_given_up(self._folder, left_in(self._folder, [one.name for one, _ in self._jobs]))
+            self._forget()
+        return left
+
+    def _forget(self) -> None:
         """Remove what could be continued, where all is over or begins again."""
-        for one, _ in jobs:
+        for one, _ in self._jobs:
             forget(self._folder, one.name)
 
     async def _one(self, one: Chosen, target: Target, journal: Journal | None) -> None:
@@ -170,7 +212,7 @@ class _Run:
             self._tell_end(self._manifest.resources[one.name])
             return
         if journal is None or journal.kept:
-            journal = Journal(self._folder, one.name, _choices(one, target, self._selection))
+            journal = Journal(self._folder, one.name, _choices(one, target, self._selection), self._directory)
         spool = Spool(self._folder, journal)
         try:
             async with self._reading:
@@ -189,31 +231,34 @@ class _Run:
 
     def _settle(self, spool: Spool, target: Target, stop: threading.Event) -> None:
         """Make the file, enter it in the manifest, and forget how it came about: each step can be taken again."""
-        size, sha256 = put_in_place(spool, self._folder, target, stop)
+        placed = put_in_place(spool, self._folder, target._replace(directory=self._directory), stop)
         facts = spool.journal.facts
         assert facts is not None  # noqa: S101 - it was read to its end
         report = ResourceReport(
             resource=target.name,
             file=target.file,
             format=target.format,
-            rows=facts.rows - len(facts.gone),
+            rows=placed.rows,
             total=facts.total,
             requests=facts.requests,
-            complete=facts.complete,
+            complete=facts.complete and placed.updated is None,
             level=facts.level,
-            bytes=size,
-            sha256=sha256,
+            bytes=placed.bytes,
+            sha256=placed.sha256,
             seconds=facts.seconds,
             exported_at=datetime.now(UTC),
             gone=len(facts.gone),
-            **self._selection.told(target.fields),
+            updated=placed.updated,
+            invalid=facts.invalid,
+            **self._selection.told(target.fields, facts.level),
         )
         self._manifest.enter(report)
         self._manifest.save(self._folder)
         spool.discard()
 
     def _tell_end(self, report: ResourceReport) -> None:
-        self._tell(Progress(report.resource, report.rows, report.rows, finished=True, requests=report.requests))
+        rows = report.rows if report.updated is None else report.updated
+        self._tell(Progress(report.resource, rows, rows, finished=True, requests=report.requests))
 
 
 def _choices(one: Chosen, target: Target, selection: Selection) -> Choices:

@@ -30,15 +30,17 @@ class Selection(NamedTuple):
     limit: int | None = None
     page_size: int | None = None
     """Rows a page; None for as many as the server gives."""
+    on_invalid: str = "raise"
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913, PLR0917 - every choice that selects
         cls,
         where: Mapping[str, object] | None = None,
         since: datetime | None = None,
         fields: Sequence[str] | None = None,
         limit: int | None = None,
         page_size: int | None = None,
+        on_invalid: str = "raise",
     ) -> Selection:
         """Return a selection; `TypeError` or `ValueError` for what makes none."""
         if since is not None and since.utcoffset() is None:
@@ -48,12 +50,17 @@ class Selection(NamedTuple):
         if isinstance(fields, str):
             raise TypeError("fields must be names of fields, not one str")
         kept = None if fields is None else tuple(fields)
-        return cls(tuple(sorted(where or ())), since, kept, limit, page_size)
+        return cls(tuple(sorted(where or ())), since, kept, limit, page_size, on_invalid)
 
     @property
     def filtered(self) -> bool:
         """Whether there are conditions on the rows."""
         return bool(self.where) or self.since is not None
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether a part is asked for: of the rows or, of each, of its fields."""
+        return self.filtered or self.fields is not None or self.limit is not None
 
     def paged(self, listing: Listing[Any]) -> Listing[Any]:
         """Return a listing that asks for no more rows at once than are wanted."""
@@ -62,9 +69,10 @@ class Selection(NamedTuple):
             return listing.paged(limit=size if limit is None else min(size, limit))
         return listing if limit is None else at_most(listing, limit)
 
-    def told(self, kept: tuple[str, ...] | None) -> dict[str, Any]:
+    def told(self, kept: tuple[str, ...] | None, level: str) -> dict[str, Any]:
         """Return what a report says of the selection: names, and no value that may be personal."""
-        return {"where": self.where, "since": self.since, "fields": kept}
+        partial = self.filtered or kept is not None or level == "limited"
+        return {"where": self.where, "since": self.since, "fields": kept, "partial": partial}
 
 
 def _check_count(name: str, value: object) -> None:
@@ -108,7 +116,7 @@ def _chosen(
     name: str, listing: Listing[Any], selection: Selection, where: Mapping[str, object] | None, concurrency: int | None
 ) -> Chosen:
     model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
-    listing = selection.paged(listing).paged(concurrency=concurrency, exact=True)
+    listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
     fingerprint = _fingerprint(_query(name), where) if where else ""
     return Chosen(name, model, listing, _fields(name, model, selection.fields), fingerprint, [])
 

@@ -57,7 +57,7 @@ class Spool:
             try:
                 self._file = self._folder.reopen(self._name)
             except OSError:
-                self.journal = Journal(self._folder, self.journal.resource, self.journal.choices)
+                self.journal = self.journal.afresh()
         if self._file is not None:
             self._believe(self._file)
         else:
@@ -161,7 +161,9 @@ class Spool:
             lines = self.read(start, mark.end)
             first = first or lines[: lines.find(b"\n") + 1]
             pagination = Pagination(offset=mark.offset, limit=mark.limit, total=mark.total)
-            yield Fetched(decode(lines + first * (mark.slots - mark.rows)), pagination, (), mark.date)
+            names = tuple(row.id for row in mark.invalid)
+            again = mark.slots - mark.rows - len(names)
+            yield Fetched(decode(lines + first * again), pagination, names, mark.date)
             start = mark.end
 
     def chunks(self) -> Iterator[bytes]:
@@ -197,7 +199,8 @@ class Spool:
 
 
 def _mark(answer: Answered, rows: int, spool: Spool) -> Mark:
-    return Mark(answer.offset, answer.limit, answer.total, answer.slots, rows, spool.size, spool.crc, answer.date)
+    page = answer.offset, answer.limit, answer.total, answer.slots, rows
+    return Mark(*page, spool.size, spool.crc, answer.date, answer.invalid)
 
 
 class _Identified(Struct):

@@ -16,13 +16,18 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
+from msgspec.structs import astuple
+
+from .._identity import Stamp
 from ..errors import MeitnerError
-from ._columns import Column, Rows
+from ._columns import Column, Rows, Table
 
 _APPLICATION = int.from_bytes(b"Meit", "big")
 """What tells a file of ours from another program's."""
+_STAMP = "meitner_aio"
+"""The table of one row that says which directory the others are of."""
 _PATIENCE = 30.0
 """Seconds that another program may hold the file."""
 _CACHE = 1 << 14
@@ -36,9 +41,10 @@ _moving = Lock()
 class SqliteWriter:
     """Writes records to a table. Blocking; not for two threads at a time, though several writers may share the file."""
 
-    def __init__(self, path: Path, rows: Rows, *, table: str, replace: bool) -> None:
+    def __init__(self, path: Path, rows: Rows, *, table: str, replace: bool, directory: Stamp | None = None) -> None:
         """Begin beside the file; `MeitnerError` when it is another program's. `replace`: these are all the rows."""
-        self._path, self._table, self._replace = path, table, replace
+        self._path, self._table, self._replace, self._directory = path, table, replace, directory
+        self.held: Table | None = None
         self._rows = rows
         _examine(path)
         self._staged = path.with_name(f"{path.name}.{table}.part")
@@ -80,13 +86,23 @@ class SqliteWriter:
                 database.execute(f"PRAGMA cache_size = -{_CACHE}")
                 database.execute("ATTACH ? AS staged", (str(self._staged),))
                 database.execute("BEGIN IMMEDIATE")
+                before = 0 if self._replace else self._count(database)
                 for statement in self._statements(database):
                     database.execute(statement)
+                _put_stamp(database, self._directory)
+                self.held = Table(self._count(database), others=before > 0)
                 database.execute("COMMIT")
         except BaseException:
             if fresh:
                 self._path.unlink()
             raise
+
+    def _count(self, database: sqlite3.Connection) -> int:
+        """Return how many rows the table has; 0 where there is none."""
+        if not database.execute("SELECT 1 FROM pragma_table_info(?, 'main')", [self._table]).fetchone():
+            return 0
+        ((rows,),) = database.execute(f"SELECT count(*) FROM main.{_quoted(self._table)}")  # noqa: S608 - no value
+        return int(rows)
 
     def _statements(self, database: sqlite3.Connection) -> Iterator[str]:
         """Yield what moves the records, each to be run before the next is asked for."""
@@ -109,6 +125,33 @@ class SqliteWriter:
                 index = _quoted(f"{self._table}_{column.name}")
                 yield f"CREATE INDEX IF NOT EXISTS main.{index} ON {table} ({_quoted(column.name)})"
         yield f"PRAGMA main.application_id = {_APPLICATION}"
+
+
+def _put_stamp(database: sqlite3.Connection, directory: Stamp | None) -> None:
+    """Say in the file which directory it is of."""
+    if directory is None:
+        return
+    database.execute(f"CREATE TABLE IF NOT EXISTS main.{_STAMP} (server TEXT, salt TEXT, digest TEXT)")
+    database.execute(f"DELETE FROM main.{_STAMP}")  # noqa: S608 - no value
+    database.execute(f"INSERT INTO main.{_STAMP} VALUES (?, ?, ?)", astuple(directory))  # noqa: S608 - no value
+
+
+class Held(NamedTuple):
+    """What a file of ours holds."""
+
+    tables: frozenset[str]
+    directory: Stamp | None
+
+
+def held(path: Path) -> Held:
+    """Return the tables of a file and which directory it is of; `MeitnerError` when it is another program's."""
+    _examine(path)
+    if not path.exists():
+        return Held(frozenset(), None)
+    with _plainly(path, ""), closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        found = database.execute(f"SELECT server, salt, digest FROM {_STAMP}").fetchone() if _STAMP in tables else None  # noqa: S608 - no value
+    return Held(frozenset(tables - {_STAMP}), None if found is None else Stamp(*map(str, found)))
 
 
 def _examine(path: Path) -> None:

@@ -34,7 +34,7 @@ async def streamed(
 async def _one(chosen: Chosen, selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell) -> ResourceReport:
     began = time.perf_counter()
     output, rows = _Output(stream, chosen.fields), 0
-    read = begun(chosen, selection.limit, turns)
+    read, asked = begun(chosen, selection.limit, turns)
     async with aclosing(pages_of(read, selection.limit)) as pages:
         async for page in pages:
             await threaded(output.write, page.data)
@@ -56,7 +56,8 @@ async def _one(chosen: Chosen, selection: Selection, stream: BinaryIO, turns: Tu
         seconds=time.perf_counter() - began,
         exported_at=datetime.now(UTC),
         gone=len(seen.gone),
-        **selection.told(chosen.fields),
+        invalid=tuple(asked.invalid.values()),
+        **selection.told(chosen.fields, level(seen)),
     )
 
 

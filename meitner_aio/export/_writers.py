@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from .._identity import Stamp
 from ..records import Record
-from ._columns import Rows
+from ._columns import Rows, Table
 
 
 class Writer(Protocol):
@@ -14,6 +15,11 @@ class Writer(Protocol):
 
     Raises `OSError` for what the disk refuses and `MeitnerError` for what the format does; neither quotes a value.
     """
+
+    @property
+    def held(self) -> Table | None:
+        """What the table holds after `close`; None for a file that holds what was written, and no more."""
+        ...
 
     def write(self, lines: bytes) -> None:
         """Add the records of whole lines, as `msgspec.json.Encoder.encode_lines` writes them."""
@@ -47,13 +53,14 @@ def open_writer(  # noqa: PLR0913 - every choice that a format has
     fields: tuple[str, ...] | None,
     replace: bool,
     bom: bool = False,
+    directory: Stamp | None = None,
 ) -> Writer:
     """Begin to write records of a model, with the fields named and the id, all when `fields` is None.
 
     csv and parquet: `path` is made, and must not exist. sqlite: `path` is the file that holds all tables, untouched
     until `close`; `replace` when the records are all of the resource, else they are put among those of the table by
-    their ids. `bom` begins a csv with a byte order mark. Raises what `check_format` does, `ValueError` for a field that
-    does not exist, and what a `Writer` raises.
+    their ids; `directory` is written beside them. `bom` begins a csv with a byte order mark. Raises what `check_format`
+    does, `ValueError` for a field that does not exist, and what a `Writer` raises.
     """
     check_format(format)
     match format:
@@ -64,7 +71,7 @@ def open_writer(  # noqa: PLR0913 - every choice that a format has
         case "sqlite":
             from ._sqlite import SqliteWriter  # noqa: PLC0415 - only what is asked for
 
-            return SqliteWriter(path, Rows(model, fields), table=table, replace=replace)
+            return SqliteWriter(path, Rows(model, fields), table=table, replace=replace, directory=directory)
         case _:
             from ._parquet import ParquetWriter  # noqa: PLC0415 - only what is asked for
 

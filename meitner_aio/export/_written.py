@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._identity import Stamp
 from ..records import DirectoryRecord
 from ._files import Folder
 from ._spool import Spool
 
 if TYPE_CHECKING:
+    from ._columns import Table
+    from ._selection import Chosen, Selection
     from ._writers import Writer
 
 SHARED = "directory.sqlite"
@@ -28,9 +31,18 @@ class Target(NamedTuple):
     format: str
     model: type[DirectoryRecord]
     fields: tuple[str, ...] | None
-    whole: bool
-    """Whether all rows are asked for, so that older ones in a shared file go."""
+    narrowed: bool
+    """Whether a part is asked for, which must not take the place of a whole."""
+    replace: bool
+    """Whether it may do so all the same."""
     bom: bool
+    directory: Stamp | None = None
+    """What the file says of the directory that it is of, where the format can."""
+
+    @classmethod
+    def of(cls, one: Chosen, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:  # noqa: A002 - as in export
+        """Return the file to make of a resource."""
+        return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, bom)
 
     @property
     def file(self) -> str:
@@ -38,36 +50,52 @@ class Target(NamedTuple):
         return SHARED if self.format == "sqlite" else f"{self.name}.{self.format}"
 
 
+class Placed(NamedTuple):
+    """A file in its place."""
+
+    bytes: int
+    sha256: str
+    rows: int
+    updated: int | None = None
+    """Rows that were put among others of a table; None where there are no others."""
+
+
 class Stopped(Exception):  # noqa: N818 - no error: the export was cancelled, and nobody waits for what it raises
     """A file was given up because nobody waits for it any more."""
 
 
-def put_in_place(spool: Spool, folder: Folder, target: Target, stop: threading.Event) -> tuple[int, str]:
-    """Make the file of a spool and give it its name; return its size in bytes and its SHA-256.
+def put_in_place(spool: Spool, folder: Folder, target: Target, stop: threading.Event) -> Placed:
+    """Make the file of a spool and give it its name.
 
     What had the name before is there until the new file is whole and on the disk.
     """
     facts = spool.journal.facts
     assert facts is not None  # noqa: S101 - it was read to its end
-    part = f"{target.file}.part"
+    part, rows = f"{target.file}.part", facts.rows - len(facts.gone)
     if target.format == "ndjson" and target.fields is None and not facts.gone:
         folder.duplicate(f"{target.name}.part", part)
         folder.rename(part, target.file)
-        return facts.end, facts.sha256
+        return Placed(facts.end, facts.sha256, rows)
     if target.format == "sqlite":
-        _convert(spool, folder.path / target.file, target, stop)
-        folder.sync()
-        return _digest(folder.path / target.file)
+        return _put_in_table(spool, folder, target, stop, rows)
     folder.remove(part)
     _convert(spool, folder.path / part, target, stop)
     size, sha256 = _digest(folder.path / part, sync=True)
     folder.rename(part, target.file)
-    return size, sha256
+    return Placed(size, sha256, rows)
 
 
-def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event) -> None:
-    facts = spool.journal.facts
-    writer = _writer(target, path, replace=target.whole and facts is not None and facts.complete)
+def _put_in_table(spool: Spool, folder: Folder, target: Target, stop: threading.Event, rows: int) -> Placed:
+    """Put rows in their table: they replace it when they are all, or somebody says so, and else come among its own."""
+    path, facts = folder.path / target.file, spool.journal.facts
+    replace = target.replace or (not target.narrowed and facts is not None and facts.complete)
+    held = _convert(spool, path, target, stop, replace=replace)
+    folder.sync()
+    return Placed(*_digest(path), held.rows if held else rows, rows if held and held.others else None)
+
+
+def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event, *, replace: bool = True) -> Table | None:
+    writer = _writer(target, path, replace=replace)
     try:
         for lines in _remaining(spool, stop):
             writer.write(lines)
@@ -75,6 +103,7 @@ def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event) ->
     except BaseException:
         writer.abort()
         raise
+    return writer.held
 
 
 def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
@@ -85,7 +114,14 @@ def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
     from ._writers import open_writer  # noqa: PLC0415 - each format has libraries of its own
 
     return open_writer(
-        target.format, target.model, path, table=target.name, fields=target.fields, replace=replace, bom=target.bom
+        target.format,
+        target.model,
+        path,
+        table=target.name,
+        fields=target.fields,
+        replace=replace,
+        bom=target.bom,
+        directory=target.directory,
     )
 
 

@@ -121,6 +121,8 @@ class Sandbox:
             latency=latency,
             clock=clock,
         )
+        self.name = f"the sandbox of {students} students and {schools} schools, seed {seed}"
+        """What tells it from other sandboxes: its size and its seed."""
         self._server: Server | None = None
         self._url: str | None = None
 

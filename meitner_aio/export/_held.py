@@ -1,0 +1,82 @@
+"""What a folder holds already, and what must not become of it. Blocking; writes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .._identity import Reader, Stamp, check
+from ..errors import MeitnerError
+from ._journal import Journal, left_in
+from ._manifest import Manifest
+from ._written import SHARED
+
+if TYPE_CHECKING:
+    from ._files import Folder
+    from ._written import Target
+
+_log = logging.getLogger("meitner_aio.export")
+
+
+def directory_of(  # noqa: PLR0913 - where to look, and for whom
+    folder: Folder, manifest: Manifest, reader: Reader | None, resources: Iterable[str], *, tables: bool, resume: bool
+) -> Stamp | None:
+    """Return what the files of an export shall say of the directory that they are of, as others of the folder do.
+
+    `tables` are written to its database, `resume` goes on with what an interrupted export left. `MeitnerError` when
+    any of that is of another directory.
+    """
+    found: list[tuple[Stamp | None, str]] = []
+    if manifest.resources:
+        found.append((manifest.directory, f"what {folder.path} holds"))
+    if tables:
+        from ._sqlite import held  # noqa: PLC0415 - only who asks for SQLite loads it
+
+        database = held(folder.path / SHARED)
+        if database.tables:
+            found.append((database.directory, str(folder.path / SHARED)))
+    if resume:
+        left = left_in(folder, resources).values()
+        found += ((journal.directory, f"the interrupted export of {journal.resource}") for journal in left)
+    for stamp, what in found:
+        check(reader, stamp, what)
+    salt = next((stamp.salt for stamp, _ in found if stamp is not None), None)
+    return None if reader is None else reader.stamp(salt)
+
+
+def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:
+    """Raise `MeitnerError` when a part would take the place of a whole. In a table, a part finds its own place.
+
+    What an interrupted export `left` was allowed when that began.
+    """
+    for target in targets:
+        if not target.narrowed or target.replace or target.name in left:
+            continue
+        known = manifest.resources.get(target.name)
+        if known is not None and (folder.path / known.file).exists():
+            if known.partial or known.file == target.file == SHARED:
+                continue
+            file = known.file
+        elif target.file != SHARED and (folder.path / target.file).exists():
+            file = target.file
+        else:
+            continue
+        raise MeitnerError(
+            f"{folder.path / file} holds all {target.name}, as far as is known, and this export is a part of them: "
+            "it does not replace a whole unless told to (replace=True, --replace); export to another folder"
+        )
+
+
+def tell_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:
+    """Say what is lost because an export begins afresh."""
+    for name, journal in left.items():
+        rows = journal.facts.rows if journal.facts is not None else sum(mark.rows for mark in journal.marks)
+        if rows and not journal.kept:
+            _log.warning(
+                "%s rows of %s that an interrupted export had read to %s are given up, because this one begins afresh; "
+                "resume goes on instead",
+                f"{rows:,}",
+                name,
+                folder.path,
+            )

@@ -90,6 +90,7 @@ class Ledger:
         self._moved = False
         self._whole = False
         self._stalled = False
+        self._part = False
         self.level: Level = "unfinished"
         self.total: int | None = None
         self.rows = self.requests = self.duplicates = 0
@@ -107,6 +108,7 @@ class Ledger:
         if self.total is not None and fetched.pagination.total != self.total:
             self._moved = True
         self.total = fetched.pagination.total
+        self._part = self._part or fetched.part
         self._slots += fetched.slots
         self._name(fetched.invalid)
         rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
@@ -267,9 +269,10 @@ class Ledger:
 
     def report(self) -> ListingReport:
         """Return what is known so far."""
+        part = self._part and self.level != "unfinished"
         return ListingReport(
-            complete=self.level in _COMPLETE and not self.invalid,
-            level=self.level,
+            complete=self.level in _COMPLETE and not self.invalid and not part,
+            level="unverified" if part else self.level,
             total=self.total,
             rows=self.rows,
             requests=self.requests,
@@ -277,7 +280,7 @@ class Ledger:
             drifted=self._moved or self.duplicates > 0 or bool(self.problems),
             invalid=tuple(self.invalid),
             gone=tuple(self.gone),
-            problems=tuple(self.problems),
+            problems=(*self.problems, *(["the snapshot holds a part of the directory"] if part else [])),
         )
 
 

@@ -25,6 +25,10 @@ T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R", bound=Record)
 
 
+PART = "X-Meitner-Aio-Part"
+"""The header by which a snapshot says that it holds a part of what it is asked for."""
+
+
 class Decoder(Protocol[T_co]):
     """What makes something of a body; msgspec's own decoders do."""
 
@@ -135,6 +139,8 @@ class Fetched(NamedTuple, Generic[T]):
     waited: float = 0.0
     wrong: tuple[str, ...] = ()
     """For each of the `invalid` rows, the path of what is wrong with it."""
+    part: bool = False
+    """Whether the directory itself is but a part of one, so that no read of it is complete."""
 
     @property
     def asked_at(self) -> float | None:
@@ -175,7 +181,7 @@ class PageReader(Generic[R]):
                 raise invalid(request, response, problem, row)
             if fetched.pagination.offset != offset:
                 raise invalid(request, response, f"the page at another offset than {offset}")
-            return fetched
+            return fetched._replace(part=True) if PART in response.headers else fetched
 
         return reading
 

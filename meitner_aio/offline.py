@@ -9,14 +9,17 @@ import asyncio
 import hashlib
 import logging
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ._cleanup import finished
-from ._protocol import FOREIGN, RawResponse, Request
+from ._protocol import FOREIGN, Headers, RawResponse, Request
+from ._reading import PART
 from .errors import APIConnectionError, ConfigurationError, MeitnerError
 from .resources import RESOURCES
 from .sandbox.frozen import Frozen, reads
@@ -25,6 +28,7 @@ _log = logging.getLogger("meitner_aio")
 
 _MANIFEST = "manifest.json"
 _VERSION = 1
+_NOT_FOUND = 404
 
 
 class _File(Struct, frozen=True):
@@ -34,6 +38,17 @@ class _File(Struct, frozen=True):
     format: str
     sha256: str
     complete: bool
+    partial: bool = False
+    where: tuple[str, ...] = ()
+    since: datetime | None = None
+    fields: tuple[str, ...] | None = None
+
+    @property
+    def narrowed(self) -> str:
+        """By what the export was narrowed; empty when it was not."""
+        limited = "limit" if self.partial else ""
+        by = [f"where {', '.join(self.where)}" if self.where else "", "since" if self.since else ""]
+        return " and ".join(filter(None, [*by, "fields" if self.fields else ""])) or limited
 
 
 class _Manifest(Struct, frozen=True):
@@ -45,7 +60,9 @@ class Snapshot:
     """Answers lists, searches and gets from a folder that an export wrote: a transport without a network.
 
     Each resource is read into memory when it is first asked for, and must then be what the manifest says. The folder is
-    the directory as it was: listings are certified against it, whatever the server holds by now.
+    the directory as it was: listings are certified against it, whatever the server holds by now. What was exported in
+    part, or not shown to be complete, does not pass for the whole: its listings are `unverified`, a record that it
+    lacks is no `NotFoundError`, and opening it warns.
     """
 
     identity = b""
@@ -56,6 +73,11 @@ class Snapshot:
         self._files = _files(self._folder)
         self._directories: dict[str, Frozen] = {"": Frozen("schools", ())}
         self._turn = asyncio.Lock()
+        parts = [f"{attribute} ({file.narrowed})" for attribute, file in self._files.items() if file.narrowed]
+        if parts:
+            _log.warning(
+                "%s holds a part of the directory only, of %s: no listing of it is complete", folder, ", ".join(parts)
+            )
 
     def __repr__(self) -> str:
         return f"<Snapshot {self._folder}: {', '.join(self._files)}>"
@@ -75,7 +97,14 @@ class Snapshot:
         if attribute and attribute not in self._files:
             problem = f"offline: the snapshot {self._folder} holds no {attribute}; export them, too"
             raise APIConnectionError(problem, sent=False, attempts=0, **facts)
-        return await (await self._directory(attribute)).send(request)
+        response = await (await self._directory(attribute)).send(request)
+        file = self._files.get(attribute)
+        if file is None or (file.complete and not file.narrowed):
+            return response
+        if response.status == _NOT_FOUND:
+            problem = f"offline: the snapshot {self._folder} holds a part of {attribute}, and this record is not in it"
+            raise APIConnectionError(problem, sent=False, attempts=0, **facts)
+        return replace(response, headers=Headers({**response.headers, PART: "1"}))
 
     async def close(self) -> None:
         """Let go of the rows."""
@@ -117,6 +146,8 @@ def _files(folder: Path) -> dict[str, _File]:
 def _read(folder: Path, attribute: str, file: _File) -> Frozen:
     """Read a file into memory. Blocking: takes about a second for each hundred thousand rows."""
     path = folder / file.file
+    if file.fields is not None:
+        raise ConfigurationError(f"offline: {path} has only some fields of its records; export all of them")
     try:
         data = path.read_bytes()
     except OSError as error:

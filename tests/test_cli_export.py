@@ -1,5 +1,6 @@
 """The command `export`: what it hands to the library, what it writes to stdout and what to stderr."""
 
+import errno
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ from meitner_aio import APIConnectionError, ConfigurationError, equals
 from meitner_aio.cli import Exit, _export
 from meitner_aio.export import Progress, Report, ResourceReport
 from meitner_aio.export._files import Folder
-from meitner_aio.export._journal import Choices, Journal
+from meitner_aio.export._journal import Choices, Journal, Mark
 
 SANDBOX = ("--sandbox", "--students", "30")
 
@@ -99,12 +100,30 @@ def test_the_same_words_resume_an_export_since_seven_days_ago(cli, handed, tmp_p
     assert (handed.keywords["since"] == then) == kept
 
 
+def _keep(folder, resource):
+    """Leave what an interrupted export leaves: notes of a page, and its rows."""
+    with Folder(folder) as held:
+        journal = Journal(held, resource, Choices("ndjson", None, "", None, None, None))
+        journal.begin_again([Mark(0, 7, 30, 7, 7, 0, 0, None)], None)
+        journal.close()
+
+
+def test_nothing_is_said_to_be_kept_that_is_not(cli, handed, tmp_path):
+    """A disk that was full before the first checkpoint keeps nothing: there is nothing to go on with."""
+    handed.news = [Progress("students", 7, 30)]
+    handed.error = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "students.part"))
+    code, _, err = cli("export", "students", "--to", str(tmp_path), *SANDBOX)
+    assert (code, err.count("\n"), "kept" in err) == (1, 1, False)
+    assert f"no room for {tmp_path / 'students.part'}" in err
+
+
 def test_a_failure_says_how_to_go_on(cli, handed, tmp_path):
     """When anything was read, and after the reason."""
     handed.error = APIConnectionError("no connection")
     arguments = ("export", "students", "--to", str(tmp_path), *SANDBOX)
     assert cli(*arguments) == (5, "", "meitner-aio: APIConnectionError: no connection\n")
     handed.news = [Progress("students", 7, 30)]
+    _keep(tmp_path, "students")
     code, _, err = cli(*arguments)
     assert (code, err.splitlines()) == (
         5,

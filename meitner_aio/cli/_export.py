@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 from cyclopts import Group, Parameter
 
-from ..errors import ConfigurationError
-from ..export import Format, Progress, Report, ResourceReport, export, plan, resource_names, since_then
+from ..errors import ConfigurationError, MeitnerError
+from ..export import (
+    Format,
+    Progress,
+    Report,
+    ResourceReport,
+    check_place,
+    export,
+    is_kept,
+    plan,
+    resource_names,
+    since_then,
+)
 from ._amounts import counted, size
+from ._disk import explained
 from ._exit import Exit, UsageError
-from ._interrupted import resumable
+from ._interrupted import resumable, terminable
 from ._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName, Seconds, Where, given
 from ._output import lines_out, say, write_json, write_table
 from ._plan import show_plan
@@ -29,6 +42,8 @@ if TYPE_CHECKING:
     from ..client import Meitner
 
 _STDOUT = "-"
+_NAMED = 5
+"""Rows that are named on stderr, of those that were left out."""
 
 
 @Parameter(name="*", group=Group("Selection", sort_key=1))
@@ -71,6 +86,13 @@ class Selection:
         return given(fields=names)
 
 
+def _check_folder(to: str) -> None:
+    try:
+        check_place(to)
+    except ValueError as wrong:
+        raise UsageError(f"--to {wrong}") from None
+
+
 def _no_option(_: type, to: str | None) -> None:
     if to is not None and to.startswith("-") and to != _STDOUT:
         raise ValueError(f"FOLDER is missing; a folder of this name would be ./{to}")
@@ -97,6 +119,17 @@ class Writing:
         Seconds | None,
         Parameter(help="Refuse an export that would have to wait longer for the quota.", metavar="SECONDS"),
     ] = None
+    replace: Annotated[
+        bool,
+        Parameter(
+            help="Let a part (--since, --where, --limit, --fields) take the place of a whole file or table.",
+            show_default=False,
+        ),
+    ] = False
+    on_invalid: Annotated[
+        Literal["raise", "skip"] | None,
+        Parameter(help="What becomes of a row that breaks the API's contract: skip leaves it out and names it."),
+    ] = None
     force: Annotated[
         bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
     ] = False
@@ -111,13 +144,16 @@ class Writing:
             raise UsageError("--to FOLDER is missing: say where to write, or - for stdout")
         if to == _STDOUT and (self.resume or (self.format or profile.format or "ndjson") != "ndjson"):
             raise UsageError("--to - writes ndjson, and nothing that could be resumed")
+        if to != _STDOUT:
+            _check_folder(to)
         return to
 
     def options(self, profile: Profile) -> dict[str, Any]:
         """Return the keywords of `export`."""
         max_wait = profile.max_wait if self.max_wait is None else self.max_wait
         flags = {"resume": self.resume, "force": self.force, "bom": self.bom}
-        return given(format=self.format or profile.format, max_wait=max_wait, **flags)
+        seldom = given(replace=self.replace or None, on_invalid=self.on_invalid)
+        return given(format=self.format or profile.format, max_wait=max_wait, **flags) | seldom
 
 
 WRITING = Writing()
@@ -154,8 +190,9 @@ async def export_command(
         options |= selection.continued(resources, to, options.get("since"))
     drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().tell
-    async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
-        report = await _exported(meitner, resources, to, options, drawing=drawing)
+    with terminable():
+        async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
+            report = await _exported(meitner, resources, to, options, drawing=drawing)
     _tell(report, to, json=json)
     return Exit.COMPLETE if report.complete else Exit.PARTIAL
 
@@ -164,19 +201,53 @@ async def _exported(
     meitner: Meitner, resources: Iterable[str], to: str, options: dict[str, Any], *, drawing: bool
 ) -> Report:
     """Export, showing the progress, and say how to go on when it does not come to its end."""
-    piped = to == _STDOUT
+    piped, begun = to == _STDOUT, False
+
+    def kept() -> bool:
+        return begun and not piped and is_kept(to, resource_names(resources))
+
     with (
-        resumable(private="where" in options, since=options.get("since")) as begun,
+        resumable(kept, private="where" in options, since=options.get("since")),
+        _explained(to),
+        _warnings_said(),
         shown_progress(lambda: meitner.quota, drawing=drawing) as show,
     ):
 
         def progress(news: Progress) -> None:
-            begun.now = not piped
+            nonlocal begun
+            begun = True
             show(news)
 
         target: Path | BinaryIO = lines_out() if piped else Path(to)
         with _refused():
             return await export(meitner, resources, to=target, progress=progress, **options)
+
+
+@contextmanager
+def _explained(to: str) -> Generator[None]:
+    """Say what the disk refused as a person would."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MeitnerError(explained(error, to)) from None
+
+
+class _Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"meitner-aio: {record.getMessage()}")
+
+
+@contextmanager
+def _warnings_said() -> Generator[None]:
+    """Say what an export warns of, whatever becomes of the log."""
+    log, said = logging.getLogger("meitner_aio.export"), _Said(logging.WARNING)
+    log.addHandler(said)
+    try:
+        yield
+    finally:
+        log.removeHandler(said)
 
 
 @contextmanager
@@ -191,17 +262,28 @@ def _refused() -> Generator[None]:
 def _tell(report: Report, to: str, *, json: bool) -> None:
     piped = to == _STDOUT
     if json:
-        write_json(report, stream=sys.stderr if piped else sys.stdout)
+        facts = {name: getattr(report, name) for name in ("rows", "complete", "level", "resources", "seconds")}
+        write_json(facts, stream=sys.stderr if piped else sys.stdout)
     elif not piped:
         _summarise(report, to)
-    for one in _doubtful(report):
+    for one in report.resources:
+        for doubt in _doubts(one):
+            say(f"meitner-aio: {one.resource} {doubt}")
+
+
+def _doubts(one: ResourceReport) -> Generator[str]:
+    """Yield what stands against a resource's being all that was asked for, and what to do."""
+    if one.invalid:
+        rows = ", ".join(f"{row.id} ({row.field})" if row.field else row.id for row in one.invalid[:_NAMED])
+        more = f" and {len(one.invalid) - _NAMED:,} more" if len(one.invalid) > _NAMED else ""
+        count = counted(len(one.invalid), "row")
+        yield f"lacks {count} that the API's contract does not allow: {rows}{more}; manifest.json names them"
+    if one.updated is not None:
+        new = f"{one.updated:,} of {one.rows:,} are new"
+        yield f"keeps rows that this export did not see, perhaps deleted ones: {new}; a whole export replaces them"
+    elif not (one.as_asked or one.invalid):
         rows = f"{one.rows:,} of {counted(one.total, 'row')}"
-        say(f"meitner-aio: {one.resource} may lack rows: {rows} read, {one.level}; another export may read them all")
-
-
-def _doubtful(report: Report) -> list[ResourceReport]:
-    """Return what may lack rows that were asked for."""
-    return [one for one in report.resources if not (one.complete or one.level == "limited")]
+        yield f"may lack rows: {rows} read, {one.level}; another export may read them all"
 
 
 def _summarise(report: Report, to: str) -> None:
@@ -213,7 +295,11 @@ def _summarise(report: Report, to: str) -> None:
         for one in report.resources
     )
     rows.append(["all", f"{report.rows:,}", size(sum(sizes.values())), f"{report.seconds:.2f}"])
-    if doubtful := _doubtful(report):
-        states = (f"incomplete: the server has {one.total:,}" if one in doubtful else "" for one in report.resources)
+    if not report.complete:
+        states = ("" if one.as_asked else _state(one) for one in report.resources)
         rows = [[*row, state] for row, state in zip(rows, ("", *states, ""), strict=True)]
     write_table(rows, numbers=frozenset({1, 2, 3}), note=f"in {to}, described by manifest.json")
+
+
+def _state(one: ResourceReport) -> str:
+    return "updated" if one.updated is not None else f"incomplete: the server has {one.total:,}"

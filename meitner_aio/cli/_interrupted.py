@@ -1,9 +1,11 @@
-"""What to tell somebody whose export did not come to its end, and who need not begin again."""
+"""What to tell somebody whose export did not come to its end, and who need not begin again; and that it shall end."""
 
 from __future__ import annotations
 
+import asyncio
 import shlex
-from collections.abc import Generator, Sequence
+import signal
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -14,25 +16,47 @@ COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE", default=(
 _RESUME, _SINCE = "--resume", "--since"
 
 
-class Begun:
-    """Whether anything was read that is worth keeping."""
+@contextmanager
+def terminable() -> Generator[None]:
+    """Let SIGTERM in the block do what Ctrl-C does: whoever stops a service learns how to go on, too.
 
-    def __init__(self) -> None:
-        self.now = False
+    Not by the handler of SIGINT, which a shell lets programs in the background ignore.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    told = False
+
+    def end() -> None:
+        nonlocal told
+        told = True
+        if task is not None:
+            task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGTERM, end)
+    except (NotImplementedError, RuntimeError, ValueError):  # on Windows, and in any thread but the main one
+        yield
+        return
+    try:
+        yield
+    except asyncio.CancelledError as cancelled:
+        if told:
+            raise KeyboardInterrupt from cancelled
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 @contextmanager
-def resumable(*, private: bool, since: datetime | None = None) -> Generator[Begun]:
-    """Let whatever ends the block early say how to go on, once the block says that something has `begun`.
+def resumable(kept: Callable[[], bool], *, private: bool, since: datetime | None = None) -> Generator[None]:
+    """Let whatever ends the block early say how to go on, if what was read is `kept`.
 
     A `private` command line is not repeated: stderr may be a log that others read. `since` is what --since meant:
     seven days ago will be another instant by the time somebody goes on.
     """
-    begun = Begun()
     try:
-        yield begun
+        yield
     except BaseException as error:
-        if begun.now:
+        if kept():
             error.add_note(how_to_go_on(COMMAND_LINE.get(), private=private, since=since))
         raise
 

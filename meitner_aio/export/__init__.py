@@ -7,6 +7,7 @@ knows nothing of terminals.
 
 from ._journal import is_kept, since_then
 from ._names import resource_names
+from ._place import check_place
 from ._plan import Plan, PlannedResource, plan
 from ._report import InvalidRow, Progress, Report, ResourceReport
 from ._run import FORMATS, Format, export
@@ -20,6 +21,7 @@ __all__ = [
     "Progress",
     "Report",
     "ResourceReport",
+    "check_place",
     "export",
     "is_kept",
     "plan",

@@ -159,6 +159,6 @@ def _read(folder: Path, attribute: str, file: _File) -> Frozen:
         rows = msgspec.json.Decoder(table.model).decode_lines(data)
     except FOREIGN:  # its text may quote a value
         raise ConfigurationError(f"offline: {path} holds rows of another shape") from None
-    if not file.complete:
+    if not file.complete and not file.narrowed:  # what was narrowed was told of when it was opened
         _log.warning("%s may lack rows: its export was not shown to be complete", path)
     return Frozen(attribute, rows)

@@ -181,7 +181,7 @@ async def export_command(
     if writing.plan:
         async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
             with _refused():
-                planned = await plan(meitner, resources, **selected)
+                planned = await plan(meitner, resources, **selected, **given(on_invalid=writing.on_invalid))
         show_plan(planned, json=json)
         return Exit.COMPLETE
     to = writing.target(profile)

@@ -7,14 +7,15 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
 
 from .._limiter import Quota
 from .._listing import inside
-from ..errors import QuotaExhausted
+from ..errors import QuotaExhausted, ResponseValidationError
 from ._journal import Journal, Mark
+from ._read import advised
 from ._selection import Chosen, Selection, chosen
 
 if TYPE_CHECKING:
@@ -70,13 +71,17 @@ async def plan(  # noqa: PLR0913 - the choices of an export that decide what it 
     where: Mapping[str, object] | None = None,
     since: datetime | None = None,
     limit: int | None = None,
+    on_invalid: Literal["raise", "skip"] = "raise",
 ) -> Plan:
     """Return what `export` with the same arguments will cost; one request for each resource, its first page.
 
     Raises what `export` raises for arguments, and what reading raises.
     """
-    selection = Selection.of(where, since, None, limit, page_size)
-    return await planned(meitner, chosen(meitner, resources, selection, where), selection)
+    selection = Selection.of(where, since, None, limit, page_size, on_invalid)
+    try:
+        return await planned(meitner, chosen(meitner, resources, selection, where), selection)
+    except ResponseValidationError as error:
+        raise advised(error) from None
 
 
 async def planned(

@@ -93,7 +93,9 @@ def advised(error: ResponseValidationError) -> ResponseValidationError:
     if error.row is None:
         return error
     facts = {name: getattr(error, name) for name in ("request_id", "method", "route", "attempts")}
-    better = ResponseValidationError(f'{error.message}; on_invalid="skip" leaves such rows out and names them', **facts)
+    better = ResponseValidationError(
+        f'{error.message}; on_invalid="skip" (--on-invalid skip) leaves such rows out and names them', **facts
+    )
     better.row = error.row
     return better
 

@@ -161,9 +161,9 @@ class Spool:
             lines = self.read(start, mark.end)
             first = first or lines[: lines.find(b"\n") + 1]
             pagination = Pagination(offset=mark.offset, limit=mark.limit, total=mark.total)
-            names = tuple(row.id for row in mark.invalid)
-            again = mark.slots - mark.rows - len(names)
-            yield Fetched(decode(lines + first * again), pagination, names, mark.date)
+            names, wrong = (tuple(getattr(row, part) for row in mark.invalid) for part in ("id", "field"))
+            rows = decode(lines + first * (mark.slots - mark.rows - len(names)))
+            yield Fetched(rows, pagination, names, mark.date, wrong=wrong)
             start = mark.end
 
     def chunks(self) -> Iterator[bytes]:

@@ -231,8 +231,9 @@ def test_export_reports_json_for_programs(cli, tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_on_one_line(cli, tmp_path):
-    """The system's own reason, no traceback, no request."""
+    """Which file is in its place, no traceback, no request."""
     (tmp_path / "file").write_text("")
     code, out, err = cli("export", "students", "--to", str(tmp_path / "file" / "out"), *SANDBOX)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("meitner-aio: NotADirectoryError: ")
+    assert err.endswith(f"cannot be a folder, for {tmp_path / 'file'} is a file\n")

@@ -255,11 +255,12 @@ async def test_a_file_is_no_folder(tmp_path: Path) -> None:
     directory = NumberedDirectory()
     for name, problem in (
         ("taken", "taken is a file, and each resource gets a file of its own"),
-        ("taken/out", "out cannot be made: .*taken is a file"),
         ("out.csv", r"out\.csv looks like a file.* name a folder, such as .*/out;"),
     ):
         with pytest.raises(ValueError, match=problem):
             await export(directory, ["students", "schools"], to=tmp_path / name)  # type: ignore[arg-type]
+    with pytest.raises(NotADirectoryError, match=r"out cannot be a folder, for .*taken is a file"):
+        await export(directory, ["students"], to=tmp_path / "taken" / "out")  # type: ignore[arg-type]
     assert (directory.requests, _files(tmp_path)) == ([], {"taken": b"mine"})
 
 

@@ -201,36 +201,36 @@ async def _exported(
     meitner: Meitner, resources: Iterable[str], to: str, options: dict[str, Any], *, drawing: bool
 ) -> Report:
     """Export, showing the progress, and say how to go on when it does not come to its end."""
-    piped, begun = to == _STDOUT, False
-
-    def kept() -> bool:
-        return begun and not piped and is_kept(to, resource_names(resources))
-
+    piped, read = to == _STDOUT, False
     with (
-        resumable(kept, private="where" in options, since=options.get("since")),
+        resumable(private="where" in options, since=options.get("since")) as begun,
         _explained(to),
         _warnings_said(),
         shown_progress(lambda: meitner.quota, drawing=drawing) as show,
     ):
 
         def progress(news: Progress) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal read
+            read = True
             show(news)
 
         target: Path | BinaryIO = lines_out() if piped else Path(to)
-        with _refused():
-            return await export(meitner, resources, to=target, progress=progress, **options)
+        try:
+            with _refused():
+                return await export(meitner, resources, to=target, progress=progress, **options)
+        except BaseException:
+            begun.now = read and not piped and is_kept(to, resource_names(resources))
+            raise
 
 
 @contextmanager
 def _explained(to: str) -> Generator[None]:
-    """Say what the disk refused as a person would."""
+    """Say what the disk refused as a person would. A pipe that nobody reads is no disk, and some of it says our own."""
     try:
         yield
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.errno is None:
+            raise
         raise MeitnerError(explained(error, to)) from None
 
 

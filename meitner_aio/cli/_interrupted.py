@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -46,17 +46,25 @@ def terminable() -> Generator[None]:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
+class Begun:
+    """Whether anything was read and is kept."""
+
+    def __init__(self) -> None:
+        self.now = False
+
+
 @contextmanager
-def resumable(kept: Callable[[], bool], *, private: bool, since: datetime | None = None) -> Generator[None]:
-    """Let whatever ends the block early say how to go on, if what was read is `kept`.
+def resumable(*, private: bool, since: datetime | None = None) -> Generator[Begun]:
+    """Let whatever ends the block early say how to go on, if the block says that something has `begun`.
 
     A `private` command line is not repeated: stderr may be a log that others read. `since` is what --since meant:
     seven days ago will be another instant by the time somebody goes on.
     """
+    begun = Begun()
     try:
-        yield
+        yield begun
     except BaseException as error:
-        if kept():
+        if begun.now:
             error.add_note(how_to_go_on(COMMAND_LINE.get(), private=private, since=since))
         raise
 

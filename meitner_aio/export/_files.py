@@ -28,11 +28,8 @@ class Folder:
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
-        """Hold the folder; `MeitnerError` when another export does, or a file has its name."""
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise MeitnerError(f"{self.path} cannot be a folder: a file has that name") from None
+        """Hold the folder; `MeitnerError` when another export does."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sys.platform != "win32":
             self._handle = os.open(self.path, os.O_RDONLY)
             try:

@@ -13,7 +13,10 @@ _FILES = frozenset({".ndjson", ".csv", ".parquet", ".sqlite", ".json", ".jsonl",
 
 
 def check_place(to: object) -> None:
-    """Raise `ValueError` for a text or path that names no folder, `TypeError` for what is neither that nor a stream."""
+    """Raise `ValueError` for a text or path that names no folder, `TypeError` for what is neither that nor a stream.
+
+    `NotADirectoryError` when a file is in the place of a folder above it.
+    """
     if not isinstance(to, (str, os.PathLike)):
         if not hasattr(to, "write") or isinstance(to, TextIOBase):
             raise TypeError(f"to must be a folder or a binary stream, not {type(to).__name__}")
@@ -35,6 +38,6 @@ def check_place(to: object) -> None:
             f"{path} looks like a file, and each resource gets a file of its own: name a folder, such as "
             f"{folder.with_suffix('')}; the format says which kind of files"
         )
-    for parent in folder.parents:
-        if parent.exists() and not parent.is_dir():
-            raise ValueError(f"{path} cannot be made: {parent} is a file")
+    file = next((parent for parent in folder.parents if parent.exists() and not parent.is_dir()), None)
+    if file is not None:
+        raise NotADirectoryError(f"{path} cannot be a folder, for {file} is a file")

@@ -121,8 +121,7 @@ class Sandbox:
             latency=latency,
             clock=clock,
         )
-        self.name = f"the sandbox of {students} students and {schools} schools, seed {seed}"
-        """What tells it from other sandboxes: its size and its seed."""
+        self._size = students, schools, seed
         self._server: Server | None = None
         self._url: str | None = None
 
@@ -132,6 +131,12 @@ class Sandbox:
         if self._url is None:
             raise RuntimeError("the sandbox is not served: use `async with`, or start()")
         return self._url
+
+    @property
+    def name(self) -> str:
+        """What tells it from other sandboxes: its size and its seed."""
+        students, schools, seed = self._size
+        return f"the sandbox of {students} students and {schools} schools, seed {seed}"
 
     @property
     def credentials(self) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import os
 import re
 from io import TextIOBase
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """Two characters at least: one is a drive. One slash, because a `Path` makes one of two."""
@@ -22,7 +22,7 @@ def check_place(to: object) -> None:
         if not hasattr(to, "write") or isinstance(to, TextIOBase):
             raise TypeError(f"to must be a folder or a binary stream, not {type(to).__name__}")
         return
-    path: object = os.fspath(cast("str | os.PathLike[str]", to))
+    path: Any = os.fspath(cast("os.PathLike[Any]", to))
     if not isinstance(path, str) or not path:
         raise ValueError("to must be the name of a folder")
     if _SCHEME.match(path):

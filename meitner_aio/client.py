@@ -25,6 +25,7 @@ from ._settings import credentials, every_header, server_url
 from ._signing import identity
 from ._smoothing import Rate
 from ._verdicts import RetryPolicy
+from .errors import ConfigurationError
 from .events import OnEvent
 from .resources import (
     AuditEvents,
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from .outbox import Outbox
     from .sandbox import Sandbox
 
+_CONCURRENCY = 8
+"""Requests in flight unless a client says more or fewer."""
+
 
 class Meitner:
     """A client of the Meitner Directory API.
@@ -68,7 +72,8 @@ class Meitner:
     `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly quota.
     `on_event` is called with what happens, for metrics; `logger` takes the place of the logger `meitner_aio`, which
     MEITNER_LOG=debug, MEITNER_LOG=info or MEITNER_DEBUG=true show on stderr. A `session` of your own is used as it is
-    and never closed. One client belongs to one event loop, and may be built before the loop runs.
+    and never closed; where it has fewer connections than `max_concurrency`, the default gives way, and more is refused.
+    One client belongs to one event loop, and may be built before the loop runs.
 
     `offline` is a folder that an export wrote in NDJSON: reads are answered from it, writes raise, and nothing is asked
     of any server; credentials and everything else then mean nothing.
@@ -90,7 +95,7 @@ class Meitner:
         retry: RetryPolicy | None = None,
         rate: Rate | None = None,
         quota: QuotaPolicy | None = None,
-        max_concurrency: int = 8,
+        max_concurrency: int = _CONCURRENCY,
         session: aiohttp.ClientSession | None = None,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
@@ -128,6 +133,11 @@ class Meitner:
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
         options = options.changed(concurrency=transport.slots(max_concurrency))
+        if options.concurrency < max_concurrency and max_concurrency > _CONCURRENCY:
+            raise ConfigurationError(
+                f"max_concurrency={max_concurrency} is more than the {options.concurrency} connections of the session: "
+                "raise the limit of its connector"
+            )
         self._join(Core(url, transport, proof, Gate(options.concurrency, rate, quota), options), options)
 
     def _join(self, core: Core, options: Options) -> None:

@@ -214,6 +214,8 @@ async def test_a_session_that_gives_fewer_connections_is_what_a_listing_is_measu
         assert meitner.students.list() is not None
         with pytest.raises(ConfigurationError, match=r"concurrency=3 is more than the 2 .* session"):
             meitner.students.list(concurrency=3)
+        with pytest.raises(ConfigurationError, match="max_concurrency=32 is more than the 2 connections"):
+            Meitner(*CREDENTIALS, session=session, max_concurrency=32)
 
 
 class _Peer:

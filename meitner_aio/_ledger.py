@@ -91,6 +91,8 @@ class Ledger:
         self._whole = False
         self._stalled = False
         self._part = False
+        self.kept = True
+        """Whether every page came from a cache: then nothing was asked of the server."""
         self.level: Level = "unfinished"
         self.total: int | None = None
         self.rows = self.requests = self.duplicates = 0
@@ -109,6 +111,7 @@ class Ledger:
             self._moved = True
         self.total = fetched.pagination.total
         self._part = self._part or fetched.part
+        self.kept = self.kept and fetched.kept
         self._slots += fetched.slots
         self._name(fetched.invalid)
         rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
@@ -195,8 +198,11 @@ class Ledger:
 
     @property
     def since(self) -> datetime | None:
-        """From when on deletions matter, by whatever clock; None when no answer said the time."""
-        return None if self._asked is None else self._asked - _EARLIER
+        """From when on deletions matter, by whatever clock; None when no answer said the time.
+
+        A whole minute: reads that follow each other ask the same, which a cache need not send again.
+        """
+        return None if self._asked is None else (self._asked - _EARLIER).replace(second=0, microsecond=0)
 
     def made(self, *, without: frozenset[str]) -> list[tuple[float, int]]:
         """Return when each row was created, in order, in seconds since 1970, with the hash of its id."""

@@ -145,7 +145,10 @@ def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> Reco
     kind, wire = type(resource), _wire(resource)
     table = operations(kind)
     deletion = table.get("delete")
-    audited = deletion.audited if isinstance(deletion, Delete) else None
+    if isinstance(deletion, Delete):
+        audited: bool | None = deletion.audited
+    else:  # what nobody can write nobody deletes; a school or unit may still be deleted elsewhere, without an event
+        audited = False if "update" in table else None
     return RecordSource(wire.send, Facts(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
 
 

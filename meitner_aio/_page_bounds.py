@@ -1,6 +1,7 @@
-"""How much an answer to a page may be: no more than what was asked for can need. Pure.
+"""How much an answer to a page may be: no more than what was asked for can need, or the largest page there is. Pure.
 
-A server that means harm, or is broken, may answer a page of 50 rows with as much as a body may have at all. What is
+A server may have pages of one size, whatever it was asked for. One that means harm, or is broken, may answer a page of
+50 rows with as much as a body may have at all. What is
 made of a body takes many times its memory, so that it is weighed before it is read: by bytes, which the transport
 counts, and by the marks of JSON that every row and every element of a list costs.
 """
@@ -43,7 +44,7 @@ def bounded(reader: _Reader, limit: int) -> _Reader:
     def reading(request: Request, response: RawResponse) -> Fetched[Any]:
         fetched = None if _is_too_much(response.body, limit) else reader(request, response)
         if fetched is None or fetched.slots > limit:
-            raise invalid(request, response, f"more than the {limit} rows that were asked for")
+            raise invalid(request, response, f"more than the {limit} rows that a page can have")
         return fetched
 
     return reading

@@ -203,7 +203,8 @@ class Read(Generic[T]):
         if self._ahead is not None:
             await self._ahead.stop()
         gone = None
-        if ledger.doubtful and ledger.since is not None:
+        worth_a_request = not ledger.kept or reading.strict or reading.exact
+        if ledger.doubtful and ledger.since is not None and worth_a_request:
             deletions = await source.deleted(ledger.since)
             ledger.requests += deletions.requests
             gone = deletions.ids

@@ -137,6 +137,8 @@ class Fetched(NamedTuple, Generic[T]):
     requests: int = 1
     larger: bool = False
     waited: float = 0.0
+    kept: bool = False
+    """Whether a cache answered, and not the server."""
     wrong: tuple[str, ...] = ()
     """For each of the `invalid` rows, the path of what is wrong with it."""
     part: bool = False

@@ -79,7 +79,7 @@ class RecordSource(Generic[T]):
         """Bring a page unread."""
         request = self._request(ask, self._asking)
         response = await self._send(msgspec.structs.replace(request, reader=None))
-        return lambda: cast("Fetched[T]", value_of(request, response))
+        return lambda: cast("Fetched[T]", value_of(request, response))._replace(kept=not response.attempts)
 
     async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
         """Bring a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
@@ -105,7 +105,7 @@ class RecordSource(Generic[T]):
         began = time()
         response = await self._send(request)
         page = cast("Fetched[T]", value_of(request, response))
-        return page._replace(waited=max(time() - began, response.elapsed))
+        return page._replace(waited=max(time() - began, response.elapsed), kept=not response.attempts)
 
     async def _largest(self, ask: Ask, asking: Request) -> Fetched[T]:
         """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
@@ -150,7 +150,7 @@ class RecordSource(Generic[T]):
             first=ask.first,
             upcoming=ask.upcoming,
             largest=largest(ask.limit),
-            reader=bounded(self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid), ask.limit),
+            reader=bounded(self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid), max(ask.limit, LARGEST)),
         )
 
     async def deleted(self, since: datetime) -> Deletions:

@@ -21,6 +21,8 @@ from meitner_aio._assembly import Core, Options
 from meitner_aio._protocol import Headers, RawResponse, Request
 from meitner_aio._quota import Gate
 
+_NOW = "Sat, 21 Nov 2026 10:00:00 GMT"
+_DATE = f"Date: {_NOW}\r\n"
 NAMES = {"/school": "schools", "/student": "students", "/guardian": "guardians", "/employee": "employees"}
 
 
@@ -116,7 +118,7 @@ class Server:
             await asyncio.sleep(min(page.seconds, request.timeout or 60.0))
             if page.seconds > (request.timeout or 60.0):
                 raise APITimeoutError("no answer in time", sent=True, method=request.method, route=request.route)
-            headers = {"Content-Type": "application/json", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}
+            headers = {"Content-Type": "application/json", "Date": _NOW}
             return RawResponse(page.status, Headers(headers), body)
         finally:
             self.flying -= 1
@@ -137,5 +139,7 @@ class Server:
 
     def _reply(self, seen: Seen) -> bytes:
         page, body = self.answer(seen.target)
-        head = f"HTTP/1.1 {page.status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"HTTP/1.1 {page.status} X\r\n{_DATE}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         return head.encode() + body

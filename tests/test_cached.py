@@ -130,6 +130,19 @@ async def test_a_read_is_sent_once_in_its_lifetime(line: Line, read: Callable[..
 
 
 @on_virtual_time
+async def test_what_is_kept_is_proven_again_only_for_who_insists(line: Line) -> None:
+    """A listing with young rows costs a look at the deletions when it is read; once kept, only where it is strict."""
+    cached = line.cached(ttl=60.0)
+    asked = []
+    for strict in (False, False, True):
+        listing = cached.students.list(limit=3, offset=2).paged(strict=strict)
+        before = len(line.sent)
+        assert len(await listing.all()) == 10
+        asked.append((len(line.sent) - before, listing.report.complete))
+    assert asked == [(5, True), (0, False), (1, True)]
+
+
+@on_virtual_time
 async def test_different_reads_are_different(line: Line) -> None:
     """Neither path, nor conditions, nor page are mixed up."""
     cached = line.cached()

@@ -39,7 +39,7 @@ class Shrinking:
             self.pages += 1
             if self.pages == 1 and self.shrinks:
                 del self.units[0]
-        return answer(200, body)
+        return answer(200, body, headers={"Date": "Sat, 21 Nov 2026 10:00:00 GMT"})
 
     def rows(self, path, body):
         if "audit" in path:

@@ -32,7 +32,7 @@ from meitner_aio import _logging as engine
 from meitner_aio._logging import CallEnded
 from meitner_aio.events import Event
 
-CANARIES = ("an-id", "a-secret", "canary", "20150101-0000", "Sixten", "0701", "@example", STUDENT_ID)
+CANARIES = ("an-id", "a-secret", "canary", "20150101-0000", "Sixten", "0701-23", "@example", STUDENT_ID)
 
 
 @pytest.fixture(autouse=True)

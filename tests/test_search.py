@@ -55,7 +55,11 @@ SEARCHED = {attribute: kind for attribute, kind in RESOURCES.items() if "search"
 def sent(attribute: str, **conditions: Any) -> Any:
     """Return the filter that a search sends, as the JSON that it is."""
     recorder = Recorder(page())
-    list(cast("Any", RESOURCES[attribute](recorder)).search(**conditions).__await__())  # never has to wait
+
+    async def main() -> None:
+        await cast("Any", RESOURCES[attribute](recorder)).search(**conditions)
+
+    asyncio.run(main())
     (request,) = recorder.requests
     assert (request.method, request.path) == ("POST", f"{RESOURCES[attribute].path}/_search")
     body = json.loads(request.body or b"")

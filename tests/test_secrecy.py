@@ -357,7 +357,8 @@ async def test_nothing_leaks_when_no_token_comes(scripted: Scripted, trouble: An
 async def test_nothing_leaks_while_tokens_are_replaced(scripted: Scripted) -> None:
     """Renewal, a refusal with a fresh token, and a client that is closed while it waits for one."""
     token = answer(data={"access_token": TOKEN, "expires_in": 3600})
-    meitner, _ = await scripted(token, failure(401), token, answer(), token, failure(401), auth=OAuth2(*CREDENTIALS))
+    other = answer(data={"access_token": f"{TOKEN}2", "expires_in": 3600})
+    meitner, _ = await scripted(token, failure(401), other, answer(), token, failure(401), auth=OAuth2(*CREDENTIALS))
     hanging, _ = await scripted(writes(b"", pause=9.0), auth=OAuth2(*CREDENTIALS))
     with Mine() as mine:
         mine.shows(await meitner.students.get(STUDENT_ID), meitner._core.auth, vars(meitner._core.auth))

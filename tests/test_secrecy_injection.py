@@ -152,9 +152,9 @@ _wire = HttpTransport(BASE)
 
 
 def _sent(awaitable: Any) -> Request:
-    """Return the request of a call, as soon as it is made: no loop runs."""
+    """Return the request of a call, as soon as it is made."""
     try:
-        awaitable.send(None)
+        asyncio.run(awaitable)
     except _Sent as sent:
         return sent.args[0]
     raise AssertionError("nothing was sent")

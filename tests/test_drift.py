@@ -597,7 +597,7 @@ def _changed(draw):
     return api
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(_changed())
 def test_any_single_change_is_exactly_one_line(api):
     """Wherever in the document it is; and the line can stand on any terminal."""
@@ -637,7 +637,7 @@ def _places(node, path=()):
 PLACES = [place for place in _places(API) if place]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=4))
 def test_nothing_in_a_document_makes_comparing_fail(changes):
     """Whatever stands where: there are lines, which are text."""

@@ -68,7 +68,7 @@ PLOTS = st.builds(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(plot=PLOTS, mode=st.sampled_from(MODES))
 def test_a_read_that_is_proven_lacks_no_row(plot: Plot, mode: str) -> None:
     """P6: whatever happens between two answers, certified and repaired mean every row that was there throughout."""
@@ -94,7 +94,7 @@ def test_the_histories_would_catch_who_claims_too_much() -> None:
     assert fooled > 15
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(plot=PLOTS, mode=st.sampled_from(MODES))
 def test_a_quiet_directory_is_certified(plot: Plot, mode: str) -> None:
     """No false alarm: old rows that nobody touches are proven by reading them, at no cost."""

@@ -515,7 +515,7 @@ def _judged(model: Model, now: float, ways: Ways) -> tuple[Limits, bool]:
     return Limits(model.limit, left, int(model.reset(now) * 1000) / 1000, date), served
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     limit=st.sampled_from([2, 7, 10, 50, 300, 1500, 5000]),
     seconds=st.sampled_from([5.0, 60.0, 600.0, HOUR, HOUR, HOUR]),
@@ -533,7 +533,7 @@ def test_a_window_is_never_taken_for_a_bucket(limit: int, seconds: float, grid: 
         assert not limiter.is_bucket, now
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     limit=st.sampled_from([10, 50, 300, 1500, 5000]),
     small=st.booleans(),
@@ -554,7 +554,7 @@ def test_a_bucket_is_never_taken_for_a_window(limit: int, small: bool, meaning: 
         known = limiter.is_bucket
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     limit=st.sampled_from([50, 300, 1500, 5000]),
     meaning=st.sampled_from(["full", "next", "hour", "top"]),
@@ -581,7 +581,7 @@ def test_a_bucket_is_known_after_two_looks(limit: int, meaning: str, held: float
     assert limiter.is_bucket
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_a_lone_client_that_keeps_to_what_is_known_never_overruns_a_window(data: st.DataObject) -> None:
     """Whatever the order in which requests arrive and answers return: in flight and late ones counted, none is refused.
@@ -629,7 +629,7 @@ _headers = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(_headers, st.floats(0, 4000), st.booleans(), st.integers(0, 8)), max_size=12))
 def test_no_sequence_of_answers_makes_anyone_wait_longer_than_an_hour(
     answers: list[tuple[dict[str, str], float, bool, int]],

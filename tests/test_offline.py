@@ -125,7 +125,7 @@ async def test_there_is_no_network_and_no_quota(exported: tuple[Path, Any], monk
 
     monkeypatch.setattr(socket, "socket", refuse)
     async with Meitner(offline=str(exported[0])) as offline:
-        for _ in range(6000 // 100):
+        for _ in range(1600 // 100):
             await offline.students.list(limit=1).all()
         assert offline.quota is None
 

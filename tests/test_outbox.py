@@ -236,7 +236,7 @@ _write = st.tuples(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=250)
 @given(
     producers=st.lists(st.lists(_write, max_size=8), max_size=4),
     concurrency=st.integers(1, 4),

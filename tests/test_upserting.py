@@ -707,17 +707,17 @@ def test_memory_does_not_grow_with_the_number_of_items() -> None:
 
     async def main() -> None:
         asyncio.get_running_loop().set_debug(False)  # it would keep a stack for every future
-        directory = filled(500)
+        directory = filled(300)
         seen, sizes = 0, list[int]()
         try:
             async for _ in RESOURCES["students"](directory).upsert_many(  # type: ignore[attr-defined]
-                "identity_number", (person(number % 500) for number in range(4000))
+                "identity_number", (person(number % 300) for number in range(1500))
             ):
                 directory.requests.clear()
                 seen += 1
-                if seen == 500:
+                if seen == 300:
                     tracemalloc.start()
-                if seen in (2000, 3500):
+                if seen in (700, 1300):
                     gc.collect()
                     sizes.append(tracemalloc.get_traced_memory()[0])
             assert sizes[1] - sizes[0] < 50_000

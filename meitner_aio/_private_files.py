@@ -5,6 +5,9 @@ on the way is the owner's or root's and not writable by others, and a file is op
 waiting, and only when it is a regular one. In a folder for everybody (`/tmp`, which is sticky) nobody replaces what
 others have: such a one may be on the way, and may not hold the file.
 
+Between the check of a folder and the use of a file in it lies no race: whoever could swap the file is the owner, or
+root. So a library that opens by name, as SQLite does, may open what `check_file` let pass.
+
 Windows has neither owners nor permissions of this kind: there only what is no regular file is refused.
 """
 
@@ -37,17 +40,24 @@ def check_folder(folder: str | os.PathLike[str]) -> Path:
     return last
 
 
-def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return where a checked folder really is; what is missing is made for the owner alone, whatever the umask."""
+def check_makeable(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the folders that `make_folder` would make, the innermost first. Raises what it would, and makes none."""
     path = Path(folder).absolute()
     missing: list[Path] = []
     while not os.path.lexists(path):
         missing.append(path)
         path = path.parent
-    if missing:
-        last = _end_of(path)
-        _check(last, last.stat(), sticky=True)
-    for one in reversed(missing):
+    if not missing:
+        check_folder(path)
+        return missing
+    last = _end_of(path)
+    _check(last, last.stat(), sticky=True)
+    return missing
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return where a checked folder really is; what is missing is made for the owner alone, whatever the umask."""
+    for one in reversed(check_makeable(folder)):
         try:
             one.mkdir(mode=0o700)
         except FileExistsError:  # somebody else made it, who is found out below
@@ -68,12 +78,16 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
     writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
     try:
         handle = os.open(path, flags & ~os.O_TRUNC | _SAFELY, 0o600)
+    except FileExistsError:  # O_EXCL: whatever has the name, it was not opened
+        raise
     except OSError:
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise ConfigurationError(f"{path} is a link, or no regular file: remove it") from None
         raise
     try:
-        _admit(handle, path, writes=writes)
+        _admit(os.fstat(handle), path, writes=writes)
+        if writes and sys.platform != "win32":
+            os.fchmod(handle, 0o600)
         if flags & os.O_TRUNC:
             os.ftruncate(handle, 0)
     except BaseException:
@@ -82,14 +96,34 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
     return handle
 
 
-def _admit(handle: int, path: Path, *, writes: bool) -> None:
-    """Refuse an open file that is not regular or not ours; one that is written is the owner's alone from now on."""
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigurationError(f"{path} is no regular file: remove it")
-    _check(path, found, root=not writes)
+def read_private(path: str | os.PathLike[str]) -> bytes:
+    """Return what is in a file that passes `open_private`; raises what it raises."""
+    with open(open_private(path), "rb") as file:
+        return file.read()
+
+
+def check_file(path: str | os.PathLike[str], *, writes: bool = False) -> bool:
+    """Whether there is a file, which then passes as `open_private` lets pass what it opens; with `writes` it is 0600.
+
+    It is not opened, for to close a file ends all locks that this process has on it, SQLite's among them (POSIX).
+    """
+    path = Path(path)
+    try:
+        path = check_folder(path.parent) / path.name
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    _admit(found, path, writes=writes)
     if writes and sys.platform != "win32":
-        os.fchmod(handle, 0o600)
+        path.chmod(0o600)
+    return True
+
+
+def _admit(found: os.stat_result, path: Path, *, writes: bool) -> None:
+    """Refuse a file that is not regular, or that others may have written; one that is to be written must be ours."""
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigurationError(f"{path} is a link, or no regular file: remove it")
+    _check(path, found, root=not writes)
 
 
 def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: bool = True) -> None:

@@ -18,8 +18,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ._cleanup import finished
+from ._private_files import read_private
 from ._protocol import FOREIGN, Headers, RawResponse, Request
 from ._reading import PART
+from ._threads import threaded
 from .errors import APIConnectionError, ConfigurationError, MeitnerError
 from .resources import RESOURCES
 from .sandbox.frozen import Frozen, reads
@@ -117,7 +119,7 @@ class Snapshot:
 
     async def _loaded(self, attribute: str) -> Frozen:
         """Read a resource; whoever asks next has it, also when the one who asked first is cancelled meanwhile."""
-        found = await asyncio.to_thread(_read, self._folder, attribute, self._files[attribute])
+        found = await threaded(_read, self._folder, attribute, self._files[attribute])
         self._directories[attribute] = found
         return found
 
@@ -126,7 +128,7 @@ def _files(folder: Path) -> dict[str, _File]:
     """Return what the manifest of a folder says, having made sure that the files are there."""
     path = folder / _MANIFEST
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+        manifest = msgspec.json.decode(read_private(path), type=_Manifest)
     except OSError as error:
         raise ConfigurationError(f"offline: {path} cannot be read: {error.strerror}") from None
     except FOREIGN:
@@ -149,7 +151,7 @@ def _read(folder: Path, attribute: str, file: _File) -> Frozen:
     if file.fields is not None:
         raise ConfigurationError(f"offline: {path} has only some fields of its records; export all of them")
     try:
-        data = path.read_bytes()
+        data = read_private(path)
     except OSError as error:
         raise ConfigurationError(f"offline: {path} cannot be read: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != file.sha256:

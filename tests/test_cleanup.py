@@ -32,10 +32,10 @@ from meitner_aio._page_size import PageSizes
 from meitner_aio._protocol import RawResponse, Request
 from meitner_aio._quota import Gate
 from meitner_aio._signing import BearerAuth
+from meitner_aio._threads import stoppable, threaded
 from meitner_aio._verdicts import RetryPolicy
 from meitner_aio.cached import Caches
 from meitner_aio.export import export
-from meitner_aio.export._threads import stoppable, threaded
 from meitner_aio.outbox import Outbox
 from meitner_aio.sandbox import Sandbox
 from meitner_aio.testing._served import ServedSandbox

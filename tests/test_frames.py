@@ -13,11 +13,11 @@ import pytest
 
 from meitner_aio import Meitner
 from meitner_aio._frames import without_frames
+from meitner_aio._threads import stoppable, threaded
 from meitner_aio.export import export
 from meitner_aio.export._csv import CsvWriter
 from meitner_aio.export._parquet import ParquetWriter
 from meitner_aio.export._sqlite import SqliteWriter
-from meitner_aio.export._threads import stoppable, threaded
 
 CANARY = "Canaria"
 

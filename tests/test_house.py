@@ -40,6 +40,7 @@ FLOORS = {
         "_sealing",
         "_redis_cache",
         "_loop_thread",
+        "_threads",
         "_comparison",
     ),
     3: ("_reading", "_outage", "_smoothing", "_keys"),

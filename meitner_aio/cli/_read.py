@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 
 from .._listing import Listing, at_most
+from .._threads import threaded
 from .._values import checked_id
 from ..export import resource_names
 from ..records import Record
@@ -120,7 +120,7 @@ async def _shown(wanted: _Wanted, directory: Directory, paging: Paging, *, json:
             else:
                 async for part in parts:
                     # In a thread: while a pager waits for its reader, requests under way must not time out.
-                    await asyncio.to_thread(write_lines, part.records)
+                    await threaded(write_lines, part.records)
     return _judged(listing, wanted)
 
 

@@ -1,5 +1,7 @@
 """Files that are whole or absent, in a folder that one export at a time may fill. Blocking; knows no event loop.
 
+All of them pass the door of `_private_files`: the folder is ours and closed to others' writing, and so are they.
+
 What a name stands for is on the disk before the name is: data is synced, then renamed, then the folder is synced. A
 sync that fails is never tried again: the system may have dropped the data and would call the second one a success.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .._private_files import check_makeable, make_folder, open_private
 from ..errors import MeitnerError
 
 if sys.platform != "win32":
@@ -28,10 +31,10 @@ class Folder:
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
-        """Hold the folder; `MeitnerError` when another export does."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Hold the folder; `MeitnerError` when another export does, or when others may write to it."""
+        place = make_folder(self.path)
         if sys.platform != "win32":
-            self._handle = os.open(self.path, os.O_RDONLY)
+            self._handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -49,14 +52,21 @@ class Folder:
             os.close(self._handle)
             self._handle = None
 
+    def check(self) -> None:
+        """Raise what holding the folder would raise for where it is, and whose. Makes nothing."""
+        check_makeable(self.path)
+
     def create(self, name: str) -> RawFile:
         """Return a new file, readable by the owner alone (0600), in place of whatever had the name."""
         self.remove(name)  # it may have another owner's mode, or be a link to elsewhere
         return new_file(self.path / name)
 
     def reopen(self, name: str) -> RawFile:
-        """Return a file of this folder, to go on with; `OSError` when it is a link, or not there."""
-        return RawFile(os.open(self.path / name, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)))
+        """Return a file of this folder, to go on with, 0600 from now on.
+
+        `FileNotFoundError` when it is not there, `ConfigurationError` when it is a link, or another user's.
+        """
+        return RawFile(open_private(self.path / name, os.O_RDWR))
 
     def put(self, name: str, data: bytes) -> None:
         """Put a small file in place."""
@@ -75,7 +85,7 @@ class Folder:
         try:
             os.link(self.path / name, self.path / copy)
         except OSError:
-            with (self.path / name).open("rb") as source, self.create(copy) as target:
+            with self.reopen(name) as source, self.create(copy) as target:
                 shutil.copyfileobj(source, target)
                 target.sync()
 
@@ -116,4 +126,4 @@ class RawFile(FileIO):
 
 def new_file(path: Path) -> RawFile:
     """Return a file that did not exist, readable by the owner alone (0600)."""
-    return RawFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    return RawFile(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))

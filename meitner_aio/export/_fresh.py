@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from .._private_files import open_private
+
 _BUFFER = 1 << 18
 
 
@@ -15,7 +17,7 @@ class FreshFile:
     def __init__(self, path: Path) -> None:
         """Make the file; `FileExistsError` when something has its name, a link included."""
         self._path = path
-        self.file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", _BUFFER)  # noqa: PTH123, SIM115 - pathlib opens no descriptor, and close or abort closes it
+        self.file = open(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", _BUFFER)  # noqa: PTH123, SIM115 - pathlib opens no descriptor, and close or abort closes it
         self._whole = False
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from .._identity import Stamp
+from .._private_files import read_private
 from ..errors import MeitnerError
 from ._files import Folder, RawFile
 from ._report import InvalidRow
@@ -125,9 +126,12 @@ class Journal:
 
     @classmethod
     def left(cls, folder: Folder, resource: str) -> Self | None:
-        """Return what an interrupted export left; None when there is none that could be continued."""
+        """Return what an interrupted export left; None when there is none that could be continued.
+
+        `ConfigurationError` when others may have written it.
+        """
         try:
-            lines = (folder.path / _name(resource)).read_bytes().splitlines()
+            lines = read_private(folder.path / _name(resource)).splitlines()
         except FileNotFoundError:
             return None
         believed = _believed(lines)

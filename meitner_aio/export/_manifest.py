@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from .. import __version__
 from .._identity import Stamp
+from .._private_files import read_private
 from ..errors import MeitnerError
 from ._files import Folder
 from ._report import ResourceReport
@@ -33,11 +34,12 @@ class Manifest(Struct):
     def of(cls, folder: Folder) -> Manifest:
         """Return the manifest of a folder, empty where it has none.
 
-        Raises `MeitnerError` for a `manifest.json` of another kind: it is not ours to overwrite.
+        Raises `MeitnerError` for a `manifest.json` of another kind, which is not ours to overwrite, and
+        `ConfigurationError` for one that others may have written.
         """
         path = folder.path / _NAME
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=cls)
+            found = msgspec.json.decode(read_private(path), type=cls)
         except FileNotFoundError:
             return cls(_VERSION, _GENERATOR, {})
         except ValueError:  # what msgspec raises for a file of another kind is one

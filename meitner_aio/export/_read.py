@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._listing import inside
 from .._read import Read
+from .._threads import threaded
 from ..errors import ResponseValidationError
 from ._asked import Asked, Turns
 from ._journal import Facts
 from ._report import InvalidRow, Progress
 from ._spool import Spool
-from ._threads import threaded
 
 if TYPE_CHECKING:
     from .._ledger import ListingReport

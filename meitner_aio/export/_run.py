@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from .._cleanup import stopped
 from .._identity import Reader, Stamp, reader_of
+from .._private_files import check_file
+from .._threads import stoppable, threaded
 from ..errors import ResponseValidationError
 from ._asked import Turns
 from ._files import Folder
@@ -26,7 +28,6 @@ from ._report import Progress, Report, ResourceReport
 from ._selection import Chosen, Selection, chosen
 from ._spool import Spool, forget
 from ._stream import streamed
-from ._threads import stoppable, threaded
 from ._written import SHARED, Target, put_in_place
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class _Run:
         Raises `MeitnerError` when that was another export, when the folder is of another directory, or when a part
         would take the place of a whole. Changes nothing.
         """
+        self._folder.check()
         names = [one.name for one, _ in self._jobs]
         tables = any(target.file == SHARED for _, target in self._jobs)
         self._manifest = Manifest.of(self._folder)
@@ -227,7 +229,7 @@ class _Run:
 
     def _is_there(self, target: Target) -> bool:
         known = self._manifest.resources.get(target.name)
-        return known is not None and known.file == target.file and (self._folder.path / target.file).exists()
+        return known is not None and known.file == target.file and check_file(self._folder.path / target.file)
 
     def _settle(self, spool: Spool, target: Target, stop: threading.Event) -> None:
         """Make the file, enter it in the manifest, and forget how it came about: each step can be taken again."""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from .._private_files import open_private
 from .._reading import Fetched
 from ..records import DirectoryRecord, Id, Pagination
 from ._asked import Answered
@@ -56,7 +57,7 @@ class Spool:
         if self.journal.marks or self.journal.facts:
             try:
                 self._file = self._folder.reopen(self._name)
-            except OSError:
+            except FileNotFoundError:
                 self.journal = self.journal.afresh()
         if self._file is not None:
             self._believe(self._file)
@@ -146,7 +147,7 @@ class Spool:
 
     def read(self, start: int, end: int) -> bytes:
         """Return bytes of the spool; fewer where it ends."""
-        with self._path.open("rb") as file:  # of its own: rows may be added meanwhile
+        with open(open_private(self._path), "rb") as file:  # noqa: PTH123 - its own handle: rows may be added meanwhile
             file.seek(start)
             return file.read(end - start)
 

@@ -5,11 +5,16 @@ transaction, so that a reader sees all of them or what was there before, whateve
 key; ids of other records and identity numbers have indexes; instants, dates and lists are text (`json_each` opens a
 list), booleans 0 or 1. A table is replaced whole, indexes and triggers that somebody added to it included, or its rows
 are updated by their ids.
+
+SQLite opens files by name, so each has passed `check_file` before: in a folder that others cannot write to, nobody can
+put another in its place. That goes for the journals beside it, too, which SQLite believes. What is deleted is
+overwritten, and what is sorted stays in memory: no free page, and no temporary folder, holds anybody.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
@@ -21,6 +26,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import astuple
 
 from .._identity import Stamp
+from .._private_files import check_file, open_private
 from ..errors import MeitnerError
 from ._columns import Column, Rows, Table
 
@@ -32,6 +38,13 @@ _PATIENCE = 30.0
 """Seconds that another program may hold the file."""
 _CACHE = 1 << 14
 """KiB of the file that are kept in memory while its keys are built, which come in no order."""
+_BESIDE = ("", "-journal", "-wal", "-shm")
+"""What SQLite adds to the name of a file for the ones that it keeps beside it, and believes."""
+_FREE = "meitner_aio_free"
+"""A table that is there for no longer than it takes to overwrite the free pages."""
+_AT_ONCE = 100_000
+"""Pages in one value: SQLite holds no more than 1,000,000,000 bytes in one."""
+_log = logging.getLogger("meitner_aio.export")
 _STRICT = " STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 
 _moving = Lock()
@@ -46,11 +59,11 @@ class SqliteWriter:
         self._path, self._table, self._replace, self._directory = path, table, replace, directory
         self.held: Table | None = None
         self._rows = rows
-        _examine(path)
+        _examine(path, writes=True)
         self._staged = path.with_name(f"{path.name}.{table}.part")
         self._staged.unlink(missing_ok=True)  # what a killed export left
-        os.close(os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        self._staging = sqlite3.connect(self._staged, isolation_level=None, check_same_thread=False)
+        os.close(open_private(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        self._staging = _connected(self._staged, check_same_thread=False)
         self._staging.execute("PRAGMA journal_mode = OFF")
         self._staging.execute("PRAGMA synchronous = OFF")
         self._staging.execute(f"CREATE TABLE records ({_listed(rows.columns)})")
@@ -78,11 +91,11 @@ class SqliteWriter:
         self._staged.unlink(missing_ok=True)
 
     def _move(self) -> None:
-        fresh = not self._path.exists()
+        fresh = not _is_there(self._path, writes=True)
         if fresh:
-            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         try:
-            with closing(sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)) as database:
+            with closing(_connected(self._path)) as database:
                 database.execute(f"PRAGMA cache_size = -{_CACHE}")
                 database.execute("ATTACH ? AS staged", (str(self._staged),))
                 database.execute("BEGIN IMMEDIATE")
@@ -90,8 +103,11 @@ class SqliteWriter:
                 for statement in self._statements(database):
                     database.execute(statement)
                 _put_stamp(database, self._directory)
+                if self._replace:
+                    _overwrite_free(database)
                 self.held = Table(self._count(database), others=before > 0)
                 database.execute("COMMIT")
+                _empty_log(database, self._path)
         except BaseException:
             if fresh:
                 self._path.unlink()
@@ -136,6 +152,33 @@ def _put_stamp(database: sqlite3.Connection, directory: Stamp | None) -> None:
     database.execute(f"INSERT INTO main.{_STAMP} VALUES (?, ?, ?)", astuple(directory))  # noqa: S608 - no value
 
 
+def _overwrite_free(database: sqlite3.Connection) -> None:
+    """Put zeros into the free pages, which may hold rows that another program deleted, or a version of before.
+
+    A value of so many pages takes them all, and gives them back when its table goes: the file does not grow.
+    """
+    pages = _number(database, "PRAGMA main.freelist_count")
+    if not pages:
+        return
+    size = _number(database, "PRAGMA main.page_size") - 4  # each page of a large value names the next
+    database.execute(f"CREATE TABLE main.{_FREE} (zeros BLOB)")
+    while pages := _number(database, "PRAGMA main.freelist_count"):
+        zeros = min(pages, _AT_ONCE, 1_000_000_000 // size - 1) * size
+        database.execute(f"INSERT INTO main.{_FREE} VALUES (zeroblob(?))", [zeros])  # noqa: S608 - no value
+    database.execute(f"DROP TABLE main.{_FREE}")
+
+
+def _empty_log(database: sqlite3.Connection, path: Path) -> None:
+    """Empty the write-ahead log, where somebody turned one on: it holds pages of before."""
+    busy = _number(database, "PRAGMA main.wal_checkpoint(TRUNCATE)")
+    if busy:
+        _log.warning("%s-wal may hold deleted rows for as long as another program reads %s", path, path.name)
+
+
+def _number(database: sqlite3.Connection, query: str) -> int:
+    return int(database.execute(query).fetchone()[0])
+
+
 class Held(NamedTuple):
     """What a file of ours holds."""
 
@@ -145,26 +188,41 @@ class Held(NamedTuple):
 
 def held(path: Path) -> Held:
     """Return the tables of a file and which directory it is of; `MeitnerError` when it is another program's."""
-    _examine(path)
-    if not path.exists():
+    if not _examine(path):
         return Held(frozenset(), None)
-    with _plainly(path, ""), closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
+    with _plainly(path, ""), closing(_connected(path)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         found = database.execute(f"SELECT server, salt, digest FROM {_STAMP}").fetchone() if _STAMP in tables else None  # noqa: S608 - no value
     return Held(frozenset(tables - {_STAMP}), None if found is None else Stamp(*map(str, found)))
 
 
-def _examine(path: Path) -> None:
-    """Refuse a file that cannot be written, or that is not ours, before anything is read for it."""
-    if not path.exists():
-        return
-    os.close(os.open(path, os.O_RDWR))
-    with _plainly(path, ""), closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as database:
+def _connected(path: Path, **how: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3.connect takes them
+    """Open a file that has passed the door."""
+    database: sqlite3.Connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, **how)
+    database.execute("PRAGMA secure_delete = ON")
+    database.execute("PRAGMA temp_store = MEMORY")
+    return database
+
+
+def _is_there(path: Path, *, writes: bool) -> bool:
+    """Whether there is a database. `ConfigurationError` where others may have made it, or what is beside it."""
+    there, *_ = [check_file(f"{path}{suffix}", writes=writes) for suffix in _BESIDE]
+    return there
+
+
+def _examine(path: Path, *, writes: bool = False) -> bool:
+    """Whether there is a file; refuse one that cannot be written, or is not ours, before anything is read for it."""
+    if not _is_there(path, writes=writes):
+        return False
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    with _plainly(path, ""), closing(_connected(path)) as database:
         database.execute("BEGIN")  # another writer may be making the first table
         ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
         ((application,),) = database.execute("PRAGMA application_id")
     if tables and application != _APPLICATION:
         raise MeitnerError(f"{path} is another program's database; export to another folder")
+    return True
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._identity import Stamp
+from .._private_files import open_private
 from ..records import DirectoryRecord
 from ._files import Folder
 from ._spool import Spool
@@ -142,7 +143,8 @@ def _remaining(spool: Spool, stop: threading.Event) -> Iterator[bytes]:
 
 
 def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
-    with path.open("rb+" if sync else "rb", buffering=0) as file:
+    handle = open_private(path, os.O_RDWR if sync else os.O_RDONLY)
+    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib opens no descriptor
         if sync:
             os.fsync(file.fileno())
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from .._cleanup import finished
-from .._frames import without_frames
+from ._cleanup import finished
+from ._frames import without_frames
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -212,7 +212,7 @@ async def test_rows_that_no_journal_tells_of_are_removed(directory, tmp_path, mo
     assert _names(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["students.part", "students.ndjson.part", "students.journal"])
+@pytest.mark.parametrize("name", ["students.part", "students.ndjson.part", "students.journal.part"])
 async def test_what_is_in_the_way_is_replaced(directory, tmp_path, name):
     """A part file of before, readable by all or a link to elsewhere, is never written to."""
     elsewhere = tmp_path / "elsewhere"

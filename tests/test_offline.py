@@ -25,6 +25,7 @@ from meitner_aio import (
     null,
     one_of,
 )
+from meitner_aio import offline as offline_module
 from meitner_aio._operations import operations
 from meitner_aio._protocol import Request
 from meitner_aio.export import export
@@ -208,14 +209,14 @@ async def test_files_are_read_when_they_are_asked_for(snapshot: Path) -> None:
     import threading
 
     reads: list[tuple[str, bool]] = []
-    original = Path.read_bytes
+    original = offline_module.read_private
 
-    def read_bytes(self: Path) -> bytes:
-        reads.append((self.name, threading.current_thread() is threading.main_thread()))
-        return original(self)
+    def read_private(path: Path) -> bytes:
+        reads.append((path.name, threading.current_thread() is threading.main_thread()))
+        return original(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "read_bytes", read_bytes)
+        patch.setattr(offline_module, "read_private", read_private)
         async with Meitner(offline=snapshot) as offline:
             assert reads == [("manifest.json", True)]
             await offline.schools.list().count()  # until the first answer, one request is in flight anyway

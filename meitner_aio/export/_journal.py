@@ -24,7 +24,7 @@ from ._report import InvalidRow
 
 _VERSION = 2
 
-_LONGEST = 86_400.0
+LONGEST = 86_400.0
 """Seconds after its beginning in which an export can be continued: files do not mix days, and deletions leave events
 that a server keeps for some time only."""
 
@@ -138,7 +138,7 @@ class Journal:
         head = believed[0] if believed else None
         if not isinstance(head, _Head) or (head.version, head.resource) != (_VERSION, resource):
             return None
-        if abs(time.time() - head.began) > _LONGEST:
+        if abs(time.time() - head.began) > LONGEST:
             return None
         journal = cls(folder, resource, head.choices, head.directory)
         journal._began = head.began
@@ -240,7 +240,7 @@ def since_then(folder: str | os.PathLike[str], resources: Iterable[str], since: 
         journal = Journal.left(Folder(folder), resource)
         if journal is not None and journal.choices.since is not None:
             then = datetime.fromisoformat(journal.choices.since)
-            if 0 <= (since - then).total_seconds() <= _LONGEST:
+            if 0 <= (since - then).total_seconds() <= LONGEST:
                 return then
     return since
 

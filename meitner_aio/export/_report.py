@@ -67,6 +67,8 @@ class ResourceReport(Struct, frozen=True):
     """Whether the export was narrowed, by conditions, `since`, fields or a limit: the directory holds more."""
     updated: int | None = None
     """Rows that a part brought into a table which keeps others, deleted ones among them; None when it keeps none."""
+    deletions_applied: bool = True
+    """Whether rows that were deleted are out of the file: not those of a table that a part was put into."""
     invalid: tuple[InvalidRow, ...] = ()
     """Rows that broke the contract of the API and were left out."""
 

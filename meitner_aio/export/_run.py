@@ -19,14 +19,15 @@ from ..errors import ResponseValidationError
 from ._asked import Turns
 from ._files import Folder
 from ._held import check_wholes, directory_of, tell_given_up
-from ._journal import Choices, Journal, check_choices, left_in
+from ._journal import LONGEST, Choices, Journal, check_choices, left_in
+from ._leftovers import forget, tell_abandoned
 from ._manifest import Manifest
 from ._place import check_place
 from ._plan import check_wait, planned
 from ._read import Tell, advised, read_into
 from ._report import Progress, Report, ResourceReport
 from ._selection import Chosen, Selection, chosen
-from ._spool import Spool, forget
+from ._spool import Spool
 from ._stream import streamed
 from ._written import SHARED, Target, put_in_place
 
@@ -172,7 +173,7 @@ class _Run:
                 await asyncio.gather(*tasks)
             finally:
                 await stopped(*tasks)
-            await threaded(self._forget)
+            await threaded(self._end)
         return tuple(self._manifest.resources[one.name] for one, _ in self._jobs)
 
     def allowed(self) -> dict[str, Journal]:
@@ -208,6 +209,11 @@ class _Run:
         """Remove what could be continued, where all is over or begins again."""
         for one, _ in self._jobs:
             forget(self._folder, one.name)
+
+    def _end(self) -> None:
+        """Leave nothing that could be continued; say what others left that cannot be."""
+        self._forget()
+        tell_abandoned(self._folder, [one.name for one, _ in self._jobs], LONGEST)
 
     async def _one(self, one: Chosen, target: Target, journal: Journal | None) -> None:
         if journal is not None and journal.kept and self._is_there(target):
@@ -251,6 +257,7 @@ class _Run:
             exported_at=datetime.now(UTC),
             gone=len(facts.gone),
             updated=placed.updated,
+            deletions_applied=placed.updated is None,
             invalid=facts.invalid,
             **self._selection.told(target.fields, facts.level),
         )

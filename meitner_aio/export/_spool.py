@@ -22,6 +22,7 @@ from ..records import DirectoryRecord, Id, Pagination
 from ._asked import Answered
 from ._files import Folder, RawFile
 from ._journal import Facts, Journal, Mark
+from ._leftovers import forget
 
 T = TypeVar("T", bound=DirectoryRecord)
 
@@ -214,8 +215,3 @@ _ids = msgspec.json.Decoder(_Identified).decode_lines
 def part_name(resource: str) -> str:
     """Return the name of a spool in its folder."""
     return f"{resource}.part"
-
-
-def forget(folder: Folder, resource: str) -> None:
-    """Remove what is left of reading a resource: first the notes, which are worth nothing without the rows."""
-    folder.remove(f"{resource}.journal", part_name(resource))

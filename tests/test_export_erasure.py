@@ -135,7 +135,7 @@ def test_pages_of_every_size_are_overwritten(tmp_path, size):
 
 def test_what_a_part_overwrites_is_overwritten(path):
     """An address that changed, for one who may not be found, is not in the file any more."""
-    secret = students(8, "Gömd")
+    secret = students(8, "Gömd" * 40)
     _put(path, secret, replace=False)
     assert "Gömd".encode() in path.read_bytes()
     _put(path, students(8, "Eva"), replace=False)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import gc
 import io
 import sqlite3
+import sys
 from collections.abc import Iterator
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import pytest
 
 from meitner_aio import Meitner
 from meitner_aio._frames import without_frames
+from meitner_aio._protocol import Request
 from meitner_aio._threads import stoppable, threaded
+from meitner_aio.cli._read import list_command
 from meitner_aio.export import export
 from meitner_aio.export._csv import CsvWriter
 from meitner_aio.export._parquet import ParquetWriter
 from meitner_aio.export._sqlite import SqliteWriter
+from meitner_aio.offline import Snapshot
 
 CANARY = "Canaria"
 
@@ -119,6 +123,37 @@ async def test_a_writer_that_breaks_keeps_no_row(
     async with await _directory() as meitner:
         with pytest.raises(type(error)) as caught:
             await export(meitner, ["students"], to=tmp_path, format=name)
+    assert _leaks(caught.value) == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_a_pipe_that_breaks_keeps_no_row(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """The command that lists writes in a thread, to whatever its output is."""
+    stdout = SimpleNamespace(buffer=_Broken(error), isatty=lambda: False)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    meitner = await _directory()
+    monkeypatch.setattr("meitner_aio.cli._options.Directory.client", lambda *_, **__: meitner)
+    with pytest.raises(type(error)) as caught:
+        await list_command("students")
+    assert _leaks(caught.value) == []
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+async def test_a_snapshot_that_breaks_keeps_no_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, error: BaseException
+) -> None:
+    """Its rows are read in a thread, all of a file at once."""
+    async with await _directory() as meitner:
+        await export(meitner, ["students"], to=tmp_path)
+
+    def broken(_: str, rows: list[Any]) -> None:
+        held = [row.first_name for row in rows]
+        raise error from LookupError(len(held))
+
+    snapshot = Snapshot(tmp_path)
+    monkeypatch.setattr("meitner_aio.offline.Frozen", broken)
+    with pytest.raises(type(error)) as caught:
+        await snapshot.send(Request("list", "GET", "/student", "/student", "limit=10&offset=0"))
     assert _leaks(caught.value) == []
 
 

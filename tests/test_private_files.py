@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from meitner_aio import ConfigurationError
-from meitner_aio._private_files import check_folder, make_folder, open_private
+from meitner_aio._private_files import (
+    check_file,
+    check_folder,
+    check_makeable,
+    make_folder,
+    open_private,
+    read_private,
+)
 from meitner_aio.cli._profile import Profile, config_path, load
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither owners nor permissions like these")
@@ -189,6 +196,66 @@ def test_what_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "file").touch(mode=0o600)
     with pytest.raises(NotADirectoryError):
         open_private(tmp_path / "file" / "file")
+
+
+# Files that a library opens by name.
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "writable", "absent", "good"])
+def test_a_file_is_judged_alike_whoever_opens_it(tmp_path: Path, kind: str) -> None:
+    """By name or by handle: the same are refused, and one of one's own is closed to others when it is to be written."""
+    path = tmp_path / "file"
+    if kind == "absent":
+        assert not check_file(path)
+        assert not check_file(tmp_path / "none" / "file")
+        with pytest.raises(FileNotFoundError):
+            read_private(path)
+        return
+    if kind in ("writable", "good"):
+        path.write_text("mine")
+        path.chmod(0o666 if kind == "writable" else 0o644)
+    else:
+        {"link": lambda: path.symlink_to("none"), "fifo": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()
+    if kind == "good":
+        assert (check_file(path), _mode(path), read_private(path)) == (True, 0o644, b"mine")
+        assert (check_file(path, writes=True), _mode(path)) == (True, 0o600)
+        return
+    for look in (check_file, read_private):
+        with pytest.raises(ConfigurationError, match=r"others may write|no regular file"):
+            look(path)
+
+
+def test_to_judge_a_file_ends_no_lock(tmp_path: Path) -> None:
+    """A process that closes a file gives up all its locks on it (POSIX): SQLite would write beside another writer."""
+    import fcntl
+
+    path = tmp_path / "file"
+    path.touch(mode=0o600)
+    with path.open("rb+") as mine:
+        fcntl.lockf(mine, fcntl.LOCK_EX)
+        assert check_file(path, writes=True)
+        child = os.fork()
+        if not child:
+            try:
+                with path.open("rb+") as theirs:
+                    fcntl.lockf(theirs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os._exit(3)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+
+def test_what_would_be_made_is_known_before_it_is(tmp_path: Path) -> None:
+    """Who will need a folder can ask first: nothing is made, and what would be refused is."""
+    wanted = tmp_path / "a" / "b"
+    assert check_makeable(wanted) == [wanted, wanted.parent]
+    assert list(tmp_path.iterdir()) == []
+    make_folder(wanted)
+    assert check_makeable(wanted) == []
+    wanted.chmod(0o777)
+    for one in (wanted, wanted / "c"):
+        with pytest.raises(ConfigurationError, match="others may write"):
+            check_makeable(one)
 
 
 # The file of settings.

@@ -187,7 +187,8 @@ async def export_command(
     to = writing.target(profile)
     options = selected | selection.columns() | writing.options(profile) | given(concurrency=paging.concurrency)
     if writing.resume:
-        options |= selection.continued(resources, to, options.get("since"))
+        with _refused():
+            options |= selection.continued(resources, to, options.get("since"))
     drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().tell
     with terminable():

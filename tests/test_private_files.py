@@ -30,6 +30,7 @@ NEW = os.O_RDWR | os.O_CREAT
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o277])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     """Give a test each mask that a service may run under."""
+    request.getfixturevalue("tmp_path")  # made before the mask
     before = os.umask(request.param)
     yield
     os.umask(before)

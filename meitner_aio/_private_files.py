@@ -110,12 +110,11 @@ def check_file(path: str | os.PathLike[str], *, writes: bool = False) -> bool:
     path = Path(path)
     try:
         path = check_folder(path.parent) / path.name
-        found = path.lstat()
-    except FileNotFoundError:
+        _admit(path.lstat(), path, writes=writes)
+        if writes and sys.platform != "win32":
+            path.chmod(0o600)
+    except FileNotFoundError:  # a journal of SQLite's comes and goes
         return False
-    _admit(found, path, writes=writes)
-    if writes and sys.platform != "win32":
-        path.chmod(0o600)
     return True
 
 

@@ -207,6 +207,31 @@ async def test_an_export_of_the_same_leaves_nothing_of_earlier_ones(tmp_path, ki
     assert sorted(_traces(tmp_path)) == ["students.backup.part", "studentsx.part"]
 
 
+async def test_what_is_gone_when_it_is_looked_at_is_gone(tmp_path, monkeypatch):
+    """Resources are exported side by side, and their parts come and go."""
+    scandir = os.scandir
+
+    class Late:
+        """A listing of the folder that is out of date when it is read."""
+
+        def __init__(self, path):
+            with scandir(path) as entries:
+                self.entries = list(entries)
+            (tmp_path / "units.part").unlink(missing_ok=True)
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            pass
+
+    _leave(tmp_path, ["units.part", "students.part"], days=0)
+    monkeypatch.setattr(os, "scandir", Late)
+    report = await export(NumberedDirectory(), ["students"], to=tmp_path)
+    assert report.complete
+    assert _traces(tmp_path) == []
+
+
 async def test_what_no_export_can_go_on_with_is_told_of(tmp_path, caplog):
     """Rows of another resource, older than a day; what is younger may still be gone on with, and others' files are theirs."""
     _leave(tmp_path, ["guardians.part", "guardians.journal", "directory.sqlite.groups.part", "mine.part"], days=2)

@@ -226,6 +226,21 @@ def test_a_file_is_judged_alike_whoever_opens_it(tmp_path: Path, kind: str) -> N
             look(path)
 
 
+def test_a_file_that_goes_while_it_is_judged_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal of another writer, say."""
+    path, lstat = tmp_path / "file", Path.lstat
+
+    def gone(self: Path) -> os.stat_result:
+        found = lstat(self)
+        if self == path:
+            path.unlink()
+        return found
+
+    path.touch(mode=0o600)
+    monkeypatch.setattr(Path, "lstat", gone)
+    assert not check_file(path, writes=True)
+
+
 def test_to_judge_a_file_ends_no_lock(tmp_path: Path) -> None:
     """A process that closes a file gives up all its locks on it (POSIX): SQLite would write beside another writer."""
     import fcntl

@@ -51,7 +51,11 @@ def _left(folder: Folder) -> Iterator[tuple[str, str, float]]:
     with os.scandir(folder.path) as entries:
         for entry in entries:
             match = _PART.fullmatch(entry.name)
-            if match is not None:
+            if match is None:
+                continue
+            try:
                 found = entry.stat(follow_symlinks=False)
-                if not stat.S_ISDIR(found.st_mode):
-                    yield entry.name, match[1] or match[2], found.st_mtime
+            except FileNotFoundError:  # another resource of this export is done with it
+                continue
+            if not stat.S_ISDIR(found.st_mode):
+                yield entry.name, match[1] or match[2], found.st_mtime

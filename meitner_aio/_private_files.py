@@ -21,7 +21,6 @@ from pathlib import Path
 
 from .errors import ConfigurationError
 
-_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 _MOST_LINKS = 40
 _SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # whichever there are
 
@@ -133,8 +132,28 @@ def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: boo
         raise ConfigurationError(f"{path} belongs to another user: use a place of your own")
     if stat.S_ISLNK(found.st_mode):  # whose permissions mean nothing
         return
-    if found.st_mode & _WRITABLE and not (sticky and found.st_mode & stat.S_ISVTX):
+    if _others_may_write(found) and not (sticky and found.st_mode & stat.S_ISVTX):
         raise ConfigurationError(f"others may write to {path}: chmod go-w {path}")
+
+
+def _others_may_write(found: os.stat_result) -> bool:
+    return bool(found.st_mode & stat.S_IWOTH) or (bool(found.st_mode & stat.S_IWGRP) and not _is_alone(found))
+
+
+def _is_alone(found: os.stat_result) -> bool:
+    """Whether a group has nobody in it but the owner, as the private groups have that many systems give their users.
+
+    There the usual umask is 002, and every folder of a user's writable by that group. As OpenSSH judges it on Debian.
+    """
+    import grp  # noqa: PLC0415 - Windows has neither
+    import pwd  # noqa: PLC0415
+
+    try:
+        owner, group = pwd.getpwuid(found.st_uid), grp.getgrgid(found.st_gid)
+    except KeyError:
+        return False
+    own = group.gr_gid == owner.pw_gid and group.gr_name == owner.pw_name
+    return own and not set(group.gr_mem) - {owner.pw_name}
 
 
 def _end_of(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """The folder of an export: what another user may have planted in it receives no row, is not believed, and not waited for."""
 
+import grp
 import hashlib
 import json
 import os
@@ -23,6 +24,13 @@ SOMEBODY = 4711
 as_root = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() != 0, reason="only root can make files of another user's: run as root"
 )
+
+
+@pytest.fixture(autouse=True)
+def _company(monkeypatch):
+    """Give every group another member: what it may write, others may."""
+    real = grp.getgrgid
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((real(gid).gr_name, "x", gid, ["somebody"])))
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +27,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has nei
 
 SOMEBODY = 4711
 NEW = os.O_RDWR | os.O_CREAT
+
+
+@pytest.fixture(autouse=True)
+def _company(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every group another member: what it may write, others may."""
+    real = grp.getgrgid
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((real(gid).gr_name, "x", gid, ["somebody"])))
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o277])
@@ -122,6 +131,27 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str, f
     with pytest.raises(ConfigurationError, match="odd"):
         open_private(path, flags)
     assert elsewhere.exists() == (kind == "link")
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "private"),
+    [("anna", [], True), ("anna", ["anna"], True), ("anna", ["bo"], False), ("staff", [], False)],
+)
+def test_a_group_of_ones_own_is_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, members: list[str], *, private: bool
+) -> None:
+    """Where the umask is 002, each user has a group of that name, and may write by it to what is his own."""
+    own = pwd.getpwuid(os.geteuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(("anna", *own[1:])))
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
+    folder = tmp_path / "projects"
+    folder.mkdir()
+    folder.chmod(0o775)
+    if private:
+        assert check_folder(folder) == folder
+        folder.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="others may write"):
+        check_folder(folder)
 
 
 @pytest.mark.parametrize("above", [0, 1])

@@ -81,15 +81,16 @@ def _named(server: str, who: Mapping[str, str]) -> str:
     return msgspec.json.encode([_VERSION, server, sorted(shown.items())]).hex()
 
 
-async def reader_of(meitner: object) -> Reader | None:
+async def reader_of(meitner: object, how: str = "") -> Reader | None:
     """Return who reads what through a client; None for an object that is none and so cannot tell.
 
+    What is read in another way, as under pseudonyms, is of another directory: `how` is said beside its address.
     Asks an auth object of the caller's for its headers, and nobody else for anything.
     """
     core: Any = getattr(meitner, "_core", None)
     if core is None:
         return None
-    auth, server = core.auth, address(core.place)
+    auth, server = core.auth, address(core.place) + how
     if isinstance(auth, ApiKey | BearerAuth):
         return Reader(server, {_CLIENT: auth.secrets()[0].reveal()})
     named = getattr(auth, "client_id", None)

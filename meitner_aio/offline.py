@@ -56,6 +56,7 @@ class _File(Struct, frozen=True):
 class _Manifest(Struct, frozen=True):
     version: int
     resources: dict[str, _File]
+    pseudonymised: bool = False
 
 
 class Snapshot:
@@ -135,6 +136,10 @@ def _files(folder: Path) -> dict[str, _File]:
         raise ConfigurationError(f"offline: {path} is not the manifest of an export") from None
     if manifest.version != _VERSION:
         raise ConfigurationError(f"offline: {path} is of version {manifest.version}, not {_VERSION}")
+    if manifest.pseudonymised:
+        raise ConfigurationError(
+            f"offline: {folder} is under pseudonyms, and no directory: its ids and numbers are nobody's; export without"
+        )
     for attribute, file in manifest.resources.items():
         if attribute not in RESOURCES or Path(file.file).name != file.file:
             raise ConfigurationError(f"offline: {path} names a resource or a file that no export writes")

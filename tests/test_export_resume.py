@@ -50,11 +50,15 @@ async def _interrupted(directory, folder, at=60, names=("students",), **how):
 async def _undisturbed(directory, folder, *names, **how):
     other = NumberedDirectory(directory.rows, directory.page_cap)
     await export(other, names or ("students",), to=folder, **how)
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name not in ("manifest.json", "exports.log")
+    }
 
 
 def _files(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name not in ("manifest.json", "exports.log")
+    }
 
 
 def _offsets(directory):

@@ -203,7 +203,7 @@ async def test_csv_is_made_of_the_same_rows(meitner, tmp_path):
     assert data.startswith(b"\xef\xbb\xbf")
     assert report.resources[0].sha256 == hashlib.sha256(data).hexdigest()
     assert report.resources[0].bytes == len(data)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "students.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exports.log", "manifest.json", "students.csv"]
 
 
 async def test_resources_are_read_side_by_side(tmp_path):

@@ -42,6 +42,7 @@ FLOORS = {
         "_loop_thread",
         "_threads",
         "_comparison",
+        "_pseudonyms",
     ),
     3: ("_reading", "_outage", "_smoothing", "_keys"),
     # mechanisms, strangers to each other

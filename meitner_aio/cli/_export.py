@@ -130,6 +130,14 @@ class Writing:
         Literal["raise", "skip"] | None,
         Parameter(help="What becomes of a row that breaks the API's contract: skip leaves it out and names it."),
     ] = None
+    pseudonymise: Annotated[
+        str | None,
+        Parameter(
+            help="Write no names, contacts and identity numbers, and ids as pseudonyms under the key of this file. "
+            "To make one: (umask 077; head -c 32 /dev/urandom > KEYFILE)",
+            metavar="KEYFILE",
+        ),
+    ] = None
     force: Annotated[
         bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
     ] = False
@@ -152,7 +160,7 @@ class Writing:
         """Return the keywords of `export`."""
         max_wait = profile.max_wait if self.max_wait is None else self.max_wait
         flags = {"resume": self.resume, "force": self.force, "bom": self.bom}
-        seldom = given(replace=self.replace or None, on_invalid=self.on_invalid)
+        seldom = given(replace=self.replace or None, on_invalid=self.on_invalid, pseudonymise=self.pseudonymise)
         return given(format=self.format or profile.format, max_wait=max_wait, **flags) | seldom
 
 

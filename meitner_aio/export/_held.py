@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._identity import Reader, Stamp, check
 from ..errors import MeitnerError
+from ..resources import RESOURCES
 from ._journal import Journal, left_in
 from ._manifest import Manifest
 from ._written import SHARED
@@ -43,6 +44,22 @@ def directory_of(  # noqa: PLR0913 - where to look, and for whom
         check(reader, stamp, what)
     salt = next((stamp.salt for stamp, _ in found if stamp is not None), None)
     return None if reader is None else reader.stamp(salt)
+
+
+def check_key(folder: Folder, manifest: Manifest, key: str | None, resources: Iterable[str], *, resume: bool) -> None:
+    """Raise `MeitnerError` where rows under pseudonyms would lie beside rows as they are, or under another key.
+
+    What an interrupted export of these `resources` left is given up, unless to `resume` it.
+    """
+    found = [(f"what {folder.path} holds", manifest.key)] if manifest.resources else []
+    given_up = frozenset(() if resume else resources)
+    left = left_in(folder, (name for name in RESOURCES if name not in given_up))
+    found += [(f"the interrupted export of {name}", journal.choices.key) for name, journal in left.items()]
+    for what, other in found:
+        if other == key:
+            continue
+        is_, was = (f"under pseudonyms of the key {one}" if one else "not under pseudonyms" for one in (key, other))
+        raise MeitnerError(f"{what} is {was}, and this export is {is_}: the two do not mix, export to another folder")
 
 
 def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:

@@ -39,6 +39,8 @@ class Choices(Struct, frozen=True):
     since: str | None
     limit: int | None
     page_size: int | None
+    key: str | None = None
+    """The fingerprint of the key of the pseudonyms that the rows bear; None for rows as they are."""
 
 
 class Mark(Struct, frozen=True, array_like=True):

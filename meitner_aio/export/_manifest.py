@@ -29,6 +29,9 @@ class Manifest(Struct):
     resources: dict[str, ResourceReport]
     directory: Stamp | None = None
     """Which directory they are of: its server, and a digest of who read it. None when nobody could say."""
+    pseudonymised: bool = False
+    key: str | None = None
+    """The fingerprint of the key of the pseudonyms."""
 
     @classmethod
     def of(cls, folder: Folder) -> Manifest:
@@ -46,7 +49,7 @@ class Manifest(Struct):
             found = None
         if found is None or found.version != _VERSION:
             raise MeitnerError(f"{path} is not a manifest of this version; export to another folder")
-        return cls(_VERSION, _GENERATOR, found.resources, found.directory)
+        return cls(_VERSION, _GENERATOR, found.resources, found.directory, found.pseudonymised, found.key)
 
     def enter(self, report: ResourceReport) -> None:
         """Enter a resource, and what else is new about the file that it shares with others."""

@@ -18,6 +18,7 @@ from .._threads import threaded
 from ..errors import ResponseValidationError
 from ._asked import Asked, Turns
 from ._journal import Facts
+from ._pseudonymised import Pseudonymised, pseudonymised
 from ._report import InvalidRow, Progress
 from ._spool import Spool
 
@@ -33,7 +34,10 @@ Tell: TypeAlias = Callable[[Progress], object]
 def begun(chosen: Chosen, limit: int | None, turns: Turns) -> tuple[Read[Any], Asked[Any]]:
     """Return a read of a resource, from its beginning, and its source."""
     source, how = inside(chosen.listing)
-    asked = Asked(source, turns, limit, chosen.first)
+    first, names = chosen.first, chosen.pseudonyms
+    if names is not None:
+        source, first = Pseudonymised(source, names), [pseudonymised(first.pop(), names) for _ in tuple(first)]
+    asked = Asked(source, turns, limit, first)
     return Read(asked, how), asked
 
 

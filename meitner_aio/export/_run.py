@@ -7,20 +7,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from .._cleanup import stopped
 from .._identity import Reader, Stamp, reader_of
 from .._private_files import check_file
+from .._pseudonyms import Pseudonyms
 from .._threads import stoppable, threaded
 from ..errors import ResponseValidationError
 from ._asked import Turns
 from ._files import Folder
-from ._held import check_wholes, directory_of, tell_given_up
+from ._held import check_key, check_wholes, directory_of, tell_given_up
 from ._journal import LONGEST, Choices, Journal, check_choices, left_in
 from ._leftovers import forget, tell_abandoned
+from ._log import ExportLine, Log, Taken
 from ._manifest import Manifest
 from ._place import check_place
 from ._plan import check_wait, planned
@@ -62,6 +64,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     bom: bool = False,
     replace: bool = False,
     on_invalid: Literal["raise", "skip"] = "raise",
+    pseudonymise: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Write the rows of the resources named (all when none is) to `<resource>.<format>` in the folder `to`.
 
@@ -73,6 +76,10 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     A part (of the rows, or of their fields) takes the place of a whole only with `replace`, and says that it is one. A
     folder is of one directory: what another server or other credentials wrote is refused. A row that breaks the
     contract of the API ends the export, or with `on_invalid="skip"` is left out and named in report and manifest.
+    `pseudonymise` names the file of a key: no name, contact or identity number is written then, on the way neither; ids
+    become pseudonyms that are the same wherever the key is, birth dates their year (`docs/privacy.md`).
+
+    `exports.log` in the folder has a line for each run: who, when, which fields of what; no row.
 
     A file takes its name when it is whole: whatever ends the export early, the files and the manifest of what was
     exported before stay as they are. With `resume`, the next export of the same takes up what an interrupted one left
@@ -84,7 +91,8 @@ async def export(  # noqa: PLR0913 - every choice a user can make
     read at a time, with at most `concurrency` requests in flight; memory holds no more than about 6,000 rows of each.
     """
     began = time.perf_counter()
-    selection = Selection.of(where, since, fields, limit, page_size, on_invalid)
+    names = None if pseudonymise is None else await threaded(Pseudonyms.of_file, pseudonymise, _folder(to))
+    selection = Selection.of(where, since, fields, limit, page_size, on_invalid, names)
     everything = chosen(meitner, resources, selection, where, concurrency)
     where = None  # its values may be personal: no crash report shows them as a local of this frame
     _check(to, format, resume=resume, bom=bom)
@@ -95,7 +103,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
         if not isinstance(to, (str, os.PathLike)):
             await _within(patience, meitner, everything, selection)
             return await streamed(everything, selection, to, turns, tell)
-        reader = await reader_of(meitner)
+        reader = await reader_of(meitner, _how(names))
         targets = [Target.of(one, selection, format, replace=replace, bom=bom) for one in everything]
         jobs = list(zip(everything, targets, strict=True))
         run = _Run(Folder(to), jobs, selection, turns, tell, reader=reader, resume=resume)
@@ -134,6 +142,14 @@ def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:  # noqa
         raise ValueError("a stream takes ndjson, and cannot be resumed")
 
 
+def _how(names: Pseudonyms | None) -> str:
+    return "" if names is None else f", under pseudonyms of the key {names.fingerprint}"
+
+
+def _folder(to: object) -> str | os.PathLike[str] | None:
+    return to if isinstance(to, (str, os.PathLike)) else None
+
+
 def _silent(_: Progress) -> None:
     """Tell nobody."""
 
@@ -156,8 +172,11 @@ class _Run:
         self._folder = folder
         self._jobs = jobs
         self._selection = selection
+        self._key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
         self._turns = turns
-        self._tell = tell
+        self._tell = self._counted(tell)
+        self._rows: dict[str, int] = {}
+        self._published: set[str] = set()
         self._reader = reader
         self._resume = resume
         self._directory: Stamp | None = None
@@ -166,15 +185,61 @@ class _Run:
 
     async def all(self) -> tuple[ResourceReport, ...]:
         """Export resources side by side. The first that fails ends the others; what is finished by then stays."""
-        with self._folder:
-            left = await threaded(self._begin)
-            tasks = [asyncio.create_task(self._one(one, target, left.get(one.name))) for one, target in self._jobs]
+        with self._folder, Log(self._folder.path) as log:
             try:
-                await asyncio.gather(*tasks)
-            finally:
-                await stopped(*tasks)
-            await threaded(self._end)
+                await self._everything()
+            except BaseException as error:
+                with suppress(OSError):  # what came first is what is raised
+                    await threaded(log.add, self._line(log, error))
+                raise
+            await threaded(log.add, self._line(log))
         return tuple(self._manifest.resources[one.name] for one, _ in self._jobs)
+
+    async def _everything(self) -> None:
+        left = await threaded(self._begin)
+        tasks = [asyncio.create_task(self._one(one, target, left.get(one.name))) for one, target in self._jobs]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await stopped(*tasks)
+        await threaded(self._end)
+
+    def _counted(self, tell: Tell) -> Tell:
+        def told(news: Progress) -> object:
+            self._rows[news.resource] = news.rows
+            return tell(news)
+
+        return told
+
+    def _line(self, log: Log, error: BaseException | None = None) -> ExportLine:
+        """Return what the log keeps of this export, however it ended."""
+        taken = tuple(self._taken(one) for one, _ in self._jobs)
+        interrupted = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+        read = all(self._manifest.resources[one.resource].as_asked for one in taken if one.file is not None)
+        return ExportLine(
+            began=log.began,
+            ended=datetime.now(UTC),
+            outcome=("interrupted" if interrupted else "failed") if error else "complete" if read else "partial",
+            error=None if error is None else type(error).__name__,
+            by=log.by,
+            server=None if self._reader is None else self._reader.server.removesuffix(_how(self._selection.pseudonyms)),
+            format=self._jobs[0][1].format,
+            where=self._selection.where,
+            since=self._selection.since is not None,
+            limit=self._selection.limit,
+            resumed=self._resume,
+            pseudonymised=self._key is not None,
+            key=self._key,
+            resources=taken,
+        )
+
+    def _taken(self, one: Chosen) -> Taken:
+        names = one.fields or one.model.__struct_fields__
+        rows = self._rows.get(one.name, 0)
+        if one.name not in self._published:
+            return Taken(one.name, names, rows)
+        known = self._manifest.resources[one.name]
+        return Taken(one.name, names, rows, known.file, known.sha256, known.level, known.complete)
 
     def allowed(self) -> dict[str, Journal]:
         """Return what an interrupted export left that this one goes on with.
@@ -184,8 +249,9 @@ class _Run:
         """
         self._folder.check()
         names = [one.name for one, _ in self._jobs]
-        tables = any(target.file == SHARED for _, target in self._jobs)
         self._manifest = Manifest.of(self._folder)
+        check_key(self._folder, self._manifest, self._key, names, resume=self._resume)
+        tables = any(target.file == SHARED for _, target in self._jobs)
         self._directory = directory_of(
             self._folder, self._manifest, self._reader, names, tables=tables, resume=self._resume
         )
@@ -200,6 +266,7 @@ class _Run:
         """Look again, now that nobody else writes here. Whoever does not resume gives up what there is to resume."""
         left = self.allowed()
         self._manifest.directory = self._directory
+        self._manifest.pseudonymised, self._manifest.key = self._key is not None, self._key
         if not self._resume:
             tell_given_up(self._folder, left_in(self._folder, [one.name for one, _ in self._jobs]))
             self._forget()
@@ -217,6 +284,7 @@ class _Run:
 
     async def _one(self, one: Chosen, target: Target, journal: Journal | None) -> None:
         if journal is not None and journal.kept and self._is_there(target):
+            self._published.add(one.name)
             self._tell_end(self._manifest.resources[one.name])
             return
         if journal is None or journal.kept:
@@ -263,6 +331,7 @@ class _Run:
         )
         self._manifest.enter(report)
         self._manifest.save(self._folder)
+        self._published.add(target.name)
         spool.discard()
 
     def _tell_end(self, report: ResourceReport) -> None:
@@ -272,4 +341,5 @@ class _Run:
 
 def _choices(one: Chosen, target: Target, selection: Selection) -> Choices:
     since = None if selection.since is None else selection.since.isoformat()
-    return Choices(target.format, target.fields, one.fingerprint, since, selection.limit, selection.page_size)
+    key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
+    return Choices(target.format, target.fields, one.fingerprint, since, selection.limit, selection.page_size, key)

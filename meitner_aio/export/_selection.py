@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from .. import _pseudonyms as pseudonyms
 from .._listing import at_most
 from .._operations import operations
 from .._values import encode, suggestion
@@ -17,6 +18,7 @@ from ._names import resource_names
 
 if TYPE_CHECKING:
     from .._listing import Listing
+    from .._pseudonyms import Pseudonyms
     from .._reading import Fetched
     from ..client import Meitner
 
@@ -31,6 +33,8 @@ class Selection(NamedTuple):
     page_size: int | None = None
     """Rows a page; None for as many as the server gives."""
     on_invalid: str = "raise"
+    pseudonyms: Pseudonyms | None = None
+    """What the rows are to bear in the place of ids and names."""
 
     @classmethod
     def of(  # noqa: PLR0913, PLR0917 - every choice that selects
@@ -41,6 +45,7 @@ class Selection(NamedTuple):
         limit: int | None = None,
         page_size: int | None = None,
         on_invalid: str = "raise",
+        pseudonyms: Pseudonyms | None = None,
     ) -> Selection:
         """Return a selection; `TypeError` or `ValueError` for what makes none."""
         if since is not None and since.utcoffset() is None:
@@ -50,7 +55,7 @@ class Selection(NamedTuple):
         if isinstance(fields, str):
             raise TypeError("fields must be names of fields, not one str")
         kept = None if fields is None else tuple(fields)
-        return cls(tuple(sorted(where or ())), since, kept, limit, page_size, on_invalid)
+        return cls(tuple(sorted(where or ())), since, kept, limit, page_size, on_invalid, pseudonyms)
 
     @property
     def filtered(self) -> bool:
@@ -71,7 +76,7 @@ class Selection(NamedTuple):
 
     def told(self, kept: tuple[str, ...] | None, level: str) -> dict[str, Any]:
         """Return what a report says of the selection: names, and no value that may be personal."""
-        partial = self.filtered or kept is not None or level == "limited"
+        partial = self.filtered or self.fields is not None or level == "limited"
         return {"where": self.where, "since": self.since, "fields": kept, "partial": partial}
 
 
@@ -92,6 +97,7 @@ class Chosen(NamedTuple):
     """A hash of the conditions, to tell them from others; empty when there are none."""
     first: list[Fetched[Any]]
     """The first page, when a plan asked for it: whoever reads the resource takes it away."""
+    pseudonyms: Pseudonyms | None = None
 
 
 def chosen(
@@ -118,7 +124,8 @@ def _chosen(
     model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
     listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
     fingerprint = _fingerprint(_query(name), where) if where else ""
-    return Chosen(name, model, listing, _fields(name, model, selection.fields), fingerprint, [])
+    kept = _fields(name, model, selection)
+    return Chosen(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
 
 
 def _listing(resource: Any, name: str, selection: Selection, where: Mapping[str, object]) -> Any:  # noqa: ANN401
@@ -156,10 +163,19 @@ def _changed(query: type[ResourceQuery], since: datetime) -> ResourceQuery:
     return cast("ResourceQuery", build(any_of=[build(meta=meta) for meta in times]))
 
 
-def _fields(name: str, model: type[DirectoryRecord], wanted: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _fields(name: str, model: type[DirectoryRecord], selection: Selection) -> tuple[str, ...] | None:
     """Return the names of fields to keep, whichever way they were spelled; the id always is."""
-    if wanted is None:
-        return None
+    allowed = None if selection.pseudonyms is None else pseudonyms.kept(model)
+    if selection.fields is None:
+        return allowed
+    found = _named(name, model, selection.fields)
+    gone = [field for field in found if allowed is not None and field not in allowed]
+    if gone:
+        raise ValueError(f"{name} has no {', '.join(gone)} under pseudonyms: what names a person is dropped")
+    return found
+
+
+def _named(name: str, model: type[DirectoryRecord], wanted: tuple[str, ...]) -> tuple[str, ...]:
     declared = fields(model)
     known = {field.name: field.name for field in declared} | {field.wire: field.name for field in declared}
     for field in wanted:

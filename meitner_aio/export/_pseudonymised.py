@@ -1,0 +1,57 @@
+"""A source whose rows bear pseudonyms before anything is made of them: neither a spool nor a journal sees another id.
+
+What counts, proves and resumes a read tells rows by their pseudonyms alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from .._pseudonyms import Pseudonyms
+from .._reading import Fetched
+from .._source import Ask, Deletions, Source
+from .._values import is_id
+
+
+class Pseudonymised:
+    """The source of a listing, under pseudonyms."""
+
+    def __init__(self, source: Source[Any], names: Pseudonyms) -> None:
+        self._source = source
+        self._names = names
+
+    @property
+    def searchable(self) -> bool:
+        """Whether rows can be asked for by when they were created."""
+        return self._source.searchable
+
+    @property
+    def updates_matter(self) -> bool:
+        """Whether an update can bring a row in or out."""
+        return self._source.updates_matter
+
+    async def fetch(self, ask: Ask) -> Fetched[Any]:
+        """Bring a page."""
+        return pseudonymised(await self._source.fetch(ask), self._names)
+
+    async def sealed(self, ask: Ask) -> Callable[[], Fetched[Any]]:
+        """Bring a page unread."""
+        read = await self._source.sealed(ask)
+        return lambda: pseudonymised(read(), self._names)
+
+    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[Any]:
+        """Bring a page of the rows created from `low` until before `high`."""
+        return pseudonymised(await self._source.created(low, high, ask), self._names)
+
+    async def deleted(self, since: datetime) -> Deletions:
+        """Bring the ids of the rows deleted since then."""
+        found = await self._source.deleted(since)
+        return found if found.ids is None else found._replace(ids=frozenset(map(self._names.id, found.ids)))
+
+
+def pseudonymised(page: Fetched[Any], names: Pseudonyms) -> Fetched[Any]:
+    """Return a page under pseudonyms; a row that was left out and has no id is named by its place, as ever."""
+    invalid = tuple(names.id(name) if is_id(name) else name for name in page.invalid)
+    return page._replace(rows=[names.record(row) for row in page.rows], invalid=invalid)

@@ -15,6 +15,7 @@ from ._exit import Exit, UsageError, exit_code
 from ._export import export_command
 from ._interrupted import COMMAND_LINE, notes
 from ._output import say, silence, tolerate
+from ._purge import purge_command
 from ._read import count_command, get_command, list_command, search_command
 from ._sandbox import sandbox_command
 
@@ -41,6 +42,7 @@ for _command, _name, _arguments in (
     (search_command, "search", "RESOURCE --where CONDITION..."),
     (get_command, "get", "RESOURCE ID"),
     (count_command, "count", _SOME),
+    (purge_command, "purge", "FOLDER --older-than TIME"),
     (doctor_command, "doctor", ""),
     (sandbox_command, "sandbox", ""),
     (completion_command, "completion", "[SHELL]"),

@@ -36,6 +36,14 @@ def instant(text: str, now: datetime) -> datetime:
     return found.replace(tzinfo=UTC)
 
 
+def span(text: str) -> timedelta:
+    """Return a time span such as `30d`; `ValueError` for anything else."""
+    found = _AGO.fullmatch(text)
+    if found is None:
+        raise ValueError("must be a time such as 30d (m, h, d, w)")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
 def moves(text: str) -> bool:
     """Say whether an instant is another one each time that it is typed, as `7d` is."""
     return _AGO.fullmatch(text) is not None

@@ -1,7 +1,8 @@
 """The directory on disk: every row of a resource, in a file that is whole or absent.
 
 `report = await export(meitner, ["students"], to="out/")` writes `out/students.ndjson` and `out/manifest.json`;
-`await plan(meitner)` tells what an export will cost. Knows the client only as something with resources to list;
+`await plan(meitner)` tells what an export will cost; `purge("out/", timedelta(days=30))` removes what is old.
+Knows the client only as something with resources to list;
 knows nothing of terminals.
 """
 
@@ -9,6 +10,7 @@ from ._journal import is_kept, since_then
 from ._names import resource_names
 from ._place import check_place
 from ._plan import Plan, PlannedResource, plan
+from ._purge import Purged, Removed, purge
 from ._report import InvalidRow, Progress, Report, ResourceReport
 from ._run import FORMATS, Format, export
 
@@ -19,12 +21,15 @@ __all__ = [
     "Plan",
     "PlannedResource",
     "Progress",
+    "Purged",
+    "Removed",
     "Report",
     "ResourceReport",
     "check_place",
     "export",
     "is_kept",
     "plan",
+    "purge",
     "resource_names",
     "since_then",
 ]

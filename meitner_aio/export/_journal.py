@@ -11,18 +11,21 @@ import os
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Self, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from .._identity import Stamp
-from .._private_files import read_private
-from ..errors import MeitnerError
+from .._private_files import open_private, read_private
+from ..errors import ConfigurationError, MeitnerError
 from ._files import Folder, RawFile
 from ._report import InvalidRow
 
 _VERSION = 2
+_LINE = 1 << 16
+"""Bytes of a first line at most."""
 
 LONGEST = 86_400.0
 """Seconds after its beginning in which an export can be continued: files do not mix days, and deletions leave events
@@ -216,6 +219,16 @@ def _believed(lines: list[bytes]) -> list[_Line]:
         except ValueError:  # what msgspec raises is one
             break
     return believed
+
+
+def is_journal(path: Path, resource: str) -> bool:
+    """Whether a file is a journal of a resource, of whichever version, by its first line."""
+    try:
+        with open(open_private(path), "rb") as file:  # noqa: PTH123 - of a handle
+            head = _decode(file.readline(_LINE))
+    except (FileNotFoundError, ConfigurationError, ValueError):  # what msgspec raises is a ValueError
+        return False
+    return isinstance(head, _Head) and head.resource == resource
 
 
 def _name(resource: str) -> str:

@@ -1,0 +1,194 @@
+"""What is older than it may be goes: exports, what interrupted ones left, old runs. Blocking.
+
+Only files of this package go: those that the manifest names, journals by their first line, and in a folder of ours what
+has the names of its parts and runs. Links are not followed, files of others and `exports.log` stay.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from msgspec import Struct
+
+from .._private_files import check_folder
+from ..resources import RESOURCES
+from ._files import Folder
+from ._journal import is_journal
+from ._log import LOG, Gone, Log, PurgeLine
+from ._manifest import Manifest
+from ._shred import doubt, shred
+from ._written import SHARED
+
+_MANIFEST = "manifest.json"
+_RUN = re.compile(r"run=[0-9A-Za-z._:+-]+")
+_FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in ("ndjson", "csv", "parquet")) | {SHARED}
+_WHOLES = (*RESOURCES, *_FILES, _MANIFEST, *(f"{name}.journal" for name in RESOURCES))
+_PARTS = frozenset(f"{name}.part" for name in _WHOLES)
+_PARTS |= {f"{SHARED}.{name}.part" for name in RESOURCES}
+_BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
+"""What SQLite may have left beside its database."""
+
+
+class Removed(Struct, frozen=True):
+    """A file that went, or that would."""
+
+    file: str
+    """Below the folder."""
+    bytes: int
+    overwritten: bool
+    """Whether its content was overwritten first: not where it had a second name."""
+
+
+class Purged(Struct, frozen=True):
+    """What a purge did."""
+
+    removed: tuple[Removed, ...]
+    dry_run: bool
+    assured: bool
+    """Whether overwriting reaches the disk, as far as can be seen from here."""
+    why: str
+    """Why it may not."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all that was removed."""
+        return sum(one.bytes for one in self.removed)
+
+
+def purge(folder: str | os.PathLike[str], older_than: timedelta, *, dry_run: bool = False) -> Purged:
+    """Remove what exports wrote to a folder longer ago than `older_than`; only tell, in a `dry_run`.
+
+    The age of an export is what the manifest says, of the rest the file's own. Each file is overwritten, then removed;
+    `assured` and `why` tell whether the file system lets that count. The manifest forgets what is gone, and
+    `exports.log` has a line about it.
+
+    Raises `ValueError` for a negative age, `ConfigurationError` for a folder to which others may write, `MeitnerError`
+    while an export holds the folder, and `OSError`: for one that is not there, and what a disk refuses.
+    """
+    if older_than < timedelta(0):
+        raise ValueError("older_than must not be negative")
+    place = check_folder(folder)
+    with Folder(place) as held:
+        purging = _Purge(held, _ago(older_than))
+        why = doubt(place)
+        if dry_run or not purging.ours:
+            return Purged(tuple(purging.found()) if purging.ours else (), dry_run, not why, why)
+        with Log(place) as log:
+            removed = purging.run(log, older_than, assured=not why)
+        return Purged(removed, dry_run, not why, why)
+
+
+def _ago(time: timedelta) -> datetime:
+    try:
+        return datetime.now(UTC) - time
+    except OverflowError:  # before the calendar begins
+        return datetime.min.replace(tzinfo=UTC)
+
+
+class _Purge:
+    """One purge of a folder that is held."""
+
+    def __init__(self, folder: Folder, before: datetime) -> None:
+        self._folder, self._place, self._before = folder, folder.path, before
+        self._manifest = Manifest.of(folder)
+        journals = any(is_journal(self._place / f"{name}.journal", name) for name in RESOURCES)
+        self.ours = bool(self._manifest.resources) or journals or (self._place / LOG).exists()
+        """Whether an export was ever here: else nothing is known by its name alone."""
+
+    def found(self) -> Iterator[Removed]:
+        """Yield what is old enough."""
+        for path in dict.fromkeys([*self._exports(), *self._left(), *self._runs()]):
+            yield Removed(str(path.relative_to(self._place)), path.lstat().st_size, overwritten=False)
+
+    def run(self, log: Log, older_than: timedelta, *, assured: bool) -> tuple[Removed, ...]:
+        """Remove what is old enough; whatever ends this early, what is gone is in the log and not in the manifest."""
+        removed: list[Removed] = []
+        error: BaseException | None = None
+        try:
+            for one in list(self.found()):
+                overwritten = shred(self._place / one.file)
+                removed.append(Removed(one.file, one.bytes, overwritten=overwritten))
+        except BaseException as broken:
+            error = broken
+            raise
+        finally:
+            self._tidy()
+            log.add(_line(log, removed, older_than, error, assured=assured))
+        return tuple(removed)
+
+    def _tidy(self) -> None:
+        """Let the manifest forget what is gone; a run that is empty goes."""
+        known = self._manifest.resources
+        kept = {name: one for name, one in known.items() if os.path.lexists(self._place / one.file)}
+        if len(kept) < len(known):
+            self._manifest.resources = kept
+            if kept:
+                self._manifest.save(self._folder)
+            else:
+                self._folder.remove(_MANIFEST)
+        for run in self._run_folders():
+            with suppress(OSError):  # which is what one that is not empty raises
+                run.rmdir()
+        self._folder.sync()
+
+    def _exports(self) -> Iterator[Path]:
+        """Yield files that the manifest names; a database is as old as its newest table."""
+        times: dict[str, datetime] = {}
+        for one in self._manifest.resources.values():
+            times[one.file] = max(one.exported_at, times.get(one.file, one.exported_at))
+        for name, time in times.items():
+            if name in _FILES and time < self._before:
+                yield from self._regular(name, *(_BESIDE if name == SHARED else ()))
+
+    def _left(self) -> Iterator[Path]:
+        """Yield journals and parts; what an export can go on with is as old as the younger of the two."""
+        for name in RESOURCES:
+            pair = list(self._regular(f"{name}.journal", f"{name}.part"))
+            if pair and pair[0].suffix == ".journal" and not is_journal(pair[0], name):
+                pair = pair[1:]
+            if all(map(self._is_old, pair)):
+                yield from pair
+        yield from filter(self._is_old, self._regular(*sorted(_PARTS - {f"{name}.part" for name in RESOURCES})))
+
+    def _runs(self) -> Iterator[Path]:
+        """Yield the files of runs of which every file of ours is old."""
+        for run in self._run_folders():
+            files = list(self._regular(*(f"{run.name}/{name}" for name in sorted(_FILES | _PARTS | {_MANIFEST}))))
+            if all(map(self._is_old, files)):
+                yield from files
+
+    def _run_folders(self) -> list[Path]:
+        found = sorted(path for path in self._place.iterdir() if _RUN.fullmatch(path.name))
+        return [check_folder(path) for path in found if stat.S_ISDIR(path.lstat().st_mode)]
+
+    def _regular(self, *names: str) -> Iterator[Path]:
+        for name in names:
+            path = self._place / name
+            with suppress(FileNotFoundError):
+                if stat.S_ISREG(path.lstat().st_mode):
+                    yield path
+
+    def _is_old(self, path: Path) -> bool:
+        return path.lstat().st_mtime < self._before.timestamp()
+
+
+def _line(
+    log: Log, removed: list[Removed], older_than: timedelta, error: BaseException | None, *, assured: bool
+) -> PurgeLine:
+    interrupted = isinstance(error, KeyboardInterrupt)
+    return PurgeLine(
+        began=log.began,
+        ended=datetime.now(UTC),
+        outcome=("interrupted" if interrupted else "failed") if error else "complete",
+        error=None if error is None else type(error).__name__,
+        by=log.by,
+        older_than=older_than.total_seconds(),
+        assured=assured and all(one.overwritten for one in removed),
+        removed=tuple(Gone(one.file, one.bytes) for one in removed),
+    )

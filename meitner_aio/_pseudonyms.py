@@ -194,10 +194,10 @@ class Pseudonyms:
 
         `today` is the day by which an identity number without a century has one.
         """
-        if not _SHORTEST <= len(key) <= _LONGEST:
-            raise ValueError(f"a key has {_SHORTEST} random bytes or more (at most {_LONGEST:,}), not {len(key):,}")
-        if len(set(key)) < _FEWEST:
-            raise ValueError("these bytes are not random")
+        problem = _problem(key)
+        if problem:
+            del key  # this frame is shown by what is raised
+            raise ValueError(problem)
         self._today = today or date.today()  # noqa: DTZ011 - an identity number means the calendar of here
         # One keyed hash for each realm, to be copied: the key itself is held by no attribute that a report could show.
         self._realms = {
@@ -254,6 +254,12 @@ class Pseudonyms:
         mac = self._realms[realm].copy()
         mac.update(text.encode("utf-8", "surrogatepass"))
         return mac.hexdigest()
+
+
+def _problem(key: bytes) -> str:
+    if not _SHORTEST <= len(key) <= _LONGEST:
+        return f"a key has {_SHORTEST} random bytes or more (at most {_LONGEST:,}), not {len(key):,}"
+    return "these bytes are not random" if len(set(key)) < _FEWEST else ""
 
 
 def kept(model: type[Record]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from canaries import shown
 from hypothesis import given
 from hypothesis import strategies as st
 from read_back import as_answered, records
@@ -220,8 +221,12 @@ def test_no_key_is_made_in_silence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", KEY[:31], b"a" * 64, bytes(64), secrets.token_bytes(5000)])
 def test_what_can_be_guessed_is_no_key(tmp_path: Path, data: bytes) -> None:
     """Whoever tries all identity numbers must not be able to try all keys as well."""
-    with pytest.raises(ConfigurationError, match="holds no key"):
+    with pytest.raises(ConfigurationError, match="holds no key") as caught:
         Pseudonyms.of_file(_file(tmp_path / "key", data))
+    seen = [
+        name for text in shown(caught.value) for name in [text.partition(" = ")[0]] if repr(data[:20])[2:-1] in text
+    ]
+    assert not data or seen == []
 
 
 @pytest.mark.parametrize(("mode", "problem"), [(0o640, "may read"), (0o604, "may read"), (0o620, "may write")])

@@ -29,8 +29,7 @@ _MANIFEST = "manifest.json"
 _RUN = re.compile(r"run=[0-9A-Za-z._:+-]+")
 _FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in ("ndjson", "csv", "parquet")) | {SHARED}
 _WHOLES = (*RESOURCES, *_FILES, _MANIFEST, *(f"{name}.journal" for name in RESOURCES))
-_PARTS = frozenset(f"{name}.part" for name in _WHOLES)
-_PARTS |= {f"{SHARED}.{name}.part" for name in RESOURCES}
+_PARTS = frozenset(f"{name}.part" for name in (*_WHOLES, *(f"{SHARED}.{name}" for name in RESOURCES)))
 _BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
 """What SQLite may have left beside its database."""
 

@@ -146,7 +146,7 @@ def _how(names: Pseudonyms | None) -> str:
     return "" if names is None else f", under pseudonyms of the key {names.fingerprint}"
 
 
-def _folder(to: object) -> str | os.PathLike[str] | None:
+def _folder(to: str | os.PathLike[str] | BinaryIO) -> str | os.PathLike[str] | None:
     return to if isinstance(to, (str, os.PathLike)) else None
 
 

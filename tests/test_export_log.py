@@ -182,12 +182,37 @@ async def test_who_cannot_be_logged_takes_nothing(tmp_path: Path) -> None:
     assert (directory.requests, elsewhere.read_text()) == ([], "mine")
 
 
+async def test_what_was_finished_before_is_in_the_line_of_who_went_on(tmp_path: Path) -> None:
+    """The folder is the last run's: its line has the hash of every file that it was asked for."""
+    directory = NumberedDirectory()
+    finished: list[str] = []
+
+    def refuse(resource: str, offset: int) -> None:
+        if resource == "students" and offset >= 10 and "schools" in finished:
+            raise NotFoundError("stop")
+
+    def progress(news: Progress) -> None:
+        finished.extend([news.resource] if news.finished else [])
+
+    directory.rows["students"] = 5000
+    directory.before = refuse
+    with pytest.raises(NotFoundError):
+        await export(directory, ["schools", "students"], to=tmp_path, concurrency=2, progress=progress)
+    directory.before = lambda *_: None
+    await export(directory, ["schools", "students"], to=tmp_path, resume=True)
+    first, second = lines(tmp_path)
+    assert [one["file"] for one in first["resources"]] == ["schools.ndjson", None]
+    assert [one["file"] for one in second["resources"]] == ["schools.ndjson", "students.ndjson"]
+    assert second["resources"][0]["sha256"] == first["resources"][0]["sha256"]
+
+
 def _line(number: int) -> PurgeLine:
     now = datetime.now(UTC)
     return PurgeLine(now, now, f"{number}:{'x' * LONG}", None, Actor.here(), 0.0, assured=False, removed=())
 
 
-def _write(folder: Path, number: int) -> None:
+def _write(folder: Path, number: int, together: Any) -> None:
+    together.wait(30)
     for _ in range(20):
         with Log(folder) as log:
             log.add(_line(number))
@@ -195,8 +220,9 @@ def _write(folder: Path, number: int) -> None:
 
 def test_lines_of_many_processes_are_not_torn(tmp_path: Path) -> None:
     """A purge and an export of other resources may end at the same time; no buffer's end cuts a line in two."""
-    fork = multiprocessing.get_context("spawn")
-    writers = [fork.Process(target=_write, args=(tmp_path, number)) for number in range(3)]
+    spawned = multiprocessing.get_context("spawn")
+    together = spawned.Barrier(3)
+    writers = [spawned.Process(target=_write, args=(tmp_path, number, together)) for number in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:

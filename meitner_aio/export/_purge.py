@@ -141,7 +141,7 @@ class _Purge:
         times: dict[str, datetime] = {}
         for one in self._manifest.resources.values():
             times[one.file] = max(one.exported_at, times.get(one.file, one.exported_at))
-        for name, time in times.items():
+        for name, time in sorted(times.items()):
             if name in _FILES and time < self._before:
                 yield from self._regular(name, *(_BESIDE if name == SHARED else ()))
 

@@ -81,7 +81,7 @@ async def _interrupted(directory, folder):
     with pytest.raises(OSError, match="went away"):
         await export(directory, ["students"], to=folder, concurrency=1)
     directory.before = lambda *_: None
-    assert {path.name for path in folder.iterdir()} == {"students.part", "students.journal"}
+    assert {path.name for path in folder.iterdir()} == {"students.part", "students.journal", "exports.log"}
 
 
 # The database.
@@ -181,7 +181,7 @@ async def test_a_part_that_was_there_receives_no_row(directory, folder):
     with (folder / "students.part").open("rb") as held:
         await export(directory, ["students"], to=folder)
         assert held.read() == b""
-    assert {path.name for path in folder.iterdir()} == {"students.ndjson", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == {"students.ndjson", "manifest.json", "exports.log"}
     assert {(path.stat().st_uid, _mode(path)) for path in folder.iterdir()} == {(os.geteuid(), 0o600)}
 
 

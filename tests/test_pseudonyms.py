@@ -229,7 +229,9 @@ def test_what_can_be_guessed_is_no_key(tmp_path: Path, data: bytes) -> None:
     assert not data or seen == []
 
 
-@pytest.mark.parametrize(("mode", "problem"), [(0o640, "may read"), (0o604, "may read"), (0o602, "may write"), (0o620, "others may")])
+@pytest.mark.parametrize(
+    ("mode", "problem"), [(0o640, "may read"), (0o604, "may read"), (0o602, "may write"), (0o620, "others may")]
+)
 def test_a_key_that_others_reach_is_refused(tmp_path: Path, mode: int, problem: str) -> None:
     """Who has the key has everybody's numbers."""
     with pytest.raises(ConfigurationError, match=problem):

@@ -30,7 +30,7 @@ async def rows_by_hand(url: str, limit: int) -> AsyncIterator[list[Any]]:
     import msgspec
 
     from meitner_aio import Student
-    from meitner_aio._protocol import Envelope
+    from meitner_aio._wire.messages import Envelope
 
     decoder = msgspec.json.Decoder(Envelope[Student])
     async with by_hand() as session:

@@ -34,7 +34,7 @@ _END = b"\r\n\r\n"
 
 def students(count: int) -> list[Any]:
     """Return synthetic students, the same in every process."""
-    from meitner_aio.sandbox._synthetic import generate  # noqa: PLC0415 - peers that only start a server need none
+    from meitner_aio.sandbox.synthetic import generate  # noqa: PLC0415 - peers that only start a server need none
 
     return generate(students=count, schools=10, seed=1, now=datetime(2026, 11, 20, tzinfo=UTC))["students"]
 

@@ -54,7 +54,7 @@ def ours(form: str, url: str, *, rows: int = ROWS) -> Cost:
 
 def _load(form: str) -> None:
     """Import what a format needs."""
-    from meitner_aio.export._writers import check_format
+    from meitner_aio.export.formats.writers import check_format
 
     if form in WRITTEN:
         check_format(form)
@@ -138,7 +138,7 @@ def writing(form: str, _: str) -> Cost:
 
 def _written(form: str, chunks: Iterable[bytes]) -> None:
     from meitner_aio import Student
-    from meitner_aio.export._writers import open_writer
+    from meitner_aio.export.formats.writers import open_writer
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"students.{form}"

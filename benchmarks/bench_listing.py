@@ -85,7 +85,7 @@ def limit_of_asyncio(limit: int, url: str) -> Cost:
     import msgspec
 
     from meitner_aio import Student
-    from meitner_aio._protocol import Envelope
+    from meitner_aio._wire.messages import Envelope
 
     async def main() -> Cost:
         parts = urlsplit(url)

@@ -25,7 +25,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import UNSET
 
-from ._private_files import open_private
+from ._runtime.private_files import open_private
 from .errors import ConfigurationError
 from .records import Field, OpenEnum, Record, fields
 

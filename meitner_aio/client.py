@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from msgspec import UNSET, UnsetType
 
-from ._admission import QuotaPolicy
-from ._assembly import Calls, Core, Options, Transport
-from ._auth import ApiKey, Auth, OAuth2
-from ._capture import capturing
-from ._limiter import Quota
-from ._logging import LOG, Log, switch_on
-from ._operations import Wire
-from ._protocol import RawResponse
-from ._quota import Gate
-from ._request import Params, any_request
-from ._settings import credentials, every_header, server_url
-from ._signing import identity
-from ._smoothing import Rate
-from ._verdicts import RetryPolicy
+from ._pipeline.admission import QuotaPolicy
+from ._pipeline.core import Calls, Core, Options, Transport
+from ._pipeline.credentials import ApiKey, Auth, OAuth2
+from ._pipeline.capture import capturing
+from ._pipeline.limiter import Quota
+from ._pipeline.logging import LOG, Log, switch_on
+from ._operations.operations import Wire
+from ._wire.messages import RawResponse
+from ._pipeline.rate_limit import Gate
+from ._wire.raw_request import Params, any_request
+from ._pipeline.settings import credentials, every_header, server_url
+from ._pipeline.authentication import identity
+from ._pipeline.smoothing import Rate
+from ._pipeline.retry_policy import RetryPolicy
 from .errors import ConfigurationError
 from .events import OnEvent
 from .resources import (
@@ -129,7 +129,7 @@ class Meitner:
             on_event=on_event,
             log=LOG if logger is None else logger,
         )
-        from ._transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
+        from ._pipeline.transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
         options = options.changed(concurrency=transport.slots(max_concurrency))
@@ -264,7 +264,7 @@ class Meitner:
     @property
     def cached(self) -> Caches:
         """`meitner.cached(ttl=5.0, maxsize=1000, ...)`: the reads of this client through a cache."""
-        from ._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
+        from .cached._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
         from .cached import Caches  # noqa: PLC0415 - as above
 
         core = self._core

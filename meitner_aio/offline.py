@@ -17,11 +17,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ._cleanup import finished
-from ._private_files import read_private
-from ._protocol import FOREIGN, Headers, RawResponse, Request
-from ._reading import PART
-from ._threads import threaded
+from ._runtime.cleanup import finished
+from ._runtime.private_files import read_private
+from ._wire.messages import FOREIGN, Headers, RawResponse, Request
+from ._wire.decoding import PART
+from ._runtime.threads import threaded
 from .errors import APIConnectionError, ConfigurationError, MeitnerError
 from .resources import RESOURCES
 from .sandbox.frozen import Frozen, reads

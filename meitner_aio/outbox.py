@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from ._bulk import bulk_task
-from ._cleanup import stopped
+from ._operations.bulk import bulk_task
+from ._runtime.cleanup import stopped
 from .errors import MeitnerError
 
 

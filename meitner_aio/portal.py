@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator,
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from ._listing import Listing
-from ._loop_thread import LoopThread
+from ._listing.listing import Listing
+from ._runtime.loop_thread import LoopThread
 from .errors import MeitnerError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, Union, cast, get_origin
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ._values import check_one, floored, in_utc
+from ._wire.validation import check_one, floored, in_utc
 from .records import Field, Id, Record, fields
 
 V_co = TypeVar("V_co", covariant=True)

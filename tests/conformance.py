@@ -17,8 +17,8 @@ from msgspec import UNSET
 from samples import ID, Recorder, answer, call, one, page, record
 
 from meitner_aio import query, records
-from meitner_aio._operations import Resource, operations
-from meitner_aio._protocol import Request, error_from
+from meitner_aio._operations.operations import Resource, operations
+from meitner_aio._wire.messages import Request, error_from
 from meitner_aio.query import Condition, Query, to_filter
 from meitner_aio.records import Field, OpenEnum, Record, fields
 from meitner_aio.resources import RESOURCES

@@ -17,7 +17,7 @@ from raw_server import RawServer, Reply
 from redis_server import RedisServer, require_redis
 
 from meitner_aio import Meitner, QuotaPolicy, RetryPolicy
-from meitner_aio._transport import HttpTransport
+from meitner_aio._pipeline.transport import HttpTransport
 
 pytest_plugins = ["pytester", "meitner_aio.testing"]
 

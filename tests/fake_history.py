@@ -10,9 +10,9 @@ from fake_directory import BEGIN, FakeDirectory, Row, row, stamp
 from virtual_time import run
 
 from meitner_aio import IncompleteListing
-from meitner_aio._ledger import ListingReport
-from meitner_aio._listing import Listing
-from meitner_aio._source import Ask
+from meitner_aio._listing.completeness import ListingReport
+from meitner_aio._listing.listing import Listing
+from meitner_aio._listing.source import Ask
 from meitner_aio.records import Meta
 
 ORDERS = ("created", "-created", "updated", "by date", "any")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from meitner_aio import Meitner
 from meitner_aio.export import _files, _spool, export
-from meitner_aio.sandbox._door import Door
+from meitner_aio.sandbox.http.app import Door
 
 RESOURCES = ("schools", "students", "student_placements")
 CONCURRENCY = 2

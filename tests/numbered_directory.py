@@ -5,7 +5,7 @@ import json
 from urllib.parse import parse_qsl
 
 from meitner_aio import NotFoundError
-from meitner_aio._protocol import Headers, RawResponse
+from meitner_aio._wire.messages import Headers, RawResponse
 from meitner_aio.resources import RESOURCES
 
 ROWS = {"schools": 7, "students": 25}

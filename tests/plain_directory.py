@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 from api_table import Field, parse
 
-from meitner_aio._protocol import Headers, RawResponse, Request, error_from
+from meitner_aio._wire.messages import Headers, RawResponse, Request, error_from
 from meitner_aio.errors import APIConnectionError
 
 API = parse()

@@ -16,8 +16,8 @@ import msgspec
 import pyarrow.parquet
 from hypothesis import strategies as st
 
-from meitner_aio.export._csv import plain
-from meitner_aio.export._writers import open_writer
+from meitner_aio.export.formats.csv import plain
+from meitner_aio.export.formats.writers import open_writer
 from meitner_aio.records import Field, Record, fields
 
 encode_lines = msgspec.json.Encoder().encode_lines

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from meitner_aio._operations import Resource, operations
-from meitner_aio._protocol import Headers, RawResponse, Request
+from meitner_aio._operations.operations import Resource, operations
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.query import ResourceQuery
 from meitner_aio.records import Field, Record, fields
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, NamedTuple
 
-from meitner_aio._protocol import Request
+from meitner_aio._wire.messages import Request
 from meitner_aio.sandbox import Sandbox
 
 KEY = {"Client-ID": "tests", "Client-Secret": "secret"}

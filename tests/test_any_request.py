@@ -25,7 +25,7 @@ from meitner_aio import (
     RequestSent,
     UnitFields,
 )
-from meitner_aio._request import any_request
+from meitner_aio._wire.raw_request import any_request
 
 
 async def test_any_endpoint_is_reached_with_the_client_credentials(scripted: Scripted) -> None:

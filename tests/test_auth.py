@@ -28,10 +28,10 @@ from meitner_aio import (
     ResponseValidationError,
     RetryPolicy,
 )
-from meitner_aio._assembly import Core
-from meitner_aio._protocol import Headers, RawResponse, Request
-from meitner_aio._quota import Gate
-from meitner_aio._signing import Authenticated, BearerAuth
+from meitner_aio._pipeline.core import Core
+from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
 
 AUTH = OAuth2("client-canary", "secret-canary")
 

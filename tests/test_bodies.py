@@ -17,9 +17,9 @@ from conftest import Scripted
 from raw_server import STUDENT, STUDENT_ID, Reply, answer, failure, writes
 
 from meitner_aio import QuotaPolicy
-from meitner_aio._inflated import BadAnswerError, Inflated
-from meitner_aio._protocol import Request
-from meitner_aio._transport import LARGEST_BODY, LARGEST_ERROR
+from meitner_aio._pipeline.decompression import BadAnswerError, Inflated
+from meitner_aio._wire.messages import Request
+from meitner_aio._pipeline.transport import LARGEST_BODY, LARGEST_ERROR
 from meitner_aio.errors import APIConnectionError, APIStatusError, ResponseValidationError
 
 MIB = 1024 * 1024
@@ -150,7 +150,7 @@ async def test_what_cannot_be_decompressed_is_refused(carried: Any, encoding: st
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_body_may_arrive_in_any_pieces(wbits: int, size: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
     """Sizes at the edges of what is decompressed at once, well and badly compressible, cut anywhere."""
-    monkeypatch.setattr("meitner_aio._inflated._STEP", 4096)
+    monkeypatch.setattr("meitner_aio._pipeline.decompression._STEP", 4096)
     chance = random.Random(size)
     for body in (bytes(size), chance.randbytes(size // 7) * 7):
         squeezed = zlib.compress(body, wbits=wbits)

@@ -18,11 +18,11 @@ from raw_server import STUDENT_ID, answer, failure
 from sandbox_calls import KEY, NOON
 
 from meitner_aio import Meitner, Outcome, QuotaExhausted, QuotaPolicy
-from meitner_aio._bulk import outcomes
-from meitner_aio._protocol import RawResponse, Request
-from meitner_aio._quota import Gate
-from meitner_aio._retry import Retrying
-from meitner_aio._verdicts import RetryPolicy
+from meitner_aio._operations.bulk import outcomes
+from meitner_aio._wire.messages import RawResponse, Request
+from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.retry import Retrying
+from meitner_aio._pipeline.retry_policy import RetryPolicy
 from meitner_aio.errors import APIConnectionError, ConflictError, MeitnerError, NotFoundError, UnprocessableEntityError
 from meitner_aio.events import ResponseReceived
 from meitner_aio.resources import Students

@@ -17,9 +17,9 @@ from samples import ID, answer
 from scripted_send import said
 
 from meitner_aio import Meitner, MeitnerError, OAuth2, errors
-from meitner_aio._operations import Wire, operations
-from meitner_aio._page_size import PageSizes
-from meitner_aio._protocol import RawResponse, Request, error_from
+from meitner_aio._operations.operations import Wire, operations
+from meitner_aio._wire.page_size import PageSizes
+from meitner_aio._wire.messages import RawResponse, Request, error_from
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, Caches, MemoryCache
 from meitner_aio.errors import (
     APIConnectionError,
@@ -291,7 +291,7 @@ async def test_a_second_pass_and_a_witness_always_ask(line: Line) -> None:
     await cached.students.list(limit=5).all()
     source = cached.grade_elementaries.list()._source
     sent = len(line.sent)
-    from meitner_aio._source import Ask
+    from meitner_aio._listing.source import Ask
 
     for _ in range(2):
         for offset in (0, 10):

@@ -17,7 +17,7 @@ from fault_server import KINDS, NOON, FaultServer, Incoming, Injected, page, run
 from naive_client import NaiveClient
 
 from meitner_aio import InternalServerError, Meitner, MeitnerError, QuotaPolicy, ResponseValidationError, RetryPolicy
-from meitner_aio._ledger import ListingReport
+from meitner_aio._listing.completeness import ListingReport
 from meitner_aio.export import export
 from meitner_aio.export._report import ResourceReport
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from meitner_aio import EmployeePlacement, EmployeePlacementRole, External, GradeElementary, School, SchoolType, Student
-from meitner_aio.cli._columns import table_of
+from meitner_aio.cli.rendering.columns import table_of
 
 _ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 

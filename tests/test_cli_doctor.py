@@ -31,10 +31,10 @@ from meitner_aio import (
     ResponseValidationError,
     __version__,
 )
-from meitner_aio._protocol import Headers, Request
-from meitner_aio._transport import _translated
+from meitner_aio._wire.messages import Headers, Request
+from meitner_aio._pipeline.transport import _translated
 from meitner_aio.cli import _doctor
-from meitner_aio.cli._checks import Seen, verdicts
+from meitner_aio.cli.commands.checks import Seen, verdicts
 from meitner_aio.probe import Asker, Heard
 from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Fault, Sandbox

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from test_cli_process import ANY, DEADLINE, _run, _start
 
-from meitner_aio.cli._disk import explained
+from meitner_aio.cli.rendering.disk import explained
 from meitner_aio.export import _files, is_kept
 from meitner_aio.sandbox import Sandbox
 

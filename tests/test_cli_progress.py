@@ -10,11 +10,11 @@ from rich.console import Console
 
 from meitner_aio import Quota, QuotaWait, RequestSent
 from meitner_aio.cli import _interrupted
-from meitner_aio.cli._amounts import counted, duration, quota_left, size
-from meitner_aio.cli._bars import Bars
+from meitner_aio.cli.rendering.amounts import counted, duration, quota_left, size
+from meitner_aio.cli.rendering.bars import Bars
 from meitner_aio.cli._interrupted import COMMAND_LINE, how_to_go_on, notes, resumable
-from meitner_aio.cli._plan import show_plan
-from meitner_aio.cli._progress import Lines, Waits
+from meitner_aio.cli.commands.plan import show_plan
+from meitner_aio.cli.rendering.progress import Lines, Waits
 from meitner_aio.export import Plan, PlannedResource, Progress
 
 QUOTA = Quota(5000, 4321, datetime(2026, 3, 1, 12, 5, tzinfo=UTC))

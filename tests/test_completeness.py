@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from meitner_aio import IncompleteListing, like
-from meitner_aio._protocol import RawResponse, Request
+from meitner_aio._wire.messages import RawResponse, Request
 from meitner_aio.resources import GradeElementaries, Groups, Resource, Schools, Students
 from meitner_aio.sandbox import Sandbox
 

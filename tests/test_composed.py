@@ -33,8 +33,8 @@ from meitner_aio import (
     UnprocessableEntityError,
     to_dict,
 )
-from meitner_aio._operations import operations
-from meitner_aio._protocol import RawResponse, Request, error_from
+from meitner_aio._operations.operations import operations
+from meitner_aio._wire.messages import RawResponse, Request, error_from
 from meitner_aio.records import fields
 from meitner_aio.resources import GradeElementaries, Schools, Students
 from meitner_aio.sandbox import Sandbox

@@ -24,9 +24,11 @@ from api_table import (
 from conformance import accepted, body_of, declared, differences, objects, stated
 from samples import ID, NOON, Recorder, answer, every, one, record, required
 
-from meitner_aio import ApiKey, OAuth2, StudentQuery, _protocol, _settings, query, records
-from meitner_aio._operations import Resource, operations
-from meitner_aio._protocol import Envelope, Request, error_from
+from meitner_aio import ApiKey, OAuth2, StudentQuery, query, records
+from meitner_aio._pipeline import settings
+from meitner_aio._wire import messages
+from meitner_aio._operations.operations import Resource, operations
+from meitner_aio._wire.messages import Envelope, Request, error_from
 from meitner_aio.query import Query, to_filter
 from meitner_aio.records import fields, wire_name
 from meitner_aio.resources import RESOURCES
@@ -155,7 +157,7 @@ def test_law_3_a_filter_follows_from_the_type():
 def test_law_4_envelopes():
     """One envelope for pages, one for errors, one for searches."""
     assert {info.encode_name for info in msgspec.structs.fields(Envelope)} == set(LIST_ENVELOPE)
-    assert {info.encode_name for info in msgspec.structs.fields(_protocol._ErrorBody)} == set(ERROR_ENVELOPE)
+    assert {info.encode_name for info in msgspec.structs.fields(messages._ErrorBody)} == set(ERROR_ENVELOPE)
     body = json.loads(msgspec.json.encode(query.SearchBody(to_filter(query.MetaQuery(created_at=NOON)))))
     assert set(body) == set(SEARCH_BODY)
     nested = to_filter(StudentQuery(first_name="Bo", all_of=(StudentQuery(last_name="Ek"),)))
@@ -281,7 +283,7 @@ def test_rate_limit_headers_are_read():
 
 def test_servers_are_those_of_the_api():
     """The client knows the API's two servers and no other."""
-    assert _settings.SERVERS == SERVERS
+    assert settings.SERVERS == SERVERS
 
 
 def test_credentials_travel_in_the_headers_of_the_api():

@@ -12,7 +12,8 @@ import pytest
 from conftest import Scripted
 from raw_server import STUDENT, STUDENT_ID, answer, failure, page, writes
 
-from meitner_aio import ApiKey, OAuth2, RetryPolicy, _recovery
+from meitner_aio import ApiKey, OAuth2, RetryPolicy
+from meitner_aio._operations import create_recovery
 from meitner_aio.errors import MeitnerError
 
 MIB = 1024 * 1024
@@ -80,7 +81,7 @@ async def test_no_crash_report_shows_a_secret(
     scripted: Scripted, trouble: Any, auth: Any, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials, tokens and personal data are in no message, no argument, no cause, and no local of any frame."""
-    monkeypatch.setattr(_recovery, "_LOOKS", (0.0,))  # the look for a lost create fails, too
+    monkeypatch.setattr(create_recovery, "_LOOKS", (0.0,))  # the look for a lost create fails, too
     token = answer(data={"access_token": "token-canary", "expires_in": 3600})
     replies = [token] * isinstance(auth, OAuth2) + [trouble]
     for call in (

@@ -10,8 +10,8 @@ from fake_directory import row_id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meitner_aio import _distinct
-from meitner_aio._distinct import Distinct
+from meitner_aio._listing import seen_ids
+from meitner_aio._listing.seen_ids import Distinct
 
 DAWN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def _drifting(straight: tuple[bool, list[int], list[list[int]]]) -> list[list[in
     return [page[::-1] for page in pages[::-1]] if backwards else pages
 
 
-@pytest.mark.parametrize("expected", [0, 300, _distinct._SHORT + 1])
+@pytest.mark.parametrize("expected", [0, 300, seen_ids._SHORT + 1])
 @settings(max_examples=150, deadline=None)
 @given(pages=st.one_of(PAGES, STRAIGHT.map(_drifting)), dated=st.sampled_from(["all", "none", "some"]))
 def test_what_is_new_is_what_a_set_says(expected: int, pages: list[list[int]], dated: str) -> None:
@@ -67,7 +67,7 @@ def test_what_is_new_is_what_a_set_says(expected: int, pages: list[list[int]], d
 
 def test_every_row_new_is_told_without_a_list() -> None:
     """The usual page costs nothing: None stands for all."""
-    for expected in (0, _distinct._SHORT + 1):
+    for expected in (0, seen_ids._SHORT + 1):
         distinct = Distinct(expected)
         for at in range(0, 500, 50):
             numbers = range(at, at + 50)
@@ -86,7 +86,7 @@ def test_ids_of_any_length_are_told_apart(lengths: tuple[int, int]) -> None:
 
 def test_a_table_holds_more_than_it_was_made_for() -> None:
     """A total may be wrong: more rows than it says, even in one page, find their place."""
-    table: Any = _distinct._Table(10)
+    table: Any = seen_ids._Table(10)
     assert len(table.fresh(list(range(1, 5001)))) == 5000
     assert table.fresh(list(range(4990, 5011))) == list(range(11, 21))
     assert 5010 in table

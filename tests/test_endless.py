@@ -9,7 +9,7 @@ import pytest
 from virtual_time import run
 
 from meitner_aio import IncompleteListing
-from meitner_aio._protocol import Headers, RawResponse, Request
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.resources import Groups
 
 ID = "00000000-0000-4000-8000-{:012x}"

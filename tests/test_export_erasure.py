@@ -97,7 +97,7 @@ def test_it_leaves_nothing_in_a_log_either(path):
 
 def test_a_log_that_cannot_be_emptied_is_told_of(path, caplog, monkeypatch):
     """A reader in the midst of an old state holds it: what stays is said."""
-    monkeypatch.setattr("meitner_aio.export._sqlite._PATIENCE", 0.0)
+    monkeypatch.setattr("meitner_aio.export.formats.sqlite._PATIENCE", 0.0)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("PRAGMA journal_mode = WAL")
         reader.execute("BEGIN")

@@ -14,7 +14,7 @@ import pytest
 from numbered_directory import NumberedDirectory
 
 from meitner_aio import ApiKey, Meitner, MeitnerError, NotFoundError, OAuth2
-from meitner_aio._identity import Reader, address, reader_of
+from meitner_aio._pipeline.identity import Reader, address, reader_of
 from meitner_aio.export import Progress, export
 from meitner_aio.sandbox import Sandbox
 

@@ -15,7 +15,7 @@ import pytest
 from numbered_directory import NumberedDirectory
 
 from meitner_aio import ConfigurationError, MeitnerError, NotFoundError
-from meitner_aio.cli._typed import span
+from meitner_aio.cli.rendering.typed import span
 from meitner_aio.export import Progress, export, purge
 from meitner_aio.export import _shred as shredding
 from meitner_aio.export._files import Folder

@@ -11,8 +11,8 @@ from hypothesis import strategies as some
 from paged_server import Page, Server, refuses
 
 from meitner_aio import NotFoundError
-from meitner_aio._read import Read, Reading
-from meitner_aio._source import Ask
+from meitner_aio._listing.reader import Read, Reading
+from meitner_aio._listing.source import Ask
 from meitner_aio.errors import APIConnectionError
 from meitner_aio.export import _spool, export
 from meitner_aio.export._asked import Answered, Asked

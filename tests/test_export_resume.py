@@ -20,7 +20,7 @@ from numbered_directory import NumberedDirectory, refusing
 from meitner_aio import Meitner, MeitnerError, NotFoundError, QuotaExhausted
 from meitner_aio.export import _journal, _spool, _writers, export
 from meitner_aio.export._manifest import Manifest
-from meitner_aio.export._ndjson import NdjsonWriter
+from meitner_aio.export.formats.ndjson import NdjsonWriter
 from meitner_aio.resources.students import Student
 
 PERSONAL = ("20100101", "Åsa", "00000000-0000")

@@ -15,7 +15,7 @@ from samples import Recorder, answer
 
 import meitner_aio
 from meitner_aio import ApiKey, Meitner, errors, query, records
-from meitner_aio._operations import Resource, operations
+from meitner_aio._operations.operations import Resource, operations
 from meitner_aio.query import Condition
 from meitner_aio.records import OpenEnum, Record
 from meitner_aio.resources import RESOURCES

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meitner_aio._fair_share import FairShare, SingleCalls
+from meitner_aio._pipeline.fair_share import FairShare, SingleCalls
 
 
 def _even(least: float, most: float) -> float:

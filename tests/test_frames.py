@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from meitner_aio import Meitner
-from meitner_aio._frames import without_frames
-from meitner_aio._protocol import Request
-from meitner_aio._threads import stoppable, threaded
-from meitner_aio.cli._read import list_command
+from meitner_aio._runtime.frames import without_frames
+from meitner_aio._wire.messages import Request
+from meitner_aio._runtime.threads import stoppable, threaded
+from meitner_aio.cli.commands.read import list_command
 from meitner_aio.export import export
-from meitner_aio.export._csv import CsvWriter
-from meitner_aio.export._parquet import ParquetWriter
-from meitner_aio.export._sqlite import SqliteWriter
+from meitner_aio.export.formats.csv import CsvWriter
+from meitner_aio.export.formats.parquet import ParquetWriter
+from meitner_aio.export.formats.sqlite import SqliteWriter
 from meitner_aio.offline import Snapshot
 
 CANARY = "Canaria"

@@ -163,7 +163,7 @@ async def test_a_path_with_a_line_break_is_answered_as_any_other(path: str) -> N
 
 def test_a_law_that_is_broken_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with a reader that lets foreign errors through, the harness fails."""
-    import meitner_aio._reading as reading
+    import meitner_aio._wire.decoding as reading
 
     monkeypatch.syspath_prepend(str(HERE))
     page = importlib.import_module("page")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from meitner_aio._headers import (
+from meitner_aio._wire.headers import (
     Limits,
     limits,
     media_type,
@@ -20,7 +20,7 @@ from meitner_aio._headers import (
     server_time,
     wait_asked,
 )
-from meitner_aio._protocol import Headers
+from meitner_aio._wire.messages import Headers
 
 NOON = 1_763_726_400
 """2025-11-21 12:00:00 UTC, in seconds."""

@@ -14,7 +14,7 @@ from support.histories import READS, History, Plot, plot
 from virtual_time import run
 
 from meitner_aio import IncompleteListing, like
-from meitner_aio._protocol import Headers, RawResponse, Request, error_from
+from meitner_aio._wire.messages import Headers, RawResponse, Request, error_from
 from meitner_aio.resources import Groups
 
 CLAIMS = {"certified", "repaired", "stable"}

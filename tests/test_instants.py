@@ -14,7 +14,7 @@ from plain_directory import PlainDirectory
 from samples import Recorder, page
 
 from meitner_aio import MetaQuery, above, at_least, at_most, below, between, equals
-from meitner_aio._values import built, checked, encode
+from meitner_aio._wire.validation import built, checked, encode
 from meitner_aio.query import to_filter
 from meitner_aio.records import Record
 from meitner_aio.resources import AuditEvents, Groups, Units

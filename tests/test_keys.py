@@ -28,10 +28,10 @@ from meitner_aio import (
     Student,
     StudentFields,
 )
-from meitner_aio._comparison import differences, is_changed, may_have_made
-from meitner_aio._keys import conditions, key_of, lost_key
-from meitner_aio._retry import Retrying
-from meitner_aio._verdicts import RetryPolicy
+from meitner_aio._operations.comparison import differences, is_changed, may_have_made
+from meitner_aio._operations.keys import conditions, key_of, lost_key
+from meitner_aio._pipeline.retry import Retrying
+from meitner_aio._pipeline.retry_policy import RetryPolicy
 from meitner_aio.query import to_filter
 from meitner_aio.resources import RESOURCES
 from meitner_aio.resources.groups import GroupCreate, GroupQuery

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from virtual_time import run
 
 from meitner_aio import IncompleteListing
-from meitner_aio._ledger import Ledger
-from meitner_aio._listing import Listing
-from meitner_aio._reading import Fetched
+from meitner_aio._listing.completeness import Ledger
+from meitner_aio._listing.listing import Listing
+from meitner_aio._wire.decoding import Fetched
 from meitner_aio.records import Meta, Pagination
 
 OLD = BEGIN - 3600.0

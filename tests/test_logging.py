@@ -28,8 +28,8 @@ from meitner_aio import (
     ResponseReceived,
     ResponseValidationError,
 )
-from meitner_aio import _logging as engine
-from meitner_aio._logging import CallEnded
+from meitner_aio._pipeline import logging as engine
+from meitner_aio._pipeline.logging import CallEnded
 from meitner_aio.events import Event
 
 CANARIES = ("an-id", "a-secret", "canary", "20150101-0000", "Sixten", "0701-23", "@example", STUDENT_ID)
@@ -121,7 +121,7 @@ async def test_nobody_listens_nobody_pays(scripted: Scripted, monkeypatch: pytes
     meitner, _ = await scripted(answer())
     made: list[object] = []
     for name in ("RequestSent", "ResponseReceived"):
-        monkeypatch.setattr(f"meitner_aio._retry.{name}", lambda *args: made.append(args))
+        monkeypatch.setattr(f"meitner_aio._pipeline.retry.{name}", lambda *args: made.append(args))
     engine.LOG.setLevel(logging.WARNING)
     await meitner.students.get(STUDENT_ID)
     assert not made

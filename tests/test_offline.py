@@ -26,8 +26,8 @@ from meitner_aio import (
     one_of,
 )
 from meitner_aio import offline as offline_module
-from meitner_aio._operations import operations
-from meitner_aio._protocol import Request
+from meitner_aio._operations.operations import operations
+from meitner_aio._wire.messages import Request
 from meitner_aio.export import export
 from meitner_aio.offline import Snapshot
 from meitner_aio.resources import RESOURCES

@@ -28,10 +28,10 @@ from meitner_aio import (
     ResponseReceived,
     RetryPolicy,
 )
-from meitner_aio._assembly import Core
-from meitner_aio._auth import ApiKey
-from meitner_aio._protocol import Headers, RawResponse, Request
-from meitner_aio._quota import Gate
+from meitner_aio._pipeline.core import Core
+from meitner_aio._pipeline.credentials import ApiKey
+from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._pipeline.rate_limit import Gate
 
 
 async def _silence(_: asyncio.StreamWriter) -> None:

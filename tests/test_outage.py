@@ -14,11 +14,11 @@ from scripted_send import Script, garbled, lost, request, said, unsent
 from virtual_time import run
 
 from meitner_aio import InternalServerError, OAuth2, RetryPolicy
-from meitner_aio._budget import FULL, RetryBudget
-from meitner_aio._protocol import Headers, RawResponse, Request
-from meitner_aio._quota import Gate
-from meitner_aio._retry import Retrying
-from meitner_aio._signing import Authenticated, BearerAuth
+from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
+from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.retry import Retrying
+from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
 from meitner_aio.errors import APIConnectionError, MeitnerError, ResponseValidationError
 from meitner_aio.events import RequestSent, RetryScheduled
 from meitner_aio.resources import Schools
@@ -31,7 +31,7 @@ PATIENT = RetryPolicy(outage=7200.0)
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep listings at their full width: on virtual time every wait looks like hard work."""
-    monkeypatch.setattr("meitner_aio._ahead.Idle.busy", lambda _: False)
+    monkeypatch.setattr("meitner_aio._listing.prefetch.Idle.busy", lambda _: False)
 
 
 def _id(number: int) -> str:

@@ -28,11 +28,11 @@ from meitner_aio import (
     UnprocessableEntityError,
     like,
 )
-from meitner_aio._ahead import ROWS, Idle
-from meitner_aio._listing import Listing
-from meitner_aio._page_size import LARGEST, USUAL, Fitting, PageSizes
-from meitner_aio._source import Ask, Deletions
-from meitner_aio._sources import Facts, RecordSource
+from meitner_aio._listing.prefetch import ROWS, Idle
+from meitner_aio._listing.listing import Listing
+from meitner_aio._wire.page_size import LARGEST, USUAL, Fitting, PageSizes
+from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._listing.endpoints import Facts, RecordSource
 from meitner_aio.errors import ResponseValidationError
 from meitner_aio.export import export
 
@@ -521,7 +521,7 @@ def test_an_outage_is_outlasted_as_ever() -> None:
 
 def test_a_page_larger_than_any_answer_may_be_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the real transport, which stops reading at its cap."""
-    monkeypatch.setattr("meitner_aio._transport.LARGEST_BODY", 60_000)
+    monkeypatch.setattr("meitner_aio._pipeline.transport.LARGEST_BODY", 60_000)
 
     async def main() -> None:
         server = Server(600, clamps(1000))

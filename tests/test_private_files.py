@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from meitner_aio import ConfigurationError
-from meitner_aio._private_files import (
+from meitner_aio._runtime.private_files import (
     check_file,
     check_folder,
     check_makeable,

@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 from odd_server import NOON, Bucket, Window, said
 
-from meitner_aio._protocol import Headers
+from meitner_aio._wire.messages import Headers
 from meitner_aio.probe import Answer
 from meitner_aio.probe._limiter import LONGEST_PAUSE, limiter, pause
 

@@ -29,8 +29,8 @@ from meitner_aio import (
     Student,
     UnprocessableEntityError,
 )
-from meitner_aio._headers import reset_at, retry_after
-from meitner_aio._protocol import (
+from meitner_aio._wire.headers import reset_at, retry_after
+from meitner_aio._wire.messages import (
     Envelope,
     Headers,
     RawResponse,

@@ -19,7 +19,7 @@ from read_back import as_answered, records
 
 from meitner_aio import Address, ConfigurationError, External, Group, GroupType, Meta, Student
 from meitner_aio._pseudonyms import RULES, Pseudonyms, Rule, kept, normal, rule_of
-from meitner_aio._values import is_id
+from meitner_aio._wire.validation import is_id
 from meitner_aio.records import DirectoryRecord, Record, fields
 from meitner_aio.resources import RESOURCES
 from meitner_aio.resources._person import Gender, SchoolPerson

@@ -38,8 +38,8 @@ from meitner_aio import (
     null,
     one_of,
 )
-from meitner_aio._operations import operations
-from meitner_aio._values import encode
+from meitner_aio._operations.operations import operations
+from meitner_aio._wire.validation import encode
 from meitner_aio.query import GROUPS, Condition, SearchBody, to_filter
 
 CANARY = "20150101-4242"

@@ -36,7 +36,7 @@ from meitner_aio import (
     StudentPlacement,
     to_dict,
 )
-from meitner_aio._operations import operations
+from meitner_aio._operations.operations import operations
 from meitner_aio.records import OpenEnum, Record, fields
 
 CANARY = "Canary-Kanariefågel"

@@ -13,10 +13,10 @@ from fake_history import ORDERS, History, Plot
 from virtual_time import run
 
 from meitner_aio import IncompleteListing, MeitnerError
-from meitner_aio._ledger import ListingReport
-from meitner_aio._listing import Listing
-from meitner_aio._reading import Fetched
-from meitner_aio._source import Ask, Deletions
+from meitner_aio._listing.completeness import ListingReport
+from meitner_aio._listing.listing import Listing
+from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.source import Ask, Deletions
 from meitner_aio.records import Pagination
 
 DAYS = 86_400.0

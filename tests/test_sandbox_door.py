@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 from sandbox_calls import KEY, NOBODY, NOON, Clock, call, made, person, search
 
-from meitner_aio._protocol import Request
+from meitner_aio._wire.messages import Request
 from meitner_aio.errors import APIConnectionError, APITimeoutError
 from meitner_aio.sandbox import Fault, Sandbox
 
@@ -391,7 +391,7 @@ def test_in_process_it_needs_no_aiohttp():
     code = (
         "import asyncio, sys\n"
         "from meitner_aio.sandbox import Sandbox\n"
-        "from meitner_aio._protocol import Request\n"
+        "from meitner_aio._wire.messages import Request\n"
         "request = Request('list', 'GET', '/unit', '/unit', headers={'Client-ID': 'a', 'Client-Secret': 'b'})\n"
         "assert asyncio.run(Sandbox().send(request)).status == 200\n"
         "assert 'aiohttp' not in sys.modules\n"

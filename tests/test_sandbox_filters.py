@@ -375,7 +375,7 @@ async def test_pages_of_a_search_filter_once(filled, monkeypatch):
     """The second page of a search comes from the first one's work."""
     asked = {"like": {"lastName": "%e%"}}
     first = await search(filled, "/student", query="limit=10", **asked)
-    monkeypatch.setattr("meitner_aio.sandbox._directory.compile_filter", None)
+    monkeypatch.setattr("meitner_aio.sandbox.store.directory.compile_filter", None)
     second = await search(filled, "/student", query="limit=10&offset=10", **asked)
     assert first.data["pagination"]["total"] == second.data["pagination"]["total"] > 10
     assert not {row["id"] for row in first.rows} & {row["id"] for row in second.rows}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sandbox_calls import NOON, Clock, call
 
 from meitner_aio.sandbox import Sandbox
-from meitner_aio.sandbox._answers import Refusal
-from meitner_aio.sandbox._limiters import Limiter, new_limiter
+from meitner_aio.sandbox.http.answers import Refusal
+from meitner_aio.sandbox.http.quota import Limiter, new_limiter
 
 USUAL: dict[str, Any] = {"burst": None, "reset": "full", "told": "now"}
 

@@ -13,12 +13,12 @@ from sandbox_calls import NOBODY, Clock, call, made, person, placed_employee, pl
 from meitner_aio.records import Record, fields
 from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Sandbox
-from meitner_aio.sandbox._dialect import Dialect
-from meitner_aio.sandbox._directory import Directory
-from meitner_aio.sandbox._kinds import kinds
-from meitner_aio.sandbox._rules import REFERENCES, Write, allowed
-from meitner_aio.sandbox._tables import Table
-from meitner_aio.sandbox._writes import read_write
+from meitner_aio.sandbox.http.dialect import Dialect
+from meitner_aio.sandbox.store.directory import Directory
+from meitner_aio.sandbox.store.kinds import kinds
+from meitner_aio.sandbox.store.rules import REFERENCES, Write, allowed
+from meitner_aio.sandbox.store.tables import Table
+from meitner_aio.sandbox.store.writes import read_write
 
 API = api_table.parse()
 WRITTEN = [resource for resource in API.resources.values() if "create" in resource.operations]

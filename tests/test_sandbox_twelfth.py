@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET, UnsetType
 from sandbox_calls import NOBODY, call, made, placed_employee, school, search
 
-from meitner_aio._operations import Create, Delete, Get, List, Resource, Search, Update
+from meitner_aio._operations.operations import Create, Delete, Get, List, Resource, Search, Update
 from meitner_aio.query import Exact, MetaQuery, Null, Ordered, ResourceQuery, Text
 from meitner_aio.records import Id, Meta, OrAbsent, Record
 from meitner_aio.resources import RESOURCES

@@ -40,8 +40,8 @@ from meitner_aio import (
     null,
     one_of,
 )
-from meitner_aio._operations import operations
-from meitner_aio._protocol import RawResponse, Request, error_from
+from meitner_aio._operations.operations import operations
+from meitner_aio._wire.messages import RawResponse, Request, error_from
 from meitner_aio.query import GROUPS, Query
 from meitner_aio.records import Field, Record, fields
 from meitner_aio.sandbox import Sandbox

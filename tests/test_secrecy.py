@@ -122,8 +122,8 @@ def test_a_canary_is_heard_in_every_spelling() -> None:
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for lost creates at once."""
-    monkeypatch.setattr("meitner_aio._recovery._LOOKS", (0.0, 0.0))
-    monkeypatch.setattr("meitner_aio._recovery._LATEST", 0.0)
+    monkeypatch.setattr("meitner_aio._operations.create_recovery._LOOKS", (0.0, 0.0))
+    monkeypatch.setattr("meitner_aio._operations.create_recovery._LATEST", 0.0)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from raw_server import STUDENT, STUDENT_ID, RawServer, answer
 from rich.console import Console
 
 from meitner_aio import ApiKey, Meitner, OAuth2
-from meitner_aio._protocol import Request
+from meitner_aio._wire.messages import Request
 from meitner_aio.export import export
 
 # Copies.

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from meitner_aio import ApiKey, ConfigurationError, Meitner, OAuth2
-from meitner_aio._settings import SERVERS
+from meitner_aio._pipeline.settings import SERVERS
 from meitner_aio.cli._exit import UsageError
 from meitner_aio.cli._options import Directory
 from meitner_aio.cli._profile import Profile, config_path

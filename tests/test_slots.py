@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from virtual_time import VirtualLoop, run
 
-from meitner_aio._slots import Opens, Slots
+from meitner_aio._pipeline.concurrency import Opens, Slots
 
 SINGLES, BULK = 0, 1
 """The first line and the second."""

@@ -8,7 +8,7 @@ import math
 import pytest
 from virtual_time import run
 
-from meitner_aio._smoothing import AssumedQuota
+from meitner_aio._pipeline.smoothing import AssumedQuota
 
 
 def _low(low: float, _: float) -> float:

@@ -12,14 +12,14 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from meitner_aio._values import check
+from meitner_aio._wire.validation import check
 from meitner_aio.records import fields
 from meitner_aio.resources import RESOURCES
 from meitner_aio.resources.audit_events import AuditEventResource, AuditEventType
-from meitner_aio.sandbox._synthetic import generate
-from meitner_aio.sandbox._synthetic.calendar import Calendar
-from meitner_aio.sandbox._synthetic.chance import Dice, Register
-from meitner_aio.sandbox._synthetic.words import PHONE_NUMBERS
+from meitner_aio.sandbox.synthetic import generate
+from meitner_aio.sandbox.synthetic.calendar import Calendar
+from meitner_aio.sandbox.synthetic.chance import Dice, Register
+from meitner_aio.sandbox.synthetic.words import PHONE_NUMBERS
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 STUDENTS, SCHOOLS = 2500, 10
@@ -473,7 +473,7 @@ def test_hash_randomisation_changes_nothing():
     """Two processes with different hash seeds say the same."""
     code = (
         "import hashlib, msgspec\nfrom datetime import UTC, datetime\n"
-        "from meitner_aio.sandbox._synthetic import generate\n"
+        "from meitner_aio.sandbox.synthetic import generate\n"
         "rows = generate(students=300, schools=4, seed=1, now=datetime(2026, 11, 20, tzinfo=UTC))\n"
         "print(hashlib.sha256(msgspec.json.encode(rows)).hexdigest())"
     )

@@ -29,7 +29,7 @@ from meitner_aio import (
     RetryPolicy,
     RetryScheduled,
 )
-from meitner_aio._protocol import Request
+from meitner_aio._wire.messages import Request
 from meitner_aio.sandbox import Fault, Sandbox, fault
 from meitner_aio.sandbox.faults import NEVER
 from meitner_aio.testing import VirtualClock
@@ -242,7 +242,7 @@ def test_an_installed_package_brings_its_plugin(pytester, plugins):
 
 def test_the_plugin_costs_an_import_of_the_package_and_no_more():
     """Whoever has it installed and does not use it never loads aiohttp, the sandbox, or data for it."""
-    heavy = "{'aiohttp', 'tenacity', 'aiolimiter', 'meitner_aio.sandbox', 'meitner_aio._transport', 'opentelemetry'}"
+    heavy = "{'aiohttp', 'tenacity', 'aiolimiter', 'meitner_aio.sandbox', 'meitner_aio._pipeline.transport', 'opentelemetry'}"
     code = f"import sys, pytest, meitner_aio.testing; print({heavy} & set(sys.modules))"
     result = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     assert result.stdout.strip() == "set()"
@@ -342,7 +342,7 @@ async def test_a_delay_leaves_the_answer_of_the_directory():
 
 async def test_an_answer_that_never_comes_ends_with_the_sandbox(monkeypatch):
     """A client without patience is cut off when the sandbox closes, which does not wait for it."""
-    monkeypatch.setattr("meitner_aio.sandbox._http._GRACE", 3600.0)
+    monkeypatch.setattr("meitner_aio.sandbox.http.server._GRACE", 3600.0)
     sandbox = Sandbox(faults=["timeout"])
     async with Meitner("any", "thing", base_url=await sandbox.start(), max_retries=0) as meitner:
         waiting = asyncio.create_task(meitner.schools.list().count())

@@ -18,7 +18,7 @@ from conftest import AT_ONCE, CREDENTIALS, Scripted
 from raw_server import STUDENT_ID, RawServer, Reply, answer, failure, writes
 
 from meitner_aio import Meitner, RetryPolicy
-from meitner_aio._protocol import Request
+from meitner_aio._wire.messages import Request
 from meitner_aio.errors import (
     AmbiguousWriteError,
     APIConnectionError,

@@ -29,8 +29,8 @@ from meitner_aio import (
     StudentPlacementUpdate,
     UnitFields,
 )
-from meitner_aio._operations import operations
-from meitner_aio._values import built, checked, checked_id, suggestion
+from meitner_aio._operations.operations import operations
+from meitner_aio._wire.validation import built, checked, checked_id, suggestion
 from meitner_aio.records import Record, fields
 
 CANARY = "20150101-4242"

@@ -11,9 +11,9 @@ from fake_directory import BEGIN, FakeDirectory, Row, row
 from fake_history import History, Plot
 from virtual_time import run
 
-from meitner_aio._listing import Listing
-from meitner_aio._reading import Fetched
-from meitner_aio._source import Ask
+from meitner_aio._listing.listing import Listing
+from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.source import Ask
 from meitner_aio.records import Meta
 
 

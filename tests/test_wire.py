@@ -20,8 +20,8 @@ import trustme
 from conftest import AT_ONCE
 
 from meitner_aio import APIConnectionError, InternalServerError, Meitner, MeitnerError, RequestSent, RetryPolicy
-from meitner_aio._protocol import Request
-from meitner_aio._transport import HttpTransport
+from meitner_aio._wire.messages import Request
+from meitner_aio._pipeline.transport import HttpTransport
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "Ek"}
@@ -134,7 +134,7 @@ class _Passing:
 async def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give the options of a client: with a session of its own, with one of the caller's, with another aiohttp."""
     if request.param == "ours without the switch":
-        monkeypatch.setattr("meitner_aio._transport._SWITCH", "_no_such_attribute")
+        monkeypatch.setattr("meitner_aio._pipeline.transport._SWITCH", "_no_such_attribute")
     if not request.param.startswith("theirs"):
         yield {}
         return
@@ -259,7 +259,7 @@ def test_aiohttp_still_has_what_keeps_requests_from_being_repeated() -> None:
 
 async def test_of_a_session_that_hides_its_middlewares_none_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should aiohttp keep them elsewhere one day: a caller's middlewares matter more than a repeated read, which is counted."""
-    monkeypatch.setattr("meitner_aio._transport._MIDDLEWARES", "_no_such_attribute")
+    monkeypatch.setattr("meitner_aio._pipeline.transport._MIDDLEWARES", "_no_such_attribute")
     passing = _Passing()
     async with aiohttp.ClientSession(middlewares=(passing,)) as session, Wire(in_turn(CUT, 200)) as wire:
         async with _client(wire, session=session, retry=None, max_retries=0) as meitner:
@@ -312,7 +312,7 @@ async def test_a_connection_that_was_closed_while_the_program_was_busy_is_not_us
     secure: bool,  # noqa: FBT001
 ) -> None:
     """The server said goodbye while nobody listened: not one request is lost for it, retries or not."""
-    monkeypatch.setattr("meitner_aio._transport._QUIET", 0.01)
+    monkeypatch.setattr("meitner_aio._pipeline.transport._QUIET", 0.01)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if secure else None
     trust: dict[str, Any] = {}
     if tls is not None:

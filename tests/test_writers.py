@@ -26,8 +26,8 @@ from samples import ID, record, required
 
 from meitner_aio import Address, ConfigurationError, Meitner, MeitnerError, Meta, School, Student
 from meitner_aio.export import _columns, _parquet
-from meitner_aio.export._columns import Rows, pieces
-from meitner_aio.export._writers import check_format, open_writer
+from meitner_aio.export.formats.columns import Rows, pieces
+from meitner_aio.export.formats.writers import check_format, open_writer
 from meitner_aio.records import DirectoryRecord, Id, OpenEnum, Record, Timestamp
 from meitner_aio.resources import RESOURCES
 
@@ -381,6 +381,6 @@ def test_the_other_formats_need_nothing_that_is_not_there(form, tmp_path):
 
 def test_no_format_is_loaded_before_it_is_asked_for():
     """A client that exports nothing pays nothing."""
-    code = "import sys, meitner_aio.export._writers; print({'csv', 'sqlite3', 'pyarrow'} & set(sys.modules))"
+    code = "import sys, meitner_aio.export.formats.writers; print({'csv', 'sqlite3', 'pyarrow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own command
     assert done.stdout == "set()\n"

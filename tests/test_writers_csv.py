@@ -16,7 +16,7 @@ from samples import ID, required
 
 from meitner_aio import EmployeePlacement, Group, Student
 from meitner_aio.export import _csv
-from meitner_aio.export._csv import guarded, plain
+from meitner_aio.export.formats.csv import guarded, plain
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 

@@ -13,7 +13,7 @@ from samples import ID, record, required
 
 from meitner_aio import EmployeePlacement, Group, Student
 from meitner_aio.export import _parquet
-from meitner_aio.export._writers import open_writer
+from meitner_aio.export.formats.writers import open_writer
 
 TEXT, INSTANT = pa.string(), pa.timestamp("us", tz="UTC")
 
@@ -100,7 +100,7 @@ def test_pyarrow_is_loaded_to_be_frugal_unless_told_otherwise(environment, backe
     """The allocator is chosen for pyarrow alone: the environment is afterwards what it was."""
     code = (
         "import os; before = dict(os.environ)\n"
-        "from meitner_aio.export._parquet import pyarrow\n"
+        "from meitner_aio.export.formats.parquet import pyarrow\n"
         "print(pyarrow().default_memory_pool().backend_name, os.environ == before)"
     )
     clean = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}

@@ -18,7 +18,7 @@ from samples import ID, OTHER_ID, record, required
 
 from meitner_aio import GradeElementary, Group, MeitnerError, School, Student
 from meitner_aio.export import _sqlite
-from meitner_aio.export._writers import open_writer
+from meitner_aio.export.formats.writers import open_writer
 from meitner_aio.resources import RESOURCES
 
 

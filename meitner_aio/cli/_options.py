@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
-from .._settings import SERVERS, safe_url
+from .._pipeline.settings import SERVERS, safe_url
 from ..errors import ConfigurationError
 from ..export import resource_names
 from ..resources import RESOURCES

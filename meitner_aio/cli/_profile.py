@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta, Struct
 
-from .._private_files import open_private
-from .._settings import SERVERS, same_server
-from .._values import suggestion
+from .._runtime.private_files import open_private
+from .._pipeline.settings import SERVERS, same_server
+from .._wire.validation import suggestion
 from ..errors import ConfigurationError
 from ..export import Format
 from ._exit import UsageError
 
 if TYPE_CHECKING:
-    from .._auth import ApiKey, OAuth2
+    from .._pipeline.credentials import ApiKey, OAuth2
 
 USUAL = "default"
 """The profile of whoever names none."""
@@ -69,7 +69,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         A secret of the environment completes an id of the profile; an id of the environment needs a secret from there,
         too: halves that were not made for each other prove nothing.
         """
-        from .._auth import ApiKey, OAuth2  # noqa: PLC0415 - help and version need no credentials
+        from .._pipeline.credentials import ApiKey, OAuth2  # noqa: PLC0415 - help and version need no credentials
 
         secret = environment.get("MEITNER_CLIENT_SECRET") or self.client_secret
         if _in_environment(environment) or not secret:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._operations import Operation, Resource, operations
+from .._operations.operations import Operation, Resource, operations
 from ..records import DirectoryRecord, Error, Pagination, fields
 from ..resources import RESOURCES
 from ._api import Described, Place, described

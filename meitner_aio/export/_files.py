@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .._private_files import check_makeable, make_folder, open_private
+from .._runtime.private_files import check_makeable, make_folder, open_private
 from ..errors import MeitnerError
 
 if sys.platform != "win32":

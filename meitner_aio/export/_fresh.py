@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from .._private_files import open_private
+from .._runtime.private_files import open_private
 
 _BUFFER = 1 << 18
 

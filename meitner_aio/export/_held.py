@@ -6,16 +6,16 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .._identity import Reader, Stamp, check
+from .._pipeline.identity import Reader, Stamp, check
 from ..errors import MeitnerError
 from ..resources import RESOURCES
 from ._journal import Journal, left_in
 from ._manifest import Manifest
-from ._written import SHARED
+from .formats.written import SHARED
 
 if TYPE_CHECKING:
     from ._files import Folder
-    from ._written import Target
+    from .formats.written import Target
 
 _log = logging.getLogger("meitner_aio.export")
 
@@ -32,7 +32,7 @@ def directory_of(  # noqa: PLR0913 - where to look, and for whom
     if manifest.resources:
         found.append((manifest.directory, f"what {folder.path} holds"))
     if tables:
-        from ._sqlite import held  # noqa: PLC0415 - only who asks for SQLite loads it
+        from .formats.sqlite import held  # noqa: PLC0415 - only who asks for SQLite loads it
 
         database = held(folder.path / SHARED)
         if database.tables:

@@ -17,8 +17,8 @@ from typing import Self, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from .._identity import Stamp
-from .._private_files import open_private, read_private
+from .._pipeline.identity import Stamp
+from .._runtime.private_files import open_private, read_private
 from ..errors import ConfigurationError, MeitnerError
 from ._files import Folder, RawFile
 from ._report import InvalidRow

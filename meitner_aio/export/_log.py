@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from .. import __version__
-from .._private_files import open_private
+from .._runtime.private_files import open_private
 
 if sys.platform != "win32":
     import fcntl

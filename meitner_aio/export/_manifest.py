@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from .. import __version__
-from .._identity import Stamp
-from .._private_files import read_private
+from .._pipeline.identity import Stamp
+from .._runtime.private_files import read_private
 from ..errors import MeitnerError
 from ._files import Folder
 from ._report import ResourceReport

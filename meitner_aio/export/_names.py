@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._values import suggestion
+from .._wire.validation import suggestion
 from ..resources import RESOURCES
 
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from .._limiter import Quota
-from .._listing import inside
+from .._pipeline.limiter import Quota
+from .._listing.listing import inside
 from ..errors import QuotaExhausted, ResponseValidationError
 from ._journal import Journal, Mark
 from ._read import advised
 from ._selection import Chosen, Selection, chosen
 
 if TYPE_CHECKING:
-    from .._reading import Fetched
+    from .._wire.decoding import Fetched
     from ..client import Meitner
 
 _HOUR = 3600.0

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from .._pseudonyms import Pseudonyms
-from .._reading import Fetched
-from .._source import Ask, Deletions, Source
-from .._values import is_id
+from .._wire.decoding import Fetched
+from .._listing.source import Ask, Deletions, Source
+from .._wire.validation import is_id
 
 
 class Pseudonymised:

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from .._private_files import check_folder
+from .._runtime.private_files import check_folder
 from ..resources import RESOURCES
 from ._files import Folder
 from ._journal import is_journal
 from ._log import LOG, Gone, Log, PurgeLine
 from ._manifest import Manifest
 from ._shred import doubt, shred
-from ._written import SHARED
+from .formats.written import SHARED
 
 _MANIFEST = "manifest.json"
 _RUN = re.compile(r"run=[0-9A-Za-z._:+-]+")

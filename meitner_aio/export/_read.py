@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .._listing import inside
-from .._read import Read
-from .._threads import threaded
+from .._listing.listing import inside
+from .._listing.reader import Read
+from .._runtime.threads import threaded
 from ..errors import ResponseValidationError
 from ._asked import Asked, Turns
 from ._journal import Facts
@@ -23,9 +23,9 @@ from ._report import InvalidRow, Progress
 from ._spool import Spool
 
 if TYPE_CHECKING:
-    from .._ledger import ListingReport
-    from .._pages import Page
-    from .._reading import Fetched
+    from .._listing.completeness import ListingReport
+    from .._listing.page import Page
+    from .._wire.decoding import Fetched
     from ._selection import Chosen
 
 Tell: TypeAlias = Callable[[Progress], object]

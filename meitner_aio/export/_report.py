@@ -7,7 +7,7 @@ from typing import get_args
 
 from msgspec import Struct
 
-from .._ledger import Level
+from .._listing.completeness import Level
 
 _LEVELS = ("limited", *get_args(Level))
 """Weakest first."""

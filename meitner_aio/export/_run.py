@@ -11,11 +11,11 @@ from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
-from .._cleanup import stopped
-from .._identity import Reader, Stamp, reader_of
-from .._private_files import check_file
+from .._runtime.cleanup import stopped
+from .._pipeline.identity import Reader, Stamp, reader_of
+from .._runtime.private_files import check_file
 from .._pseudonyms import Pseudonyms
-from .._threads import stoppable, threaded
+from .._runtime.threads import stoppable, threaded
 from ..errors import ResponseValidationError
 from ._asked import Turns
 from ._files import Folder
@@ -31,7 +31,7 @@ from ._report import Progress, Report, ResourceReport
 from ._selection import Chosen, Selection, chosen
 from ._spool import Spool
 from ._stream import streamed
-from ._written import SHARED, Target, put_in_place
+from .formats.written import SHARED, Target, put_in_place
 
 if TYPE_CHECKING:
     from ..client import Meitner
@@ -134,7 +134,7 @@ def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:  # noqa
     if bom and format != "csv":
         raise ValueError("bom is for csv")
     if format != "ndjson":
-        from ._writers import check_format  # noqa: PLC0415 - only who asks for a format loads what writes it
+        from .formats.writers import check_format  # noqa: PLC0415 - only who asks for a format loads what writes it
 
         check_format(format)
     check_place(to)

@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .. import _pseudonyms as pseudonyms
-from .._listing import at_most
-from .._operations import operations
-from .._values import encode, suggestion
+from .._listing.listing import at_most
+from .._operations.operations import operations
+from .._wire.validation import encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
 from ..records import DirectoryRecord, fields
 from ..resources import RESOURCES
 from ._names import resource_names
 
 if TYPE_CHECKING:
-    from .._listing import Listing
+    from .._listing.listing import Listing
     from .._pseudonyms import Pseudonyms
-    from .._reading import Fetched
+    from .._wire.decoding import Fetched
     from ..client import Meitner
 
 

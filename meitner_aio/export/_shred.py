@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from .._private_files import open_private
+from .._runtime.private_files import open_private
 
 _IN_PLACE = frozenset({"ext2", "ext3", "ext4", "vfat", "exfat"})
 """Types of file systems that write to the blocks that a file has. xfs shares them between copies."""

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from .._private_files import open_private
-from .._reading import Fetched
+from .._runtime.private_files import open_private
+from .._wire.decoding import Fetched
 from ..records import DirectoryRecord, Id, Pagination
 from ._asked import Answered
 from ._files import Folder, RawFile

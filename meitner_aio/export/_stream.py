@@ -9,10 +9,10 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .._threads import threaded
+from .._runtime.threads import threaded
 from ..records import wire_name
 from ._asked import Turns
-from ._ndjson import picked
+from .formats.ndjson import picked
 from ._read import Tell, begun, level, pages_of, progress
 from ._report import Progress, Report, ResourceReport
 from ._spool import encode_lines

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from .._protocol import FOREIGN, RawResponse
+from .._wire.messages import FOREIGN, RawResponse
 from ..errors import (
     APIConnectionError,
     APIStatusError,

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from .._headers import number, reset_epoch, server_time
+from .._wire.headers import number, reset_epoch, server_time
 from ._asking import Answer
 from ._findings import Finding, Told, Untold, settled
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from .._headers import server_time
+from .._wire.headers import server_time
 from ..records import fields
 from ._findings import Told, Untold
 from ._instants import ELSEWHERE, moment, spelled

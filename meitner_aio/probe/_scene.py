@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._operations import operations
+from .._operations.operations import operations
 from ..records import DirectoryRecord
 from ..resources import RESOURCES
 from ._asking import Answer, Asker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._operations import Resource
+from .._operations.operations import Resource
 from .audit_events import AuditEvents
 from .employee_placements import EmployeePlacements
 from .employees import Employees

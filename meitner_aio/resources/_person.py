@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from .._keys import Keys
+from .._operations.keys import Keys
 from ..query import AddressQuery, Exact, Null, Ordered, SourcedQuery, Text
 from ..records import Address, OpenEnum, OrAbsent, Personal, SourcedFields, SourcedRecord
 

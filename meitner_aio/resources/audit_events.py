@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from .._composed import Find, Readable
-from .._operations import Get, List, Search
+from .._operations.composed import Find, Readable
+from .._operations.operations import Get, List, Search
 from ..query import Exact, Instant, ResourceQuery
 from ..records import DirectoryRecord, Id, OpenEnum, Timestamp
 

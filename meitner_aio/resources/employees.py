@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._composed import Deletable, Find, Upsert
-from .._operations import Create, Delete, Get, List, Search, Update
-from .._upsert_many import UpsertMany
+from .._operations.composed import Deletable, Find, Upsert
+from .._operations.operations import Create, Delete, Get, List, Search, Update
+from .._operations.upsert_many import UpsertMany
 from ._person import PERSON_KEYS, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from .._composed import Deletable
-from .._operations import Create, Delete, Get, List, Update
+from .._operations.composed import Deletable
+from .._operations.operations import Create, Delete, Get, List, Update
 from ..records import Id, OpenEnum, Personal
 from ._grade import GradeFields, GradeRecord
 

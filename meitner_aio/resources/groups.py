@@ -7,10 +7,10 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from .._composed import Deletable, Find, Upsert
-from .._keys import Keys
-from .._operations import Create, Delete, Get, List, Search, Update
-from .._upsert_many import UpsertMany
+from .._operations.composed import Deletable, Find, Upsert
+from .._operations.keys import Keys
+from .._operations.operations import Create, Delete, Get, List, Search, Update
+from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 

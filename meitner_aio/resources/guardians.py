@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from .._composed import Deletable, Find, Upsert
-from .._operations import Create, Delete, Get, List, Search, Update
-from .._upsert_many import UpsertMany
+from .._operations.composed import Deletable, Find, Upsert
+from .._operations.operations import Create, Delete, Get, List, Search, Update
+from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Null
 from ..records import Id
 from ._person import PERSON_KEYS, Person, PersonFields, PersonQuery

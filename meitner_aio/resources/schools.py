@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from .._composed import Find, Upsert, Writable
-from .._keys import SOURCE_KEYS
-from .._operations import Create, Get, List, Search, Update
-from .._upsert_many import UpsertMany
+from .._operations.composed import Find, Upsert, Writable
+from .._operations.keys import SOURCE_KEYS
+from .._operations.operations import Create, Get, List, Search, Update
+from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 

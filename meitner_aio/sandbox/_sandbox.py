@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .._protocol import RawResponse, Request
+from .._wire.messages import RawResponse, Request
 from ..resources import RESOURCES
-from ._choices import check_choice, check_count, check_seconds
-from ._credentials import Credentials
-from ._dialect import Dialect, Form, Resolution, Unknown, Zones
-from ._directory import Directory
-from ._door import PREFIX, Door
-from ._limiters import HOUR, Kind, Reset, Told, new_limiter
-from ._paging import OverCap, Paging
-from ._seen import Seen
-from ._synthetic import generate
-from ._tables import Order
+from .store.choices import check_choice, check_count, check_seconds
+from .http.auth import Credentials
+from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
+from .store.directory import Directory
+from .http.app import PREFIX, Door
+from .http.quota import HOUR, Kind, Reset, Told, new_limiter
+from .http.paging import OverCap, Paging
+from .http.seen import Seen
+from .synthetic import generate
+from .store.tables import Order
 from .faults import Fault, Faults, Injected, as_fault, operation_names
 
 if TYPE_CHECKING:
-    from ._http import Server
+    from .http.server import Server
 
 
 class Sandbox:
@@ -194,7 +194,7 @@ class Sandbox:
         """Serve over HTTP until `close`, and return `url`; port 0 takes a free one."""
         if self._server is not None:
             raise RuntimeError("the sandbox is served already")
-        from ._http import Server  # noqa: PLC0415 - in process, the sandbox needs no aiohttp
+        from .http.server import Server  # noqa: PLC0415 - in process, the sandbox needs no aiohttp
 
         server = Server(self._door.send)
         self._url = f"{await server.start(host, port)}{PREFIX}"

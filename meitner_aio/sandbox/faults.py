@@ -13,7 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from random import Random
 from typing import Any, NamedTuple
 
-from .._operations import operations
+from .._operations.operations import operations
 from ..resources import RESOURCES
 
 CUT = 0

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from .._protocol import Send
-from .._values import plausible
+from .._wire.messages import Send
+from .._wire.validation import plausible
 from ..records import DirectoryRecord
-from ._answers import Refusal
-from ._credentials import Credentials
-from ._dialect import Dialect
-from ._directory import Directory
-from ._door import Door, local
-from ._limiters import HOUR, Unlimited
-from ._paging import Paging
-from ._routes import Routes
+from .http.answers import Refusal
+from .http.auth import Credentials
+from .http.dialect import Dialect
+from .store.directory import Directory
+from .http.app import Door, local
+from .http.quota import HOUR, Unlimited
+from .http.paging import Paging
+from .http.routes import Routes
 from .faults import Faults
 
 _READS = frozenset({"list", "search", "get"})

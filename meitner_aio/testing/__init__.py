@@ -99,7 +99,7 @@ def meitner(request: pytest.FixtureRequest, meitner_sandbox: ServedSandbox) -> M
     So that tests do not wait, it tries again at once, and an answer is late after a tenth of a second. With
     `meitner_clock` in the test, it is as patient as any client. `client` in the marker says otherwise.
     """
-    from .._verdicts import RetryPolicy  # noqa: PLC0415 - see the module
+    from .._pipeline.retry_policy import RetryPolicy  # noqa: PLC0415 - see the module
 
     choices = _choices(request)
     options: dict[str, Any] = dict(choices.get("client", {}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .._loop_thread import LoopThread
+from .._runtime.loop_thread import LoopThread
 from ..sandbox import Sandbox
 
 _PATIENCE = 10.0

@@ -9,8 +9,8 @@ from fuzzing import instrumented, run
 with instrumented(__name__):
     import msgspec
 
-    from meitner_aio._operations import operations
-    from meitner_aio._protocol import RawResponse, Request, error_object
+    from meitner_aio._operations.operations import operations
+    from meitner_aio._wire.messages import RawResponse, Request, error_object
     from meitner_aio.resources import RESOURCES
     from meitner_aio.sandbox import Sandbox
 

@@ -9,7 +9,7 @@ from fuzzing import instrumented, run
 
 with instrumented(__name__):
     from meitner_aio import APIStatusError
-    from meitner_aio._protocol import Headers, RawResponse, Request, error_from
+    from meitner_aio._wire.messages import Headers, RawResponse, Request, error_from
     from meitner_aio.errors import mask
 
 _REQUEST = Request("get", "GET", "/x/{id}", "/x/1")

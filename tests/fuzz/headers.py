@@ -6,8 +6,8 @@ from fuzzing import instrumented, run
 
 with instrumented(__name__):
     from meitner_aio import RetryPolicy
-    from meitner_aio._budget import RetryBudget
-    from meitner_aio._headers import (
+    from meitner_aio._pipeline.retry_budget import RetryBudget
+    from meitner_aio._wire.headers import (
         LONGEST_WAIT,
         limits,
         media_type,
@@ -17,9 +17,9 @@ with instrumented(__name__):
         retry_after,
         server_time,
     )
-    from meitner_aio._limiter import Limiter
-    from meitner_aio._protocol import Headers, RawResponse, Request
-    from meitner_aio._verdicts import Retries
+    from meitner_aio._pipeline.limiter import Limiter
+    from meitner_aio._wire.messages import Headers, RawResponse, Request
+    from meitner_aio._pipeline.retry_policy import Retries
 
 NAMES = ("Date", "Retry-After", "RateLimit-Reset", "RateLimit-Remaining", "RateLimit-Limit", "Content-Type")
 _REQUEST = Request("get", "GET", "/x", "/x")

@@ -8,7 +8,7 @@ import zlib
 from fuzzing import instrumented, run
 
 with instrumented(__name__):
-    from meitner_aio._inflated import BadAnswerError, Inflated
+    from meitner_aio._pipeline.decompression import BadAnswerError, Inflated
 
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "gzip, gzip")
 MOST = 64 * 1024

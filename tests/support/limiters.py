@@ -13,7 +13,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Protocol
 
-from meitner_aio._protocol import Headers, RawResponse, Request
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 EPOCH = 1_700_000_000.37
 """Seconds since 1970 at which the clock of a virtual loop shows 0: 13 minutes 20 past an hour."""

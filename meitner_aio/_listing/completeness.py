@@ -1,0 +1,329 @@
+"""What a read has seen of a listing, and what that proves. Pure: pages go in, fresh rows and a report come out.
+
+Two proofs, both by counting (docs/proofs.md). By dates: the first answer says that N rows exist; whoever read N
+different rows that all existed before that answer read every one of them, whatever the order did meanwhile. By what is
+left: when every answer counts N rows, N different ones were read, and none of those has been deleted since, then they
+are the N of the last answer.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from .seen_ids import Distinct
+from .._wire.decoding import Fetched
+from .._wire.validation import plausible
+
+Level = Literal["unfinished", "unverified", "consistent", "stable", "certified", "repaired"]
+"""How far completeness was shown, weakest first.
+
+unfinished: the read was not carried to its end. unverified: rows may be missing. consistent: nothing moved that could
+be seen, which is no proof: a deletion and an insertion can hide each other. stable: a second pass counted no more rows
+than were known before it began. certified: proven by the first read. repaired: proven after rows that moved were
+fetched again.
+"""
+
+_COMPLETE: frozenset[Level] = frozenset({"stable", "certified", "repaired"})
+
+_LATE = 60.0
+"""Seconds after its stamp in which a row may become visible: a transaction is stamped first and committed later."""
+
+_BEHIND = 300.0
+"""Seconds by which the clock that stamps rows may be behind the one of the answers, unless young stamps say less."""
+
+_EARLIER = timedelta(minutes=10)
+"""How far before the read deletions are asked for: clocks differ, and events may be late."""
+
+
+class ListingReport(Struct, frozen=True, kw_only=True):
+    """What was seen while a listing was read."""
+
+    complete: bool = False
+    """Whether every row that existed throughout the read was delivered."""
+    level: Level = "unfinished"
+    total: int | None = None
+    """Rows that exist, as the last answer said."""
+    rows: int = 0
+    """Rows delivered, each once."""
+    requests: int = 0
+    duplicates: int = 0
+    """Rows that arrived again and were not delivered again."""
+    drifted: bool = False
+    """Whether the listing moved during the read."""
+    invalid: tuple[str, ...] = ()
+    """Ids (or places) of rows that break the contract and were skipped, with `on_invalid="skip"`."""
+    gone: tuple[str, ...] = ()
+    """Ids of rows that were delivered and found deleted afterwards."""
+    problems: tuple[str, ...] = ()
+    """What stands against completeness, in words."""
+
+
+class Ledger:
+    """The books of one read: what arrived, what was new, what it proves."""
+
+    def __init__(self, *, offset: int = 0, updates: bool, keep: bool = False) -> None:
+        """Read from `offset`.
+
+        `updates` says that an update can bring a row in, as in a search, so that it must be old as well. `keep`
+        remembers when each row was created, 16 bytes a row, for a repair.
+        """
+        self._offset = offset
+        self._searched = updates
+        self._updates = updates or offset > 0  # behind an offset an update can move a row in from before it
+        self._kept = _Kept() if keep else None
+        self._distinct = Distinct()
+        self._began = False
+        self._asked: datetime | None = None
+        self.counted = 0
+        """Rows that the first answer counted."""
+        self._expected = 0
+        self._slots = 0
+        self._old = 0
+        self._recent = array("d")
+        self._behind = _BEHIND
+        self._undated = 0
+        self._moved = False
+        self._whole = False
+        self._stalled = False
+        self._part = False
+        self.kept = True
+        """Whether every page came from a cache: then nothing was asked of the server."""
+        self.level: Level = "unfinished"
+        self.total: int | None = None
+        self.rows = self.requests = self.duplicates = 0
+        self.invalid: list[str] = []
+        self.gone: list[str] = []
+        self.problems: list[str] = []
+
+    def admit(self, fetched: Fetched[Any], *, replayed: bool = False) -> list[Any]:
+        """Enter a page of the read; return the rows that were not delivered before.
+
+        One that is `replayed` from a journal does not say any more when it arrived.
+        """
+        if not self._began:
+            self._begin(fetched)
+        if self.total is not None and fetched.pagination.total != self.total:
+            self._moved = True
+        self.total = fetched.pagination.total
+        self._part = self._part or fetched.part
+        self.kept = self.kept and fetched.kept
+        self._slots += fetched.slots
+        self._name(fetched.invalid)
+        rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
+        self.duplicates += len(fetched.rows) - len(rows)
+        return rows
+
+    def found(self, fetched: Fetched[Any]) -> list[Any]:
+        """Enter rows that were fetched again; return those that were not delivered before."""
+        self._name(fetched.invalid)
+        return self._fresh(fetched.rows, fetched.server_time)
+
+    def again(self) -> Ledger:
+        """Return empty books for reading the listing, or a part of it, once more from its beginning."""
+        return Ledger(updates=self._searched)
+
+    def mended(self, *, level: Level = "repaired", gone: frozenset[str] = frozenset()) -> None:
+        """Enter that a repair made the read whole, and which of its rows have been deleted."""
+        self.level = level
+        self.gone = sorted(id_ for id_ in gone if id_ in self._distinct)
+
+    def _begin(self, fetched: Fetched[Any]) -> None:
+        self._began = True
+        self.counted = fetched.pagination.total
+        self._expected = max(0, self.counted - self._offset)
+        self._distinct = Distinct(self._expected)
+        if fetched.asked_at is not None:
+            self._asked = datetime.fromtimestamp(fetched.asked_at, UTC)
+        # A single answer is a snapshot.
+        self._whole = fetched.slots >= self._expected
+
+    def _name(self, invalid: Iterable[str]) -> None:
+        self.invalid += [name for name in invalid if name not in self.invalid]
+
+    def _fresh(self, rows: list[Any], date: float | None) -> list[Any]:
+        ids, made = [row.id for row in rows], made_at(rows)
+        if made and date is not None:
+            self._compare_clocks(max(made[0], made[-1]) if self._distinct.ordered else max(made), date)
+        new = self._distinct.fresh(ids, made)
+        if new is not None:
+            rows, ids = [rows[place] for place in new], [ids[place] for place in new]
+            made = None if made is None else [made[place] for place in new]
+        self._date(rows, made)
+        self.rows += len(rows)
+        if self._kept is not None:
+            self._kept.keep(ids, made)
+        return rows
+
+    def _compare_clocks(self, youngest: datetime, date: float) -> None:
+        """Learn how far the clock of stamps can be behind that of answers, from a stamp and the Date it came with."""
+        behind = date + 1.0 - youngest.timestamp()  # Date has whole seconds
+        if behind > -_BEHIND:  # a stamp from far ahead is an error, and says nothing of a clock
+            self._behind = min(self._behind, max(0.0, behind))
+
+    def _date(self, rows: list[Any], made: list[datetime] | None) -> None:
+        """Count which rows surely existed before the first answer, and remember when the young ones were made."""
+        if made is None or self._asked is None:
+            self._undated += len(rows)
+            return
+        if self._updates:
+            made = [max(at, _updated(row) or at) for at, row in zip(made, rows, strict=True)]
+        horizon = self._asked - timedelta(seconds=_LATE + _BEHIND)
+        ends = (made[0], made[-1]) if made and self._distinct.ordered and not self._updates else made
+        recent = [at.timestamp() for at in made if at >= horizon] if made and max(ends) >= horizon else []
+        self._recent.fromlist(recent)
+        self._old += len(made) - len(recent)
+
+    @property
+    def _young(self) -> int:
+        """Rows that may have been made, or in a search changed, after the first answer."""
+        if self._asked is None:
+            return 0
+        cut = self._asked.timestamp() - _LATE - self._behind
+        return sum(at >= cut for at in self._recent)
+
+    @property
+    def datable(self) -> bool:
+        """Whether rows can be told by when they were created, so that a repair can ask for windows of time."""
+        return self._asked is not None and not self._undated and not self._offset
+
+    @property
+    def asked(self) -> datetime | None:
+        """When the first answer was asked for, by the clock of the server; None when no answer said the time."""
+        return self._asked
+
+    @property
+    def since(self) -> datetime | None:
+        """From when on deletions matter, by whatever clock; None when no answer said the time.
+
+        A whole minute: reads that follow each other ask the same, which a cache need not send again.
+        """
+        return None if self._asked is None else (self._asked - _EARLIER).replace(second=0, microsecond=0)
+
+    def made(self, *, without: frozenset[str]) -> list[tuple[float, int]]:
+        """Return when each row was created, in order, in seconds since 1970, with the hash of its id."""
+        return [] if self._kept is None else self._kept.sorted({hash(id_) for id_ in without})
+
+    def left(self, gone: frozenset[str]) -> int:
+        """Return how many of the rows that arrived, those that were skipped too, are not among the deleted ones."""
+        lost = sum(id_ in self._distinct or id_ in self.invalid for id_ in gone)
+        return self.rows + len(self.invalid) - lost
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing that moved was seen: the totals agree, and every slot was read, once."""
+        return self._counted and not self.problems
+
+    @property
+    def _counted(self) -> bool:
+        return not (self._moved or self.duplicates) and self._slots == self._expected
+
+    @property
+    def _proven(self) -> bool:
+        """Whether nothing more need be known: one answer told it all, or all rows that it counted were read."""
+        if self._whole and self._counted:
+            return True
+        return self.datable and not self._stalled and self._old + len(self._recent) - self._young == self.counted
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the proof lacks only that no row was deleted: the read is steady, but some of its rows are young.
+
+        A read from an offset proves nothing by their number: it needs rows that did not move, and so are old. One that
+        skipped rows is not complete anyhow, and only a repair wants to know.
+        """
+        if self._searched or not self.steady or self._proven or self._asked is None or self._undated:
+            return False
+        return not self._young if self._offset else self._kept is not None or not self.invalid
+
+    def conclude(self, *, gone: frozenset[str] | None = None) -> None:
+        """Settle the level at the end of the read; `gone` are ids of rows deleted since, where they are known."""
+        lost = 0 if gone is None else self.left(frozenset()) - self.left(gone)
+        untouched = gone is not None and self.doubtful and not (gone if self._offset else lost)
+        if self._proven or untouched:
+            self.level = "certified"
+        elif self.steady and not self._young and not lost:
+            self.level = "consistent"
+        else:
+            self.level = "unverified"
+            self._explain(lost)
+
+    def stall(self, offset: int) -> None:
+        """Enter that the read was ended by pages that brought nothing."""
+        self._stalled = True
+        self.problems.append(f"two pages in a row brought no new row, the last one at {offset}")
+
+    def _explain(self, lost: int) -> None:
+        lacking = self._expected - self._slots
+        if self._moved:
+            self.problems.append("the total moved during the read")
+        if self.duplicates:
+            self.problems.append(f"{self.duplicates} rows arrived twice")
+        if lacking > 0:
+            self.problems.append(f"{lacking} rows fewer arrived than the first answer counted")
+        if lacking < 0 and not self._moved:
+            self.problems.append(f"{-lacking} rows more arrived than any answer counted")
+        if lost:
+            self.problems.append(f"{lost} of the rows were deleted during the read")
+        if not self.problems:
+            changed = " or changed" if self._updates else ""
+            self.problems.append(f"rows were created{changed} during the read or shortly before it")
+
+    def report(self) -> ListingReport:
+        """Return what is known so far."""
+        part = self._part and self.level != "unfinished"
+        return ListingReport(
+            complete=self.level in _COMPLETE and not self.invalid and not part,
+            level="unverified" if part else self.level,
+            total=self.total,
+            rows=self.rows,
+            requests=self.requests,
+            duplicates=self.duplicates,
+            drifted=self._moved or self.duplicates > 0 or bool(self.problems),
+            invalid=tuple(self.invalid),
+            gone=tuple(self.gone),
+            problems=(*self.problems, *(["the snapshot holds a part of the directory"] if part else [])),
+        )
+
+
+def made_at(rows: list[Any]) -> list[datetime] | None:
+    """Return when rows were created; None when one does not say: meta may be absent.
+
+    An event has no meta, and happened when its own timestamp says.
+    """
+    try:
+        made: list[datetime] = [row.meta.created_at for row in rows]
+    except AttributeError:
+        try:
+            made = [row.timestamp if row.meta is None else row.meta.created_at for row in rows]
+        except AttributeError:
+            return None
+    return made if not made or (plausible(min(made)) and plausible(max(made))) else None
+
+
+def _updated(row: Any) -> datetime | None:  # noqa: ANN401 - a record of any kind
+    return None if row.meta is None else row.meta.updated_at
+
+
+class _Kept:
+    """When each row was created, beside the hash of its id."""
+
+    __slots__ = ("_keys", "_stamps")
+
+    def __init__(self) -> None:
+        self._keys = array("q")
+        self._stamps = array("d")
+
+    def keep(self, ids: list[str], made: list[datetime] | None) -> None:
+        """Remember rows; those without a date make the stamps useless, and nobody asks for them."""
+        if made is not None:
+            self._keys.fromlist(list(map(hash, ids)))
+            self._stamps.fromlist([at.timestamp() for at in made])
+
+    def sorted(self, without: set[int]) -> list[tuple[float, int]]:
+        """Return stamps and keys in the order of the stamps, some of them left out."""
+        return sorted(pair for pair in zip(self._stamps, self._keys, strict=True) if pair[1] not in without)

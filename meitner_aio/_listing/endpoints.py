@@ -1,0 +1,180 @@
+"""Listings of a resource as pages: turns what a listing asks for into requests, and answers into rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from .._wire.page_bounds import bounded, largest
+from .._wire.page_size import LARGEST, Fitting, PageSizes
+from .._wire.messages import Request, Send, value_of
+from .._wire.decoding import Fetched, PageReader
+from .source import Ask, Deletions
+from .._wire.validation import encode, floored
+from ..errors import MeitnerError
+from ..query import SearchBody
+from ..records import Id, Record
+
+T = TypeVar("T", bound=Record)
+
+
+class Deletion(Record):
+    """What an audit event says that matters here."""
+
+    id: Id
+    resource_id: Id
+
+
+class Facts(NamedTuple):
+    """What the table of a resource says that its listings need to know."""
+
+    path: str
+    model: type[Record]
+    searchable: bool
+    audited: bool | None
+    """Whether deletions leave events; None when there are no deletions."""
+
+
+@cache
+def _pages(model: type[Record]) -> PageReader[Any]:
+    return PageReader(model)
+
+
+class RecordSource(Generic[T]):
+    """The pages of a list, or of a search with `filter`."""
+
+    def __init__(self, send: Send, facts: Facts, filter: dict[str, Any] | None, sizes: PageSizes) -> None:  # noqa: A002
+        """Ask through `send`, for pages as large as `sizes` knows them to be."""
+        self._send = send
+        self._sizes = sizes
+        self._facts = facts
+        self._filter = filter
+        self._pages: PageReader[T] = _pages(facts.model)
+        self._asking = self._question(None if filter is None else SearchBody(filter))
+
+    def __repr__(self) -> str:
+        """Name the request, and nothing of what it asks for: conditions may hold personal data."""
+        return f"{self._asking.method} {self._asking.route}"
+
+    @property
+    def searchable(self) -> bool:
+        """Whether rows can be asked for by when they were created."""
+        return self._facts.searchable
+
+    @property
+    def updates_matter(self) -> bool:
+        """Whether an update can bring a row in or out."""
+        return self._filter is not None
+
+    async def fetch(self, ask: Ask) -> Fetched[T]:
+        """Bring a page."""
+        return await self._page(ask, self._asking)
+
+    async def sealed(self, ask: Ask) -> Callable[[], Fetched[T]]:
+        """Bring a page unread."""
+        request = self._request(ask, self._asking)
+        response = await self._send(msgspec.structs.replace(request, reader=None))
+        return lambda: cast("Fetched[T]", value_of(request, response))._replace(kept=not response.attempts)
+
+    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
+        """Bring a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
+        body = SearchBody({"smallerThan": self._made(high), "orCondition": False})
+        if low is not None:
+            body.filter["greaterOrEqual"] = self._made(low)
+        if self._filter is not None and not ask.every:
+            body.filter["nestedFilters"] = [self._filter]
+        return await self._page(ask, self._question(body))
+
+    def _made(self, at: datetime) -> dict[str, Any]:
+        """Return the condition on when a row was made: an event has no meta, and happens at its own timestamp."""
+        return {"timestamp": at} if "timestamp" in self._facts.model.__struct_fields__ else {"meta": {"createdAt": at}}
+
+    async def _page(self, ask: Ask, asking: Request) -> Fetched[T]:
+        if ask.open:
+            return await self._largest(ask, asking)
+        return await self._answered(self._request(ask, asking))
+
+    async def _answered(self, request: Request) -> Fetched[T]:
+        """Bring a page, and how long it took: its Date says when it was answered, which may be after it counted."""
+        time = asyncio.get_running_loop().time
+        began = time()
+        response = await self._send(request)
+        page = cast("Fetched[T]", value_of(request, response))
+        return page._replace(waited=max(time() - began, response.elapsed), kept=not response.attempts)
+
+    async def _largest(self, ask: Ask, asking: Request) -> Fetched[T]:
+        """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
+        fitting = Fitting(self._sizes.of(asking.route), ask.limit, ask.total)
+        page: Fetched[T] | None = None
+        while page is None:
+            if not fitting.new:
+                page = await self._tried(fitting, ask, asking)
+                continue
+            async with self._sizes.turn:
+                while page is None and fitting.new:  # meanwhile somebody else may have learnt it
+                    page = await self._tried(fitting, ask, asking)
+        return page
+
+    async def _tried(self, fitting: Fitting, ask: Ask, asking: Request) -> Fetched[T] | None:
+        """Bring a page of the size to try; None when a smaller one is worth a try."""
+        limit, shrinks = fitting.limit, fitting.shrinks
+        after = max(0, -(-(ask.total - ask.offset - limit) // limit)) if ask.total else None
+        trial = ask._replace(limit=limit, open=False, upcoming=after)
+        request = msgspec.structs.replace(self._request(trial, asking), shrinks=shrinks)
+        try:
+            page = await self._answered(request)
+        except MeitnerError as error:
+            if fitting.failed(limit, error):
+                return None
+            raise
+        larger = fitting.gave(limit, page.pagination.limit, page.pagination.total)
+        return page._replace(asked=limit, requests=fitting.requests, larger=larger)
+
+    def _question(self, body: SearchBody | None) -> Request:
+        """Return the request for a list or a search, but for the page; it shows its body to no traceback."""
+        path = self._facts.path
+        if body is None:
+            return Request("list", "GET", path, path)
+        return Request("search", "POST", f"{path}/_search", f"{path}/_search", body=encode(body))
+
+    def _request(self, ask: Ask, asking: Request) -> Request:
+        return msgspec.structs.replace(
+            asking,
+            query=f"limit={ask.limit}&offset={ask.offset}",
+            bulk=ask.bulk,
+            first=ask.first,
+            upcoming=ask.upcoming,
+            largest=largest(ask.limit),
+            reader=bounded(self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid), max(ask.limit, LARGEST)),
+        )
+
+    async def deleted(self, since: datetime) -> Deletions:
+        """Bring the ids of the rows deleted since then, from the audit events."""
+        if self._facts.audited is None:
+            return Deletions(frozenset())
+        if not self._facts.audited:
+            return Deletions(None)
+        condition = {
+            "equals": {"resource": self._facts.model.__name__, "type": "Delete"},
+            "greaterOrEqual": {"timestamp": floored(since)},
+            "orCondition": False,
+        }
+        facts = Facts("/audit-event", Deletion, searchable=True, audited=None)
+        events = RecordSource[Deletion](self._send, facts, condition, self._sizes)
+        ids: set[str] = set()
+        requests, offset, total = 0, 0, 1
+        while offset < total:
+            try:
+                page = await events.fetch(Ask(LARGEST, offset, bulk=True, open=True))
+            except MeitnerError:  # credentials may not reach the audit events; a witness who is away ends no read
+                return Deletions(None, requests + 1)
+            ids.update(event.resource_id for event in page.rows)
+            requests, offset, total = requests + page.requests, offset + len(page.rows), page.pagination.total
+            if not page.rows and offset < total:
+                return Deletions(None, requests)
+        return Deletions(frozenset(ids), requests)

@@ -1,0 +1,156 @@
+"""A listing: rows of a resource, read when they are asked for, every row once.
+
+Knows nothing of requests, only of a `Source` that brings pages and can bear witness about rows that moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from .completeness import Ledger, ListingReport
+from .._wire.page_size import LARGEST, USUAL
+from .page import Page, fetch_page
+from .reader import Read, Reading
+from .source import Ask, Source
+from ..errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+class Listing(Generic[T]):
+    """Rows of a resource, read when they are asked for.
+
+    `async for` yields every row in the server's order; `await` gives the first `Page`, of 50 rows unless a limit was
+    given. Nothing is requested before.
+    """
+
+    __slots__ = ("_ledger", "_reading", "_source")
+
+    def __init__(self, source: Source[T], **reading: Any) -> None:  # noqa: ANN401 - the fields of Reading
+        """Raise `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give."""
+        self._source = source
+        self._reading = Reading(**{name: value for name, value in reading.items() if value is not None})
+        self._ledger: Ledger | None = None
+        for name, least in (("limit", 1), ("offset", 0), ("concurrency", 1)):
+            value: object = getattr(self._reading, name)
+            if value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be an int of at least {least}")
+        if self._reading.on_invalid not in ("raise", "skip"):
+            raise ValueError('on_invalid must be "raise" or "skip"')
+        if self._reading.exact and self._reading.offset:
+            raise ValueError("an exact listing starts at offset 0")
+        wanted, widest = self._reading.concurrency, self._reading.widest
+        if widest is not None and wanted > widest:
+            raise ConfigurationError(
+                f"concurrency={wanted} is more than the {widest} requests that this client may have in flight: "
+                "build it with max_concurrency (a session of your own bounds it, too)"
+            )
+
+    def paged(  # noqa: PLR0913 - every way to read
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        concurrency: int | None = None,
+        strict: bool | None = None,
+        exact: bool | None = None,
+        on_invalid: str | None = None,
+    ) -> Listing[T]:
+        """Return the same listing read otherwise: rows a page, rows to skip, requests in flight.
+
+        Without a `limit`, pages are as large as the server gives them, and together never more than 5,000 rows ahead.
+        `exact` fetches again what moved during the read, until completeness is proven. `strict` raises
+        `IncompleteListing` at the end of a read that is not known to be complete. `on_invalid="skip"` leaves out rows
+        that break the contract, and says in the report which.
+        """
+        given = {
+            "limit": limit,
+            "offset": offset,
+            "concurrency": concurrency,
+            "strict": strict,
+            "exact": exact,
+            "on_invalid": on_invalid,
+        }
+        return Listing(self._source, **self._reading._asdict() | {n: v for n, v in given.items() if v is not None})
+
+    @property
+    def report(self) -> ListingReport:
+        """What the last read saw; `unfinished` until a read comes to its end."""
+        return ListingReport() if self._ledger is None else self._ledger.report()
+
+    def __await__(self) -> Generator[Any, None, Page[T]]:
+        reading = self._reading
+        ask = Ask(reading.limit or USUAL, reading.offset, skip_invalid=reading.on_invalid == "skip")
+        return fetch_page(self._source, ask).__await__()
+
+    if not TYPE_CHECKING:  # a checker says it without this
+
+        def __iter__(self) -> NoReturn:
+            """Raise `TypeError` that says how the rows are had."""
+            raise TypeError(
+                "a Listing is read from a server: use `async for row in listing` or `await listing.all()`, and without "
+                "asyncio `for row in portal.iterate(listing)` of a meitner_aio.Portal"
+            )
+
+    def __repr__(self) -> str:
+        """Say what it is and what it can; neither rows nor the values of conditions."""
+        report = self.report
+        read = "not read yet" if self._ledger is None else f"{report.rows} rows read, {report.level}"
+        return (
+            f"<Listing of {self._source!r} ({read}): async for gives every row, await the first page; "
+            "all(), first(), count(), pages(), paged(), report>"
+        )
+
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
+        read = self._begun()
+        try:
+            while (batch := await read.next()) is not None:
+                for row in batch.data:
+                    yield row
+        finally:
+            await read.close()
+
+    async def pages(self) -> AsyncGenerator[Page[T], None]:
+        """Yield every page in order, each row once; rows fetched again by `exact` come in pages of their own."""
+        read = self._begun()
+        try:
+            while (page := await read.next()) is not None:
+                yield page
+        finally:
+            await read.close()
+
+    def _begun(self) -> Read[T]:
+        read = Read(self._source, self._reading)
+        self._ledger = read.ledger
+        return read
+
+    async def all(self) -> list[T]:
+        """Return every row."""
+        return [row async for row in self]
+
+    async def first(self) -> T | None:
+        """Return the first row, or None when there is none; one request of one row, unless rows are skipped."""
+        ask = Ask(1, self._reading.offset, skip_invalid=self._reading.on_invalid == "skip")
+        while True:
+            page = await self._source.fetch(ask)
+            if page.rows or not page.invalid:
+                return page.rows[0] if page.rows else None
+            ask = ask._replace(offset=ask.offset + 1)
+
+    async def count(self) -> int:
+        """Return how many rows the server has, whatever the offset; one request of one row."""
+        return (await self._source.fetch(Ask(1, 0, skip_invalid=True))).pagination.total
+
+
+def at_most(listing: Listing[T], rows: int) -> Listing[T]:
+    """Return the same listing for who wants so many rows of it: no page is asked for more, the first one neither."""
+    source, reading = inside(listing)
+    return Listing(source, **reading._asdict() | {"largest": min(rows, LARGEST)})
+
+
+def inside(listing: Listing[T]) -> tuple[Source[T], Reading]:
+    """Return where the rows of a listing come from and how they are to be read, for who reads it page by page."""
+    return listing._source, listing._reading  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - private to users

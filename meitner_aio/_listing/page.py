@@ -1,0 +1,73 @@
+"""One page of a listing, and the way from it to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from .._wire.decoding import Fetched
+from .source import Ask, Source
+from ..errors import MeitnerError
+from ..records import Pagination
+
+T = TypeVar("T")
+
+
+class PageInfo(NamedTuple):
+    """What to ask for to get the next page."""
+
+    limit: int
+    offset: int
+
+
+class Page(Generic[T]):
+    """One page of a listing: `data` in the server's order, `pagination` as the server reports it."""
+
+    __slots__ = ("_following", "_source", "data", "pagination")
+
+    def __init__(self, data: list[T], pagination: Pagination, source: Source[T], following: Ask | None) -> None:
+        self.data = data
+        self.pagination = pagination
+        self._source = source
+        self._following = following
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.data)
+
+    def __repr__(self) -> str:
+        return f"Page({len(self.data)} rows, {self.pagination!r})"
+
+    def has_next_page(self) -> bool:
+        """Whether the server has rows after this page."""
+        return self._following is not None
+
+    def next_page_info(self) -> PageInfo | None:
+        """Return what the next page would ask for, or None at the end."""
+        return None if self._following is None else PageInfo(self._following.limit, self._following.offset)
+
+    async def get_next_page(self) -> Page[T]:
+        """Fetch the next page; raises `MeitnerError` at the end."""
+        page = await self.next()
+        if page is None:
+            raise MeitnerError("this is the last page; has_next_page() tells")
+        return page
+
+    async def next(self) -> Page[T] | None:
+        """Fetch the next page; None at the end."""
+        return None if self._following is None else await fetch_page(self._source, self._following)
+
+
+async def fetch_page(source: Source[T], ask: Ask) -> Page[T]:
+    """Fetch a page by itself."""
+    fetched = await source.fetch(ask)
+    return Page(fetched.rows, fetched.pagination, source, following(ask, fetched))
+
+
+def following(ask: Ask, fetched: Fetched[Any]) -> Ask | None:
+    """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
+    slots = fetched.slots
+    end = ask.offset + slots
+    return ask._replace(offset=end, first=False) if slots and end < fetched.pagination.total else None

@@ -1,0 +1,153 @@
+"""Pages fetched ahead of a reader: concurrently, in order, and no further than the reader can follow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from .._runtime.cleanup import stopped
+from .._wire.decoding import Fetched
+from .source import Ask, Source
+from ..errors import ResponseValidationError
+
+T = TypeVar("T")
+
+_NARROW = 2
+"""Requests in flight while the processor is what a read of large pages waits for: more would crowd its cache."""
+
+_LARGE = 500
+"""Rows of a page that is large: about half a megabyte."""
+
+ROWS = 5000
+"""Rows that may be under way or wait to be taken, about three megabytes: five of the largest pages, and as many small
+ones as `concurrency` allows."""
+
+_FEWEST = 2
+"""Pages that may be, however large they are: the server works on one while the other is read."""
+
+
+class Idle:
+    """Tells, of the time since it was made, whether this thread was busy or waited for the network."""
+
+    __slots__ = ("_cpu", "_now")
+
+    def __init__(self) -> None:
+        self._now = time.monotonic()
+        self._cpu = time.thread_time()
+
+    def busy(self) -> bool:
+        """Whether most of the time was spent computing."""
+        return time.thread_time() - self._cpu > (time.monotonic() - self._now) / 2
+
+
+class Ahead(Generic[T]):
+    """Pages under way: at most `concurrency` requests, and at most twice as many pages that nobody has taken yet.
+
+    Large pages are fewer: together they hold at most `ROWS` rows.
+    """
+
+    def __init__(self, source: Source[T], first: Ask, concurrency: int, *, busy: bool = False) -> None:
+        """Follow the page `first`; `busy` says that fetching it took more computing than waiting."""
+        self._source = source
+        self._following = _after(first)._replace(bulk=True, first=False)
+        self._most = max(_FEWEST, ROWS // first.limit)
+        self._concurrency = concurrency
+        self._narrow = min(_NARROW, concurrency) if first.limit >= _LARGE else concurrency
+        self._width = self._narrow if busy else concurrency
+        self._total = 0
+        self._ended = False
+        self._borrowed = 0
+        self._unsent = False
+        self._flying: set[asyncio.Task[Callable[[], Fetched[T]]]] = set()
+        self._tasks: deque[tuple[Ask, asyncio.Task[Callable[[], Fetched[T]]]]] = deque()
+
+    def reach(self, total: int) -> None:
+        """Go on up to `total` rows."""
+        self._total = total
+        self._issue()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is asked for."""
+        return self._ended
+
+    def end(self) -> None:
+        """Ask for nothing more: there are no rows after those asked for."""
+        self._ended = True
+
+    async def beside(self, ask: Ask) -> Fetched[T]:
+        """Fetch a page out of turn, in the place of another one: the bound of requests in flight holds."""
+        self._borrowed += 1
+        try:
+            while len(self._flying) + self._borrowed > self._width:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+                self._flying = {task for task in self._flying if not task.done()}
+            return await self._source.fetch(ask._replace(bulk=True, first=False, upcoming=self._upcoming))
+        finally:
+            self._borrowed -= 1
+            self._issue()
+
+    def _issue(self) -> None:
+        if self._ended:
+            return
+        tasks, width = self._tasks, self._width
+        room, most = width - self._borrowed, min(2 * width, self._most)
+        while self._following.offset < self._total and len(self._flying) < room and len(tasks) < most:
+            ask, self._following = self._following, _after(self._following)
+            task = asyncio.create_task(self._source.sealed(ask._replace(upcoming=self._upcoming)))
+            self._flying.add(task)
+            self._unsent = True
+            tasks.append((ask, task))
+            task.add_done_callback(self._landed)
+
+    @property
+    def _upcoming(self) -> int:
+        """Pages that were not asked for yet."""
+        return max(0, -(-(self._total - self._following.offset) // self._following.limit))
+
+    def _landed(self, task: asyncio.Task[Callable[[], Fetched[T]]]) -> None:
+        self._flying.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._ended = True  # nothing after a failure will be read
+        self._issue()
+
+    async def next(self) -> tuple[Ask, Fetched[T], int] | None:
+        """Return what was asked next in order, its page, and the answers that it took; None at the end.
+
+        A failure is raised at its turn.
+        """
+        self._issue()
+        if self._unsent:
+            # What was just issued leaves before the processor is spent on reading: the server works meanwhile.
+            self._unsent = False
+            await asyncio.sleep(0)
+        if not self._tasks:
+            return None
+        ask, task = self._tasks[0]
+        if not task.done():
+            await self._arrival(task)
+        read = await task
+        self._tasks.popleft()
+        self._flying.discard(task)  # a task is done before its callbacks run
+        try:
+            return ask, read(), 1  # pages wait unread: rows decoded when they are taken stay in the processor's cache
+        except ResponseValidationError:
+            pass
+        return ask, await self._source.fetch(ask), 2
+
+    async def _arrival(self, task: asyncio.Task[Callable[[], Fetched[T]]]) -> None:
+        waiting = Idle()
+        await asyncio.wait([task])
+        self._width = self._narrow if waiting.busy() else self._concurrency
+
+    async def stop(self) -> None:
+        """Cancel what is under way, and wait until it is gone."""
+        self._ended = True
+        await stopped(*(task for _, task in self._tasks))
+
+
+def _after(ask: Ask) -> Ask:
+    return ask._replace(offset=ask.offset + ask.limit)

@@ -1,0 +1,67 @@
+"""Where the rows of a listing come from, as the mechanisms see it: a bringer of pages that can bear witness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from .._wire.decoding import Fetched
+
+T = TypeVar("T")
+
+
+class Ask(NamedTuple):
+    """What to ask for: `limit` rows from `offset`."""
+
+    limit: int
+    offset: int
+    bulk: bool = False
+    first: bool = False
+    """Whether a read of many pages begins with this one."""
+    skip_invalid: bool = False
+    open: bool = False
+    """Whether fewer rows will do: the source asks for as many as the server gives, at most `limit`."""
+    total: int = 0
+    """Rows of the listing, where a page that is open follows another one: whether larger ones would spare requests."""
+    upcoming: int | None = None
+    """Requests that the read will send after this one, as far as it knows."""
+    every: bool = False
+    """Whether a window of creation times is asked for with the rows that a search leaves out."""
+
+
+class Deletions(NamedTuple):
+    """Ids of deleted rows, and the requests that it took to learn them. `ids` is None when nobody knows."""
+
+    ids: frozenset[str] | None
+    requests: int = 0
+
+
+class Source(Protocol[T]):
+    """Brings the pages of one listing, and tells what else the directory knows about its rows."""
+
+    @property
+    def searchable(self) -> bool:
+        """Whether rows can be asked for by when they were created."""
+        ...
+
+    @property
+    def updates_matter(self) -> bool:
+        """Whether an update can bring a row into the listing or out of it, as in a search."""
+        ...
+
+    def fetch(self, ask: Ask) -> Coroutine[Any, Any, Fetched[T]]:
+        """Bring a page."""
+        ...
+
+    def sealed(self, ask: Ask) -> Coroutine[Any, Any, Callable[[], Fetched[T]]]:
+        """Bring a page unread; calling what arrives reads it, and raises `ResponseValidationError` when it cannot."""
+        ...
+
+    def created(self, low: datetime | None, high: datetime, ask: Ask) -> Coroutine[Any, Any, Fetched[T]]:
+        """Bring a page of the rows created from `low` until before `high`; only where `searchable`."""
+        ...
+
+    def deleted(self, since: datetime) -> Coroutine[Any, Any, Deletions]:
+        """Bring the ids of the rows deleted since then."""
+        ...

@@ -1,0 +1,148 @@
+"""Many calls at once: bounded in number, isolated from each other, reported as they come. Knows no resource."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing
+from contextvars import ContextVar, copy_context
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from .._runtime.cleanup import stopped
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+_in_bulk = ContextVar("meitner_aio_in_bulk", default=False)
+
+
+def is_in_bulk() -> bool:
+    """Whether the calls of this task are some of many: they wait for the quota as long as it takes."""
+    return _in_bulk.get()
+
+
+def bulk_task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Begin work whose calls are some of many."""
+    context = copy_context()
+    context.run(_in_bulk.set, True)  # noqa: FBT003 - of a variable
+    return asyncio.create_task(work, context=context)
+
+
+class Outcome(Struct, Generic[T], frozen=True):
+    """What became of one item: the `index` at which it came, and either its `record` or its `error`."""
+
+    index: int
+    record: T | None = None
+    error: Exception | None = None
+
+
+def outcomes(
+    items: Iterable[Item] | AsyncIterable[Item], call: Callable[[Item], Awaitable[T]], concurrency: int
+) -> AsyncGenerator[Outcome[T], None]:
+    """Yield the outcome of every item as it comes, with at most `concurrency` calls under way.
+
+    Items are taken only as fast as outcomes are consumed, so memory is bounded whatever their number. An item that
+    fails does not stop the others. What the iterable itself raises is raised after the outcomes of the items before it.
+    Raises `ValueError` for a concurrency below 1. Closing the generator cancels the calls under way, and closes an
+    async generator that gave the items: whoever shall hear of every call consumes to the end.
+    """
+    if concurrency < 1:
+        raise ValueError("concurrency must be at least 1")
+    return _outcomes(items, call, concurrency)
+
+
+async def _outcomes(
+    items: Iterable[Item] | AsyncIterable[Item], call: Callable[[Item], Awaitable[T]], concurrency: int
+) -> AsyncGenerator[Outcome[T], None]:
+    ready: asyncio.Queue[Outcome[T] | None] = asyncio.Queue()
+    room, turn = asyncio.Semaphore(2 * concurrency), asyncio.Lock()
+
+    async def work() -> None:
+        while True:
+            await room.acquire()
+            async with turn:
+                numbered = await anext(source, None)
+            if numbered is None:
+                return room.release()
+            ready.put_nowait(await _outcome(*numbered, call))
+
+    async def all_work() -> None:
+        # An iterable that raises ends one worker at once, and the others as soon as their calls have ended.
+        for problem in await asyncio.gather(*(work() for _ in range(concurrency)), return_exceptions=True):
+            if problem is not None:
+                raise problem
+
+    async with aclosing(_numbered(items)) as source:
+        working = bulk_task(all_work())
+        working.add_done_callback(lambda _: ready.put_nowait(None))
+        try:
+            while (outcome := await ready.get()) is not None:
+                room.release()
+                yield outcome
+            await working
+        finally:
+            await stopped(working)
+
+
+async def chunks(
+    items: Iterable[Item] | AsyncIterable[Item], size: int, *, patience: float = 0.1
+) -> AsyncGenerator[list[tuple[int, Item]], None]:
+    """Yield the items with their numbers, `size` at a time, and nothing of the next chunk before this one is done with.
+
+    Fewer when the next item lets everybody wait for more than `patience` seconds: it may depend on what becomes of
+    these. What the iterable raises is raised after the items before it.
+    """
+    waiting: asyncio.Future[tuple[int, Item] | None] | None = None
+    async with aclosing(_numbered(items)) as source:
+        try:
+            chunk: list[tuple[int, Item]] = []
+            while True:
+                waiting = upcoming = waiting or asyncio.ensure_future(anext(source, None))
+                await asyncio.wait([upcoming], timeout=patience if chunk else None)
+                arrived = upcoming.done()
+                item = upcoming.result() if arrived and upcoming.exception() is None else None
+                if item is not None:
+                    waiting = None
+                    chunk.append(item)
+                    if len(chunk) < size:
+                        continue
+                if chunk:
+                    yield chunk
+                    chunk = []
+                if arrived and item is None:
+                    upcoming.result()
+                    return
+        finally:
+            if waiting is not None:
+                await stopped(waiting)
+
+
+async def _numbered(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[tuple[int, Item], None]:
+    index = 0
+    if not isinstance(items, AsyncIterable):
+        for item in items:
+            yield index, item
+            index += 1
+        return
+    source = aiter(items)
+    try:
+        async for item in source:
+            yield index, item
+            index += 1
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+async def _outcome(index: int, item: Item, call: Callable[[Item], Awaitable[T]]) -> Outcome[T]:
+    try:
+        calling = call(item)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with an item is that item's outcome
+        return Outcome(index, None, error.with_traceback(None))  # its frames hold the item
+    del item
+    try:
+        return Outcome(index, await calling)
+    except Exception as error:  # noqa: BLE001 - as above
+        return Outcome(index, None, error)

@@ -1,0 +1,107 @@
+"""Whether a record is as a write says, or as another record is. Pure.
+
+Servers tidy what they are given: text is trimmed and composed (NFC), country and municipality codes are upper-cased.
+The case of ids and the order of lists mean nothing. What differs in no more than that does not differ.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, cast
+
+from msgspec import UNSET
+
+from .._wire.validation import is_id
+from ..records import DirectoryRecord, Record
+
+_UPPER_CASED = frozenset({"country_code", "municipality_code"})
+
+
+def composed(text: str) -> str:
+    """Return text with every character in one piece (NFC): two texts that look alike are then equal."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _given(body: Record) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET)
+
+
+def differences(body: Record, record: Record) -> dict[str, Any]:
+    """Return the fields of a write that a record does not have as the write says, by name with the written values."""
+    return {name: value for name, value in _given(body) if not _agrees(name, value, getattr(record, name, None))}
+
+
+def _agrees(name: str, written: object, kept: object) -> bool:
+    if isinstance(written, Record):
+        return _is_empty(written) if kept is None else isinstance(kept, Record) and not differences(written, kept)
+    if isinstance(written, str) and isinstance(kept, str):
+        return _is_kept_as(name, written, kept)
+    if isinstance(written, Sequence) and not isinstance(written, str):
+        return _ids(cast("Sequence[str]", written)) == _ids(cast("Sequence[str] | None", kept) or ())
+    return bool(written == kept)
+
+
+def _is_kept_as(name: str, written: str, kept: str) -> bool:
+    """Whether a server may keep text in this way. Blanks that it keeps although none were written are a difference."""
+    if is_id(written):
+        return written.lower() == kept.lower()
+    trimmed = composed(written.strip())
+    forms = (trimmed.upper(),) if name in _UPPER_CASED else ()
+    return composed(kept) in (trimmed, composed(written), *forms)
+
+
+def _is_empty(record: Record) -> bool:
+    """Whether a nested record says nothing: a server may keep none at all."""
+    return all(value is None for _, value in _given(record))
+
+
+def _ids(values: Sequence[str]) -> list[str]:
+    return sorted(value.lower() if is_id(value) else value for value in values)
+
+
+def may_have_made(body: Record, record: Record) -> bool:
+    """Whether a create may have made a record: servers tidy texts and complete lists, and it is still the same one."""
+    return all(_survives(value, getattr(record, name, None)) for name, value in _given(body))
+
+
+def _survives(written: object, kept: object) -> bool:
+    if isinstance(written, Record):
+        return _is_empty(written) if kept is None else isinstance(kept, Record) and may_have_made(written, kept)
+    if isinstance(written, Sequence) and not isinstance(written, str):
+        return set(map(_tidy, cast("Sequence[object]", written))) <= set(map(_tidy, cast("list[object]", kept or [])))
+    return bool(_tidy(written) == _tidy(kept))
+
+
+def _tidy(value: Any) -> Any:  # noqa: ANN401 - any value of a field
+    if isinstance(value, str):
+        return " ".join(composed(composed(value).casefold()).split())
+    return "" if value is None else value
+
+
+def has_dates_of(body: Record, record: Record) -> bool:
+    """Whether a record has every date that a write gives: no server changes those, whatever else it tidies."""
+    return all(getattr(record, name, None) == value for name, value in _given(body) if isinstance(value, date))
+
+
+def is_changed(before: DirectoryRecord, now: DirectoryRecord) -> bool:
+    """Whether a record was updated between two reads of it.
+
+    Its stamp tells of most updates, but has whole seconds: two within one second look alike, so the fields count, too.
+    """
+    if before.meta is not None and now.meta is not None and before.meta != now.meta:
+        return True
+    names = (name for name in before.__struct_fields__ if name != "meta")
+    return not all(_is_alike(getattr(before, name), getattr(now, name)) for name in names)
+
+
+def _is_alike(one: object, other: object) -> bool:
+    """Whether two values read from a server are the same. An object of nulls is none."""
+    if isinstance(one, Record) and _is_empty(one):
+        one = None
+    if isinstance(other, Record) and _is_empty(other):
+        other = None
+    if isinstance(one, list) and isinstance(other, list):
+        return _ids(cast("list[str]", one)) == _ids(cast("list[str]", other))
+    return one == other

@@ -1,0 +1,54 @@
+"""The call about the one record that conditions tell from all others: made of a search, and bound as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+
+from .operations import Face, Resource
+from ..errors import MultipleFound
+from ..query import ResourceQuery
+from ..records import DirectoryRecord
+
+T = TypeVar("T", bound=DirectoryRecord)
+P = ParamSpec("P")
+
+
+class _Finding(Face):
+    method = "POST"
+    suffix = "/_search"
+    summary = "Return the record that meets every condition, None when none does; `MultipleFound` when several do."
+
+
+class Find(Generic[P]):
+    """Find the single record that meets conditions."""
+
+    def __init__(self, query: Callable[P, ResourceQuery]) -> None:
+        self._face = _Finding(cast("type[ResourceQuery]", query))
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._face.name = name
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Coroutine[None, None, T | None]]: ...
+    def __get__(
+        self, resource: Resource[T] | None, owner: object
+    ) -> Self | Callable[P, Coroutine[None, None, T | None]]:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        kind, search = type(resource).__name__, cast("Any", resource).search
+
+        def call(**conditions: Any) -> Coroutine[None, None, T | None]:  # noqa: ANN401 - typed by P
+            return _single(search(**conditions), kind)
+
+        return cast("Callable[P, Coroutine[None, None, T | None]]", self._face.bind(resource, call))
+
+
+async def _single(listing: Any, kind: str) -> Any:  # noqa: ANN401 - a listing of whatever the resource holds
+    page = await listing.paged(limit=2)
+    if page.pagination.total > 1 or len(page) > 1:
+        raise MultipleFound(f"{page.pagination.total} records of {kind} meet the conditions, where one was asked for")
+    return page.data[0] if page.data else None

@@ -1,0 +1,400 @@
+"""The typed half: a resource is a table of operations, and an operation takes its signature from a record.
+
+Each operation is a descriptor that captures the constructor of a record with `ParamSpec`, so that checkers and editors
+know every field of `students.create(...)` without a generated method. Knows of the wire only `Send`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import cache
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
+
+from .._wire.headers import media_type
+from .keys import NO_KEY, Key, conditions, lost_key
+from .._listing.listing import Listing
+from .._wire.page_bounds import A_RECORD
+from .._wire.page_size import PageSizes
+from .._wire.messages import RawResponse, Request, Send, value_of
+from .._wire.decoding import Fetched, RecordDecoder, invalid, read
+from .create_recovery import Recovery
+from .signatures import signature
+from .._listing.source import Ask
+from .._listing.endpoints import Facts, RecordSource
+from .._wire.validation import built, checked, checked_id, encode, quiet
+from ..query import ResourceQuery, to_filter
+from ..records import DirectoryRecord, Record
+
+SAME_KEY = 50
+"""Records with the same key that are looked at: what the API calls a page."""
+
+T = TypeVar("T", bound=DirectoryRecord)
+P = ParamSpec("P")
+R = TypeVar("R", bound="Resource[Any]")
+
+
+class Wire(NamedTuple):
+    """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing.
+
+    `sizes` is what is known of the pages of the server, `widest` how many requests may be in flight at all.
+    """
+
+    send: Send
+    concurrency: int
+    sizes: PageSizes
+    widest: int | None = None
+
+    def to(self, kind: type[R]) -> R:
+        """Return a resource at the end of it."""
+        return kind(self.send, concurrency=self.concurrency, sizes=self.sizes, widest=self.widest)
+
+
+class Resource(Generic[T]):
+    """A kind of record in the directory. Subclasses are tables: a path, a model, and the operations that exist."""
+
+    path: ClassVar[str]
+    model: type[T]
+
+    def __init__(
+        self, send: Send, *, concurrency: int = 8, sizes: PageSizes | None = None, widest: int | None = None
+    ) -> None:
+        """Read and write through `send`; listings keep at most `concurrency` requests in flight.
+
+        Resources that share `sizes` learn together how large a page may be. A listing that asks for more requests in
+        flight than `widest` is refused.
+        """
+        self._wire = Wire(send, concurrency, PageSizes() if sizes is None else sizes, widest)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(operations(type(self)))}>"
+
+
+def _wire(resource: Resource[Any]) -> Wire:
+    # Private to users, so that tab completion shows nothing but operations.
+    return resource._wire  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+class Operation:
+    """One thing that a resource can do. Reading it from a resource binds it, once."""
+
+    method: ClassVar[str] = "GET"
+    suffix: ClassVar[str] = ""
+    status: ClassVar[int] = 200
+    summary: ClassVar[str] = ""
+
+    name: str
+    body: type[Record] | None = None
+    """What the call takes as keywords: the fields of a write, the conditions of a search."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def route(self, resource: type[Resource[Any]]) -> str:
+        """Return the path of the operation, with its parameters named."""
+        return resource.path + self.suffix
+
+    def _bound(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
+        """Give the call its face, and keep it on the resource: afterwards it is a plain attribute."""
+        kind, call = type(resource), quiet(call)
+        call.__name__ = self.name
+        call.__qualname__ = f"{kind.__name__}.{self.name}"
+        call.__module__ = kind.__module__
+        noun = inspect.cleandoc(resource.model.__doc__ or "").partition("\n")[0]
+        call.__doc__ = f"{self.summary}\n\n{self.method} {self.route(kind)}. {noun}"
+        if self.body is not None:
+            call.__signature__ = signature(self.body, takes_id="{id}" in self.suffix)  # type: ignore[attr-defined]
+        resource.__dict__[self.name] = call
+        return call
+
+
+class Face(Operation):
+    """What a call made of several operations looks like: it is bound as an operation is, without being one."""
+
+    def __init__(self, body: type[Record] | None = None) -> None:
+        self.body = body
+
+    def bind(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
+        """Give the call its face, and keep it on the resource."""
+        return self._bound(resource, call)
+
+
+def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
+    """Return the operations of a resource by name."""
+    return {name: value for name, value in vars(resource).items() if isinstance(value, Operation)}
+
+
+@cache
+def _decoder(model: type[Record]) -> RecordDecoder[Any]:
+    return RecordDecoder(model)
+
+
+def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:  # noqa: A002
+    kind, wire = type(resource), _wire(resource)
+    table = operations(kind)
+    deletion = table.get("delete")
+    if isinstance(deletion, Delete):
+        audited: bool | None = deletion.audited
+    else:  # what nobody can write nobody deletes; a school or unit may still be deleted elsewhere, without an event
+        audited = False if "update" in table else None
+    return RecordSource(wire.send, Facts(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
+
+
+def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:  # noqa: A002
+    """Return a reader of one record, which must be the one that was asked for."""
+    decoder: RecordDecoder[T] = _decoder(model)
+
+    def reading(request: Request, response: RawResponse) -> T:
+        record = read(request, response, decoder)
+        if id is not None and record.id.lower() != id:
+            raise invalid(request, response, "another record")
+        return record
+
+    return reading
+
+
+async def _record(send: Send, request: Request) -> Any:  # noqa: ANN401 - as the reader says
+    return value_of(request, await send(request))
+
+
+class ListCall(Protocol[T]):
+    """The type of `resource.list`."""
+
+    def __call__(self, *, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
+        """Return a lazy listing of every row: `limit` rows a page, from `offset`, so many requests in flight.
+
+        Without a `limit`, pages are as large as the server gives them: 1,000 rows, where it does not say otherwise.
+        Raises `ConfigurationError` for more requests in flight than the client's `max_concurrency`.
+        """
+        ...
+
+
+class List(Operation):
+    """List the records of a resource."""
+
+    summary = "Return a lazy listing of every record."
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self, resource: Resource[T], owner: object) -> ListCall[T]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | ListCall[T]:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        source, wire = _source(resource), _wire(resource)
+
+        def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
+            wanted = wire.concurrency if concurrency is None else concurrency
+            return Listing(source, limit=limit, offset=offset, concurrency=wanted, widest=wire.widest)
+
+        return cast("ListCall[T]", self._bound(resource, call))
+
+
+class Search(Operation, Generic[P]):
+    """Search the records of a resource by conditions on their fields."""
+
+    method = "POST"
+    suffix = "/_search"
+    summary = "Return a lazy listing of the records that meet every condition."
+
+    def __init__(self, query: Callable[P, ResourceQuery]) -> None:
+        self.body = cast("type[ResourceQuery]", query)
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Listing[T]]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Listing[T]]:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        query = cast("type[ResourceQuery]", self.body)
+
+        def call(**conditions: Any) -> Listing[T]:  # noqa: ANN401 - typed by P
+            source, wire = _source(resource, to_filter(built(query, conditions))), _wire(resource)
+            return Listing(source, concurrency=wire.concurrency, widest=wire.widest)
+
+        return cast("Callable[P, Listing[T]]", self._bound(resource, call))
+
+
+class OnOne(Operation):
+    """An operation on one record, named by its id, that answers with the record."""
+
+    suffix = "/{id}"
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, T]]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[[str], Coroutine[None, None, T]]:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
+
+        def call(id: str) -> Coroutine[None, None, T]:  # noqa: A002 - the API's own word
+            id = checked_id(id)  # noqa: A001
+            path = route.replace("{id}", id)
+            reader = _reader(model, id)
+            return _record(send, Request(self.name, self.method, route, path, largest=A_RECORD, reader=reader))
+
+        return cast("Callable[[str], Coroutine[None, None, T]]", self._bound(resource, call))
+
+
+class Get(OnOne):
+    """Get one record."""
+
+    summary = "Return the record with this id; `NotFoundError` when there is none."
+
+
+class Archive(OnOne):
+    """Archive one placement."""
+
+    method = "PATCH"
+    suffix = "/{id}/archive"
+    summary = "Archive the placement, whose end date must have passed."
+
+
+class Restore(OnOne):
+    """Restore one archived placement."""
+
+    method = "PATCH"
+    suffix = "/{id}/restore"
+    summary = "Undo the archiving of the placement."
+
+
+class Create(Operation, Generic[P]):
+    """Create a record from its fields."""
+
+    method = "POST"
+    status = 201
+    summary = "Create a record and return it as the server keeps it; `ConflictError` when a unique field is taken."
+
+    def __init__(self, body: Callable[P, Record], *, key: tuple[str, ...] = (), unique: bool = True) -> None:
+        """Create from a body; `key` names fields that records are known by, `unique` if the server sees to it."""
+        self.body = cast("type[Record]", body)
+        self.key = key
+        self.unique = unique
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Coroutine[None, None, T]]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Coroutine[None, None, T]]:
+        """Bind to a resource."""
+        return self if resource is None else self._bound(resource, self.calling(resource))
+
+    def calling(self, resource: Resource[T], *, bulk: bool = False) -> Callable[..., Coroutine[None, None, T]]:
+        """Return the call; one of many in `bulk` may use a kept connection where a lost answer can be settled."""
+        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
+        body, reader = cast("type[Record]", self.body), _reader(model, None)
+        search, settled = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
+
+        def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
+            write = checked(built(body, given))
+            request = Request(
+                *(self.name, self.method, route, route),
+                body=encode(write),
+                largest=A_RECORD,
+                reader=reader,
+                settled=settled,
+            )
+            key = lost_key(write, self.key, unique=self.unique) if search else NO_KEY
+            return Recovery(key, write, send=lambda: _record(send, request), look=look).create()
+
+        async def look(key: Key) -> Fetched[T]:
+            query = cast("type[ResourceQuery]", cast("Operation", search).body)
+            return await _source(resource, to_filter(built(query, conditions([key])))).fetch(Ask(SAME_KEY, 0))
+
+        return call
+
+
+class Update(Operation, Generic[P]):
+    """Update a record: required fields always, other fields when they change."""
+
+    method = "PATCH"
+    suffix = "/{id}"
+    summary = "Change a record and return it. A field left out is left alone; None clears one."
+
+    def __init__(self, body: Callable[P, Record]) -> None:
+        self.body = cast("type[Record]", body)
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(
+        self, resource: Resource[T], owner: object
+    ) -> Callable[Concatenate[str, P], Coroutine[None, None, T]]: ...
+    def __get__(
+        self, resource: Resource[T] | None, owner: object
+    ) -> Self | Callable[Concatenate[str, P], Coroutine[None, None, T]]:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
+        body = cast("type[Record]", self.body)
+
+        def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401, A002 - typed by P
+            id = checked_id(id)  # noqa: A001
+            data = encode(checked(built(body, given)))
+            path = route.replace("{id}", id)
+            reader = _reader(model, id)
+            request = Request(self.name, self.method, route, path, body=data, largest=A_RECORD, reader=reader)
+            return _record(send, request)
+
+        return cast("Callable[Concatenate[str, P], Coroutine[None, None, T]]", self._bound(resource, call))
+
+
+class Delete(Operation):
+    """Delete one record."""
+
+    method = "DELETE"
+    suffix = "/{id}"
+    status = 204
+    summary = "Delete the record; `NotFoundError` when there is none."
+
+    def __init__(self, *, audited: bool = False) -> None:
+        """Say whether a deletion leaves an audit event."""
+        self.audited = audited
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, None]]: ...
+    def __get__(
+        self, resource: Resource[T] | None, owner: object
+    ) -> Self | Callable[[str], Coroutine[None, None, None]]:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        send, route = _wire(resource).send, self.route(type(resource))
+
+        def call(id: str) -> Coroutine[None, None, None]:  # noqa: A002 - the API's own word
+            id = checked_id(id)  # noqa: A001
+            return _gone(send, Request(self.name, self.method, route, route.replace("{id}", id), reader=_nothing))
+
+        return cast("Callable[[str], Coroutine[None, None, None]]", self._bound(resource, call))
+
+
+def _nothing(request: Request, response: RawResponse) -> None:
+    """Refuse the page of a gateway or a login portal: the API answers 204, and nothing."""
+    media = media_type(response.headers)
+    if response.body and "json" not in media:
+        raise invalid(request, response, f"{media or 'something'} where nothing was expected")
+
+
+async def _gone(send: Send, request: Request) -> None:
+    await send(request)

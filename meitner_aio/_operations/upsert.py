@@ -1,0 +1,254 @@
+"""Creating a record, or bringing the one that has the same key up to date.
+
+Made of the operations of a resource, and bound to it as they are. Where the server does not keep a key unique, whoever
+created a second record because somebody else was faster finds that out, and takes it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, Union, cast, overload
+from weakref import WeakValueDictionary
+
+from msgspec import UNSET, Struct, UnsetType
+
+from .comparison import differences
+from .keys import SOURCE, Key, KeyName, Keys, conditions, key_of
+from .operations import SAME_KEY, Create, Face, Resource, operations
+from .._wire.validation import built, checked, given_fields
+from ..errors import ConflictError, MultipleFound, NotFoundError, UnprocessableEntityError
+from ..records import DirectoryRecord, Record, fields
+
+T = TypeVar("T", bound=DirectoryRecord)
+K = TypeVar("K", bound=KeyName)
+P = ParamSpec("P")
+
+_RACES = 3
+"""How often an upsert starts over because somebody else wrote the same record meanwhile."""
+
+
+class Upserted(Struct, Generic[T], frozen=True):
+    """What an upsert came to: the record as it is now, whether it was created, and whether anything was written."""
+
+    record: T
+    created: bool
+    changed: bool
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """What an upsert is asked for: the fields of a create, and the key that they hold."""
+
+    body: Record
+    key: Key
+
+
+class Upserting(Generic[T]):
+    """The upserts of one resource. Those of the same key take turns: a client never races with itself."""
+
+    def __init__(self, resource: Resource[T], body: type[Record], keys: tuple[KeyName, ...]) -> None:
+        """Upsert by one of some keys what `body` creates."""
+        table = operations(type(resource))
+        self._resource = cast("Any", resource)
+        self._kind = type(resource).__name__
+        self._body = body
+        self._keys = keys
+        self._create = cast("Create[...]", table["create"])
+        self._changeable = {field.name for field in fields(table["update"].body or Record)}
+        self._turns: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
+
+    def check(self, key: object) -> None:
+        """Raise `ValueError` for what is no key of the resource, naming those that are."""
+        if key in self._keys:
+            return
+        known = {"identity_number", SOURCE, *(field.name for field in fields(self._body))}
+        names: tuple[Any, ...] = cast("Any", key) if isinstance(key, tuple) else (key,)
+        # Anything else may be a value in the wrong place, and personal.
+        named = repr(cast("Any", key)) if all(isinstance(name, str) and name in known for name in names) else "that"
+        keys = " or ".join(map(repr, self._keys))
+        raise ValueError(f"{self._body.__name__} cannot be upserted by {named}, only by {keys}")
+
+    def asked(self, key: KeyName, given: dict[str, Any]) -> Asked:
+        """Return what keywords ask for; `TypeError` or `ValueError` for what no create takes, or has no such key."""
+        self.check(key)
+        body = checked(built(self._body, given))
+        if key == SOURCE and getattr(body, "external", UNSET) is UNSET:
+            raise ValueError("upsert by source_id needs external=External(source_id=...)")
+        names = key if isinstance(key, tuple) else (key,)
+        natural, unique = names == self._create.key, self._create.unique
+        return Asked(body, key_of(body, names, unique=natural and unique, several=natural and not unique))
+
+    def creating(self, *, bulk: bool) -> Callable[..., Coroutine[None, None, T]]:
+        """Return what creates a record, one alone or one of many."""
+        return self._create.calling(self._resource, bulk=bulk)
+
+    async def upsert(
+        self,
+        asked: Asked,
+        create: Callable[..., Coroutine[None, None, T]],
+        known: Callable[[], T | None | UnsetType] = lambda: UNSET,
+        *,
+        settle: bool = True,
+    ) -> Upserted[T]:
+        """Upsert, when no other upsert of this client is under way for the same key.
+
+        `known` tells then what record has it; with UNSET it is looked for. A record that was created with a key that is
+        not unique is settled with those of others, unless the caller wants to do that.
+        """
+        key = asked.key
+        async with self._turns.setdefault((*key.spellings, *key.identity), asyncio.Lock()):
+            found = known()
+            for _ in range(_RACES - 1):
+                try:
+                    return await self._attempt(asked, create, found, settle=settle)
+                except NotFoundError:
+                    found = UNSET  # somebody deleted it meanwhile
+            return await self._attempt(asked, create, found, settle=settle)
+
+    async def _attempt(
+        self,
+        asked: Asked,
+        create: Callable[..., Coroutine[None, None, T]],
+        found: T | None | UnsetType,
+        *,
+        settle: bool,
+    ) -> Upserted[T]:
+        if isinstance(found, UnsetType):
+            found = await self._find(asked)
+        if found is not None:
+            return await self._up_to_date(found, asked.body)
+        try:
+            made = await create(**given_fields(asked.body))
+        except (ConflictError, UnprocessableEntityError):
+            found = await self._find(asked)
+            if found is None:
+                raise  # nobody else was faster: the record itself is refused
+            return await self._up_to_date(found, asked.body)
+        if asked.key.unique or not settle:
+            return Upserted(made, created=True, changed=True)
+        return await self.settle(made, asked, await self.search([asked.key]).all())
+
+    def search(self, keys: Sequence[Key]) -> Any:  # noqa: ANN401 - a listing of T
+        """Return the listing of the records that have one of some keys, and perhaps of more."""
+        return self._resource.search(**conditions(keys))
+
+    async def _find(self, asked: Asked) -> T | None:
+        page = await self.search([asked.key]).paged(limit=SAME_KEY)
+        if page.pagination.total > len(page):
+            raise self._several(page.pagination.total, asked.key)
+        return self.chosen(page.data, asked)
+
+    def chosen(self, rows: list[T], asked: Asked) -> T | None:
+        """Return the record that an upsert means among those with its key; `MultipleFound` when that is not clear.
+
+        Of placements that share their ends, it means the one that starts on the same day, else the one that is live.
+        One that has ended is history: it is not rewritten into another.
+        """
+        if len(rows) < 2 and not (rows and asked.key.several):
+            return rows[0] if rows else None
+        live = [row for row in rows if _is_live(row)] if asked.key.several else rows
+        if len(live) > 1:
+            raise self._several(len(live), asked.key)
+        start = getattr(asked.body, "start_date", None)
+        same = [row for row in rows if getattr(row, "start_date", None) == start]
+        for one in (same, live):
+            if len(one) == 1:
+                return one[0]
+        raise self._several(len(rows), asked.key, "and have ended: modify one by its id, or create another")
+
+    def _several(self, count: int, key: Key, more: str = "where one was asked for") -> MultipleFound:
+        return MultipleFound(f"{count} records of {self._kind} have the same {' and '.join(key.spellings)}, {more}")
+
+    async def _up_to_date(self, found: T, body: Record) -> Upserted[T]:
+        """Write where a record differs from the fields of a create, and nothing when it does not."""
+        changed = list(differences(body, found))
+        if not changed:
+            return Upserted(found, created=False, changed=False)
+        if fixed := sorted(set(changed) - self._changeable):
+            raise ConflictError(f"{', '.join(fixed)} of record {found.id} differ and can never change", status_code=409)
+        modified: T = await self._resource.modify(found, **differences(body, found))
+        return Upserted(modified, created=False, changed=True)
+
+    async def settle(self, made: T, asked: Asked, same: list[T]) -> Upserted[T]:
+        """Give way to the oldest of the records with a key that the server does not keep unique: ours is deleted."""
+        first = min([made, *same], key=_age)
+        if first.id == made.id:
+            return Upserted(made, created=True, changed=True)
+        if not hasattr(self._resource, "delete"):
+            raise ConflictError(
+                f"somebody else created record {first.id} with the same key as record {made.id} at the same time, "
+                "and neither can be deleted",
+                status_code=409,
+            )
+        await self._resource.delete(made.id)
+        return await self._up_to_date(first, asked.body)
+
+
+def _age(record: DirectoryRecord) -> tuple[float, str]:
+    return record.meta.created_at.timestamp() if record.meta else 0.0, record.id
+
+
+def _is_live(placement: Any) -> bool:  # noqa: ANN401 - a placement of a student or an employee
+    """Whether a placement is neither archived nor over."""
+    ended = placement.end_date is not None and placement.end_date < datetime.now(UTC).date()
+    return not ended and placement.archived_at is None
+
+
+class _UpsertFace(Face):
+    method = "POST"
+    summary = """Create a record with these fields, or update the one with the same key where it differs from them.
+
+The key is a field or a tuple of fields by which such records are known, or "source_id" (of `external`), and must be
+among the fields. Text is compared as the server keeps it. Nothing is written when nothing would change. Of placements
+with the same ends the one is meant that starts on the same day, else the one that is live. Raises `ConflictError` when
+a field differs that can never change, `MultipleFound` when several records have the key, and `ValueError` for a key
+that the resource does not have or the fields do not hold, before any I/O."""
+
+
+class Upsert(Generic[P, K]):
+    """Create a record or bring the one that has the same key up to date."""
+
+    def __init__(self, body: Callable[P, Record], keys: Keys[K]) -> None:
+        """Upsert what `body` creates, by one of the keys."""
+        self._body = cast("type[Record]", body)
+        self._keys = keys.names
+        self._face = _UpsertFace(self._body)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._face.name = name
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(
+        self, resource: Resource[T], owner: object
+    ) -> Callable[Concatenate[K, P], Coroutine[None, None, Upserted[T]]]: ...
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Any:
+        """Bind to a resource."""
+        if resource is None:
+            return self
+        upserting = self.upserting(resource)
+
+        def call(key: K, /, **given: Any) -> Coroutine[None, None, Upserted[T]]:  # noqa: ANN401 - typed by P
+            return upserting.upsert(upserting.asked(key, given), cast("Any", resource).create)
+
+        bound = self._face.bind(resource, call)
+        key = inspect.Parameter("key", inspect.Parameter.POSITIONAL_ONLY, annotation=self.annotation)
+        bound.__signature__ = bound.__signature__.replace(parameters=[key, *bound.__signature__.parameters.values()])
+        return bound
+
+    def upserting(self, resource: Resource[T]) -> Upserting[T]:
+        """Return what upserts into a resource, the same for one and for many."""
+        kept: Upserting[T] = vars(resource).setdefault(
+            "_upserting", Upserting(resource, self._body, cast("tuple[KeyName, ...]", self._keys))
+        )
+        return kept
+
+    @property
+    def annotation(self) -> Any:  # noqa: ANN401 - a typing form
+        """The type of a key, for editors that read it from the bound call."""
+        one, pair = cast("Any", Literal), cast("Any", tuple)
+        pairs = [pair[tuple(one[name] for name in key)] for key in self._keys if not isinstance(key, str)]
+        return Union[one[tuple(key for key in self._keys if isinstance(key, str))], *pairs]

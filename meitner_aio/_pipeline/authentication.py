@@ -1,0 +1,271 @@
+"""Requests with credentials: adds headers, keeps a bearer token fresh. Asks for tokens, leaves retries to others."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .credentials import PRINTABLE, ApiKey, Auth, OAuth2, Secret
+from .._runtime.cleanup import stopped
+from .._wire.messages import RawResponse, Request, Send
+from .._wire.decoding import read
+from ..errors import APIStatusError, AuthenticationError, InternalServerError, MeitnerError, RateLimitError
+
+
+class _TokenAnswer(Struct, frozen=True):
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token, not one
+    expires_in: msgspec.Raw = msgspec.Raw()
+    """A number by RFC 6749; some servers write text."""
+
+    def __repr__(self) -> str:
+        return "_TokenAnswer(***)"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the token
+        yield "***"
+
+
+_token_decoder = msgspec.json.Decoder(_TokenAnswer)
+_USUAL_LIFETIME = 300.0
+"""Seconds a token is used when the server does not say how long it lives."""
+
+
+_LARGEST_TOKEN = 1024 * 1024
+"""Bytes of an answer with a token at most."""
+
+_NUMBER = re.compile(rb'"?\s*([0-9.eE+]+)\s*"?')
+
+
+def _lifetime(said: bytes) -> float:
+    """Return for how many seconds a token is good: a number, or text that is one; the usual time for anything else."""
+    number = _NUMBER.fullmatch(said)
+    try:
+        seconds = float(number[1]) if number else 0.0
+    except ValueError:
+        seconds = 0.0
+    return seconds if 0 < seconds < math.inf else _USUAL_LIFETIME
+
+
+_PAUSE = 10.0
+"""Seconds after a renewal that failed, or brought a token that was refused, before the next."""
+
+TOKEN_RETRIES = 5
+"""How often a token request is tried again, unless nothing is: with the usual waits, for at least 7.75 seconds."""
+
+
+class _Token(Struct, frozen=True):
+    headers: Mapping[str, str]
+    stale_at: float
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"_Token(***, stale_at={self.stale_at})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the token
+        yield "stale_at", self.stale_at
+
+
+class BearerAuth:
+    """Keeps a bearer token fresh: one token request however many calls wait for it, and early renewal.
+
+    A token that will soon expire is renewed while calls still use it: no call waits for that, and a token endpoint that
+    is down meanwhile is not noticed. Clients that began together do not renew together.
+    """
+
+    def __init__(
+        self,
+        oauth: OAuth2,
+        send: Send,
+        url: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """Fetch tokens from `url` through `send`, on a monotonic `clock` in seconds; `uniform` draws the jitter."""
+        self._oauth = oauth
+        self._send = send
+        self._url = url
+        self._clock = clock or _loop_time
+        self._uniform = uniform
+        self._token: _Token | None = None
+        self._fetching: asyncio.Task[_Token] | None = None
+        self._refused_at = -math.inf
+
+    def __repr__(self) -> str:
+        return "BearerAuth(***)"
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return what tokens are asked for with."""
+        return self._oauth.client_id, self._oauth.client_secret
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the Authorization header, with a new token when the present one has expired."""
+        token = self._token
+        if token is None or self._clock() >= token.expires_at:
+            token = await self._fetched()
+        return token.headers
+
+    def before(self, send: Send) -> Send:
+        """Return a `Send` that has a token before it waits for its turn: who lacks one waits, and fails, together."""
+
+        async def ready(request: Request) -> RawResponse:
+            request.hold(held=True)
+            await self.headers()
+            return await send(request)
+
+        return ready
+
+    def freshen(self) -> None:
+        """Note that a token was good: begin to renew it if it will soon expire; nobody waits for that."""
+        self._refused_at = -math.inf
+        if self._token is not None and self._clock() >= self._token.stale_at:
+            self._under_way()
+
+    async def renew(self, refused: Request) -> Mapping[str, str]:
+        """Return headers other than those of a refused request: a newer token, fetched unless there is one already.
+
+        When the new token was refused as well, another one will hardly be better: none is fetched for a while.
+        """
+        token = self._token
+        if token is not None and not token.headers.items() <= refused.headers.items():
+            return token.headers
+        now = self._clock()
+        if token is not None and self._fetching is None and now < self._refused_at + _PAUSE:
+            return token.headers
+        self._refused_at = now
+        return (await self._fetched()).headers
+
+    def _under_way(self) -> asyncio.Task[_Token]:
+        """Return the token request under way, which is begun unless there is one."""
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching.add_done_callback(self._landed)
+        return self._fetching
+
+    async def _fetched(self) -> _Token:
+        fetching = self._under_way()
+        await asyncio.wait([fetching])  # not the task itself: a caller that gives up must not take it from the others
+        if fetching.cancelled():
+            raise MeitnerError("this client was closed while it fetched a token")
+        return fetching.result()
+
+    def _landed(self, task: asyncio.Task[_Token]) -> None:
+        self._fetching = None
+        if not task.cancelled() and task.exception() is None:
+            self._token = task.result()
+        elif self._token is not None:
+            self._token = replace(self._token, stale_at=self._clock() + _PAUSE)
+
+    async def _fetch(self) -> _Token:
+        sent_at = self._clock()
+        form = {"grant_type": "client_credentials", "client_id": self._oauth.client_id.reveal()}
+        form["client_secret"] = self._oauth.client_secret.reveal()
+        body = urlencode(form).encode()
+        form.clear()
+        request = Request(
+            *("token", "POST", "token endpoint", self._url),
+            body=body,
+            content_type="application/x-www-form-urlencoded",
+            largest=_LARGEST_TOKEN,
+        )
+        del body
+        response = await self._asked(request)
+        answer = read(request, response, _token_decoder)
+        if answer.token_type.lower() != "bearer" or not PRINTABLE.fullmatch(answer.access_token):
+            raise AuthenticationError("the token endpoint answered with something that is no bearer token")
+        lifetime = _lifetime(bytes(answer.expires_in))
+        early = min(max(60.0, lifetime / 10), lifetime / 2) * self._uniform(1.0, 1.1)
+        expires_at = sent_at + lifetime
+        return _Token({"Authorization": f"Bearer {answer.access_token}"}, expires_at - early, expires_at)
+
+    async def _asked(self, request: Request) -> RawResponse:
+        try:
+            return await self._send(request)
+        except APIStatusError as error:
+            if isinstance(error, (RateLimitError, InternalServerError)) or error.status_code < 400:
+                raise
+            refusal = error
+        # The endpoint speaks OAuth (400 invalid_client), its callers speak of credentials.
+        raise AuthenticationError(
+            f"the token endpoint refused the credentials ({refusal.status_code})",
+            status_code=refusal.status_code,
+            headers=refusal.headers,
+            body=refusal.body,
+            method=request.method,
+            route=request.route,
+            attempts=refusal.attempts,
+        )
+
+    async def close(self) -> None:
+        """Stop a token request that is under way."""
+        if self._fetching is not None:
+            await stopped(self._fetching)
+
+
+def identity(auth: Auth) -> bytes:
+    """Return a digest that is the same for the same credentials only, to be kept as secret as they are.
+
+    That of an object of the caller's own is random: nobody knows whose credentials it is going to show.
+    """
+    if not isinstance(auth, ApiKey | BearerAuth):
+        return os.urandom(32)
+    from hashlib import blake2b  # noqa: PLC0415 - it loads OpenSSL
+
+    return blake2b(" ".join([type(auth).__name__, *(secret.reveal() for secret in auth.secrets())]).encode()).digest()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def over(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with others laid over them; names ignore case."""
+    hidden = {name.lower() for name in above}
+    return {**{name: value for name, value in below.items() if name.lower() not in hidden}, **above}
+
+
+class Authenticated:
+    """A `Send` that adds headers to every request, and fetches a new token when one was refused."""
+
+    def __init__(self, send: Send, auth: Auth, headers: Mapping[str, str], timeout: Any) -> None:  # noqa: ANN401
+        """Add `headers`, those of `auth`, and `timeout` (seconds, or what the transport takes) to requests."""
+        self._next = send
+        self._auth = auth
+        self._bearer = auth if isinstance(auth, BearerAuth) else None
+        self._headers = headers
+        self._timeout = timeout
+        self._proof: Mapping[str, str] = {}
+        self._usual = headers
+
+    async def send(self, request: Request) -> RawResponse:
+        """Send the request with credentials."""
+        # No local holds the credentials: a traceback may be shown with the locals of its frames.
+        request.hold(held=True)  # while a token is fetched
+        signed = self._signed(request, await self._auth.headers())
+        request.hold(held=False)
+        response = await self._next(signed)
+        if self._bearer is None:
+            return response
+        if response.status == 401:
+            proof = await self._bearer.renew(signed)
+            response.renewed = not proof.items() <= signed.headers.items()
+        elif response.status < 500:
+            self._bearer.freshen()  # after an answer: a server that is down gets no token requests on top
+        return response
+
+    def _signed(self, request: Request, proof: Mapping[str, str]) -> Request:
+        if request.headers:
+            return replace(request, headers=over(over(self._headers, request.headers), proof), timeout=self._timeout)
+        if proof != self._proof:  # the same from call to call, until a token is renewed
+            self._proof, self._usual = proof, over(self._headers, proof)
+        return replace(request, headers=self._usual, timeout=self._timeout)

@@ -1,0 +1,346 @@
+"""How a client is put together: what its copies share, what each has of its own, and the way of a call through both.
+
+Knows every mechanism and no resource. A directory in this process is as good as one behind HTTP: see `Transport`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from logging import INFO
+from typing import Any, Protocol
+from urllib.parse import urljoin
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from .credentials import Auth, OAuth2
+from .retry_budget import RetryBudget
+from .._operations.bulk import is_in_bulk
+from .capture import listening
+from .._runtime.cleanup import finished
+from .logging import LOG, CallEnded, Log, harmless, listener
+from .._wire.page_size import PageSizes, is_heavy
+from .._wire.messages import RawResponse, Request, Send
+from .rate_limit import Gate
+from .retry import Retrying
+from .settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
+from .authentication import TOKEN_RETRIES, Authenticated, BearerAuth, over
+from .retry_policy import RetryPolicy
+from ..errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigurationError,
+    InternalServerError,
+    MeitnerError,
+    RateLimitError,
+    mask,
+)
+from ..events import OnEvent
+
+
+class Transport(Protocol):
+    """What carries requests: HTTP, or a directory in this process."""
+
+    @property
+    def identity(self) -> bytes:
+        """What may change answers on this way and on no other; hashed before it is shown to anybody."""
+        ...
+
+    async def send(self, request: Request) -> RawResponse:
+        """Make one attempt."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Options(Struct, frozen=True):
+    """What each copy of a client has of its own. Raises `TypeError` and `ValueError` for what cannot be one."""
+
+    policy: RetryPolicy
+    headers: Mapping[str, str]
+    timeout: Any = 60.0
+    concurrency: int = 8
+    on_event: OnEvent | None = None
+    log: Log = LOG
+
+    def __post_init__(self) -> None:
+        """Check what other modules take as it comes."""
+        if not isinstance(self.policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise TypeError(f"retry must be a RetryPolicy, not {type(self.policy).__name__}")
+        check_whole("max_retries", self.policy.max_retries)
+        checked_headers(self.headers)
+        check_timeout(self.timeout)
+        check_whole("max_concurrency", self.concurrency)
+        if self.concurrency < 1:
+            raise ValueError("max_concurrency must be at least 1")
+        if self.on_event is not None and not callable(self.on_event):
+            raise TypeError(f"on_event must be callable, not {type(self.on_event).__name__}")
+        if not callable(getattr(self.log, "isEnabledFor", None)):
+            raise TypeError(f"logger must be a logging.Logger, not {type(self.log).__name__}")
+
+    def changed(
+        self,
+        *,
+        max_retries: int | UnsetType = UNSET,
+        retry: RetryPolicy | UnsetType = UNSET,
+        headers: Mapping[str, str] | UnsetType = UNSET,
+        **others: Any,  # noqa: ANN401 - options as they are
+    ) -> Options:
+        """Return these options with others laid over them; what is UNSET stays."""
+        changes = {name: value for name, value in others.items() if value is not UNSET}
+        if retry is not UNSET:
+            changes["policy"] = retry
+            if max_retries is not UNSET:
+                raise TypeError("give either max_retries or retry, which has max_retries too")
+        elif max_retries is not UNSET:
+            changes["policy"] = replace(self.policy, max_retries=max_retries)
+        if headers is not UNSET:
+            changes["headers"] = over(self.headers, checked_headers(headers))
+        return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        return f"Options(timeout={self.timeout}, {self.policy})"  # headers may hold secrets
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
+        yield "timeout", self.timeout
+        yield self.policy
+
+
+class NoAuth:
+    """Proves nothing: for a token request, and for a directory that asks nobody."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return no header."""
+        return {}
+
+
+class _OwnAuth:
+    """An auth object of the caller's, whose headers are checked every time."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+        self.client_id: object = getattr(auth, "client_id", None)
+
+    async def headers(self) -> Mapping[str, str]:
+        return checked_headers(await self._auth.headers())
+
+
+class Core:
+    """What a client and its copies share: connections, gate, retry budget, page sizes, token, event loop, the end."""
+
+    def __init__(self, url: str, transport: Transport, auth: Auth | OAuth2, gate: Gate, options: Options) -> None:
+        """Make no connection yet; tokens are asked for with `options`."""
+        self.url = url
+        self.place = url
+        """Where the directory is: the same for every client of it, also of one in a process."""
+        self.transport = transport
+        self.gate = gate
+        self.widest = options.concurrency
+        """Requests in flight at most, whatever copies and listings ask for."""
+        self.budget = RetryBudget()
+        self.sizes = PageSizes()
+        self.closed = False
+        self._closing: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.auth = self._bearer(auth, options) if isinstance(auth, OAuth2) else _checked(auth)
+
+    def _bearer(self, oauth: OAuth2, options: Options) -> BearerAuth:
+        url, policy = safe_url(urljoin(self.url, oauth.token_url), "token_url"), options.policy
+        if policy.max_retries:
+            policy = replace(policy, max_retries=max(policy.max_retries, TOKEN_RETRIES))
+        headers = options.headers if same_server(self.url, url) else public_headers(options.headers)
+        tell = listener(options.log, options.on_event)
+        # Past the gate: whoever waits for a token may be holding the last place there.
+        asking = Authenticated(self.transport.send, NoAuth(), headers, options.timeout).send
+        return BearerAuth(
+            oauth, Retrying(asking, policy, self.budget, on_event=tell, patience=self.gate.patience).send, url
+        )
+
+    def way(
+        self,
+        options: Options,
+        tell: OnEvent | None,
+        noting: Callable[[Send], Send] | None = None,
+        *,
+        shrinks: bool = False,
+    ) -> Send:
+        """Return the way of a request from its first attempt to its last; `noting` sees the answer to each.
+
+        One that `shrinks` is given up after a timeout, and waits for no end of what may be due to its size.
+        """
+        # Signed behind the gate: a token may expire while a request waits there.
+        signed = Authenticated(self.transport.send, self.auth, options.headers, options.timeout).send
+        admitted = self.gate.admitting(signed, tell)
+        if isinstance(self.auth, BearerAuth):
+            admitted = self.auth.before(admitted)
+        seen, policy = noting(admitted) if noting else admitted, options.policy
+        patience = self.gate.patience
+        patient = Retrying(seen, policy, self.budget, on_event=tell, patience=patience).send
+        if not shrinks:
+            return patient
+        brief = Retrying(_once(seen), replace(policy, outage=0.0), self.budget, on_event=tell, patience=patience).send
+        return _outlasting(brief, patient) if policy.outage else brief
+
+    def refuse_wider(self, options: Options) -> None:
+        """Raise `ConfigurationError` for a copy that asks for more requests in flight than there may be."""
+        if options.concurrency > self.widest:
+            raise ConfigurationError(
+                f"max_concurrency={options.concurrency} is more than the {self.widest} requests that a client and its "
+                "copies may have in flight together: build the client with it (a session of your own bounds it, too)"
+            )
+
+    def guarding(self, send: Send) -> Send:
+        """Return a `Send` that refuses calls as this client does, although it may answer some by itself."""
+
+        async def guarded(request: Request) -> RawResponse:
+            self.enter()
+            return await send(request)
+
+        return guarded
+
+    def enter(self) -> None:
+        """Refuse calls after `close()` and from another event loop, before they go wrong deep inside."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise MeitnerError("this client belongs to another event loop; build one for this loop")
+            self._loop = loop
+        self.refuse_if_closed()
+
+    def refuse_if_closed(self) -> None:
+        """Raise `MeitnerError` after `close()`."""
+        if self.closed:
+            raise MeitnerError("this client is closed")
+
+    async def close(self) -> None:
+        """Send away who waits, stop a token request, close the connections. Finishes although it is cancelled."""
+        if self._closing is None or self._closing.cancelled():  # the end of a loop cancels every task, that one too
+            self.closed = True
+            self.gate.close()
+            self._closing = asyncio.ensure_future(self._let_go())
+        await finished(self._closing)
+
+    async def _let_go(self) -> None:
+        if isinstance(self.auth, BearerAuth):
+            await self.auth.close()
+        await self.transport.close()
+
+
+def _checked(auth: Auth) -> Auth:
+    ours = type(auth).__module__.startswith(f"{__package__}.")  # their credentials were checked when they were made
+    return auth if ours else _OwnAuth(auth)
+
+
+def _once(send: Send) -> Send:
+    """Return a `Send` that is not tried again after a timeout."""
+
+    async def once(request: Request) -> RawResponse:
+        try:
+            return await send(request)
+        except APITimeoutError as error:
+            error.attempts = 1  # whoever knows it is taken to know that there will be no other
+            raise
+
+    return once
+
+
+def _outlasting(brief: Send, patient: Send) -> Send:
+    """Return a `Send` that goes the patient way, too, when an outage and not the size of a page is in the way."""
+
+    async def sent(request: Request) -> RawResponse:
+        try:
+            return await brief(request)
+        except (APIConnectionError, InternalServerError, RateLimitError) as error:
+            if is_heavy(error, request.route):
+                raise
+        return await patient(request)
+
+    return sent
+
+
+class Calls:
+    """The `Send` of one client or copy: refuses calls after the end, and lets captures and the log see the others."""
+
+    def __init__(self, core: Core, options: Options) -> None:
+        """Send with `options` through what is shared."""
+        self._core = core
+        self._options = options
+        tell = None if options.on_event is None else harmless(options.on_event, options.log)
+        self._unseen = core.way(options, tell)
+        self._shrinking = core.way(options, tell, shrinks=True)
+
+    async def send(self, request: Request) -> RawResponse:
+        """Return a successful answer that was read; raise the error of the last failure."""
+        core = self._core
+        core.enter()
+        if is_in_bulk() and not request.bulk:
+            request = replace(request, bulk=True)
+        wanted = listening(core)
+        try:
+            if not wanted and not self._options.log.isEnabledFor(INFO):
+                return await (self._shrinking if request.shrinks else self._unseen)(request)
+            return await self._seen(request, wanted)
+        except APIConnectionError:
+            if not core.closed:
+                raise
+        raise MeitnerError("this client was closed during the call")
+
+    async def _seen(self, request: Request, wanted: Sequence[list[RawResponse]]) -> RawResponse:
+        options, watch = self._options, _Watch(request)
+        tell = listener(options.log, options.on_event)
+        try:
+            answer = await self._core.way(options, tell, watch.noting, shrinks=request.shrinks)(request)
+            watch.succeeded(answer)
+        except BaseException as error:
+            watch.failed(error)
+            raise
+        finally:
+            tell(watch.end())
+            if watch.answer is not None:
+                for answers in wanted:
+                    answers.append(watch.answer)
+        return answer
+
+
+class _Watch:
+    """Follows one call: its last answer, also one that became an error, and its end."""
+
+    def __init__(self, request: Request) -> None:
+        self.answer: RawResponse | None = None
+        self._request = request
+        self._began = asyncio.get_running_loop().time()
+        self._kind = ""
+        self._attempts: int | None = None
+        self._request_id: str | None = None
+
+    def noting(self, send: Send) -> Send:
+        async def noted(request: Request) -> RawResponse:
+            self.answer = None
+            self.answer = answer = await send(request)
+            return answer
+
+        return noted
+
+    def succeeded(self, answer: RawResponse) -> None:
+        self.answer, self._attempts, self._request_id = answer, answer.attempts, answer.request_id
+
+    def failed(self, error: BaseException) -> None:
+        self._kind = type(error).__name__
+        if not isinstance(error, MeitnerError):
+            self.answer = None  # the call was cancelled: it has none
+            return
+        self._attempts, self._request_id = error.attempts, error.request_id
+        if self.answer is not None:
+            self.answer.attempts = error.attempts or self.answer.attempts
+            self.answer.elapsed = asyncio.get_running_loop().time() - self._began
+
+    def end(self) -> CallEnded:
+        elapsed = asyncio.get_running_loop().time() - self._began
+        said = "" if self.answer is None else str(self.answer.status)
+        outcome = f"{said} {self._kind}".strip()
+        method, route = self._request.method, self._request.route
+        named = mask(self._request_id) if self._request_id else None
+        return CallEnded(method, route, outcome, elapsed, self._attempts, named)

@@ -1,0 +1,289 @@
+"""What the server's limiter is, learnt from its headers: a window that ends, or a bucket that refills.
+
+The vendor documents a bucket, the API's document shows a window, and neither says what RateLimit-Reset means under a
+bucket. So it is read from behaviour: a window falls by what was sent and jumps to its limit when it ends; a bucket
+rises by itself. Pure arithmetic. Times are seconds of a monotonic clock; the server's clock is only compared with
+itself, so that neither skew nor a step of the local clock moves anything.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from .._wire.headers import LONGEST_WAIT, Limits
+
+HOUR = 3600.0
+"""Seconds in which a bucket is refilled with as many tokens as RateLimit-Limit says."""
+
+_SHORTEST = 1.0
+"""Seconds that an answer is believed, even when the end of its window has passed."""
+
+_SAME = 1.0
+"""Seconds by which RateLimit-Reset may differ between answers of one window: Date has whole seconds."""
+
+_SURE = 2
+"""Tokens that came from nowhere and prove a bucket: one may be the rounding of a server."""
+
+_AHEAD = 8
+"""Tokens at most by which a bucket is believed to have risen since the last answer: the next one tells."""
+
+_MEMORY = 64
+"""Requests over which the share of others is averaged."""
+
+_MOST_SHARES = 32.0
+
+_HASTE = 10
+"""How much faster than in the last answers others may have been, at most."""
+
+_HARDLY = 1.5
+"""Requests spent for each one of ours below which others hardly hide what a bucket gives back."""
+
+Kind = Literal["window", "bucket", "assumed"]
+
+
+class Quota(Struct, frozen=True):
+    """The quota, as the last answers told it."""
+
+    limit: int
+    remaining: int
+    reset_at: datetime
+    """When a window ends; when a bucket is full again, unless more is sent."""
+    kind: Kind = "window"
+    """window: until an answer shows otherwise; bucket: one did; assumed: answers say nothing of a quota."""
+
+
+class Departure(NamedTuple):
+    """What was known when a request left: only answers that do not overlap can be compared."""
+
+    at: float
+    alone: bool
+    """Whether nothing else was in flight."""
+    counted: int
+    """Requests before it that the server surely counted."""
+    floor: float
+    """The least sum of what had been counted and what remained, of answers in this window: it only rises by refill."""
+    window: int
+    """The number of windows until then."""
+    answers: int
+    reset: float
+    remaining: int
+    seen_at: float
+
+
+class Limiter:
+    """What is known of the server's limiter."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        """Read `wall`, in seconds since 1970, once and only when answers carry no Date."""
+        self._wall = wall
+        self._ahead: float | None = None
+        self._reset = self._began = -math.inf
+        self._counted = self._answers = self._windows = 0
+        self._floor, self._floor_at = math.inf, 0.0
+        self._lost, self._losses = 1.0, 0
+        self._passed = 0
+        self.limit = 0
+        """Requests an hour; 0 until an answer tells."""
+        self.remaining = 0
+        self.seen_at = -math.inf
+        """When `remaining` was heard of."""
+        self.ends = -math.inf
+        """When the window ends; means nothing for a bucket."""
+        self.refill = 1 / HOUR
+        """Tokens a second; under a window, what a bucket of this limit would have."""
+        self.is_bucket = False
+        self.is_window = False
+        """Whether it was seen that nothing refills: until then a window is only believed in."""
+        self._fallen = self._elapsed = 0.0
+        self.late = 1
+        """Requests that `remaining` does not count yet: headers may be computed before the request is counted."""
+
+    @property
+    def share(self) -> float:
+        """How much is spent for each request of ours: 1.0 when we are alone, 3.0 when two others are as busy as we."""
+        others = self._lost - 1.0 > 0.1 + 4 / (self._losses + 1)  # answers that overtake each other are no others
+        return min(self._lost, _MOST_SHARES) if others else 1.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether enough answers showed that nobody else spends."""
+        return self._losses >= _MEMORY // 4 and self.share == 1.0
+
+    @property
+    def drain(self) -> float:
+        """Requests a second of all clients together, over the last few answers."""
+        return self._fallen / self._elapsed if self._elapsed else 0.0
+
+    def tokens(self, now: float) -> float:
+        """Return how many requests the server would serve now, those in flight not considered."""
+        if not self.is_bucket:
+            return float(self.remaining)
+        return min(self.limit, self.remaining + min(_AHEAD, self.refill * (now - self.seen_at)))
+
+    def quota(self, now: float) -> Quota | None:
+        """Return what a user sees; None before the first answer that tells of a quota."""
+        if not self.limit:
+            return None
+        if not self.is_bucket:
+            return Quota(self.limit, self.remaining, datetime.fromtimestamp(self._reset, UTC), "window")
+        left = min(self.limit, self.remaining + self.refill * (now - self.seen_at))
+        full = now + (self._ahead or 0.0) + (self.limit - left) / self.refill
+        return Quota(self.limit, int(left), datetime.fromtimestamp(full, UTC), "bucket")
+
+    def server_time(self, date: float | None, now: float) -> float:
+        """Return the server's time in seconds since 1970, by the last Date it sent."""
+        if date is not None:
+            self._ahead = date - now
+        elif self._ahead is None:
+            self._ahead = self._wall() - now
+        return now + self._ahead
+
+    def departs(self, now: float, in_flight: int) -> Departure:
+        """Return what is known as a request leaves, beside `in_flight` others."""
+        return Departure(
+            now,
+            in_flight == 0,
+            self._counted,
+            self._floor,
+            self._windows,
+            self._answers,
+            self._reset,
+            self.remaining,
+            self.seen_at,
+        )
+
+    def learn(self, said: Limits, departure: Departure, now: float, in_flight: int, *, served: bool) -> None:
+        """Learn from an answer to a request that left at `departure`, with `in_flight` others still out.
+
+        `served` says that the request surely counted. Answers may arrive in any order.
+        """
+        here = self.server_time(said.date, now)
+        reset, remaining = min(said.reset, here + LONGEST_WAIT), min(said.remaining, said.limit)
+        self._counted += served
+        alone = self._was_alone(departure, in_flight, served=served)
+        if said.limit != self.limit or (not self.is_bucket and self._is_other_window(reset, now)):
+            if said.limit == self.limit and now < self.ends and reset <= self._began + _SAME:
+                return  # of a window that had ended when the present one began
+            self._compare_resets(said, departure, reset, remaining, now, in_flight)
+            if alone and remaining >= said.limit - 1 and (not self.limit or remaining > self.remaining):
+                self.late = int(remaining == said.limit)
+            self._begin(said, reset, remaining, now, here)
+        else:
+            self._go_on(departure, reset, remaining, now, served=served, alone=alone)
+        potential = self._counted + in_flight + remaining
+        if potential < self._floor:
+            self._floor, self._floor_at = potential, now
+
+    def _is_other_window(self, reset: float, now: float) -> bool:
+        return abs(reset - self._reset) > _SAME or now >= self.ends
+
+    def _compare_resets(  # noqa: PLR0913, PLR0917 - one answer, and what was known before it
+        self, said: Limits, departure: Departure, reset: float, remaining: int, now: float, in_flight: int
+    ) -> None:
+        """See a bucket in a RateLimit-Reset that moves although no window ended."""
+        comparable = departure.reset > -math.inf and said.limit == self.limit and departure.answers > 0
+        if not comparable or reset - departure.reset <= _SAME:
+            return
+        passed = said.date is None or departure.reset <= said.date + _SAME
+        rise, waited = remaining - departure.remaining, now - departure.seen_at
+        jumped = rise > _SURE + 2 * self.refill * waited
+        ours = in_flight + self._counted - departure.counted  # may have been counted in a new window
+        at_limit = said.limit - remaining <= _SURE + said.limit // 100 + ours
+        if jumped and passed:
+            self.is_window, self._passed = True, 0
+        elif not jumped and not passed:
+            self._is_a_bucket()
+        elif not jumped and not at_limit:
+            since = self.server_time(None, now) - departure.reset
+            if not self._may_be_spent(said.limit - remaining - ours, since):
+                self._is_a_bucket()
+
+    def _may_be_spent(self, requests: int, seconds: float) -> bool:
+        """Whether others may have sent so many requests in a window that began so long ago."""
+        if self._elapsed:
+            return requests <= _HASTE * self.drain * (1 - 1 / self.share) * seconds
+        self._passed += 1
+        return self._passed < _SURE
+
+    def _is_a_bucket(self) -> None:
+        self.is_bucket, self.is_window = True, False
+
+    def _begin(self, said: Limits, reset: float, remaining: int, now: float, here: float) -> None:
+        """Believe in what the server now says, of which nothing earlier says anything."""
+        if said.limit != self.limit:
+            self.limit, self.refill = said.limit, said.limit / HOUR
+            self.is_bucket = self.is_window = False
+        self._began, self._reset, self.ends = here, reset, now + max(reset - here, _SHORTEST)
+        self._floor = math.inf
+        self._windows += 1
+        self._accept(remaining, now, spent=None)
+
+    def _go_on(  # noqa: PLR0913 - as above
+        self, departure: Departure, reset: float, remaining: int, now: float, *, served: bool, alone: bool
+    ) -> None:
+        gain = departure.counted + served + remaining - departure.floor
+        follows = departure.answers == self._answers
+        if self.is_bucket and follows and self._jumped(remaining, now):
+            self.is_bucket, self._floor = False, math.inf  # a window after all
+        elif gain >= _SURE and departure.floor < math.inf and departure.window == self._windows:
+            self._gained(gain, remaining, now)
+        if self.is_bucket:
+            self._reset, self.ends = reset, now + max(reset - self.server_time(None, now), _SHORTEST)
+        elif alone and follows and self.remaining - remaining == 1 and self._lost < _HARDLY:
+            self.is_window = self.is_window or self._would_rise(departure)
+        if follows or remaining <= self.tokens(now):
+            self._accept(remaining, now, spent=self.remaining - remaining)
+        elif served:
+            self._spend(0)
+
+    def _jumped(self, remaining: int, now: float) -> bool:
+        """Whether more came back at once than any bucket gives."""
+        return remaining - self.remaining > self.limit // 2 and self.refill * (now - self.seen_at) < self.limit / 4
+
+    def _gained(self, gain: float, remaining: int, now: float) -> None:
+        """Take note of tokens that nobody gave back: the bucket refilled them, or somebody opened a new window."""
+        if not self.is_bucket and self.limit - remaining <= _SURE and gain > self.limit / 4:
+            self._floor = math.inf
+            return
+        self._is_a_bucket()
+        if gain >= 10 and now > self._floor_at:
+            self.refill = max(self.refill, (gain - 1) / (now - self._floor_at))
+
+    def _accept(self, remaining: int, now: float, *, spent: int | None) -> None:
+        if spent is not None:
+            self._spend(max(0, spent))
+            self._fallen += max(0, spent) - 0.2 * self._fallen
+            self._elapsed += now - self.seen_at - 0.2 * self._elapsed
+        self._answers += 1
+        self.remaining, self.seen_at = remaining, now
+
+    def _spend(self, lost: int) -> None:
+        """Enter what an answer showed to be spent: more than our own requests is what others sent."""
+        if self._losses < _MEMORY:
+            self._losses += 1
+        self._lost += (lost - self._lost) / (self._losses + 1)
+
+    def unsaid(self, now: float) -> None:
+        """Count a request that was answered without a word about the quota, by a server that had told of one."""
+        self.remaining, self.seen_at = max(0, int(self.tokens(now)) - 1), now
+
+    def _was_alone(self, departure: Departure, in_flight: int, *, served: bool) -> bool:
+        """Whether nothing else of ours was under way from the leaving of a request to its answer."""
+        return departure.alone and not in_flight and self._counted == departure.counted + served
+
+    def _would_rise(self, departure: Departure) -> bool:
+        """Whether a bucket would have risen until a request left."""
+        waited = departure.at - departure.seen_at
+        return departure.answers > 0 and self.refill * waited >= _SURE + 0.5
+
+    def refused(self, departure: Departure, now: float, in_flight: int) -> None:
+        """Learn from a 429, with `in_flight` others still out, that nothing is left and that nothing came back."""
+        if not self.is_bucket and departure.remaining <= 1 and self._was_alone(departure, in_flight, served=False):
+            self.is_window = self.is_window or self._would_rise(departure)
+        self.remaining, self.seen_at, self._floor = 0, now, math.inf

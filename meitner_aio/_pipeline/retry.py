@@ -1,0 +1,227 @@
+"""When to send again, and when not. The only module that knows tenacity; never opens a connection itself.
+
+What happens after a failed attempt is read from a table: kind of operation by kind of outcome. A create is never sent
+again when the server may have processed it. A budget bounds the retries of a whole client; pages of a listing may
+outlast an outage by probing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from .. import errors
+from .retry_budget import RetryBudget
+from .._wire.headers import LONGEST_WAIT
+from .._wire.messages import RawResponse, Request, Send, value_of
+from .retry_policy import AGAIN, Outcome, Retries, RetryPolicy, alive, is_outcome
+from ..events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
+
+if TYPE_CHECKING:
+    import tenacity
+    from tenacity import RetryCallState
+
+_BUSY = 60.0
+"""Seconds that any call waits for a server that asks for it and does not speak of the quota."""
+
+
+class Retrying:
+    """A `Send` that tries again by a policy, and raises what the last attempt came to."""
+
+    def __init__(  # noqa: PLR0913 - what it needs, and two clocks for tests
+        self,
+        send: Send,
+        policy: RetryPolicy,
+        budget: RetryBudget | None = None,
+        *,
+        on_event: OnEvent | None = None,
+        patience: Callable[[Request], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Send through `send`; wait between attempts with `sleep`, in seconds.
+
+        A request that the server asks to wait longer than its `patience`, in seconds, fails at once.
+        """
+        self._next = send
+        self._policy = policy
+        self._budget = budget or RetryBudget()
+        self._outage = self._budget.outage
+        self._on_event = on_event
+        self._patience = patience
+        self._sleep = sleep
+
+    async def send(self, request: Request) -> RawResponse:
+        """Return a successful answer that was read; raise the error of the last failure."""
+        now, deadline = asyncio.get_running_loop().time, self._policy.deadline
+        started = now()
+        ends = None if deadline is None else started + deadline
+        outcome = await self._attempt(request, 1, ends)
+        if isinstance(outcome, RawResponse) and outcome.status < 300:
+            self._budget.succeeded()
+            response = outcome
+        else:
+            retries = Retries(request, outcome, self._policy, self._budget, ends)
+            if retries.verdict == AGAIN:
+                await self._further(retries, started, ends)
+            response = retries.result()
+        response.elapsed = now() - started
+        return response
+
+    async def _attempt(self, request: Request, attempt: int, ends: float | None) -> Outcome:
+        """Make one attempt and return what it came to; raise what no further attempt can change."""
+        outcome: Outcome
+        try:
+            if ends is None and self._on_event is None:
+                outcome = await self._next(request)
+            else:
+                outcome = await self._told(request, attempt, ends)
+            if outcome.status < 300:
+                value_of(request, outcome)
+        except errors.MeitnerError as error:
+            if not is_outcome(request, error, self._policy):
+                raise
+            outcome = error
+        else:
+            if outcome.status < 300 and not self._outage.failures:
+                return outcome
+        self._note(outcome)
+        return outcome
+
+    def _note(self, outcome: Outcome) -> None:
+        """Let all calls of the client know whether the server is there."""
+        there = alive(outcome)
+        if there is False:
+            self._outage.failed(asyncio.get_running_loop().time())
+        elif there and self._outage.failures and self._outage.answered():
+            self._budget.refill()
+
+    async def _told(self, request: Request, attempt: int, ends: float | None) -> RawResponse:
+        tell, now = self._on_event, asyncio.get_running_loop().time
+        if tell is not None:
+            tell(RequestSent(request.method, request.route, attempt))
+        sent = now()
+        if ends is None:
+            response = await self._next(request)
+        else:
+            response = await self._until(ends, request)
+        if tell is not None:
+            took, named = now() - sent, response.request_id
+            named = errors.mask(named) if named else None  # the server's word: it may hold anything
+            tell(ResponseReceived(request.method, request.route, response.status, took, attempt, named))
+        return response
+
+    async def _further(self, retries: Retries, started: float, ends: float | None) -> None:
+        try:
+            await self._retry(retries, ends)
+            if retries.request.bulk and self._policy.outage:
+                await self._outlast(retries, started, ends)
+        finally:
+            retries.forgo()
+
+    async def _again(self, retries: Retries, ends: float | None) -> None:
+        """Make a further attempt, unless it is too late for one."""
+        if ends is not None and asyncio.get_running_loop().time() >= ends:
+            return retries.give_up()
+        retries.spend()
+        try:
+            retries.add(await self._attempt(retries.request, retries.made + 1, ends))
+        except errors.QuotaExhausted as error:
+            if not retries.throttled:
+                error.attempts = retries.made
+                raise
+            retries.give_up()  # the server said it first, and said more
+
+    def _gives_way(self, request: Request) -> bool:
+        """Whether attempts in quick succession would hammer a server that is down."""
+        if request.operation == "token":
+            return self._outage.probing  # it is part of the probe
+        return request.bulk and self._policy.outage > 0 and self._outage.suspected
+
+    async def _retry(self, retries: Retries, ends: float | None) -> None:
+        """Make the further attempts of any call."""
+        import tenacity  # noqa: PLC0415 - most calls succeed at once and never need it
+
+        policy, now, attempts = self._policy, asyncio.get_running_loop().time, count()
+        backoff = _backoff(policy, steady=retries.request.operation == "token")
+
+        async def attempt() -> None:
+            # The first attempt was made before there was anything to retry.
+            if next(attempts) and not self._gives_way(retries.request):
+                await self._again(retries, ends)
+
+        def wait(state: RetryCallState) -> float:
+            wish = retries.wished()
+            if wish is None:
+                return backoff(state)
+            # Whoever is told to come back at one moment comes back within the second after it.
+            return min(wish + random.uniform(0.0, min(1.0, wish / 10)), LONGEST_WAIT)  # noqa: S311
+
+        def stop(state: RetryCallState) -> bool:
+            late = ends is not None and now() + state.upcoming_sleep >= ends
+            done = retries.counted > policy.max_retries or self._is_too_long(retries)
+            return late or done or not retries.affordable()
+
+        # A controller of this call's own: one shared by concurrent calls mixes up their outcomes.
+        await tenacity.AsyncRetrying(
+            sleep=self._sleep,
+            stop=stop,
+            wait=wait,
+            retry=tenacity.retry_if_result(lambda _: retries.verdict == AGAIN and not self._gives_way(retries.request)),
+            retry_error_callback=lambda _: None,
+            before_sleep=lambda state: self._tell(retries, state.upcoming_sleep),
+        )(attempt)
+
+    async def _outlast(self, retries: Retries, started: float, ends: float | None) -> None:
+        """Make the further attempts of a page that waits through an outage."""
+        now, until, vain = asyncio.get_running_loop().time, started + self._policy.outage, 0
+        while retries.verdict == AGAIN and not self._is_too_long(retries):
+            # Others may be answered while this page is not: it must not come back with every answer of theirs.
+            pause = max(2.0 ** min(vain, 5), retries.wished() or 0.0)
+            released = await self._outage.probe(
+                partial(self._again, retries, ends),
+                partial(self._tell, retries),
+                now() + pause,
+                until if ends is None else min(until, ends),
+            )
+            if released is None:
+                return
+            vain += released
+
+    def _is_too_long(self, retries: Retries) -> bool:
+        """Whether the server asks to wait longer than the caller will."""
+        if self._patience is None:
+            return False
+        patience = self._patience(retries.request)
+        # How to behave towards the quota says nothing of a server that is busy.
+        return (retries.wished() or 0.0) > (patience if retries.limited else max(patience, _BUSY))
+
+    def _tell(self, retries: Retries, delay: float) -> None:
+        if self._on_event is not None:
+            request = retries.request
+            self._on_event(RetryScheduled(request.method, request.route, retries.reason, delay, retries.made))
+
+    async def _until(self, ends: float, request: Request) -> RawResponse:
+        holds, deadline = [False], asyncio.timeout_at(ends)
+        try:
+            async with deadline:
+                return await self._next(replace(request, held=holds.append))
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+        raise errors.APITimeoutError("the deadline of the call passed before an answer arrived", sent=not holds[-1])
+
+
+def _backoff(policy: RetryPolicy, *, steady: bool) -> tenacity.wait.wait_base:
+    """Return how long to wait; `steady` leaves only half of each wait to chance, so that retries surely span a time."""
+    import tenacity  # noqa: PLC0415 - as above
+
+    if not steady:
+        return tenacity.wait_random_exponential(policy.initial, policy.maximum, policy.exponent)
+    half = (policy.initial / 2, policy.maximum / 2, policy.exponent)
+    return tenacity.wait_exponential(*half) + tenacity.wait_random_exponential(*half)

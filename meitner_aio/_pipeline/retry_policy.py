@@ -1,0 +1,284 @@
+"""What may follow a failed attempt, as data: a policy, and a table of operations by outcomes. Pure: nothing is sent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping
+
+from msgspec import Struct
+
+from .. import errors
+from .retry_budget import RetryBudget
+from .._wire.headers import LONGEST_WAIT, retry_after, wait_asked
+from .._wire.messages import RawResponse, Request, error_from, error_object
+from ..records import ErrorCode
+
+RETRIED_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
+"""Statuses that may be retried when the policy does not say."""
+
+
+class RetryPolicy(Struct, frozen=True, kw_only=True):
+    """How often and how patiently to try again. Times are in seconds.
+
+    Waits are drawn at random from 0 to `initial * exponent ** n`, capped at `maximum` (full jitter); a Retry-After
+    header wins over them. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a write
+    of `*_many` or of an outbox) waits through an `outage` of so many seconds, probing now and then, where any other
+    call gives up, and while it waits for the quota no attempt counts.
+    """
+
+    max_retries: int = 2
+    initial: float = 0.5
+    maximum: float = 20.0
+    exponent: float = 2.0
+    statuses: Collection[int] = RETRIED_STATUSES
+    deadline: float | None = None
+    outage: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for numbers that make no policy."""
+        if not all(0 <= seconds < math.inf for seconds in (self.initial, self.maximum)):
+            raise ValueError("initial and maximum must be finite and not negative")
+        if not (self.max_retries >= 0 and self.outage >= 0 and 1 <= self.exponent < math.inf):
+            raise ValueError("max_retries and outage must not be negative, exponent at least 1 and finite")
+        if self.deadline is not None and not self.deadline > 0:
+            raise ValueError("deadline must be positive")
+
+
+Outcome = RawResponse | errors.MeitnerError
+"""What an attempt came to: an answer, none, or one that breaks the contract."""
+
+UNSENT, REFUSED, LOST, GARBLED, CONFLICT, FINAL = "unsent", "refused", "lost", "garbled", "conflict", "final"
+"""Never sent; refused unprocessed; maybe processed; a success that cannot be read; 409; answered for good."""
+
+AGAIN, RAISE, AMBIGUOUS = "again", "raise", "ambiguous"
+
+_SAFE = {UNSENT: AGAIN, REFUSED: AGAIN, LOST: AGAIN, GARBLED: AGAIN, CONFLICT: AGAIN, FINAL: RAISE}
+_ONCE = _SAFE | {LOST: AMBIGUOUS, GARBLED: AMBIGUOUS}
+
+TABLE: dict[str, dict[str, str]] = {
+    "list": _SAFE,
+    "get": _SAFE,
+    "search": _SAFE,  # a read, although POST
+    "update": _SAFE,  # sets fields: twice is as good as once
+    "archive": _SAFE,
+    "restore": _SAFE,
+    "delete": _SAFE,  # 404 after a lost answer is success, see `Retries`
+    "create": _ONCE,
+    "token": _SAFE,
+    "other read": _SAFE,
+    "other write": _ONCE,  # nobody knows what it does when it is done twice
+}
+"""What to do after an attempt, by operation and outcome. Any other operation is told by its method."""
+
+
+def row(request: Request) -> Mapping[str, str]:
+    """Return what the table says of a request."""
+    known = TABLE.get(request.operation)
+    return known or TABLE["other read" if request.method.upper() in ("GET", "HEAD") else "other write"]
+
+
+def once(request: Request) -> bool:
+    """Whether a request must not reach the directory twice."""
+    return row(request)[LOST] == AMBIGUOUS
+
+
+def outcome_kind(outcome: Outcome) -> str:
+    """Return what an attempt came to, as the table names it."""
+    if isinstance(outcome, errors.ResponseValidationError):
+        return GARBLED
+    if not isinstance(outcome, RawResponse):
+        return LOST if isinstance(outcome, errors.APIConnectionError) and outcome.sent else UNSENT
+    if outcome.status == 409:
+        return CONFLICT
+    if outcome.status in (408, 429) or (outcome.status == 503 and _said_no(outcome)):
+        return REFUSED
+    return LOST if outcome.status >= 500 else FINAL
+
+
+def _said_no(outcome: RawResponse) -> bool:
+    """Whether a 503 says that nothing was done: a gateway's bare one leaves open what happened behind it."""
+    data = error_object(outcome)
+    return retry_after(outcome.headers) is not None or (data is not None and data.code is ErrorCode.RATE_LIMITED)
+
+
+def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy) -> bool:
+    """Whether what was raised is something that another attempt may change."""
+    if error.route not in (None, request.route):
+        # The token's: it was tried again already, and this request never left. Only an outage is worth more, and in
+        # bulk a wait that is known.
+        if request.bulk and isinstance(error, errors.RateLimitError) and error.retry_after is not None:
+            return True
+        down = (errors.APIConnectionError, errors.InternalServerError, errors.RateLimitError)
+        return request.bulk and policy.outage > 0 and isinstance(error, down)
+    if isinstance(error, errors.APIConnectionError):
+        return error.attempts is None  # else whoever raised it knows that it is final
+    return isinstance(error, errors.ResponseValidationError)
+
+
+def went_stale(outcome: Outcome) -> bool:
+    """Whether an attempt met a connection that the server may have closed before: that tells nothing of the server."""
+    return isinstance(outcome, errors.APIConnectionError) and outcome.stale
+
+
+def alive(outcome: Outcome) -> bool | None:
+    """Whether a server is there; None when the outcome does not say."""
+    throttled = isinstance(outcome, RawResponse) and outcome.status == 429
+    if throttled or isinstance(outcome, errors.RateLimitError) or went_stale(outcome):
+        return None
+    kind = outcome_kind(outcome)
+    return None if kind == GARBLED else kind in (FINAL, CONFLICT)
+
+
+def _of_quota(outcome: Outcome) -> bool:
+    """Whether an attempt failed for want of quota, and the wait for it is the gate's or the server's to tell."""
+    if isinstance(outcome, RawResponse):
+        return outcome.quota_spent
+    return isinstance(outcome, errors.RateLimitError) and outcome.retry_after is not None
+
+
+_RENEWALS = 3
+"""New tokens for one call: each may expire on its way while the call stands in a long line."""
+
+
+class Retries:
+    """The attempts of one call, and what may follow them."""
+
+    def __init__(
+        self, request: Request, first: Outcome, policy: RetryPolicy, budget: RetryBudget, ends: float | None = None
+    ) -> None:
+        self.request = request
+        self.made = 0
+        """Requests that left."""
+        self.counted = 0
+        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure; nor is a token that
+        was refused and replaced, nor a connection that went stale, once the next attempt shows that the server is
+        there."""
+        self._ends = ends
+        self._row = row(request)
+        self._policy = policy
+        self._budget = budget
+        self._held = self._cost = self._odd = 0
+        self._lost = self._spent = self._stale = self._excused = self._broke = self._given_up = False
+        self._renewals = 0
+        self._renewed = False
+        self.add(first)
+
+    def add(self, outcome: Outcome) -> None:
+        """Enter an attempt."""
+        self.made += max(1, outcome.attempts) if isinstance(outcome, RawResponse) else 1
+        if self._stale and not self._excused and isinstance(outcome, RawResponse):
+            self._excused = True
+            self.counted -= 1
+        self._stale = went_stale(outcome)
+        self.last = outcome = self._settled(outcome)
+        self.kind = outcome_kind(outcome)
+        self._lost |= self.kind in (LOST, GARBLED)
+        renewed = isinstance(outcome, RawResponse) and outcome.renewed
+        self._renewals += renewed
+        self._renewed = renewed and self._renewals <= _RENEWALS
+        self._odd += not self._renewed and self.kind in (GARBLED, CONFLICT, FINAL)  # no outage: patience does not help
+        self._spent = _of_quota(outcome)
+        self.counted += not self._renewed and not (self._spent and self.request.bulk)
+        self._broke = False
+
+    def _settled(self, outcome: Outcome) -> Outcome:
+        """Return an attempt's outcome: `not found` is success for a delete that may have been processed before."""
+        if self.request.operation != "delete" or not isinstance(outcome, RawResponse):
+            return outcome
+        self._lost |= outcome.attempts > 1  # the transport sent it again by itself
+        return RawResponse(204, outcome.headers, b"") if outcome.status == 404 and self._lost else outcome
+
+    @property
+    def verdict(self) -> str:
+        """What may follow the last attempt: the table, within what the policy allows."""
+        verdict, outcome = self._row[self.kind], self.last
+        if self._renewed and not self._given_up:
+            return AGAIN
+        if isinstance(outcome, RawResponse) and verdict != AMBIGUOUS:
+            verdict = AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else RAISE
+        if verdict == AGAIN and (self._given_up or self._odd > self._policy.max_retries):
+            return RAISE
+        return verdict
+
+    @property
+    def reason(self) -> str:
+        """What the last attempt failed with: a status, or the kind of error."""
+        return str(self.last.status) if isinstance(self.last, RawResponse) else type(self.last).__name__
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the last answer was 429."""
+        return isinstance(self.last, RawResponse) and self.last.status == 429
+
+    @property
+    def limited(self) -> bool:
+        """Whether the last answer was 429, of the API or of the token endpoint."""
+        return self.throttled or isinstance(self.last, errors.RateLimitError)
+
+    def give_up(self) -> None:
+        """Raise the last failure, whatever the table says."""
+        self._given_up = True
+
+    def wished(self) -> float | None:
+        """Return the seconds that the server asks to wait, if it does."""
+        if isinstance(self.last, RawResponse):
+            headers = self.last.headers
+            wish = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
+        elif self._stale:
+            wish = 0.0  # the next connection is a new one: there is nothing to wait for
+        else:
+            wish = self.last.retry_after if isinstance(self.last, errors.RateLimitError) else None
+        if wish is not None:
+            return min(wish, LONGEST_WAIT)
+        return 0.0 if self._spent or self._renewed else None  # the gate waits for the quota
+
+    def affordable(self) -> bool:
+        """Take what the next retry costs from the budget; False when it is empty."""
+        cost = 0 if self._spent or self._renewed else self._budget.take(throttled=self.throttled)
+        self._broke = cost is None
+        self._held = cost or 0
+        return not self._broke
+
+    def spend(self) -> None:
+        """Spend what was taken: the retry leaves."""
+        self._cost, self._held = self._held, 0
+
+    def forgo(self) -> None:
+        """Give back what was taken for a retry that never left."""
+        self._budget.give_back(self._held)
+        self._held = 0
+
+    def result(self) -> RawResponse:
+        """Return the answer that was reached, or raise the error of the last failure."""
+        outcome = self.last
+        if isinstance(outcome, RawResponse) and outcome.status < 300:
+            outcome.attempts = self.made
+            self._budget.succeeded(self._cost)
+            return outcome
+        raise self._error(outcome)
+
+    def _error(self, outcome: Outcome) -> errors.MeitnerError:
+        if self.verdict == AMBIGUOUS:
+            return self._ambiguous(outcome)
+        if isinstance(outcome, RawResponse):
+            outcome.attempts = self.made
+            error: errors.MeitnerError = error_from(self.request, outcome)
+        else:
+            error = outcome
+            if error.route in (None, self.request.route):  # else it is the token's, which has its own facts
+                error.method, error.route, error.attempts = self.request.method, self.request.route, self.made
+        error.retry_budget_exhausted = self._broke
+        return error
+
+    def _ambiguous(self, outcome: Outcome) -> errors.AmbiguousWriteError:
+        method, route = self.request.method, self.request.route
+        return errors.AmbiguousWriteError(
+            f"{method} {route} may or may not have happened ({self.reason}); look it up before creating it again",
+            deadline=self._ends,
+            max_sends=1 + self._policy.max_retries,
+            request_id=outcome.request_id,
+            method=method,
+            route=route,
+            attempts=self.made,
+        )

@@ -1,0 +1,249 @@
+"""Buckets of our own: one that smooths, and one for a server that says nothing of its quota.
+
+The only module that knows aiolimiter, whose bucket is the vendor's: tokens refilled at a constant rate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from .limiter import HOUR
+from ..errors import MeitnerError
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
+_LONGEST_PROBE = 120.0
+"""Seconds at most between two requests that ask a silent server whether it serves again."""
+
+_NO_BUCKET = 60.0
+"""Seconds of refusals after which there is no bucket: one would have been refilled."""
+
+_LATER = 1.0, 5.0
+"""Seconds to wait after a window's end, and the random seconds on top: clients must not return all at once."""
+
+
+class Rate(Struct, frozen=True):
+    """A local smoother: at most `burst` requests at once, refilled at `per_second`."""
+
+    per_second: float
+    burst: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for numbers that make no rate."""
+        if not (0 < self.per_second < math.inf and 1 <= self.burst < math.inf):
+            raise ValueError("per_second must be positive and burst at least 1, both finite")
+
+
+def _bucket(burst: float, seconds: float) -> AsyncLimiter:
+    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - a client that makes no request needs none
+
+    return AsyncLimiter(burst, seconds)
+
+
+class Smoother:
+    """The bucket of one event loop, and the line before it: the bucket alone lets latecomers overtake."""
+
+    def __init__(self, rate: Rate, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._bucket = _bucket(rate.burst, rate.burst / rate.per_second)
+        self._turn = asyncio.Lock()
+        self._waiting: set[asyncio.Timeout] = set()
+
+    async def wait(self) -> None:
+        """Take a token, after those who came earlier; raises `MeitnerError` when the client is closed meanwhile."""
+        try:
+            async with asyncio.timeout(None) as end:
+                self._waiting.add(end)
+                try:
+                    async with self._turn:
+                        return await self._bucket.acquire()
+                finally:
+                    self._waiting.discard(end)
+        except TimeoutError:
+            pass
+        raise closed()
+
+    def close(self) -> None:
+        """Send away whoever waits."""
+        while self._waiting:
+            self._waiting.pop().reschedule(self.loop.time())
+
+
+class AssumedQuota:
+    """The quota of a server whose answers say nothing of one: the documented bucket, until a 429 teaches better.
+
+    A refusal empties the bucket, and one caller asks again, ever more rarely. When that is refused longer than a bucket
+    could be empty, it is a window that has ended: the next one begins with the first success, and lasts an hour.
+    Refusals that do not last say that the bucket is smaller than it was believed to be or, when it was believed to be
+    empty, slower.
+    """
+
+    def __init__(self, per_hour: float, uniform: Callable[[float, float], float]) -> None:
+        """Assume `per_hour` requests an hour; infinity assumes no quota."""
+        self._documented = self._per_hour = self._burst = per_hour
+        self._uniform = uniform
+        self._bucket: AsyncLimiter | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._refusals = 0
+        self._refused_at = self._began_at = self._probe_at = -math.inf
+        self._had = 0.0
+        self._since: tuple[float, int] | None = None
+        self._opened_at = -math.inf
+        self._window: float | None = None
+        """Requests of a window, once one was seen to end; infinity until another one was seen from its beginning."""
+        self._served = 0
+
+    @property
+    def limit(self) -> int:
+        """Requests an hour, as far as they are known."""
+        return int(min(self._per_hour, 2**53 if self._window is None else self._window))
+
+    @property
+    def probing(self) -> bool:
+        """Whether the last answer was a refusal: one caller asks, the others wait for its answer."""
+        return self._refusals > 0
+
+    def ends(self, now: float) -> float:
+        """Return when the present window ends; in a minute when none is known of."""
+        return now + 60.0 if self._window is None else self._opened_at + HOUR
+
+    def opens(self, now: float, ahead: int = 0) -> float:
+        """Return when a request may leave that has so many others before it; 0.0 is now."""
+        if self._per_hour == math.inf or (self._refusals and now >= self._probe_at):
+            return 0.0
+        if now < self._probe_at:
+            return self._probe_at
+        if self._window is not None:
+            if self._served < self._window or now >= self._opened_at + HOUR:
+                return 0.0
+            self._probe_at = self._next_window()
+            return self._probe_at
+        # One token stays: requests do not arrive exactly as they left.
+        if self._usual().has_capacity(min(2.0, self._burst)):
+            return 0.0
+        return now + (ahead + 0.25) * HOUR / self._per_hour
+
+    def left(self, now: float) -> int:
+        """Return how many requests may leave at once."""
+        if self.opens(now) > now:
+            return 0
+        if self._window is not None:
+            return int(max(1, min(self._window, self._per_hour) - self._served))
+        if self._per_hour == math.inf:
+            return 2**53
+        return self._tokens()
+
+    def _tokens(self) -> int:
+        bucket, low, high = self._usual(), 0, int(self._burst)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if bucket.has_capacity(middle) else (low, middle - 1)
+        return low
+
+    def spend(self, now: float) -> None:
+        """Take a token for a request that leaves."""
+        if self._per_hour == math.inf:
+            return
+        if now >= self._opened_at + HOUR:
+            self._opened_at, self._served = now, 0
+        began, count = self._since or (now, 0)
+        self._since = began, count + 1
+        self._served += 1
+        if not self.probing and self._window is None and self._usual().has_capacity():
+            _at_once(self._usual().acquire())
+
+    def refused(self, now: float, sent_at: float, wait: float | None, *, by_reset: bool = False) -> None:
+        """Learn from a 429 to a request sent at `sent_at`, which may ask to `wait` so many seconds.
+
+        `by_reset` says that it did so by RateLimit-Reset alone, which makes no pause shorter than it would have been.
+        """
+        if self._per_hour == math.inf or (self._refusals and sent_at <= self._refused_at):
+            return  # what was in flight together is refused together
+        if not self._refusals:
+            self._began_at = now
+            self._had = 0.0 if self._window is not None else self.left(now)
+        self._refusals += 1
+        self._refused_at = now
+        self._served -= self._served > 0
+        if wait is None and self._is_spent(now):
+            self._window = float(max(1, self._served))
+            self._probe_at = self._next_window()
+            return
+        # What the server asks for is believed once; asked again and again, it cannot shorten the pauses.
+        doublings = min(self._refusals - (1 if wait is None or by_reset else 2), 20)
+        pause = min(2 * HOUR / self._documented * 2.0**doublings, _LONGEST_PROBE) if doublings >= 0 else 0.0
+        jitter = self._uniform(1.0, 1.1)
+        if by_reset and wait is not None:
+            self._probe_at = now + max(pause * jitter, self._later(wait))
+        else:
+            self._probe_at = now + max(wait or 0.0, pause) * jitter
+
+    def succeeded(self, now: float) -> None:
+        """Learn from any other answer."""
+        if not self._refusals:
+            if now - self._refused_at >= HOUR and (self._per_hour, self._burst) != (self._documented,) * 2:
+                self._refused_at = now
+                self._replace(self._per_hour * 1.1, self._burst * 1.1, holding=self._tokens())
+            return
+        lasted, self._refusals = now - self._began_at, 0
+        if lasted >= _NO_BUCKET:
+            again = None if self._window is None else max(self._window, min(self._documented, 1.05 * self._window))
+            self._window = math.inf if again is None else again
+            self._opened_at, self._served = now, 1
+        else:
+            self._window = None
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Believe in less, after refusals that did not last."""
+        began, count = self._since or (self._refused_at, 1)
+        if self._had > 2:
+            burst = count - 1 - (self._refused_at - began) * self._per_hour / HOUR
+            self._replace(self._per_hour, min(self._burst, burst))
+        else:
+            self._replace(self._per_hour * 0.8, self._burst)
+
+    def _is_spent(self, now: float) -> bool:
+        """Whether a second refusal in a row shows the end of a window that was seen from its beginning."""
+        if self._window is None or self._refusals < 2 or now >= self._opened_at + HOUR:
+            return False
+        return self._served >= min(self._window, self._documented) / 2
+
+    def _next_window(self) -> float:
+        return self._later(self._opened_at + HOUR)
+
+    def _later(self, end: float) -> float:
+        least, more = _LATER
+        return end + least + self._uniform(0.0, more)
+
+    def _usual(self) -> AsyncLimiter:
+        loop = asyncio.get_running_loop()
+        if self._bucket is None or self._loop is not loop:
+            self._bucket, self._loop = _bucket(self._burst, self._burst * HOUR / self._per_hour), loop
+        return self._bucket
+
+    def _replace(self, per_hour: float, burst: float, holding: int = 0) -> None:
+        """Take another bucket that holds so many tokens: aiolimiter's cannot be changed."""
+        self._per_hour = min(self._documented, max(1.0, per_hour))
+        self._burst = min(self._documented, max(4.0, burst))
+        self._bucket, self._since = None, None
+        if holding < self._burst:
+            _at_once(self._usual().acquire(self._burst - holding))
+
+
+def _at_once(taking: Coroutine[Any, Any, None]) -> None:
+    """Take what a bucket is known to hold, without a turn of the loop."""
+    with suppress(StopIteration):
+        taking.send(None)
+
+
+def closed() -> MeitnerError:
+    """Return the error of a call that a client does not make any more."""
+    return MeitnerError("this client is closed")

@@ -1,0 +1,352 @@
+"""Bytes out, bytes in. The only module that knows aiohttp's client; everything it raises is a MeitnerError."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import lru_cache
+from io import BytesIO
+from ssl import CERT_NONE, SSLContext
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from .. import errors
+from .decompression import BadAnswerError, Inflated, TooLargeError
+from .._wire.messages import RawResponse, Request
+from .settings import check_proxy, is_loopback
+from .retry_policy import once
+
+LARGEST_BODY = 32 * 1024 * 1024
+"""Bytes after decompression; a page of 1,000 records has about one million."""
+
+LARGEST_ERROR = 1024 * 1024
+"""Bytes of the body of a failure after decompression: the rest is left unread, its status says enough."""
+
+_LARGE_UPLOAD = 1024 * 1024
+"""Bytes above which aiohttp wants to read a body in pieces."""
+
+_KEPT = bytes(2 * 1024 * 1024)
+"""A large block, to be freed at once, so that malloc keeps what is freed later.
+
+glibc gives memory back to the system beyond twice the size of the largest block that it ever freed. What arrives from
+sockets crosses that line with every read, and would be faulted in again each time: a fifth to a third of a listing.
+"""
+del _KEPT
+
+
+class HttpTransport:
+    """Carries requests over HTTP, one attempt each: no retries, no redirects, no cookies kept.
+
+    Sessions are made at the first request, in the loop that runs then. One that the caller brings is used as it is and
+    never closed; what must not happen twice then shares its connections with everything else.
+    """
+
+    def __init__(  # noqa: PLR0913 - the knobs of a connection
+        self,
+        base_url: str,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        ssl: SSLContext | None = None,
+        trust_env: bool = False,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+    ) -> None:
+        """Send to paths below `base_url`. Raises `ConfigurationError` for an `ssl` that would trust anybody."""
+        check_proxy(base_url, proxy)
+        self._base = base_url
+        self._session = session
+        self._sessions: dict[float, aiohttp.ClientSession] = {}
+        self._proxy = proxy
+        self._proxies: dict[URL, str | None] = {}
+        self._ssl = True if ssl is None else _checked(ssl)
+        self._trust_env = trust_env
+        self._trace_configs = list(trace_configs)
+        self._closed = False
+        self._used = math.inf
+        self._own = b"" if session is None else os.urandom(16)
+
+    @property
+    def identity(self) -> bytes:
+        """What a session of the caller's adds to requests: headers; what else it may add, nobody else has."""
+        session = self._session
+        if session is None:
+            return b""
+        if session.auth or len(session.cookie_jar) or getattr(session, _MIDDLEWARES, True):
+            return self._own
+        return repr(sorted((name.lower(), value) for name, value in session.headers.items())).encode()
+
+    def slots(self, wanted: int) -> int:
+        """Return how many requests may be in flight without one waiting for a connection inside aiohttp."""
+        connector = None if self._session is None else self._session.connector
+        limits = () if connector is None else (connector.limit, connector.limit_per_host)
+        return min([wanted, *(limit for limit in limits if limit > 0)])
+
+    def _session_for(self, request: Request) -> aiohttp.ClientSession:
+        if self._closed:
+            raise errors.MeitnerError("this client is closed")
+        if self._session is not None:
+            if self._session.closed:
+                raise errors.MeitnerError("the session that this client was given is closed")
+            return self._session
+        kept = _kept(request)
+        session = self._sessions.get(kept)
+        if session is None:
+            session = self._sessions[kept] = aiohttp.ClientSession(
+                connector=self._connector(kept),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=self._trace_configs,
+            )
+            if hasattr(session, _SWITCH):
+                setattr(session, _SWITCH, False)
+        return session
+
+    def _connector(self, kept: float) -> aiohttp.TCPConnector:
+        if not kept:
+            return _Connector(limit=0, ssl=self._ssl, force_close=True, ttl_dns_cache=60)
+        return _Connector(limit=0, ssl=self._ssl, keepalive_timeout=kept, ttl_dns_cache=60)
+
+    async def send(self, request: Request) -> RawResponse:
+        """Return the answer, whatever its status.
+
+        Raises `APITimeoutError` or `APIConnectionError` when none arrives, `ResponseValidationError` for one that is
+        too large, or cut short.
+        """
+        tracker = aiohttp.UploadTracker()  # counts what leaves: a caller's middlewares may send more than once
+        now = asyncio.get_running_loop().time
+        if now() - self._used > _QUIET:
+            for _ in range(2):  # turns in which the loop reads that a server said goodbye, and drops the connection
+                await asyncio.sleep(0)
+        try:
+            return await self._exchange(request, tracker)
+        except asyncio.CancelledError as cancelled:
+            cancelled.__context__ = None
+            if once(request) and _may_have_arrived(tracker, cancelled):
+                cancelled.add_note(f"{request.method} {request.route} may or may not have happened")
+            raise cancelled.with_traceback(None) from None  # frames of aiohttp hold credentials and bodies
+        except errors.MeitnerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing foreign may escape
+            problem = _translated(request, error, sent=_may_have_arrived(tracker, error))
+        finally:
+            self._used = now()
+        raise problem
+
+    async def _exchange(self, request: Request, tracker: aiohttp.UploadTracker) -> RawResponse:
+        session, url = self._session_for(request), self._url(request)
+        proxy = await self._proxy_for(url)
+        _reused.set(session is not self._session)
+        answer = await session.request(
+            request.method,
+            url,
+            data=_upload(request.body),
+            headers=_headers(request),
+            allow_redirects=False,  # a redirect would carry credentials and bodies to another origin
+            auto_decompress=False,  # aiohttp's knows no cap, and takes a body cut short for a whole one
+            timeout=_timeout(request.timeout),
+            proxy=proxy,
+            raise_for_status=False,  # the caller's session may want it: statuses are ours to judge
+            middlewares=self._middlewares(session, request),
+            upload_tracker=tracker,
+        )
+        _reused.set(False)
+        try:
+            if answer.status < 200:
+                raise BadAnswerError(f"{answer.status}, which answers nothing")
+            body = await (_body(answer, request.largest) if answer.status < 300 else _error_body(answer))
+        finally:
+            answer.close()  # a connection whose answer was read to its end is back in the pool by now
+        return RawResponse(answer.status, answer.headers, body, max(1, tracker.attempts))
+
+    def _middlewares(
+        self, session: aiohttp.ClientSession, request: Request
+    ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
+        """Return what keeps aiohttp from repeating a request, beside the session's own, which it would replace."""
+        if not getattr(session, _SWITCH, True) or request.method in ("POST", "PATCH"):  # which aiohttp never repeats
+            return None
+        own = getattr(session, _MIDDLEWARES, None if session is self._session else ())
+        return None if own is None else (_unrepeated(), *own)
+
+    async def _proxy_for(self, url: URL) -> str | None:
+        """Return the proxy that was named, by the caller or by an environment that is trusted.
+
+        The environment's own does not apply to this machine: there plain http is allowed, which a proxy would carry
+        in the clear. aiohttp would look for itself, and read a login for the server from .netrc, too.
+        """
+        if self._proxy is not None:
+            check_proxy(str(url), self._proxy)  # the token endpoint may be elsewhere
+            return self._proxy
+        if not self._trust_env or is_loopback(url.host or ""):
+            return None
+        origin = url.origin()
+        if origin not in self._proxies:
+            self._proxies[origin] = await asyncio.to_thread(_environments, origin)
+        return self._proxies[origin]
+
+    def _url(self, request: Request) -> URL:
+        target = request.path if "://" in request.path else self._base + request.path
+        return URL(f"{target}?{request.query}" if request.query else target, encoded=True)
+
+    async def close(self) -> None:
+        """Close the sessions that are ours."""
+        self._closed = True
+        await asyncio.gather(*(session.close() for session in self._sessions.values()))
+
+
+_SWITCH, _MIDDLEWARES = "_retry_connection", "_middlewares"
+"""Attributes of aiohttp's sessions, neither of them documented.
+
+The first is whether a session silently repeats a GET, PUT or DELETE whose connection broke: how often a request
+leaves is for retries to decide, which count. Sessions of ours have it off; a caller's, which is not ours to change,
+gets a middleware that does the same, before its own middlewares, which are the second.
+"""
+
+_QUIET = 1.0
+"""Seconds without a request in which the program may have been too busy to hear of connections that were closed."""
+
+_reused: ContextVar[bool] = ContextVar("meitner_aio_reused", default=False)
+"""Whether the request of this task was given a connection that had served before, and has no answer yet."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells requests that get a connection of their own from those that share one."""
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as aiohttp's
+        _reused.set(False)
+        return await super()._create_connection(*args, **kwargs)
+
+
+def _kept(request: Request) -> float:
+    """Return how many seconds an idle connection may wait for a request like this.
+
+    A server may close one that is idle just when a create is written to it, and then nobody knows whether it was
+    processed: what must not happen twice gets a connection of its own, or in bulk one that was used just now.
+    """
+    if not once(request):
+        return 10.0
+    return 0.1 if request.settled else 0.0
+
+
+@lru_cache(maxsize=64)
+def _timeout(asked: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - see Request.timeout
+    if isinstance(asked, aiohttp.ClientTimeout):
+        return asked
+    # aiohttp rounds timeouts above the threshold up to whole seconds.
+    return aiohttp.ClientTimeout(total=asked, ceil_threshold=float("inf"))
+
+
+def _checked(context: object) -> SSLContext:
+    """Return a context that makes sure who the server is; `ConfigurationError` for anything else."""
+    if not isinstance(context, SSLContext):
+        raise errors.ConfigurationError(
+            f"ssl must be an ssl.SSLContext, not {context!r:.20}: servers are always made to prove who they are"
+        )
+    if context.verify_mode is CERT_NONE or not context.check_hostname:
+        raise errors.ConfigurationError(
+            "ssl must check certificates and host names: load the certificate to trust with load_verify_locations()"
+        )
+    return context
+
+
+def _environments(origin: URL) -> str | None:
+    """Return the environment's proxy for a server. Blocking: where the system is asked, it may look names up."""
+    return None if proxy_bypass(origin.host or "") else getproxies().get(origin.scheme)
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    if request.body is None:
+        return request.headers
+    return {**request.headers, "Content-Type": request.content_type}
+
+
+def _upload(body: bytes | None) -> bytes | BytesIO | None:
+    return body if body is None or len(body) <= _LARGE_UPLOAD else BytesIO(body)
+
+
+def _unrepeated() -> aiohttp.ClientMiddlewareType:
+    """Return what keeps aiohttp from sending a request again whose connection broke."""
+    left = False
+
+    async def leave(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        nonlocal left
+        if left:
+            raise aiohttp.ServerDisconnectedError
+        left = True
+        return await handler(request)
+
+    return leave
+
+
+async def _body(answer: aiohttp.ClientResponse, asked: int | None) -> bytes:
+    """Return the body of a success, of at most as many bytes as what was asked for can have."""
+    content = answer.content
+    most = LARGEST_BODY if asked is None else min(asked, LARGEST_BODY)
+    if not content.at_eof() and (answer.content_length or 0) > most:
+        raise TooLargeError(most)
+    inflated = Inflated(answer.headers.get("Content-Encoding", ""), most)
+    while not content.at_eof():
+        inflated.feed(await content.readany())
+    return inflated.whole()
+
+
+async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of a failure, or its beginning: whatever becomes of it, the status says what matters."""
+    content = answer.content
+    try:
+        inflated = Inflated(answer.headers.get("Content-Encoding", ""), LARGEST_ERROR)
+    except BadAnswerError:
+        return b""
+    with suppress(BadAnswerError, aiohttp.ClientError, OSError):
+        while not content.at_eof():
+            inflated.feed(await content.readany())
+    return inflated.beginning()
+
+
+_UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""What fails before a byte of the request has left."""
+
+_UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
+
+
+def _may_have_arrived(tracker: aiohttp.UploadTracker, error: BaseException) -> bool:
+    """Whether the server may have got the request: not when its time was up before there was a connection."""
+    if tracker.attempts > 1:
+        return True
+    if isinstance(error, (*_UNSENT, *_UNTRUSTED)):
+        return False
+    upload = tracker.upload_complete
+    return not (upload.done() and isinstance(upload.exception(), aiohttp.UploadAbortedError))
+
+
+def _translated(request: Request, error: Exception, *, sent: bool) -> errors.MeitnerError:
+    """Return our error for a foreign one, with its kind and nothing that it says.
+
+    aiohttp's exceptions show request headers and bytes of bodies.
+    """
+    kind, facts = type(error).__name__, dict[str, Any](method=request.method, route=request.route)
+    if isinstance(error, BadAnswerError):
+        invalid = errors.ResponseValidationError(f"{request.method} {request.route} was answered with {error}", **facts)
+        invalid.too_large = isinstance(error, TooLargeError)
+        return invalid
+    if isinstance(error, asyncio.TimeoutError):
+        return errors.APITimeoutError(f"no answer in time ({kind})", sent=sent, **facts)
+    if isinstance(error, _UNTRUSTED):
+        facts["attempts"] = 1  # known here, which means that no further one will help
+        return errors.APIConnectionError(f"the server could not prove who it is ({kind})", sent=sent, **facts)
+    if isinstance(error, OSError) and error.errno:
+        kind = f"{kind}, errno {error.errno}"
+    what = "the connection broke before a whole answer" if sent else "no connection to the server"
+    return errors.APIConnectionError(f"{what} ({kind})", sent=sent, stale=_went_stale(error), **facts)
+
+
+def _went_stale(error: Exception) -> bool:
+    """Whether a connection broke that had served before, without a byte of this answer."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return _reused.get() and isinstance(error.message, str)  # else it is the part of an answer that came
+    return _reused.get() and isinstance(error, (aiohttp.ClientOSError, aiohttp.ClientConnectionResetError))

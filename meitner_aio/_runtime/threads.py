@@ -1,0 +1,35 @@
+"""Blocking calls beside the event loop. What they raise leaves its frames in the thread: their locals hold rows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from .cleanup import finished
+from .frames import without_frames
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def threaded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking call in a thread. A cancellation waits for it: nobody closes a file while it is written."""
+    running = asyncio.to_thread(call, *args, **kwargs)
+    del call, args, kwargs  # this frame is shown by what is raised through it
+    return await _waited(running)
+
+
+async def stoppable(call: Callable[[threading.Event], T]) -> T:
+    """Run a long blocking call in a thread. A cancellation sets the event that it is given, and waits for it."""
+    stop = threading.Event()
+    return await _waited(asyncio.to_thread(call, stop), stop.set)
+
+
+async def _waited(running: Coroutine[Any, Any, T], interrupted: Callable[[], object] | None = None) -> T:
+    try:
+        return await finished(running, interrupted)
+    except BaseException as error:  # noqa: BLE001 - it is raised again
+        without_frames(error)
+        raise error.with_traceback(None)  # noqa: B904 - the same error, without the way that it came

@@ -1,0 +1,210 @@
+"""What is said between a client and the API: a request, an answer, and how an answer is read. Pure: nothing awaits.
+
+`Send` is the seam of the package. The HTTP transport is one, the sandbox in this process another, and everything
+between them and the resources (retries, limits, credentials) takes one and is one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from .. import errors
+from .headers import media_type, reset_at, wait_asked
+from ..records import Error, Pagination
+
+T = TypeVar("T")
+
+
+class Request(Struct, frozen=True):
+    """One call of the API, before credentials and retries. `body` is JSON."""
+
+    operation: str
+    """list, search, get, create, update, delete, archive, restore; token; or request, for any other endpoint."""
+    method: str
+    route: str
+    """The path with its parameters named: `/student/{id}`."""
+    path: str
+    query: str = ""
+    body: bytes | None = None
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+    timeout: Any = None
+    """Seconds for one attempt, or whatever else the transport takes."""
+    bulk: bool = False
+    """Whether this is one of many, a page or a write: it may wait where a single call gives up."""
+    first: bool = False
+    """Whether this is the first of them."""
+    upcoming: int | None = None
+    """How many more requests the same read will send after this one; None where nobody knows."""
+    shrinks: bool = False
+    """Whether a smaller page can be asked for in its place: then nobody waits long for this one."""
+    reader: Callable[[Request, RawResponse], object] | None = None
+    """Reads a successful answer; what it raises is an answer that may be asked for again."""
+    held: Callable[[bool], object] | None = None
+    """Is told when something keeps the request from leaving (True), and when nothing does any more (False)."""
+    largest: int | None = None
+    """Bytes that the body of a successful answer has at most; None leaves it to the transport."""
+    settled: bool = False
+    """Whether a lost answer can be settled by looking: such a create needs no connection of its own."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether this is a page after the first of a read, or a question about one."""
+        return self.bulk and not self.first
+
+    def hold(self, *, held: bool) -> None:
+        """Tell whoever wants to know whether the request can leave."""
+        if self.held is not None:
+            self.held(held)
+
+    def __repr__(self) -> str:
+        """Show what is asked, never with what data or credentials."""
+        return f"Request({self.method} {self.route})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the headers
+        yield f"{self.method} {self.route}"
+
+
+class RawResponse(Struct):
+    """An answer as it came. `headers` ignore case, `elapsed` is in seconds and spans every attempt."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    attempts: int = 1
+    elapsed: float = 0.0
+    quota_spent: bool = False
+    """Whether this is a 429 of the quota, for the end of which the next attempt waits at the gate."""
+    renewed: bool = False
+    """Whether this is a 401 after which there is a new token: the next attempt carries that."""
+    value: object = msgspec.UNSET
+    """What the request's reader made of the body, once it was read."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id of the request: from the error object, else from a header."""
+        data = error_object(self) if self.status >= _FIRST_FAILURE else None
+        return data.request_id if data is not None else self.headers.get("X-Request-ID")
+
+    def __repr__(self) -> str:
+        """Show the status and the size: a body holds personal data, headers may hold secrets."""
+        return f"RawResponse({self.status}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the body
+        yield self.status
+        yield f"{len(self.body)} bytes"
+
+
+Send = Callable[[Request], Coroutine[Any, Any, RawResponse]]
+"""Carries a request to a directory and brings the answer back."""
+
+_FIRST_FAILURE = 300
+
+
+class Headers(dict[str, str]):
+    """Headers whose names ignore case, for answers that do not come from a socket."""
+
+    def __init__(self, pairs: Mapping[str, str] | None = None) -> None:
+        super().__init__({name.lower(): value for name, value in (pairs or {}).items()})
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(name.lower(), value)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as dict.get
+        return super().get(name.lower(), default)
+
+
+class Envelope(Struct, Generic[T], frozen=True):
+    """One page of a listing as it came."""
+
+    data: list[T]
+    pagination: Pagination
+
+    def __repr__(self) -> str:
+        return f"Envelope({len(self.data)} rows, {self.pagination!r})"
+
+    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
+        yield f"{len(self.data)} rows"
+        yield self.pagination
+
+
+class _ErrorBody(Struct, frozen=True):
+    error: Error
+
+
+_error_decoder = msgspec.json.Decoder(_ErrorBody)
+FOREIGN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
+"""What msgspec raises for hostile bytes: not all of it is a MsgspecError."""
+
+_BY_STATUS: dict[int, type[errors.APIStatusError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+    429: errors.RateLimitError,
+}
+
+_REASONS = {
+    301: "a redirect, which is never followed",
+    302: "a redirect, which is never followed",
+    303: "a redirect, which is never followed",
+    307: "a redirect, which is never followed",
+    308: "a redirect, which is never followed",
+    502: "bad gateway",
+    503: "service unavailable",
+    504: "gateway timeout",
+}
+
+
+def error_object(response: RawResponse) -> Error | None:
+    """Return the error object of a failed answer, or None where there is none (a gateway's HTML, an empty body)."""
+    try:
+        return _error_decoder.decode(response.body).error
+    except FOREIGN:
+        return None
+
+
+def error_from(request: Request, response: RawResponse) -> errors.APIStatusError:
+    """Return the error that an unsuccessful answer stands for."""
+    status, data = response.status, error_object(response)
+    kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
+    facts: dict[str, Any] = {
+        "status_code": status,
+        "headers": Headers(response.headers),  # a copy that can be pickled: those of aiohttp cannot
+        "body": response.body,
+        "code": data.code.value if data else None,
+        "data": data,
+        "request_id": data.request_id if data else response.headers.get("X-Request-ID"),
+        "method": request.method,
+        "route": request.route,
+        "attempts": response.attempts,
+    }
+    if kind is errors.RateLimitError:
+        facts["reset_at"] = reset_at(response.headers)
+        facts["retry_after"] = wait_asked(response.headers, time.time())
+    return kind(data.message if data else _described(request, response), **facts)
+
+
+def _described(request: Request, response: RawResponse) -> str:
+    what = _REASONS.get(response.status) or media_type(response.headers) or "no content type"
+    return f"{request.method} {request.route} was answered {response.status} ({what}) without an error object"
+
+
+def value_of(request: Request, response: RawResponse) -> Any:  # noqa: ANN401 - as the reader says
+    """Return what the request's reader makes of a successful answer; it is read once, wherever it is first needed."""
+    if response.value is msgspec.UNSET and request.reader is not None:
+        response.value = request.reader(request, response)
+    return response.value

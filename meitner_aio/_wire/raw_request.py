@@ -1,0 +1,89 @@
+"""A request for any endpoint, from what a caller says: checked so that it stays below the base URL. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import cast
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from .messages import Request
+from .validation import check_instant, in_utc
+
+_OPERATIONS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "update", "DELETE": "delete", "POST": "create"}
+"""What a method is like, so that it is retried alike: a POST is never sent again when it may have been processed."""
+
+_PATH = re.compile(r"/?[A-Za-z0-9_~.-]+(?:/[A-Za-z0-9_~.-]+)*")
+"""Segments of unreserved characters (RFC 3986, 2.3): none needs an escape, and so none can hide in one."""
+
+_DOTS = re.compile(r"(?:^|/)\.+(?:/|$)")
+_WORD = re.compile(r"[A-Za-z_-]+|v[0-9]")
+
+Scalar = str | int | float | date | Enum | None
+Params = Mapping[str, Scalar | Sequence[Scalar]]
+"""What a query string is made of: None is left out, a sequence is repeated."""
+
+
+def any_request(method: str, path: str, params: Params | None, json: object) -> Request:
+    """Return the request; raises `ValueError` or `TypeError` for what could not be meant, quoting nothing of it.
+
+    `path` is below the base URL, with or without a leading slash. `json` is whatever msgspec encodes; None is no body.
+    """
+    verb = method.upper() if isinstance(method, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+    if verb not in _OPERATIONS:
+        raise ValueError(f"method must be one of {', '.join(_OPERATIONS)}")
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or _DOTS.search(path):  # pyright: ignore[reportUnnecessaryIsInstance] - as above
+        raise ValueError("path must be segments of letters, digits and -._~ below the base URL, such as /student")
+    path = "/" + path.removeprefix("/")
+    # The searches of the API are reads, although POST.
+    operation = "search" if verb == "POST" and path.endswith("/_search") else _OPERATIONS[verb]
+    route = "/".join(part if not part or _WORD.fullmatch(part) else "{id}" for part in path.split("/"))
+    query = urlencode(list(_pairs(params or {})), quote_via=quote)
+    return Request(operation, verb, route, path, query, None if json is None else _encoded(json))
+
+
+def _pairs(params: Params) -> Iterator[tuple[str, str]]:
+    for name, value in params.items():
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise TypeError("the names of params must be str")
+        many = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        for one in cast("Sequence[Scalar]", value) if many else (value,):
+            if one is not None:
+                yield _text(name), _text(_written(name, one))
+
+
+def _written(name: str, value: object) -> str:
+    """Return a value as the API writes such values."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        check_instant(value, f"the param {name!r}")
+        return in_utc(value).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str) or (isinstance(value, (int, float)) and math.isfinite(value)):
+        return str(value)
+    raise TypeError(f"the param {name!r} must be text, a finite number, a date or a sequence of them")
+
+
+def _text(text: str) -> str:
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("params hold text that is not Unicode")
+    return text
+
+
+def _encoded(json: object) -> bytes:
+    try:
+        return msgspec.json.encode(json)
+    except TypeError as error:
+        problem: Exception = TypeError(f"json cannot be written: {error}")
+    except (ValueError, OverflowError, RecursionError):  # some of them quote what they were given
+        problem = ValueError("json cannot be written: it holds text that is not Unicode, or itself")
+    raise problem

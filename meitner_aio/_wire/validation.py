@@ -1,0 +1,241 @@
+"""Whether what a caller hands in can mean what its field means. Pure, and silent about the values themselves."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+import msgspec
+from msgspec import UNSET
+
+from ..records import External, ExternalRequest, Field, OpenEnum, Record, fields
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+
+def _exact(value: object) -> object:
+    """Return what a subclass is a kind of (a pandas timestamp, a numpy text): msgspec writes exact types only."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int):
+        return int(value)
+    return list(cast("Sequence[object]", value))
+
+
+encode = msgspec.json.Encoder(enc_hook=_exact).encode
+"""Writes the body of a request whose values have been checked."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_id(text: str) -> bool:
+    """Whether text is a UUID in its usual form."""
+    return _UUID.fullmatch(text) is not None
+
+
+def checked_id(value: object, name: str = "id") -> str:
+    """Return a UUID in lower case; `TypeError` for what is not text, `ValueError` for what is not a UUID.
+
+    An id becomes part of a path: anything but a UUID could name another resource.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str holding a UUID, not {type(value).__name__}")
+    if not is_id(value):
+        raise ValueError(f"{name} must be a UUID such as 5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64")
+    return value.lower()
+
+
+def built(record: type[R], given: dict[str, Any]) -> R:
+    """Build a write or a query from keyword arguments and check every value, before any I/O.
+
+    Raises `TypeError` for a wrong name or type and `ValueError` for a wrong value, without quoting any value.
+    Empties `given`, so that no frame of a later traceback still holds the values.
+    """
+    declared = fields(record)
+    names = {field.name for field in declared}
+    try:
+        for name in [name for name, value in given.items() if value is UNSET]:
+            del given[name]
+        for name in given.keys() - names:
+            raise TypeError(f"{record.__name__} has no field {name!r}{suggestion(name, names)}")
+        missing = [field.name for field in declared if field.required and field.name not in given]
+        if missing:
+            raise TypeError(f"{record.__name__} lacks the required {', '.join(missing)}")
+        return record(**given)
+    finally:
+        given.clear()
+
+
+def given_fields(item: Mapping[str, Any] | Record) -> dict[str, Any]:
+    """Return what a write says as the keywords of a call."""
+    if isinstance(item, Record):
+        return {name: getattr(item, name) for name in item.__struct_fields__}
+    return dict(item)
+
+
+def quiet(call: Callable[P, T]) -> Callable[P, T]:
+    """Return a call whose refusals show no frame but its own: those below hold what was handed in."""
+
+    @wraps(call)
+    def quietly(*args: P.args, **given: P.kwargs) -> T:
+        try:
+            return call(*args, **given)
+        except (TypeError, ValueError) as error:
+            refusal = error.with_traceback(None)
+            del args, given
+        refusal.__context__ = None
+        raise refusal
+
+    return quietly
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` when a known name is close, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def checked(body: R) -> R:
+    """Return a write whose values all fit their fields, with `External` reduced to what a write may carry."""
+    owner = type(body).__name__
+    changes: dict[str, Any] = {}
+    for field in fields(type(body)):
+        value = getattr(body, field.name)
+        if value is UNSET:
+            continue
+        if value is None:
+            if not field.nullable:
+                raise TypeError(f"{owner}.{field.name} cannot be null; leave it out to leave it alone")
+        elif isinstance(value, External):
+            changes[field.name] = checked(_external_request(value, f"{owner}.{field.name}"))
+        else:
+            check(field, value, f"{owner}.{field.name}")
+            if isinstance(value, datetime):
+                changes[field.name] = in_utc(value)
+    return msgspec.structs.replace(body, **changes) if changes else body
+
+
+def _external_request(external: External, name: str) -> ExternalRequest:
+    if not isinstance(external.source_id, str):
+        raise TypeError(f"{name} needs a source_id")
+    return ExternalRequest(source_id=external.source_id)
+
+
+def check(field: Field, value: object, name: str) -> None:
+    """Raise `TypeError` or `ValueError` unless `value` fits the field."""
+    if not field.many:
+        check_one(field, value, name)
+    elif isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a list, not {type(value).__name__}")
+    else:
+        for index, item in enumerate(cast("Sequence[object]", value)):
+            check_one(field, item, f"{name}[{index}]")
+
+
+def check_one(field: Field, value: object, name: str) -> None:
+    """Check a single value of the field's kind: an element where the field holds a list."""
+    kind = field.kind.partition(":")[0]
+    if kind == "enum":
+        _check_enum(field.type, value, name)
+    elif kind == "object":
+        if not isinstance(value, field.type):
+            raise TypeError(f"{name} must be {_a(field.type.__name__)}, not {type(value).__name__}")
+        if isinstance(value, Record):
+            checked(value)
+    else:
+        _CHECKS[kind](value, name)
+
+
+def _check_enum(enum: type[Enum], value: object, name: str) -> None:
+    # A value that came from the server may be one that we do not know; text typed by hand may not.
+    if isinstance(value, enum):
+        return
+    if not isinstance(value, str) or isinstance(value, Enum):
+        raise TypeError(f"{name} must be {_a(enum.__name__)}, not {type(value).__name__}")
+    member = enum(value)
+    if isinstance(member, OpenEnum) and not member.known:
+        raise ValueError(f"{name} must be one of {', '.join(member.value for member in enum)}")
+
+
+def _check_text(value: object, name: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError(f"{name} holds a lone surrogate, which is not text")
+
+
+def _check_date(value: object, name: str) -> None:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise TypeError(f"{name} must be a date, not {type(value).__name__}")
+
+
+def check_instant(value: object, name: str) -> None:
+    """Raise `TypeError` or `ValueError` for what is no instant in UTC."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{name} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise ValueError(f"{name} must be an aware datetime: it has no time zone")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{name} must lie within the years 1 to 9999 in UTC") from None
+
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def plausible(instant: datetime) -> bool:
+    """Whether something may have happened then: year 1 or 9999 is how some servers say that they do not know.
+
+    Arithmetic with what is plausible does not overflow, whatever its zone.
+    """
+    return _EARLIEST <= instant < _LATEST
+
+
+def in_utc(instant: datetime) -> datetime:
+    """Return an aware instant in UTC, which JSON writes with `Z`: a server may drop any other offset unread.
+
+    A plain `datetime`, whatever subclass it was. Its year has been checked.
+    """
+    utc = instant.astimezone(UTC)
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
+
+
+def floored(instant: datetime) -> datetime:
+    """Return an instant in UTC without its fraction of a second: a lower bound that loses no row stamped by seconds."""
+    return in_utc(instant).replace(microsecond=0)
+
+
+def _check_integer(value: object, name: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name} must fit 64 bits")
+
+
+def _check_boolean(value: object, name: str) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+
+
+_CHECKS: dict[str, Callable[[object, str], object]] = {
+    "uuid": checked_id,
+    "string": _check_text,
+    "boolean": _check_boolean,
+    "integer": _check_integer,
+    "date": _check_date,
+    "date-time": check_instant,
+}
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"

@@ -1,0 +1,128 @@
+"""Answers kept in a Redis server, which other programs may use too. The only module that knows redis."""
+
+from __future__ import annotations
+
+import re
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .._runtime.cleanup import finished
+from ._providers import Cached
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_BATCH = 500
+"""Keys that one command looks for, or forgets."""
+
+_LARGEST = 4 * 1024 * 1024
+"""Bytes of an answer above which it is not kept: a page of 1,000 records has about one million."""
+
+_INDEX_LIFETIME = 30 * 86_400_000
+"""Milliseconds after the last answer in which the list of what is kept is forgotten, too."""
+
+
+class RedisCache:
+    """Keeps answers in Redis, for all processes and hosts that ask the same with the same credentials.
+
+    ```python
+    async with RedisCache("redis://localhost:6379") as store:
+        cached = meitner.cached(ttl=60, provider=store)
+    ```
+
+    `redis` is a URL, whose connections end with the block or with `close()`, or a `redis.asyncio.Redis` of yours, which
+    stays open. Only keys that begin with `prefix` are touched, so that the server may be shared. Redis itself forgets
+    an answer when its time is over; of more than `maxsize` those go first that were kept first.
+
+    What is kept is **personal data**, in the clear: in the memory of Redis and, where it saves to disk, in its files.
+    Who may read that Redis may read the answers. Nobody can plant one: they are sealed with the credentials. Let it be
+    reached by TLS (`rediss://`) and a password, and turn its snapshots off (`save ""`, `appendonly no`) if you can.
+
+    Raises `ConfigurationError` where redis is not installed (`pip install "meitner-aio[redis]"`), `TypeError` and
+    `ValueError` for what makes no cache.
+    """
+
+    def __init__(self, redis: str | Redis, *, prefix: str = "meitner_aio:", maxsize: int = 10_000) -> None:
+        """Connect when something is first asked for."""
+        if not prefix:
+            raise ValueError("prefix must not be empty: clear() forgets every key that begins with it")
+        if isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise ValueError("maxsize must be an int of at least 1")
+        self._redis: Any = _client(redis)
+        self._ours = isinstance(redis, str)
+        self._prefix = prefix
+        self._index = f"{prefix}index"
+        self._maxsize = maxsize
+
+    def __repr__(self) -> str:
+        return f"<RedisCache: prefix {self._prefix!r}>"  # a URL may hold a password
+
+    async def get(self, key: str) -> Cached | None:
+        """Return what is kept; None for what never expires, which nobody kept here."""
+        async with self._redis.pipeline(transaction=True) as asking:
+            value, milliseconds = await asking.get(self._prefix + key).pttl(self._prefix + key).execute()
+        return None if value is None or milliseconds < 0 else Cached(value, milliseconds / 1000)
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep a value for `ttl` seconds, unless it is larger than four megabytes; make room for it."""
+        name, milliseconds = self._prefix + key, round(ttl * 1000)
+        if milliseconds < 1 or len(value) > _LARGEST:
+            await self.delete(key)  # what was kept before is no answer any more
+            return
+        async with self._redis.pipeline(transaction=True) as asking:
+            asking.set(name, value, px=milliseconds)
+            asking.zadd(self._index, {name: time.time()})
+            asking.pexpire(self._index, max(milliseconds, _INDEX_LIFETIME))
+            *_, kept = await asking.zcard(self._index).execute()
+        if kept > self._maxsize:
+            first = await self._redis.zpopmin(self._index, kept - self._maxsize)
+            if first:  # else somebody else made room
+                await self._redis.unlink(*(name for name, _ in first))
+
+    async def delete(self, key: str) -> None:
+        """Forget a key."""
+        async with self._redis.pipeline(transaction=True) as asking:
+            await asking.unlink(self._prefix + key).zrem(self._index, self._prefix + key).execute()
+
+    async def clear(self) -> None:
+        """Forget every key that begins with the prefix, and no other: Redis looks through all that it has."""
+        batch: list[bytes] = []
+        async for name in self._redis.scan_iter(match=_quoted(self._prefix) + "*", count=_BATCH):
+            batch.append(name)
+            if len(batch) >= _BATCH:
+                await self._redis.unlink(*batch)
+                batch.clear()
+        await self._redis.unlink(self._index, *batch)
+
+    async def close(self) -> None:
+        """Close the connections of a URL; a client of yours stays open."""
+        if self._ours:
+            await finished(self._redis.aclose())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _client(redis: object) -> Any:  # noqa: ANN401 - its commands have no types that a checker could use
+    try:
+        from redis.asyncio import Redis  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError('RedisCache needs redis: pip install "meitner-aio[redis]"') from None
+    client: Any = Redis.from_url(redis) if isinstance(redis, str) else redis  # pyright: ignore[reportUnknownMemberType]
+    if not isinstance(client, Redis):
+        raise TypeError(f"redis must be a URL or a redis.asyncio.Redis, not {type(redis).__name__}")
+    if client.connection_pool.connection_kwargs.get("decode_responses"):
+        raise ValueError("redis must give bytes back: decode_responses must be False")
+    return client
+
+
+def _quoted(prefix: str) -> str:
+    """Return a pattern that means the prefix and nothing else (Redis, KEYS: `?`, `*`, `[ae]`, `[^e]`, `[a-b]`)."""
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix)

@@ -1,0 +1,253 @@
+"""A `Send` that remembers the answers of reads for a while, and asks once for all who ask the same at the same time.
+
+What it keeps are bytes under keys that say nothing, sealed where it is not the memory of this process that keeps them
+(see `_sealing`); what was not sealed by somebody with the same credentials is a miss. Every hit is decoded anew,
+because pages and the lists in records can be changed by whoever got them. Knows no resource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from .._runtime.cleanup import stopped
+from .._wire.messages import Headers, RawResponse, Request, Send, value_of
+from ._providers import CacheProvider, MemoryCache
+from ._sealing import Answer, Seal
+from ..errors import (
+    APIConnectionError,
+    APIStatusError,
+    InternalServerError,
+    MeitnerError,
+    QuotaExhausted,
+    RateLimitError,
+    ResponseValidationError,
+)
+
+T = TypeVar("T")
+
+_log = logging.getLogger("meitner_aio")
+
+DOWN = (APIConnectionError, InternalServerError, RateLimitError, QuotaExhausted)
+"""What says that the service does not answer now, and nothing about what was asked."""
+
+_READS = frozenset({"list", "search", "get"})
+_KEPT_HEADERS = ("Content-Type", "Date", "X-Request-ID")
+_PATIENCE = 1.0
+"""Seconds that a provider may take before it counts as absent."""
+
+_REST = 5.0
+"""Seconds that a provider which was too slow is not asked for: no read shall wait for it again and again."""
+
+_TO_CLEAR = 60.0
+"""The same for forgetting everything, for which a provider may have to look through all that it keeps."""
+
+
+class _Flight:
+    """A request under way, and how many wait for it. `first` is the request whose reader read the response."""
+
+    __slots__ = ("first", "since", "task", "waiters")
+
+    def __init__(self, first: Request, since: int, task: asyncio.Task[tuple[Answer, RawResponse | None]]) -> None:
+        self.first = first
+        self.since = since
+        self.task = task
+        self.waiters = 0
+
+
+class _Clears:
+    """How often a provider was cleared by the views of this process: an answer asked for before is none afterwards."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+_clears: WeakKeyDictionary[Any, _Clears] = WeakKeyDictionary()
+
+
+def _clears_of(provider: CacheProvider) -> _Clears:
+    try:
+        return _clears.setdefault(provider, _Clears())
+    except TypeError:  # it can be neither hashed nor weakly referenced: each view counts by itself
+        return _Clears()
+
+
+class Caching:
+    """Answers reads from what is kept.
+
+    A listing is read page by page, and what it proves at the end holds only if no page is older than its first one:
+    pages that follow are therefore kept under the number of the first page that they follow, and are gone with
+    it. A second pass, and whoever bears witness about a listing, always asks the server.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts
+        self, send: Send, provider: CacheProvider, *, scope: bytes, ttl: float, stale: float, reads: int
+    ) -> None:
+        """Ask through `send`.
+
+        Answers are good for `ttl` seconds, and stand in for a service that is down for `stale` seconds more. Keys
+        depend on `scope`. The first pages of `reads` listings are remembered.
+        """
+        self._next = send
+        self._provider = provider
+        self._clears = _clears_of(provider)
+        self._seal = Seal(scope, trusting=type(provider) is MemoryCache)  # the memory of this process is its own
+        self._ttl = ttl
+        self._stale = stale
+        self._most_reads = reads
+        self._reads: OrderedDict[bytes, int] = OrderedDict()
+        self._flights: dict[str, _Flight] = {}
+        self._suspicious = False
+        self._back_at = 0.0
+
+    async def send(self, request: Request) -> RawResponse:
+        """Return the answer that is kept, else the server's, else one that has gone stale while the server is down."""
+        if request.operation not in _READS:
+            return await self._next(request)
+        listing = self._seal.digest(request.path.encode(), request.body or b"")
+        if request.follows and request.query.endswith("offset=0"):
+            self._reads.pop(listing, None)
+        begun = self._reads.get(listing) if request.follows else 0
+        if begun is None:
+            return await self._next(request)
+        key = self._seal.digest(listing, request.query.encode(), str(begun).encode()).hex()
+        response = await self._answered(request, key, listing)
+        try:
+            value_of(request, response)
+        except ResponseValidationError:  # it was kept by a reader who is less strict, or who had not read it yet
+            await self._ask(lambda: self._provider.delete(key))
+            return await self._next(request)
+        return response
+
+    def __repr__(self) -> str:
+        return f"{self._provider!r}, good for {self._ttl:g} s"
+
+    async def clear(self) -> None:
+        """Forget every answer, and those under way, which reach only who waits for them already."""
+        self._clears.count += 1
+        self._reads.clear()
+        if await self._ask(self._cleared, _TO_CLEAR) is None:
+            self._seal = self._seal.another()
+
+    async def _cleared(self) -> bool:
+        await self._provider.clear()
+        return True
+
+    async def _answered(self, request: Request, key: str, listing: bytes) -> RawResponse:
+        flight, response, answer, fresh = self._under_way(key), None, None, False
+        if flight is None:
+            since = self._clears.count
+            answer, fresh = await self._recalled(key)
+            if since != self._clears.count:
+                answer = None
+        if answer is None or not fresh:
+            flight = self._under_way(key) or self._start(request, key, answer, listing)
+            answer, response = await self._landed(flight, key)
+        if not request.follows and request.operation != "get":
+            self._begin(listing, answer.begun)
+        if flight is not None and flight.first is request and response is not None:
+            return response
+        return RawResponse(200, Headers(answer.headers), answer.body, attempts=0)
+
+    def _begin(self, listing: bytes, begun: int) -> None:
+        """Let pages follow this first one, unless they already follow a later one."""
+        self._reads[listing] = max(begun, self._reads.get(listing, 0))
+        self._reads.move_to_end(listing)
+        while len(self._reads) > self._most_reads:
+            self._reads.popitem(last=False)
+
+    async def _recalled(self, key: str) -> tuple[Answer | None, bool]:
+        """Return what is kept, and whether it is fresh."""
+        kept = None if self._resting else await self._ask(lambda: self._provider.get(key))
+        if kept is None:
+            return None, False
+        opened = self._seal.opened(key, kept)
+        if opened is None:
+            if not self._suspicious:
+                self._suspicious = True
+                _log.warning("the cache provider returned something that was never kept; the service is asked instead")
+            return None, False
+        answer, age = opened
+        return answer if age < self._ttl + self._stale else None, age < self._ttl
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]], patience: float = _PATIENCE) -> T | None:
+        """Return what the provider says; None when it fails."""
+        try:
+            async with asyncio.timeout(patience):
+                return await ask()
+        except Exception as error:  # noqa: BLE001 - whatever a provider raises
+            if isinstance(error, TimeoutError):
+                self._back_at = asyncio.get_running_loop().time() + _REST
+            _log.warning("the cache provider failed with %s", type(error).__name__)  # its text may quote a value
+            return None
+
+    @property
+    def _resting(self) -> bool:
+        return asyncio.get_running_loop().time() < self._back_at
+
+    def _under_way(self, key: str) -> _Flight | None:
+        """Return the request for an answer that may be joined."""
+        flight = self._flights.get(key)
+        return None if flight is None or flight.since != self._clears.count else flight
+
+    def _start(self, request: Request, key: str, stale: Answer | None, listing: bytes) -> _Flight:
+        task = asyncio.create_task(self._fetched(request, key, stale, listing))
+        flight = self._flights[key] = _Flight(request, self._clears.count, task)
+        task.add_done_callback(lambda _: self._forget(key, flight))
+        return flight
+
+    def _forget(self, key: str, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if flight.task.done() and not flight.task.cancelled():
+            flight.task.exception()  # everybody who wanted to know may be gone
+
+    async def _landed(self, flight: _Flight, key: str) -> tuple[Answer, RawResponse | None]:
+        """Wait with others for a request; the last one who leaves takes it along."""
+        flight.waiters += 1
+        try:
+            await asyncio.wait([flight.task])
+        finally:
+            flight.waiters -= 1
+            if not flight.waiters and not flight.task.done():
+                self._forget(key, flight)
+                await stopped(flight.task)
+        error = None if flight.task.cancelled() else flight.task.exception()
+        if isinstance(error, MeitnerError):  # each gets one of its own: raising adds to a traceback
+            raise copy.copy(error).with_traceback(error.__traceback__) from None
+        return flight.task.result()
+
+    async def _fetched(
+        self, request: Request, key: str, stale: Answer | None, listing: bytes
+    ) -> tuple[Answer, RawResponse | None]:
+        since = self._clears.count
+        try:
+            response = await self._next(request)
+        except DOWN:
+            if stale is None:
+                raise
+            _log.warning("%s %s failed, and is answered by what is kept", request.method, request.route)
+            return stale, None
+        except APIStatusError:
+            if stale is not None:
+                await self._ask(lambda: self._provider.delete(key))
+            raise
+        begun = 0 if request.follows else max(time.time_ns(), self._reads.get(listing, 0) + 1)
+        headers = {name: value for name in _KEPT_HEADERS if (value := response.headers.get(name)) is not None}
+        answer = Answer(headers, response.body, begun, self._ttl + self._stale)
+        await self._keep(key, answer, since)
+        return answer, response
+
+    async def _keep(self, key: str, answer: Answer, since: int) -> None:
+        """Keep an answer, unless everything was to be forgotten since it was asked for, or is meanwhile."""
+        if since == self._clears.count and not self._resting:
+            value = self._seal.sealed(key, answer)
+            await self._ask(lambda: self._provider.set(key, value, answer.lifetime))
+            if since != self._clears.count:
+                await self._ask(lambda: self._provider.delete(key))

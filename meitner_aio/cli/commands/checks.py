@@ -1,0 +1,163 @@
+"""What a doctor makes of what was seen: one verdict for each thing that could be wrong. Pure; knows no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from ... import errors
+from ..._wire.headers import server_time
+from ..._pipeline.limiter import Quota
+from ..rendering.amounts import counted, quota_left
+from .check import Check
+from .rights import rights
+
+ASKED = 1000
+"""Rows of the page that shows how many rows a page may have."""
+
+_SKEW = 5.0
+"""Seconds that two clocks may differ: answers tell whole seconds, and take their time."""
+
+_LITTLE = 0.1
+"""Share of the hourly quota below which little is left."""
+
+_SLOW = 2.0
+"""Seconds: an answer that takes longer makes every export long."""
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """What the requests of a doctor came to."""
+
+    url: str
+    error: errors.MeitnerError | None = None
+    """Why nothing more was asked for after the first request."""
+    headers: Mapping[str, str] = {}
+    answered_at: float = 0.0
+    """Seconds since 1970, by the clock of this machine."""
+    rights: Mapping[str, errors.MeitnerError | None] = {}
+    """By resource, why it could not be read; None where it could."""
+    page_limit: int | None = None
+    """Rows of a page; 0 where `ASKED` are refused."""
+    seconds: Sequence[float] = ()
+    """How long each of some small answers took by itself."""
+    paced: int = 0
+    """Requests that waited for the quota."""
+    quota: Quota | None = None
+
+    @property
+    def failures(self) -> list[errors.MeitnerError]:
+        """What was answered with anything but data, in order."""
+        first = [] if self.error is None else [self.error]
+        return [*first, *(error for error in self.rights.values() if error is not None and error is not self.error)]
+
+
+def verdicts(seen: Seen) -> list[Check]:
+    """Return what a directory's answers show; nothing on what no answer tells."""
+    found = [_server(seen)]
+    if seen.headers or seen.error is None or _untrusted(seen.error):
+        found.append(_tls(seen))
+    if seen.headers or seen.error is None:
+        found += [_accepted(seen), *rights(seen.rights), _clock(seen), _quota(seen)]
+    if seen.page_limit is not None:
+        found.append(_page(seen.page_limit))
+    if seen.paced:
+        found.append(_pace(seen.paced))
+    if seen.seconds:
+        found.append(_latency(seen.seconds))
+    return found
+
+
+def _server(seen: Seen) -> Check:
+    error = seen.error
+    if error is None or isinstance(error, errors.APIStatusError):
+        status = getattr(error, "status_code", 0)
+        if status >= 500:
+            return Check("server", "fail", f"{seen.url} answers {status}", "The server is in trouble: try again later.")
+        if status == 404 or 300 <= status < 400:
+            return Check(
+                "server", "fail", f"{seen.url} answers {status}", "Is this the URL of the API? See --base-url."
+            )
+        return Check("server", "ok", seen.url)
+    if isinstance(error, errors.ResponseValidationError):
+        return Check("server", "fail", f"{seen.url} does not speak this API", "Is this its URL? See --base-url.")
+    if isinstance(error, errors.APITimeoutError):
+        return Check("server", "fail", f"{seen.url}: {error}", "Is there a proxy or a firewall on the way?")
+    return Check("server", "fail", f"{seen.url}: {error}", "Is the URL right, and the network up?")
+
+
+def _untrusted(error: errors.MeitnerError) -> bool:
+    return isinstance(error, errors.APIConnectionError) and "could not prove who it is" in error.message
+
+
+def _tls(seen: Seen) -> Check:
+    if seen.error is not None and _untrusted(seen.error):
+        hint = "A proxy that reads along? Name its certificate in SSL_CERT_FILE. And look at the clock."
+        return Check("TLS", "fail", "the server's certificate is not to be trusted", hint)
+    match urlsplit(seen.url).scheme:
+        case "https":
+            return Check("TLS", "ok", "the certificate is good")
+        case "http":
+            return Check("TLS", "ok", "none, and nothing leaves this machine")
+        case _:
+            return Check("TLS", "ok", "no network")
+
+
+def _accepted(seen: Seen) -> Check:
+    name, refusal = "accepted", [error for error in seen.failures if isinstance(error, errors.AuthenticationError)]
+    if refusal:
+        return Check(name, "fail", f"no: {refusal[0]}", "Id and secret must belong together, and to this server.")
+    if seen.error is not None:
+        return Check(name, "warn", "not known: there was no answer to go by")
+    return Check(name, "ok", "yes")
+
+
+def _clock(seen: Seen) -> Check:
+    told = server_time(seen.headers)
+    if told is None:
+        return Check("clock", "warn", "not known: answers have no Date")
+    ahead = seen.answered_at - told - 0.5  # a Date is cut to whole seconds
+    if abs(ahead) <= _SKEW:
+        return Check("clock", "ok", "agrees with the server's")
+    direction = "ahead of" if ahead > 0 else "behind"
+    hint = "Set it by the network: --since 7d and certificates go by this clock."
+    return Check("clock", "warn", f"{counted(round(abs(ahead)), 'second')} {direction} the server's", hint)
+
+
+def _quota(seen: Seen) -> Check:
+    quota = seen.quota
+    if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in seen.failures):
+        return Check("quota", "fail", "spent" if quota is None else _left(quota), "Try again when it is renewed.")
+    if quota is None or quota.kind == "assumed":
+        return Check("quota", "warn", "not known: answers tell of none")
+    if quota.remaining < _LITTLE * quota.limit:
+        return Check("quota", "warn", _left(quota), "Who else uses these credentials? An export would wait.")
+    return Check("quota", "ok", _left(quota))
+
+
+def _left(quota: Quota) -> str:
+    said = quota_left(quota).removeprefix("quota: ")
+    return said.replace(" until ", ", full again at ") if quota.kind == "bucket" else said
+
+
+def _page(limit: int) -> Check:
+    if not limit:
+        return Check("page", "ok", f"{counted(ASKED, 'row')} are refused: name a smaller --page-size")
+    if limit >= ASKED:
+        return Check("page", "ok", f"{counted(ASKED, 'row')} or more")
+    return Check("page", "ok", f"{counted(limit, 'row')} at most: a larger --page-size changes nothing")
+
+
+def _pace(paced: int) -> Check:
+    found = f"calls are being paced: {counted(paced, 'request')} waited for the quota"
+    return Check("pace", "warn", found, "The quota is what is slow, not the server.")
+
+
+def _latency(seconds: Sequence[float]) -> Check:
+    middle = median(seconds)
+    found = f"{1000 * middle:,.1f} ms in the median of {counted(len(seconds), 'small answer')}"
+    if middle > _SLOW:
+        return Check("latency", "warn", found, "Is the network busy? More --concurrency helps an export.")
+    return Check("latency", "ok", found)

@@ -1,0 +1,167 @@
+"""The command that says what is wrong, before an export does. Twelve small reads, and with `--probe` some more."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from asyncio import sleep
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ... import __version__
+from ..._pipeline.admission import QuotaPolicy
+from ..._pipeline.credentials import ApiKey
+from ...errors import ConfigurationError, MeitnerError, ResponseValidationError
+from ...probe import Answer, Asker, Heard, page, rights
+from ...resources import RESOURCES
+from .check import Check
+from .checks import ASKED, Seen, verdicts
+from .._exit import Exit, UsageError, exit_code
+from .._options import DIRECTORY, NO_CREDENTIALS, Directory, Json
+from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
+from .probe import Probed, draw_probe, probed
+from .._profile import USUAL, Profile, config_path
+from .rights import right
+
+if TYPE_CHECKING:
+    from ...client import Meitner
+
+_TIMEOUT = 15.0
+"""Seconds that a doctor waits for an answer, and for the quota."""
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+Probe = Annotated[
+    bool,
+    Parameter(
+        help="Find out how the server behaves where documents leave it open, and whether its openapi.json says more "
+        "than this version knows. Reads only; 40 requests at most in all.",
+        show_default=False,
+    ),
+]
+
+
+async def doctor_command(*, probe: Probe = False, json: Json = False, directory: Directory = DIRECTORY) -> Exit:
+    """Check settings, credentials, server and rights.
+
+    Says what to do about what is wrong. Reads a row of each resource, and shows none.
+    """
+    checks, seen, found = [_versions()], None, None
+    code = Exit.COMPLETE
+    try:
+        profile = directory.settings()
+        checks.append(_settings(directory, profile))
+        heard = Heard()
+        patience: dict[str, Any] = {"max_retries": 0, "timeout": _TIMEOUT, "quota": QuotaPolicy(max_wait=_TIMEOUT)}
+        async with directory.client(profile, on_event=heard.tell, **patience) as meitner:
+            checks.append(_credentials(directory, profile))
+            asker = Asker(meitner, heard)
+            answers = await rights(asker)
+            seen = await _seen(meitner, asker, answers, directory.address(profile))
+            if probe and seen.error is None:
+                found = await _probed(asker, answers, quiet=json)
+    except (UsageError, ConfigurationError) as wrong:
+        checks.append(_unusable(str(wrong)))
+        code = exit_code(wrong)
+    else:
+        checks += verdicts(seen)
+        code = _code(seen)
+    if json:
+        write_json(_report(code, checks, seen, found))
+    else:
+        _draw(checks)
+        if found is not None:
+            draw_probe(found)
+    return code
+
+
+async def _probed(asker: Asker, answers: Mapping[str, Answer], *, quiet: bool) -> Probed:
+    if not quiet and for_people():
+        say("Reading how the server behaves; this takes some seconds.")
+    return await probed(asker, answers, sleep)
+
+
+def _code(seen: Seen) -> Exit:
+    """Return what went wrong as an exit code. What is refused will be refused again, so that it comes first."""
+    codes = [exit_code(error) for error in seen.failures]
+    return next((code for code in (Exit.AUTH, Exit.TEMPORARY) if code in codes), codes[0] if codes else Exit.COMPLETE)
+
+
+def _report(code: Exit, checks: list[Check], seen: Seen | None, found: Probed | None) -> dict[str, object]:
+    report: dict[str, object] = {"healthy": code == Exit.COMPLETE, "checks": checks}
+    if seen is not None:
+        report["rights"] = {name: right(error) for name, error in seen.rights.items()}
+    return report if found is None else report | {"probe": found}
+
+
+def _versions() -> Check:
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "msgspec"))
+    return Check("versions", "ok", f"meitner-aio {__version__}, Python {platform.python_version()}, {libraries}")
+
+
+def _settings(directory: Directory, profile: Profile) -> Check:
+    if directory.sandbox:
+        return Check("settings", "ok", "none needed")
+    if profile == Profile():
+        return Check("settings", "ok", f"none kept in {config_path()}")
+    name = directory.profile or os.environ.get("MEITNER_PROFILE") or USUAL
+    return Check("settings", "ok", f"profile {name} of {config_path()}")
+
+
+def _unusable(reason: str) -> Check:
+    """Return the verdict on what kept a client from being built."""
+    if reason.startswith(NO_CREDENTIALS):
+        return Check("credentials", "fail", "none", reason.removeprefix(f"{NO_CREDENTIALS}: "))
+    return Check("settings", "fail", reason)
+
+
+def _credentials(directory: Directory, profile: Profile) -> Check:
+    if directory.sandbox:
+        return Check("credentials", "ok", "none needed")
+    kept = profile.auth(os.environ)
+    if kept is None:
+        kind = "an API key" if os.environ.get("MEITNER_CLIENT_CREDENTIALS") else "OAuth2"
+        return Check("credentials", "ok", f"{kind} from the environment")
+    return Check("credentials", "ok", f"{'an API key' if isinstance(kept, ApiKey) else 'OAuth2'} from the profile")
+
+
+async def _seen(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], url: str) -> Seen:
+    """Make something of the answers to small lists, and ask for one page as large as pages may be."""
+    found = {name: _error(answer) for name, answer in answers.items()}
+    first, *others = answers.values()
+    answered_at = time.time() - asker.since(first)
+    error = _error(first) if len(answers) == 1 else None
+    readable = next((name for name, wrong in found.items() if wrong is None), None)
+    large = await asker.get(RESOURCES[readable].path, limit=ASKED) if readable is not None else Answer()
+    rows = page(large)
+    # The first answer took a connection, too.
+    seconds = [answer.took for answer in others or [first] if answer.good and answer.took is not None]
+    return Seen(
+        url=url,
+        error=error,
+        headers=first.headers,
+        answered_at=answered_at,
+        rights={} if error is not None else found,
+        page_limit=0 if large.refused else None if rows is None else rows.limit,
+        seconds=seconds,
+        paced=asker.paced,
+        quota=meitner.quota,
+    )
+
+
+def _error(answer: Answer) -> MeitnerError | None:
+    """Return why an answer is no page."""
+    if answer.error is not None or page(answer) is not None:
+        return answer.error
+    return ResponseValidationError("the answer is not a page")
+
+
+def _draw(checks: list[Check]) -> None:
+    rows = [["check", "", ""], *([check.name, check.state, check.found] for check in checks)]
+    hints = wrapped(f"{check.name}: {check.hint}" for check in checks if check.hint)
+    note = f"\n{hints}" if hints else ""
+    write_table(rows, styles=_STYLES, wrapped=frozenset({2}), note=note, width=columns())

@@ -1,0 +1,314 @@
+"""The command that writes the directory to disk, and what a person sees of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+
+from cyclopts import Group, Parameter
+
+from ...errors import ConfigurationError, MeitnerError
+from ...export import (
+    Format,
+    Progress,
+    Report,
+    ResourceReport,
+    check_place,
+    export,
+    is_kept,
+    plan,
+    resource_names,
+    since_then,
+)
+from ..rendering.amounts import counted, size
+from ..rendering.disk import explained
+from .._exit import Exit, UsageError
+from .._interrupted import resumable, terminable
+from .._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName, Seconds, Where, given
+from ..rendering.output import lines_out, say, write_json, write_table
+from .plan import show_plan
+from .._profile import Profile
+from ..rendering.progress import Waits, can_draw, shown_progress
+from ..rendering.typed import instant, moves
+from ..conditions import conditions
+
+if TYPE_CHECKING:
+    from ...client import Meitner
+
+_STDOUT = "-"
+_NAMED = 5
+"""Rows that are named on stderr, of those that were left out."""
+
+
+@Parameter(name="*", group=Group("Selection", sort_key=1))
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which records, and what of them."""
+
+    where: Where | None = None
+    since: Annotated[
+        str | None,
+        Parameter(
+            help="Only what was created or changed since: 2026-01-31 (midnight UTC), 2026-01-31T08:00Z, 7d, 12h.",
+            metavar="TIME",
+        ),
+    ] = None
+    fields: Annotated[str | None, Parameter(help="Only these fields, such as id,last_name.", metavar="A,B")] = None
+    limit: Annotated[Positive | None, Parameter(help="Rows of each resource at most.")] = None
+
+    def rows(self, resources: Iterable[str]) -> dict[str, Any]:
+        """Return the keywords of `plan` and `export`; `UsageError` for what the resources do not have."""
+        now = datetime.now(UTC)
+        try:
+            since = None if self.since is None else instant(self.since, now)
+        except ValueError as wrong:
+            raise UsageError(f"--since {wrong}") from None
+        where = conditions(self.where or (), resource_names(resources), now)
+        return given(where=where or None, since=since, limit=self.limit)
+
+    def continued(self, resources: Iterable[str], to: str, since: datetime | None) -> dict[str, Any]:
+        """Return `since` as the interrupted export in the folder meant it, of which `7d` is the same words today."""
+        if since is None or not moves(self.since or ""):
+            return {}
+        return {"since": since_then(to, resource_names(resources), since)}
+
+    def columns(self) -> dict[str, Any]:
+        """Return the keywords that only `export` has."""
+        names = None if self.fields is None else [name.strip() for name in self.fields.split(",") if name.strip()]
+        if names == []:
+            raise UsageError("--fields takes names such as id,last_name")
+        return given(fields=names)
+
+
+def _check_folder(to: str) -> None:
+    try:
+        check_place(to)
+    except ValueError as wrong:
+        raise UsageError(f"--to {wrong}") from None
+
+
+def _no_option(_: type, to: str | None) -> None:
+    if to is not None and to.startswith("-") and to != _STDOUT:
+        raise ValueError(f"FOLDER is missing; a folder of this name would be ./{to}")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """Where to, and how."""
+
+    to: Annotated[
+        str | None,
+        Parameter(
+            help="The folder for the files, made where it does not exist; - is stdout, for ndjson.",
+            metavar="FOLDER",
+            allow_leading_hyphen=True,
+            validator=_no_option,
+        ),
+    ] = None
+    format: Annotated[Format | None, Parameter(help="Of the files; ndjson when you do not say.")] = None
+    plan: Annotated[bool, Parameter(help="Say what it would cost, and export nothing.", show_default=False)] = False
+    resume: Annotated[bool, Parameter(help="Go on where an export was interrupted.", show_default=False)] = False
+    max_wait: Annotated[
+        Seconds | None,
+        Parameter(help="Refuse an export that would have to wait longer for the quota.", metavar="SECONDS"),
+    ] = None
+    replace: Annotated[
+        bool,
+        Parameter(
+            help="Let a part (--since, --where, --limit, --fields) take the place of a whole file or table.",
+            show_default=False,
+        ),
+    ] = False
+    on_invalid: Annotated[
+        Literal["raise", "skip"] | None,
+        Parameter(help="What becomes of a row that breaks the API's contract: skip leaves it out and names it."),
+    ] = None
+    pseudonymise: Annotated[
+        str | None,
+        Parameter(
+            help="Write no names, contacts and identity numbers, and ids as pseudonyms under the key of this file. "
+            "To make one: (umask 077; head -c 32 /dev/urandom > KEYFILE)",
+            metavar="KEYFILE",
+        ),
+    ] = None
+    force: Annotated[
+        bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
+    ] = False
+    bom: Annotated[
+        bool, Parameter(help="Begin CSV files with the mark by which Excel knows UTF-8.", show_default=False)
+    ] = False
+
+    def target(self, profile: Profile) -> str:
+        """Return the folder or `-`; `UsageError` for none, and for what stdout cannot take."""
+        to = self.to or profile.to
+        if to is None:
+            raise UsageError("--to FOLDER is missing: say where to write, or - for stdout")
+        if to == _STDOUT and (self.resume or (self.format or profile.format or "ndjson") != "ndjson"):
+            raise UsageError("--to - writes ndjson, and nothing that could be resumed")
+        if to != _STDOUT:
+            _check_folder(to)
+        return to
+
+    def options(self, profile: Profile) -> dict[str, Any]:
+        """Return the keywords of `export`."""
+        max_wait = profile.max_wait if self.max_wait is None else self.max_wait
+        flags = {"resume": self.resume, "force": self.force, "bom": self.bom}
+        seldom = given(replace=self.replace or None, on_invalid=self.on_invalid, pseudonymise=self.pseudonymise)
+        return given(format=self.format or profile.format, max_wait=max_wait, **flags) | seldom
+
+
+WRITING = Writing()
+SELECTION = Selection()
+
+
+async def export_command(
+    *resources: ResourceName,
+    writing: Writing = WRITING,
+    json: Json = False,
+    selection: Selection = SELECTION,
+    directory: Directory = DIRECTORY,
+    paging: Paging = PAGING,
+) -> Exit:
+    """Write every record of resources to files.
+
+    All resources when none is named.
+    A file takes its name when it is whole, and only you can read it.
+    manifest.json, beside the files, says what they hold.
+    An export that was interrupted goes on with --resume.
+    """
+    profile = directory.settings()
+    paging = paging.completed(profile)
+    selected = selection.rows(resources) | given(page_size=paging.page_size)
+    if writing.plan:
+        async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
+            with _refused():
+                planned = await plan(meitner, resources, **selected, **given(on_invalid=writing.on_invalid))
+        show_plan(planned, json=json)
+        return Exit.COMPLETE
+    to = writing.target(profile)
+    options = selected | selection.columns() | writing.options(profile) | given(concurrency=paging.concurrency)
+    if writing.resume:
+        with _refused():
+            options |= selection.continued(resources, to, options.get("since"))
+    drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
+    waits = None if drawing else Waits().tell
+    with terminable():
+        async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
+            report = await _exported(meitner, resources, to, options, drawing=drawing)
+    _tell(report, to, json=json)
+    return Exit.COMPLETE if report.complete else Exit.PARTIAL
+
+
+async def _exported(
+    meitner: Meitner, resources: Iterable[str], to: str, options: dict[str, Any], *, drawing: bool
+) -> Report:
+    """Export, showing the progress, and say how to go on when it does not come to its end."""
+    piped, read = to == _STDOUT, False
+    with (
+        resumable(private="where" in options, since=options.get("since")) as begun,
+        _explained(to),
+        _warnings_said(),
+        shown_progress(lambda: meitner.quota, drawing=drawing) as show,
+    ):
+
+        def progress(news: Progress) -> None:
+            nonlocal read
+            read = True
+            show(news)
+
+        target: Path | BinaryIO = lines_out() if piped else Path(to)
+        try:
+            with _refused():
+                return await export(meitner, resources, to=target, progress=progress, **options)
+        except BaseException:
+            begun.now = read and not piped and is_kept(to, resource_names(resources))
+            raise
+
+
+@contextmanager
+def _explained(to: str) -> Generator[None]:
+    """Say what the disk refused as a person would. A pipe that nobody reads is no disk, and some of it says our own."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.errno is None:
+            raise
+        raise MeitnerError(explained(error, to)) from None
+
+
+class _Said(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"meitner-aio: {record.getMessage()}")
+
+
+@contextmanager
+def _warnings_said() -> Generator[None]:
+    """Say what an export warns of, whatever becomes of the log."""
+    log, said = logging.getLogger("meitner_aio.export"), _Said(logging.WARNING)
+    log.addHandler(said)
+    try:
+        yield
+    finally:
+        log.removeHandler(said)
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """Let what the library refuses before it does anything be a wrong usage: nothing was sent."""
+    try:
+        yield
+    except (ValueError, ConfigurationError) as wrong:
+        raise UsageError(str(wrong)) from None
+
+
+def _tell(report: Report, to: str, *, json: bool) -> None:
+    piped = to == _STDOUT
+    if json:
+        facts = {name: getattr(report, name) for name in ("rows", "complete", "level", "resources", "seconds")}
+        write_json(facts, stream=sys.stderr if piped else sys.stdout)
+    elif not piped:
+        _summarise(report, to)
+    for one in report.resources:
+        for doubt in _doubts(one):
+            say(f"meitner-aio: {one.resource} {doubt}")
+
+
+def _doubts(one: ResourceReport) -> Generator[str]:
+    """Yield what stands against a resource's being all that was asked for, and what to do."""
+    if one.invalid:
+        rows = ", ".join(f"{row.id} ({row.field})" if row.field else row.id for row in one.invalid[:_NAMED])
+        more = f" and {len(one.invalid) - _NAMED:,} more" if len(one.invalid) > _NAMED else ""
+        count = counted(len(one.invalid), "row")
+        yield f"lacks {count} that the API's contract does not allow: {rows}{more}; manifest.json names them"
+    if one.updated is not None:
+        new = f"{one.updated:,} of {one.rows:,} are new"
+        yield f"keeps rows that this export did not see, perhaps deleted ones: {new}; a whole export replaces them"
+    elif not (one.as_asked or one.invalid):
+        rows = f"{one.rows:,} of {counted(one.total, 'row')}"
+        yield f"may lack rows: {rows} read, {one.level}; another export may read them all"
+
+
+def _summarise(report: Report, to: str) -> None:
+    sizes = {one.file: one.bytes for one in report.resources}
+    shared = len(sizes) < len(report.resources)  # a database is the file of all
+    rows = [["resource", "rows", "size", "seconds"]]
+    rows += (
+        [one.resource, f"{one.rows:,}", "" if shared else size(one.bytes), f"{one.seconds:.2f}"]
+        for one in report.resources
+    )
+    rows.append(["all", f"{report.rows:,}", size(sum(sizes.values())), f"{report.seconds:.2f}"])
+    if not report.complete:
+        states = ("" if one.as_asked else _state(one) for one in report.resources)
+        rows = [[*row, state] for row, state in zip(rows, ("", *states, ""), strict=True)]
+    write_table(rows, numbers=frozenset({1, 2, 3}), note=f"in {to}, described by manifest.json")
+
+
+def _state(one: ResourceReport) -> str:
+    return "updated" if one.updated is not None else f"incomplete: the server has {one.total:,}"

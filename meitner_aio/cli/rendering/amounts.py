@@ -1,0 +1,43 @@
+"""Numbers as people read them: rows, bytes, seconds, quotas. Pure."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from ..._pipeline.limiter import Quota
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 row`, `2,000 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it: 999 B, 1.2 kB, 34.5 MB."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:  # a kilo
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people tell it: under 1 s, 45 s, 2 min 5 s, 3 h 20 min."""
+    if seconds < 1:
+        return "under 1 s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    larger, lesser, per = ("min", "s", 60) if whole < 3600 else ("h", "min", 3600)
+    count, rest = divmod(whole, per)
+    rest //= per // 60
+    return f"{count} {larger} {rest} {lesser}" if rest else f"{count} {larger}"
+
+
+def quota_left(quota: Quota | None, zone: tzinfo | None = None) -> str:
+    """Return what is left of the hourly quota, and until when, by the clock of this machine; nothing when unknown."""
+    if quota is None:
+        return ""
+    until = quota.reset_at.astimezone(zone).strftime("%H:%M")
+    return f"quota: {quota.remaining:,} of {counted(quota.limit, 'request')} left until {until}"

@@ -1,0 +1,71 @@
+"""How an export is going, on stderr: bars on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import datetime
+
+from ..._pipeline.limiter import Quota
+from ...events import Event, QuotaWait
+from ...export import Progress
+from .amounts import counted, duration, quota_left
+from .output import say
+
+_EVERY = 10.0
+"""Seconds between two lines about the same resource."""
+
+Show = Callable[[Progress], None]
+
+
+def can_draw() -> bool:
+    """Whether stderr is a terminal that bars can be drawn on."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def shown_progress(quota: Callable[[], Quota | None], *, drawing: bool) -> Generator[Show]:
+    """Yield what to tell the progress to. `quota` is what is left of it; without `drawing` there are lines only."""
+    if drawing:
+        from .bars import Bars  # noqa: PLC0415 - only a terminal needs rich's bars
+
+        with Bars(quota) as bars:
+            yield bars.show
+    else:
+        yield Lines(quota).show
+
+
+class Waits:
+    """One line for each window of the quota that is waited for: without it, a log would fall silent for an hour."""
+
+    def __init__(self) -> None:
+        self._told: set[datetime | None] = set()
+
+    def tell(self, event: Event) -> None:
+        """Say it when the event is a wait, and the first for its window."""
+        if isinstance(event, QuotaWait) and event.zone == "closed" and event.reset_at not in self._told:
+            self._told.add(event.reset_at)
+            say(f"the hourly quota is spent: going on in {duration(event.delay)}")
+
+
+class Lines:
+    """One line when a resource is done, and for one that takes long a line every ten seconds."""
+
+    def __init__(self, quota: Callable[[], Quota | None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Tell the quota with the rows; `clock` is in seconds."""
+        self._quota = quota
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def show(self, progress: Progress) -> None:
+        """Say how far a resource has come, when it is time to."""
+        now, name = self._clock(), progress.resource
+        if progress.finished:
+            say(f"{name}: {counted(progress.rows, 'row')}")
+        elif now - self._told.setdefault(name, now) >= _EVERY:
+            self._told[name] = now
+            said = (f"{name}: {progress.rows:,} of {counted(progress.total, 'row')}", quota_left(self._quota()))
+            say(", ".join(filter(None, said)))

@@ -1,0 +1,109 @@
+"""What a person types, as the values that it means. Pure: knows fields and their kinds, no resource and no option."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from ..._wire.validation import check_one, is_id, suggestion
+from ...records import Field
+
+_AGO = re.compile(r"([0-9]{1,6})(m|h|d|w)")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_BOOLEANS = {"true": True, "false": False}
+
+_EXAMPLES = "2026-01-31, 2026-01-31T08:00Z, or 7d for seven days ago (m, h, d, w)"
+
+
+def instant(text: str, now: datetime) -> datetime:
+    """Return an aware instant: `2026-01-31T08:00+01:00`, `2026-01-31` (midnight UTC), or `7d` (seven days before now).
+
+    Raises `ValueError` for anything else, an instant without a zone included: nobody knows whose clock it means.
+    """
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago is not None:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"must be an instant such as {_EXAMPLES}") from None
+    if found.tzinfo is not None:
+        return found
+    if "T" in text or " " in text:
+        raise ValueError("has no time zone: end it with Z for UTC, or with an offset such as +01:00")
+    return found.replace(tzinfo=UTC)
+
+
+def span(text: str) -> timedelta:
+    """Return a time span such as `30d`; `ValueError` for anything else."""
+    found = _AGO.fullmatch(text)
+    if found is None:
+        raise ValueError("must be a time such as 30d (m, h, d, w)")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def moves(text: str) -> bool:
+    """Say whether an instant is another one each time that it is typed, as `7d` is."""
+    return _AGO.fullmatch(text) is not None
+
+
+def value_of(field: Field, text: str, now: datetime) -> object:
+    """Return the value of a field's kind that a text means; `ValueError` says what it must be, and never what it was.
+
+    An enum stays text: the same condition may be meant for several resources, each with an enum of its own.
+    """
+    kind = field.kind.partition(":")[0]
+    if kind == "date-time":
+        return instant(text, now)
+    if kind == "enum":
+        _check_enum(field, text)
+        return text
+    return _KINDS[kind](text)
+
+
+def _check_enum(field: Field, text: str) -> None:
+    try:
+        check_one(field, text, "it")
+    except ValueError:
+        known = [str(member.value) for member in field.type]  # type: ignore[attr-defined]
+        raise ValueError(f"must be one of {', '.join(known)}{suggestion(text, known)}") from None
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a date such as 2026-01-31") from None
+
+
+def _boolean(text: str) -> bool:
+    if text not in _BOOLEANS:
+        raise ValueError("must be true or false")
+    return _BOOLEANS[text]
+
+
+def _integer(text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError("must be a UUID such as 5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64")
+    return text.lower()
+
+
+def _text(text: str) -> str:
+    return text
+
+
+_KINDS: dict[str, Callable[[str], object]] = {
+    "uuid": _id,
+    "string": _text,
+    "boolean": _boolean,
+    "integer": _integer,
+    "date": _date,
+}

@@ -1,0 +1,1 @@
+"""One module a format: rows in, bytes of a file out."""

@@ -1,0 +1,78 @@
+"""Which writer makes which file. A format is one module, loaded when it is first asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ..._pipeline.identity import Stamp
+from ...records import Record
+from .columns import Rows, Table
+
+
+class Writer(Protocol):
+    """Makes one file, or one table of a file that others write to as well. Blocking; for one thread at a time.
+
+    Raises `OSError` for what the disk refuses and `MeitnerError` for what the format does; neither quotes a value.
+    """
+
+    @property
+    def held(self) -> Table | None:
+        """What the table holds after `close`; None for a file that holds what was written, and no more."""
+        ...
+
+    def write(self, lines: bytes) -> None:
+        """Add the records of whole lines, as `msgspec.json.Encoder.encode_lines` writes them."""
+        ...
+
+    def close(self) -> None:
+        """Make the file whole, on the disk itself."""
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing of what is not whole; after `close` it does nothing."""
+        ...
+
+
+def check_format(format: str) -> None:  # noqa: A002 - the public contract's word
+    """Raise `ValueError` for a format without a writer, `ConfigurationError` for one whose library is not installed."""
+    if format == "parquet":
+        from .parquet import pyarrow  # noqa: PLC0415 - optional
+
+        pyarrow()
+    elif format not in ("csv", "sqlite"):
+        raise ValueError(f"there is no writer of {format!r}; there is csv, parquet, sqlite")
+
+
+def open_writer(  # noqa: PLR0913 - every choice that a format has
+    format: str,  # noqa: A002 - the public contract's word
+    model: type[Record],
+    path: Path,
+    *,
+    table: str,
+    fields: tuple[str, ...] | None,
+    replace: bool,
+    bom: bool = False,
+    directory: Stamp | None = None,
+) -> Writer:
+    """Begin to write records of a model, with the fields named and the id, all when `fields` is None.
+
+    csv and parquet: `path` is made, and must not exist. sqlite: `path` is the file that holds all tables, untouched
+    until `close`; `replace` when the records are all of the resource, else they are put among those of the table by
+    their ids; `directory` is written beside them. `bom` begins a csv with a byte order mark. Raises what `check_format`
+    does, `ValueError` for a field that does not exist, and what a `Writer` raises.
+    """
+    check_format(format)
+    match format:
+        case "csv":
+            from .csv import CsvWriter  # noqa: PLC0415 - only what is asked for
+
+            return CsvWriter(path, Rows(model, fields), bom=bom)
+        case "sqlite":
+            from .sqlite import SqliteWriter  # noqa: PLC0415 - only what is asked for
+
+            return SqliteWriter(path, Rows(model, fields), table=table, replace=replace, directory=directory)
+        case _:
+            from .parquet import ParquetWriter  # noqa: PLC0415 - only what is asked for
+
+            return ParquetWriter(path, model, fields)

@@ -1,0 +1,151 @@
+"""From the spool of a resource to the file that was asked for. Blocking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..._pipeline.identity import Stamp
+from ..._runtime.private_files import open_private
+from ...records import DirectoryRecord
+from .._files import Folder
+from .._spool import Spool
+
+if TYPE_CHECKING:
+    from .columns import Table
+    from .._selection import Chosen, Selection
+    from .writers import Writer
+
+SHARED = "directory.sqlite"
+"""The one file of the format that has a table for each resource."""
+
+
+class Target(NamedTuple):
+    """The file to make of a spool."""
+
+    name: str
+    """Of the resource."""
+    format: str
+    model: type[DirectoryRecord]
+    fields: tuple[str, ...] | None
+    narrowed: bool
+    """Whether a part is asked for, which must not take the place of a whole."""
+    replace: bool
+    """Whether it may do so all the same."""
+    bom: bool
+    directory: Stamp | None = None
+    """What the file says of the directory that it is of, where the format can."""
+
+    @classmethod
+    def of(cls, one: Chosen, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:  # noqa: A002 - as in export
+        """Return the file to make of a resource."""
+        return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, bom)
+
+    @property
+    def file(self) -> str:
+        """The name of the file in the folder."""
+        return SHARED if self.format == "sqlite" else f"{self.name}.{self.format}"
+
+
+class Placed(NamedTuple):
+    """A file in its place."""
+
+    bytes: int
+    sha256: str
+    rows: int
+    updated: int | None = None
+    """Rows that were put among others of a table; None where there are no others."""
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the export was cancelled, and nobody waits for what it raises
+    """A file was given up because nobody waits for it any more."""
+
+
+def put_in_place(spool: Spool, folder: Folder, target: Target, stop: threading.Event) -> Placed:
+    """Make the file of a spool and give it its name.
+
+    What had the name before is there until the new file is whole and on the disk.
+    """
+    facts = spool.journal.facts
+    assert facts is not None  # noqa: S101 - it was read to its end
+    part, rows = f"{target.file}.part", facts.rows - len(facts.gone)
+    if target.format == "ndjson" and target.fields is None and not facts.gone:
+        folder.duplicate(f"{target.name}.part", part)
+        folder.rename(part, target.file)
+        return Placed(facts.end, facts.sha256, rows)
+    if target.format == "sqlite":
+        return _put_in_table(spool, folder, target, stop, rows)
+    folder.remove(part)
+    _convert(spool, folder.path / part, target, stop)
+    size, sha256 = _digest(folder.path / part, sync=True)
+    folder.rename(part, target.file)
+    return Placed(size, sha256, rows)
+
+
+def _put_in_table(spool: Spool, folder: Folder, target: Target, stop: threading.Event, rows: int) -> Placed:
+    """Put rows in their table: they replace it when they are all, or somebody says so, and else come among its own."""
+    path, facts = folder.path / target.file, spool.journal.facts
+    replace = target.replace or (not target.narrowed and facts is not None and facts.complete)
+    held = _convert(spool, path, target, stop, replace=replace)
+    folder.sync()
+    return Placed(*_digest(path), held.rows if held else rows, rows if held and held.others else None)
+
+
+def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event, *, replace: bool = True) -> Table | None:
+    writer = _writer(target, path, replace=replace)
+    try:
+        for lines in _remaining(spool, stop):
+            writer.write(lines)
+        writer.close()
+    except BaseException:
+        writer.abort()
+        raise
+    return writer.held
+
+
+def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
+    if target.format == "ndjson":
+        from .ndjson import NdjsonWriter  # noqa: PLC0415 - as the others
+
+        return NdjsonWriter(path, target.fields)
+    from .writers import open_writer  # noqa: PLC0415 - each format has libraries of its own
+
+    return open_writer(
+        target.format,
+        target.model,
+        path,
+        table=target.name,
+        fields=target.fields,
+        replace=replace,
+        bom=target.bom,
+        directory=target.directory,
+    )
+
+
+def _remaining(spool: Spool, stop: threading.Event) -> Iterator[bytes]:
+    """Yield the lines of a spool but those of rows that are gone."""
+    facts = spool.journal.facts
+    gone = frozenset(facts.gone if facts is not None else ())
+    place = 0
+    for chunk in spool.chunks():
+        if stop.is_set():
+            raise Stopped
+        if not gone:
+            yield chunk
+            continue
+        lines = chunk.splitlines(keepends=True)
+        yield b"".join(line for number, line in enumerate(lines, place) if number not in gone)
+        place += len(lines)
+
+
+def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
+    handle = open_private(path, os.O_RDWR if sync else os.O_RDONLY)
+    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib opens no descriptor
+        if sync:
+            os.fsync(file.fileno())
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), sha256

@@ -1,0 +1,1 @@
+"""The sandbox's answers: routes, credentials, quota, paging, its OpenAPI document."""

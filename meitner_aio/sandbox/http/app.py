@@ -1,0 +1,244 @@
+"""The one way into the directory, in process and over HTTP: a request in, an answer out.
+
+Here are credentials, quota, routes, error bodies and faults; what the directory holds and allows is elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..._wire.messages import Envelope, Headers, RawResponse, Request
+from ...errors import APIConnectionError, APITimeoutError
+from ...records import Record
+from .answers import Refusal, failure, json_answer, malformed, success
+from .auth import Credentials
+from .dialect import Dialect
+from ..store.directory import Directory
+from .quota import Limiter, Unlimited
+from .openapi import document
+from .paging import Paging
+from .routes import Place, Routes
+from .seen import Seen
+from ..store.tables import Row
+from ..faults import CUT, Fault, Faults
+
+PREFIX = "/directory/v1"
+"""Where the API is below the origin."""
+
+TOKEN = "/oauth/token"  # noqa: S105 - a path
+OPENAPI = "/openapi.json"
+
+_KEPT = 10_000
+
+
+class Outside(NamedTuple):
+    """What is answered beside the operations of the API: it needs no credentials, and no quota counts it."""
+
+    name: str
+    """That by which faults know it; empty for what does not exist."""
+    answer: Callable[[Request, Headers], RawResponse]
+
+
+def _nothing(_request: Request, _headers: Headers) -> RawResponse:
+    """Answer as a router that knows no such path, which asks for no credentials and has no error object."""
+    return json_answer(404, b"404 page not found", {"Content-Type": "text/plain"})
+
+
+def _document(_request: Request, _headers: Headers) -> RawResponse:
+    return json_answer(200, document())
+
+
+_NOWHERE = Outside("", _nothing)
+
+
+class Door:
+    """Answers requests, one at a time: the directory is nobody else's meanwhile, not even another thread's."""
+
+    identity = b""
+
+    def __init__(  # noqa: PLR0913 - the parts
+        self,
+        directory: Directory,
+        credentials: Credentials,
+        limiter: Limiter,
+        faults: Faults,
+        *,
+        paging: Paging,
+        dialect: Dialect,
+        latency: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._credentials = credentials
+        self._limiter = limiter
+        self.unlimited = isinstance(limiter, Unlimited)
+        """Whether there is no quota: not that answers say nothing of one."""
+        self._faults = faults
+        self._paging = paging
+        self._dialect = dialect
+        self._latency = latency
+        self._clock = clock
+        self._routes = Routes()
+        self._take: dict[str, Callable[[Place, Request, str], Envelope[Row] | Record | None]] = {
+            "list": self._list,
+            "search": self._search,
+            "get": lambda place, _request, _actor: directory.get(place.attribute, place.id),
+            "create": lambda place, request, actor: directory.create(place.attribute, _json(request), actor),
+            "update": lambda place, request, actor: directory.update(place.attribute, place.id, _json(request), actor),
+            "delete": lambda place, _request, actor: directory.delete(place.attribute, place.id, actor),
+            "archive": lambda place, _request, actor: directory.archive(place.attribute, place.id, actor),
+            "restore": lambda place, _request, actor: directory.restore(place.attribute, place.id, actor),
+        }
+        self.seen: deque[Seen] = deque(maxlen=_KEPT)
+        self.lock = threading.Lock()
+        """Whoever looks at the directory or the faults from elsewhere holds this meanwhile."""
+        self._held: set[asyncio.Future[None]] = set()
+
+    async def send(self, request: Request) -> RawResponse:
+        """Return the answer.
+
+        Raises `APIConnectionError` where a fault cuts the connection, `APITimeoutError` when latency or a fault take
+        longer than the timeout of the request.
+        """
+        patience = _patience(request)
+        await self._travel(self._latency, patience)
+        with self.lock:
+            answer, delay = self._decide(request)
+        await self._travel(delay, patience - self._latency)
+        if answer is None:
+            raise APIConnectionError("the connection was cut", method=request.method, route=request.route)
+        return answer
+
+    def _decide(self, request: Request) -> tuple[RawResponse | None, float]:
+        """Return the answer, None when the connection is cut, and the seconds until then."""
+        path, request_id = local(request.path), str(uuid.uuid4())
+        place = self._find(request.method, path)
+        operation = _named(place)
+        fault = self._faults.strike(operation, path)
+        answer = None
+        if fault is None or fault.carried_out:
+            answer = self._answer(request, place, request_id)
+        if fault is not None and fault.status is not None:
+            answer = _failed(fault, fault.status, request_id)
+        route = place.route if isinstance(place, Place) else ""
+        self.seen.append(Seen(request, path, operation, route, answer))
+        if answer is not None:
+            answer = self._headed(answer, request_id, counted=not isinstance(place, Outside))
+        return answer, 0.0 if fault is None else fault.delay
+
+    async def _travel(self, seconds: float, patience: float) -> None:
+        """Take the time of the way, or run out of the client's patience on it."""
+        if not seconds:
+            return
+        if patience < seconds:
+            await asyncio.sleep(patience)
+            raise APITimeoutError("no answer in time")
+        if seconds < math.inf:
+            await asyncio.sleep(seconds)
+            return
+        held = asyncio.get_running_loop().create_future()
+        self._held.add(held)
+        try:
+            await held
+        finally:
+            self._held.discard(held)
+
+    def release(self) -> None:
+        """Let go of requests in this loop that wait for an answer that never comes: their connections are cut."""
+        loop = asyncio.get_running_loop()
+        for held in [held for held in self._held if held.get_loop() is loop and not held.done()]:
+            held.set_result(None)
+
+    async def close(self) -> None:
+        """Do nothing: a client that comes through this door leaves the directory as it is."""
+
+    def _find(self, method: str, path: str) -> Place | Outside | Refusal:
+        """Return what is asked, or why it cannot be."""
+        if path == TOKEN:
+            return Outside("token", self._credentials.token)
+        if path == OPENAPI and method == "GET":
+            return Outside("openapi", _document)
+        try:
+            return self._routes.find(method, path)
+        except Refusal as refusal:
+            return _NOWHERE if refusal.status == 404 else refusal
+
+    def _answer(self, request: Request, place: Place | Outside | Refusal, request_id: str) -> RawResponse:
+        headers = Headers(request.headers)
+        if isinstance(place, Outside):
+            return place.answer(request, headers)
+        try:
+            actor = _actor(self._credentials.client(headers))
+            self._limiter.spend()
+            if isinstance(place, Refusal):
+                raise place
+            result = self._take[place.operation](place, request, actor)
+        except Refusal as refusal:
+            return failure(refusal.status, refusal.message, request_id, refusal.headers)
+        return success(place.status, self._dialect.sent(result))
+
+    def _headed(self, answer: RawResponse, request_id: str, *, counted: bool) -> RawResponse:
+        """Return an answer with what every answer carries; what a fault set itself stays."""
+        common = {"Date": formatdate(self._clock(), usegmt=True), "X-Request-ID": request_id}
+        if counted:
+            common |= self._limiter.headers()
+        answer.headers = Headers({**Headers(common), **answer.headers})
+        return answer
+
+    def _list(self, place: Place, request: Request, _actor: str) -> Envelope[Row]:
+        return self._paging.page(self._directory.rows(place.attribute), request.query)
+
+    def _search(self, place: Place, request: Request, _actor: str) -> Envelope[Row]:
+        return self._paging.page(self._directory.search(place.attribute, _json(request)), request.query)
+
+
+def local(path: str) -> str:
+    """Return a path within the API: of an absolute URL, what follows the prefix; the token endpoint is outside it."""
+    if not path.startswith("/"):
+        path = "/" + path.partition("://")[2].partition("/")[2]
+        if path != TOKEN and not path.startswith(f"{PREFIX}/"):
+            return ""
+    return path.removeprefix(PREFIX)
+
+
+def _named(place: Place | Outside | Refusal) -> str:
+    """Return the name by which faults know what is asked; empty for what does not exist."""
+    if isinstance(place, Place):
+        return f"{place.attribute}.{place.operation}"
+    return place.name if isinstance(place, Outside) else ""
+
+
+def _json(request: Request) -> bytes:
+    media = request.content_type.partition(";")[0].strip().lower()
+    if media != "application/json":
+        malformed("the body must be application/json")
+    return request.body or b""
+
+
+def _patience(request: Request) -> float:
+    """Return the seconds that a client waits for an answer: its timeout, which may be aiohttp's."""
+    seconds = getattr(request.timeout, "total", request.timeout)
+    return seconds if isinstance(seconds, (int, float)) else math.inf
+
+
+@lru_cache(100)
+def _actor(client: str) -> str:
+    """Return the id of the user that a client acts as."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, client))
+
+
+def _failed(fault: Fault, status: int, request_id: str) -> RawResponse | None:
+    """Return the answer that a fault puts in place of the directory's; None when it cuts the connection."""
+    if status == CUT:
+        return None
+    if fault.body is None and status >= 400:  # the first status of a failure
+        return failure(status, "a fault of the sandbox", request_id, fault.headers)
+    return json_answer(status, fault.body or b"", fault.headers)

@@ -1,0 +1,175 @@
+"""The OpenAPI document of the sandbox, made of the declarations of the resources. Pure.
+
+It says what a client can know of the API: paths, operations with their statuses, fields, values of enums, and what a
+search takes of each field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, cast
+
+import msgspec
+
+from ..._operations.operations import List, Operation, Search, operations
+from ...query import GROUPS
+from ...records import Error, Field, Pagination, Record, fields
+from ...resources import RESOURCES
+from ..store.filters import applies
+from ..store.kinds import kinds
+
+Schema = dict[str, Any]
+
+_SIMPLE: dict[str, Schema] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
+    "date": {"type": "string", "format": "date"},
+    "date-time": {"type": "string", "format": "date-time"},
+}
+_PAGE: dict[str, Schema] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
+    "offset": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+}
+_HEADERS = {
+    "RateLimit-Limit": "requests permitted an hour",
+    "RateLimit-Remaining": "requests left in the current window",
+    "RateLimit-Reset": "when the window ends: UTC epoch milliseconds, as a string",
+}
+_KEYS = {"client_credentials": "Client-ID", "client_secret": "Client-Secret"}
+_REFUSALS = (400, 401, 403, 404, 405, 409, 429, 500)
+_BROKEN_RULE = 422
+"""The refusal of a body that can be read."""
+
+
+def document() -> bytes:
+    """Return the document as JSON."""
+    schemas = _Schemas()
+    schemas["Failure"] = _object({"error": schemas.record(Error)}, ["error"])
+    paths: dict[str, Schema] = {}
+    for attribute, kind in kinds().items():
+        for name, operation in operations(RESOURCES[attribute]).items():
+            place = paths.setdefault(operation.route(RESOURCES[attribute]), {})
+            described = _operation(schemas, kind.model, operation)
+            place[operation.method.lower()] = {"operationId": f"{attribute}.{name}", **described}
+    whole: Schema = {
+        "openapi": "3.1.0",
+        "info": {"title": "Meitner Directory API", "version": "1"},
+        "servers": [{"url": "/directory/v1"}],
+        "paths": paths,
+        "security": [{name: [] for name in _KEYS}, {"oauth2": []}],
+        "components": {"schemas": schemas, "securitySchemes": _security()},
+    }
+    return msgspec.json.encode(whole)
+
+
+def _security() -> Schema:
+    keys = {name: {"type": "apiKey", "in": "header", "name": header} for name, header in _KEYS.items()}
+    flows: Schema = {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": {}}}
+    return {**keys, "oauth2": {"type": "oauth2", "flows": flows}}
+
+
+def _operation(schemas: _Schemas, model: type[Record], operation: Operation) -> Schema:
+    listed = isinstance(operation, (List, Search))
+    refusals = (*_REFUSALS, *([_BROKEN_RULE] if operation.body else []))
+    answer = schemas.page(model) if listed else schemas.record(model)
+    described: Schema = {
+        "parameters": [{"name": one, "in": "query", "schema": _PAGE[one]} for one in (_PAGE if listed else ())],
+        "responses": {
+            str(operation.status): _response(None if operation.status == 204 else answer),
+            **{str(status): _response(_ref("Failure")) for status in refusals},
+        },
+    }
+    if "{id}" in operation.suffix:
+        described["parameters"].append({"name": "id", "in": "path", "required": True, "schema": _SIMPLE["uuid"]})
+    body, name = operation.body, f"{model.__name__}{operation.name.capitalize()}"
+    if body is not None:
+        schema = schemas.search(model) if listed else schemas.write(name, body)
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return described
+
+
+def _response(schema: Schema | None) -> Schema:
+    whole = {"type": "string", "pattern": "^[0-9]{1,15}$"}
+    headers: dict[str, Schema] = {
+        name: {"required": True, "description": what, "schema": whole} for name, what in _HEADERS.items()
+    }
+    headers["X-Request-ID"] = {"required": True, "schema": _SIMPLE["uuid"]}
+    content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
+    return {"description": "-", "headers": headers, **content}
+
+
+class _Schemas(dict[str, Schema]):
+    """The schemas by name. Each method returns a reference to one, and adds it with all that it refers to."""
+
+    def record(self, record: type[Record]) -> Schema:
+        """Refer to an object as it is read."""
+        return self._add(record.__name__, record)
+
+    def write(self, name: str, body: type[Record]) -> Schema:
+        """Refer to the body of a create or an update, where a list or an object that is null says nothing."""
+        return self._add(name, body, silent=True)
+
+    def page(self, record: type[Record]) -> Schema:
+        """Refer to a page of records."""
+        rows = {"type": "array", "items": self.record(record)}
+        name = f"{record.__name__}Page"
+        page = {"data": rows, "pagination": self.record(Pagination)}
+        self[name] = _object(page, ["data", "pagination"])
+        return _ref(name)
+
+    def search(self, record: type[Record]) -> Schema:
+        """Refer to the body of a search. A group, or a field in one, that is null is no condition."""
+        level, name = f"{record.__name__}Filter", f"{record.__name__}Search"
+        groups = {group: _nullable(self._conditions(group, record)) for group in GROUPS}
+        nested = {"type": "array", "items": _ref(level)}
+        either = {"orCondition": {"type": "boolean"}, "nestedFilters": _nullable(nested)}
+        self[level] = _object({**groups, **either}, ["orCondition"])
+        self[name] = _object({"filter": _ref(level)}, ["filter"])
+        return _ref(name)
+
+    def _add(self, name: str, record: type[Record], *, silent: bool = False) -> Schema:
+        """Add a record; with `silent`, its lists and objects may be null."""
+        values: dict[str, Schema] = {}
+        for field in fields(record):
+            one = self._kind(field)
+            value: Schema = {"type": "array", "items": one} if field.many else one
+            null = field.nullable or (silent and (field.many or field.kind.startswith("object:")))
+            values[field.wire] = _nullable(value) if null else value
+        self[name] = _object(values, [field.wire for field in fields(record) if field.required])
+        return _ref(name)
+
+    def _kind(self, field: Field) -> Schema:
+        kind, _, name = field.kind.partition(":")
+        if kind == "object":
+            return self.record(field.type)
+        if kind == "enum":
+            members: Iterable[Enum] = cast("type[Enum]", field.type)
+            self[name] = {"type": "string", "enum": [member.value for member in members]}
+            return _ref(name)
+        return _SIMPLE[kind]
+
+    def _conditions(self, group: str, record: type[Record]) -> Schema:
+        found: dict[str, Schema] = {}
+        for field in fields(record):
+            if field.kind.startswith("object:"):
+                found[field.wire] = _nullable(self._conditions(group, field.type))
+            elif applies(group, field):
+                one = {"type": "boolean"} if group in ("null", "notNull") else self._kind(field)
+                several = {"type": "array", "items": one}
+                found[field.wire] = _nullable(several if group in ("contains", "notContains") else one)
+        return _object(found, [])
+
+
+def _object(properties: dict[str, Schema], required: Iterable[str]) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}

@@ -1,0 +1,1 @@
+"""The directory of the sandbox: tables, rules, filters. Knows nothing of HTTP."""

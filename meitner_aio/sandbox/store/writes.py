@@ -1,0 +1,115 @@
+"""What a create or an update may say, and the record that comes of it. Knows formats, but no other record.
+
+A write may carry the fields of its body. Others are ignored: what does not exist, what the server sets and, in an
+update, what is fixed at birth; where they are refused, they are even if they would not change anything. A field that an
+update does not say stays, null clears it, a list or object that is null says nothing, and null inside an object clears
+that member. Everything refused here is 422.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import structs
+
+from ...records import External, Field, Meta, Record, fields
+from ..http.answers import unprocessable
+from ..http.dialect import Dialect, blank
+from .kinds import Kind
+from ..http.reading import dotted, read_fields
+from .shapes import is_object
+from .tables import Row
+
+SOURCE = "api"
+"""What the server writes into `external.source`."""
+
+
+def read_write(kind: Kind, operation: str, data: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return what the body of a write says, by Python name."""
+    body = kind.bodies[operation]
+    if dialect.unknown == "refuse":
+        _check_known(kind, body, data)
+    try:
+        given = read_fields(body, data, dialect)
+    except ValueError as error:
+        unprocessable(str(error))
+    _check_formats(body, given)
+    return given
+
+
+def _check_known(kind: Kind, body: type[Record], data: dict[str, Any]) -> None:
+    """Refuse a field that a body does not have, with the reason why."""
+    for wire in data.keys() - _wires(body):
+        if wire in _wires(kind.bodies.get("create", body)):
+            unprocessable(f"{wire} is fixed when the record is created")
+        unprocessable(f"{wire} is set by the server" if wire in _wires(kind.model) else f"{wire} is not a field")
+
+
+def _wires(record: type[Record]) -> set[str]:
+    return {field.wire for field in fields(record)}
+
+
+def _shape(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).fullmatch
+
+
+def _is_academic_year(text: str) -> bool:
+    match = re.fullmatch(r"(\d{4})/(\d{4})", text, re.ASCII)
+    return match is not None and int(match[2]) == int(match[1]) + 1
+
+
+_FORMATS: dict[str, tuple[Callable[[str], object], str]] = {
+    "identity_number": (_shape("[0-9]{8}-[0-9]{4}"), "YYYYMMDD-NNNN"),
+    "edu_person_principal_name": (_shape(r"[^@\s]+@[^@\s]+"), "localpart@domain"),
+    "municipality_code": (_shape("[0-9]{4}"), "four digits"),
+    "country_code": (_shape("[A-Z]{3}"), "ISO 3166-1 alpha-3"),
+    "mother_tongue": (_shape("[a-z]{3}"), "ISO 639-3"),
+    "modern_language_in_school_choice": (_shape("[a-z]{3}"), "ISO 639-2"),
+    "modern_language_in_language_choice": (_shape("[a-z]{3}"), "ISO 639-2"),
+    "academic_year": (_is_academic_year, "YYYY/YYYY, two years that follow each other"),
+}
+"""The formats that the API's rules name, by Python name; code lists are held to their shape only."""
+
+
+def _check_formats(body: type[Record], given: dict[str, Any], prefix: str = "") -> None:
+    for field in fields(body):
+        value, name = given.get(field.name), dotted(prefix, field.wire)
+        if is_object(value):
+            _check_formats(field.type, value, name)
+        elif value is not None and field.name in _FORMATS:
+            fits, form = _FORMATS[field.name]
+            if not fits(value):
+                unprocessable(f"{name} must have the form {form}")
+
+
+def born(model: type[Record], given: dict[str, Any], record_id: str, meta: Meta) -> Row:
+    """Return the record that a create makes; an object that is never null is there even when nothing was said of it."""
+    values = {field.name: blank(field) for field in fields(model) if _always_there(field)}
+    for field in fields(model):
+        if field.name in given:
+            values[field.name] = _stored(field, given[field.name], values.get(field.name))
+    return model(**{**values, "id": record_id, "meta": meta})
+
+
+def changed(model: type[Record], row: Row, given: dict[str, Any], meta: Meta) -> Row:
+    """Return the record that an update makes of another: what it does not say stays."""
+    values = {
+        field.name: _stored(field, given[field.name], getattr(row, field.name))
+        for field in fields(model)
+        if field.name in given
+    }
+    return structs.replace(row, **values, meta=meta)
+
+
+def _always_there(field: Field) -> bool:
+    return field.kind.startswith("object:") and not field.nullable and field.name != "meta"
+
+
+def _stored(field: Field, value: Any, before: Record | None) -> Any:  # noqa: ANN401 - the field's type
+    """Return what is kept of a value: an object is merged into the one before."""
+    if not is_object(value):
+        return value
+    merged = structs.replace(before or blank(field), **value)
+    return structs.replace(merged, source=SOURCE) if isinstance(merged, External) else merged

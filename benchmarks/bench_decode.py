@@ -34,8 +34,8 @@ def _load(decode: Callable[[bytes], object], passes: int) -> Cost:
 def ours(_: str) -> Cost:
     """Read the page as a listing does."""
     from meitner_aio import Student
-    from meitner_aio._wire.messages import Headers, RawResponse, Request
     from meitner_aio._wire.decoding import PageReader
+    from meitner_aio._wire.messages import Headers, RawResponse, Request
 
     request = Request("list", "GET", "/student", "/student", f"limit={ROWS}&offset=0")
     headers, read = Headers({"Content-Type": "application/json"}), PageReader(Student).reader(0, skip_invalid=False)

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from ._pipeline.admission import QuotaPolicy
-from ._pipeline.credentials import ApiKey, Auth, OAuth2
-from ._operations.bulk import Outcome
-from ._operations.composed import Upserted
 from ._listing.completeness import ListingReport
-from ._pipeline.limiter import Quota
 from ._listing.listing import Listing
 from ._listing.page import Page, PageInfo
-from ._wire.messages import RawResponse
-from ._pipeline.smoothing import Rate
+from ._operations.bulk import Outcome
+from ._operations.composed import Upserted
+from ._pipeline.admission import QuotaPolicy
+from ._pipeline.credentials import ApiKey, Auth, OAuth2
+from ._pipeline.limiter import Quota
 from ._pipeline.retry_policy import RetryPolicy
+from ._pipeline.smoothing import Rate
+from ._wire.messages import RawResponse
 from .client import Meitner
 from .errors import (
     AmbiguousWriteError,

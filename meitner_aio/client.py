@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from msgspec import UNSET, UnsetType
 
+from ._operations.operations import Wire
 from ._pipeline.admission import QuotaPolicy
+from ._pipeline.authentication import identity
+from ._pipeline.capture import capturing
 from ._pipeline.core import Calls, Core, Options, Transport
 from ._pipeline.credentials import ApiKey, Auth, OAuth2
-from ._pipeline.capture import capturing
 from ._pipeline.limiter import Quota
 from ._pipeline.logging import LOG, Log, switch_on
-from ._operations.operations import Wire
-from ._wire.messages import RawResponse
 from ._pipeline.rate_limit import Gate
-from ._wire.raw_request import Params, any_request
-from ._pipeline.settings import credentials, every_header, server_url
-from ._pipeline.authentication import identity
-from ._pipeline.smoothing import Rate
 from ._pipeline.retry_policy import RetryPolicy
+from ._pipeline.settings import credentials, every_header, server_url
+from ._pipeline.smoothing import Rate
+from ._wire.messages import RawResponse
+from ._wire.raw_request import Params, any_request
 from .errors import ConfigurationError
 from .events import OnEvent
 from .resources import (
@@ -264,8 +264,8 @@ class Meitner:
     @property
     def cached(self) -> Caches:
         """`meitner.cached(ttl=5.0, maxsize=1000, ...)`: the reads of this client through a cache."""
-        from .cached._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
         from .cached import Caches  # noqa: PLC0415 - as above
+        from .cached._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
 
         core = self._core
         asker = scope(identity(core.auth), core.url, self._options.headers, core.transport.identity)

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 
 from ._runtime.cleanup import finished
 from ._runtime.private_files import read_private
-from ._wire.messages import FOREIGN, Headers, RawResponse, Request
-from ._wire.decoding import PART
 from ._runtime.threads import threaded
+from ._wire.decoding import PART
+from ._wire.messages import FOREIGN, Headers, RawResponse, Request
 from .errors import APIConnectionError, ConfigurationError, MeitnerError
 from .resources import RESOURCES
 from .sandbox.frozen import Frozen, reads

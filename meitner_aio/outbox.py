@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from ._operations.bulk import bulk_task
+from ._runtime.bulk_context import bulk_task
 from ._runtime.cleanup import stopped
 from .errors import MeitnerError
 

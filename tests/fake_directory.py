@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from meitner_aio._wire.decoding import Fetched
 from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._wire.decoding import Fetched
 from meitner_aio.records import Meta, Pagination
 
 BEGIN = 1_790_000_000.0

@@ -18,8 +18,8 @@ from raw_server import RawServer, Seen
 
 from meitner_aio import ApiKey, APITimeoutError, Meitner, RetryPolicy
 from meitner_aio._pipeline.core import Core, Options
-from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 _NOW = "Sat, 21 Nov 2026 10:00:00 GMT"
 _DATE = f"Date: {_NOW}\r\n"

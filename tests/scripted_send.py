@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from meitner_aio import RetryPolicy
+from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_budget import RetryBudget
 from meitner_aio._wire.messages import Headers, RawResponse, Request
-from meitner_aio._pipeline.retry import Retrying
 from meitner_aio.errors import APIConnectionError, APITimeoutError, MeitnerError, ResponseValidationError
 
 DATE = "Sat, 21 Nov 2026 10:00:00 GMT"

@@ -28,10 +28,10 @@ from meitner_aio import (
     ResponseValidationError,
     RetryPolicy,
 )
-from meitner_aio._pipeline.core import Core
-from meitner_aio._wire.messages import Headers, RawResponse, Request
-from meitner_aio._pipeline.rate_limit import Gate
 from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
+from meitner_aio._pipeline.core import Core
+from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 AUTH = OAuth2("client-canary", "secret-canary")
 

@@ -18,8 +18,8 @@ from raw_server import STUDENT, STUDENT_ID, Reply, answer, failure, writes
 
 from meitner_aio import QuotaPolicy
 from meitner_aio._pipeline.decompression import BadAnswerError, Inflated
-from meitner_aio._wire.messages import Request
 from meitner_aio._pipeline.transport import LARGEST_BODY, LARGEST_ERROR
+from meitner_aio._wire.messages import Request
 from meitner_aio.errors import APIConnectionError, APIStatusError, ResponseValidationError
 
 MIB = 1024 * 1024

@@ -19,10 +19,10 @@ from sandbox_calls import KEY, NOON
 
 from meitner_aio import Meitner, Outcome, QuotaExhausted, QuotaPolicy
 from meitner_aio._operations.bulk import outcomes
-from meitner_aio._wire.messages import RawResponse, Request
 from meitner_aio._pipeline.rate_limit import Gate
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_policy import RetryPolicy
+from meitner_aio._wire.messages import RawResponse, Request
 from meitner_aio.errors import APIConnectionError, ConflictError, MeitnerError, NotFoundError, UnprocessableEntityError
 from meitner_aio.events import ResponseReceived
 from meitner_aio.resources import Students

@@ -22,8 +22,8 @@ from test_cached import refused
 
 from meitner_aio import ApiKey, Meitner
 from meitner_aio._operations.operations import Wire
-from meitner_aio._wire.page_size import PageSizes
 from meitner_aio._wire.messages import RawResponse, Request
+from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.cached import Cached, Caches, MemoryCache
 from meitner_aio.errors import APIConnectionError
 

@@ -18,8 +18,8 @@ from scripted_send import said
 
 from meitner_aio import Meitner, MeitnerError, OAuth2, errors
 from meitner_aio._operations.operations import Wire, operations
-from meitner_aio._wire.page_size import PageSizes
 from meitner_aio._wire.messages import RawResponse, Request, error_from
+from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, Caches, MemoryCache
 from meitner_aio.errors import (
     APIConnectionError,

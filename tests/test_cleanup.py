@@ -22,18 +22,18 @@ from fault_server import FaultServer, run
 from turns import EVERY_WAY, Turns, TurnsWithThreads, Ways, alone, no_file_left, turns
 
 from meitner_aio import Meitner, OAuth2, Portal
+from meitner_aio._listing.listing import Listing
+from meitner_aio._operations.bulk import chunks, outcomes
+from meitner_aio._operations.operations import Wire
+from meitner_aio._pipeline.authentication import BearerAuth
 from meitner_aio._pipeline.core import Core, Options
 from meitner_aio._pipeline.credentials import ApiKey
-from meitner_aio._operations.bulk import chunks, outcomes
-from meitner_aio._runtime.cleanup import finished, stopped
-from meitner_aio._listing.listing import Listing
-from meitner_aio._operations.operations import Wire
-from meitner_aio._wire.page_size import PageSizes
-from meitner_aio._wire.messages import RawResponse, Request
 from meitner_aio._pipeline.rate_limit import Gate
-from meitner_aio._pipeline.authentication import BearerAuth
-from meitner_aio._runtime.threads import stoppable, threaded
 from meitner_aio._pipeline.retry_policy import RetryPolicy
+from meitner_aio._runtime.cleanup import finished, stopped
+from meitner_aio._runtime.threads import stoppable, threaded
+from meitner_aio._wire.messages import RawResponse, Request
+from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.cached import Caches
 from meitner_aio.export import export
 from meitner_aio.outbox import Outbox

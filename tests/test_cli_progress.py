@@ -10,10 +10,10 @@ from rich.console import Console
 
 from meitner_aio import Quota, QuotaWait, RequestSent
 from meitner_aio.cli import _interrupted
-from meitner_aio.cli.rendering.amounts import counted, duration, quota_left, size
-from meitner_aio.cli.rendering.bars import Bars
 from meitner_aio.cli._interrupted import COMMAND_LINE, how_to_go_on, notes, resumable
 from meitner_aio.cli.commands.plan import show_plan
+from meitner_aio.cli.rendering.amounts import counted, duration, quota_left, size
+from meitner_aio.cli.rendering.bars import Bars
 from meitner_aio.cli.rendering.progress import Lines, Waits
 from meitner_aio.export import Plan, PlannedResource, Progress
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from meitner_aio import MetaQuery, StudentQuery, above, at_least, at_most, below, between, equals, like, null, one_of
 from meitner_aio._operations.operations import operations
 from meitner_aio.cli._exit import UsageError
-from meitner_aio.cli.rendering.typed import instant
 from meitner_aio.cli.conditions import _leaves, conditions
+from meitner_aio.cli.rendering.typed import instant
 from meitner_aio.query import to_filter
 from meitner_aio.resources import RESOURCES
 

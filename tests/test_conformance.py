@@ -25,9 +25,9 @@ from conformance import accepted, body_of, declared, differences, objects, state
 from samples import ID, NOON, Recorder, answer, every, one, record, required
 
 from meitner_aio import ApiKey, OAuth2, StudentQuery, query, records
+from meitner_aio._operations.operations import Resource, operations
 from meitner_aio._pipeline import settings
 from meitner_aio._wire import messages
-from meitner_aio._operations.operations import Resource, operations
 from meitner_aio._wire.messages import Envelope, Request, error_from
 from meitner_aio.query import Query, to_filter
 from meitner_aio.records import fields, wire_name

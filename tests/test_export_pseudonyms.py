@@ -20,9 +20,9 @@ import pytest
 from numbered_directory import NumberedDirectory
 
 from meitner_aio import ConfigurationError, Meitner, MeitnerError, NotFoundError
-from meitner_aio._wire.messages import Headers, RawResponse
-from meitner_aio._pseudonyms import RULES, Pseudonyms, Rule
 from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._pseudonyms import RULES, Pseudonyms, Rule
+from meitner_aio._wire.messages import Headers, RawResponse
 from meitner_aio.export import FORMATS, Progress, export
 from meitner_aio.export._pseudonymised import Pseudonymised
 from meitner_aio.records import Record, fields

@@ -14,8 +14,8 @@ import pytest
 
 from meitner_aio import Meitner
 from meitner_aio._runtime.frames import without_frames
-from meitner_aio._wire.messages import Request
 from meitner_aio._runtime.threads import stoppable, threaded
+from meitner_aio._wire.messages import Request
 from meitner_aio.cli.commands.read import list_command
 from meitner_aio.export import export
 from meitner_aio.export.formats.csv import CsvWriter

@@ -17,11 +17,11 @@ from scripted_send import endless, lost, request, said, unsent
 from virtual_time import VirtualLoop, run
 
 from meitner_aio import QuotaPolicy, RetryPolicy
-from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
-from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._pipeline.concurrency import Slots
 from meitner_aio._pipeline.rate_limit import Gate
 from meitner_aio._pipeline.retry import Retrying
-from meitner_aio._pipeline.concurrency import Slots
+from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.errors import MeitnerError
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from support.limiters import HOUR, Bucket, FixedWindow
 from support.limiters import Limiter as Model
 
-from meitner_aio._wire.headers import LONGEST_WAIT, Limits, limits
 from meitner_aio._pipeline.limiter import Departure, Limiter, Quota
+from meitner_aio._wire.headers import LONGEST_WAIT, Limits, limits
 from meitner_aio._wire.messages import Headers
 
 EPOCH = 1_700_000_000

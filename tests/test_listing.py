@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from virtual_time import VirtualLoop, run
 
 from meitner_aio import IncompleteListing, Meitner, MeitnerError, like
-from meitner_aio._listing.prefetch import Idle
 from meitner_aio._listing.listing import Listing, at_most
-from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.prefetch import Idle
 from meitner_aio._listing.source import Ask
+from meitner_aio._wire.decoding import Fetched
 from meitner_aio.records import Pagination
 
 LIMIT = 10

@@ -30,8 +30,8 @@ from meitner_aio import (
 )
 from meitner_aio._pipeline.core import Core
 from meitner_aio._pipeline.credentials import ApiKey
-from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 
 async def _silence(_: asyncio.StreamWriter) -> None:

@@ -14,11 +14,11 @@ from scripted_send import Script, garbled, lost, request, said, unsent
 from virtual_time import run
 
 from meitner_aio import InternalServerError, OAuth2, RetryPolicy
-from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
-from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
 from meitner_aio._pipeline.rate_limit import Gate
 from meitner_aio._pipeline.retry import Retrying
-from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
+from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.errors import APIConnectionError, MeitnerError, ResponseValidationError
 from meitner_aio.events import RequestSent, RetryScheduled
 from meitner_aio.resources import Schools

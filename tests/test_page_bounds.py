@@ -12,9 +12,9 @@ from raw_server import STUDENT, RawServer, answer, page, writes
 
 from meitner_aio import Group, Meitner, OAuth2, RetryPolicy, Student
 from meitner_aio._pipeline.decompression import Inflated
-from meitner_aio._wire.page_bounds import bounded, largest
-from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._wire.decoding import PageReader
+from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._wire.page_bounds import bounded, largest
 from meitner_aio.errors import ResponseValidationError
 from meitner_aio.records import Record
 

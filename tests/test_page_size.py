@@ -28,11 +28,11 @@ from meitner_aio import (
     UnprocessableEntityError,
     like,
 )
-from meitner_aio._listing.prefetch import ROWS, Idle
-from meitner_aio._listing.listing import Listing
-from meitner_aio._wire.page_size import LARGEST, USUAL, Fitting, PageSizes
-from meitner_aio._listing.source import Ask, Deletions
 from meitner_aio._listing.endpoints import Facts, RecordSource
+from meitner_aio._listing.listing import Listing
+from meitner_aio._listing.prefetch import ROWS, Idle
+from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._wire.page_size import LARGEST, USUAL, Fitting, PageSizes
 from meitner_aio.errors import ResponseValidationError
 from meitner_aio.export import export
 

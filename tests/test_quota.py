@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from virtual_time import VirtualLoop, run
 
 from meitner_aio import MeitnerError, QuotaExhausted, QuotaPolicy, Rate
-from meitner_aio._wire.messages import Headers, RawResponse, Request, Send
 from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._wire.messages import Headers, RawResponse, Request, Send
 from meitner_aio.errors import APIConnectionError
 from meitner_aio.events import OnEvent, QuotaWait
 from meitner_aio.sandbox import Sandbox

@@ -13,8 +13,8 @@ from support.limiters import EPOCH, Bucket, FixedWindow, Server
 from support.traffic import CALL, PAGE, Tally, client, now, read, serve
 from virtual_time import run
 
-from meitner_aio._wire.messages import RawResponse, Request, Send
 from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._wire.messages import RawResponse, Request, Send
 
 HOUR = 3600.0
 

@@ -9,8 +9,8 @@ from virtual_time import run
 
 from meitner_aio import ApiKey, Meitner, OAuth2, QuotaExhausted, QuotaPolicy, RateLimitError, RetryPolicy
 from meitner_aio._pipeline.core import Calls, Core, Options
-from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.events import QuotaWait, ResponseReceived
 from meitner_aio.sandbox import Sandbox
 from meitner_aio.testing import VirtualClock

@@ -23,10 +23,10 @@ from meitner_aio import (
     Student,
     to_dict,
 )
-from meitner_aio._wire import decoding as reading
 from meitner_aio._operations.operations import operations
-from meitner_aio._wire.messages import Request, error_from
+from meitner_aio._wire import decoding as reading
 from meitner_aio._wire.decoding import PageReader, RecordDecoder, read
+from meitner_aio._wire.messages import Request, error_from
 from meitner_aio.records import Record, fields
 
 CANARY = "20150101-4242"

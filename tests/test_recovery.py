@@ -19,9 +19,9 @@ from sandbox_calls import KEY, NOON
 
 from meitner_aio import Address, AmbiguousWriteError, ConflictError, ExternalRequest
 from meitner_aio._operations.comparison import differences
-from meitner_aio._wire.messages import Headers, RawResponse, Request, error_from
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_policy import RetryPolicy
+from meitner_aio._wire.messages import Headers, RawResponse, Request, error_from
 from meitner_aio.errors import (
     APIConnectionError,
     APITimeoutError,

@@ -15,8 +15,8 @@ from virtual_time import run
 from meitner_aio import IncompleteListing, MeitnerError
 from meitner_aio._listing.completeness import ListingReport
 from meitner_aio._listing.listing import Listing
-from meitner_aio._wire.decoding import Fetched
 from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._wire.decoding import Fetched
 from meitner_aio.records import Pagination
 
 DAYS = 86_400.0

@@ -29,11 +29,11 @@ from meitner_aio import (
     Rate,
     RetryPolicy,
 )
-from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
-from meitner_aio._wire.messages import Headers, RawResponse, Request, Send
+from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
 from meitner_aio._pipeline.rate_limit import Gate
 from meitner_aio._pipeline.retry import Retrying
-from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
+from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
+from meitner_aio._wire.messages import Headers, RawResponse, Request, Send
 from meitner_aio.errors import (
     APIConnectionError,
     APIStatusError,

@@ -19,9 +19,9 @@ from samples import call, record, required
 
 from meitner_aio import ApiKey, AuthenticationError, Meitner, MeitnerError, OAuth2, StudentQuery, like, one_of
 from meitner_aio._operations.operations import operations
-from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._pipeline.authentication import BearerAuth
 from meitner_aio._pipeline.transport import HttpTransport
+from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.resources import RESOURCES, Students
 
 # Headers.

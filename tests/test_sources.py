@@ -24,10 +24,10 @@ from meitner_aio import (
     like,
     one_of,
 )
-from meitner_aio._wire.page_size import PageSizes
-from meitner_aio._wire.messages import Headers, RawResponse, Request
-from meitner_aio._listing.source import Ask, Deletions
 from meitner_aio._listing.endpoints import Facts, RecordSource
+from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._wire.messages import Headers, RawResponse, Request
+from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.errors import InternalServerError, MeitnerError, PermissionDeniedError
 from meitner_aio.resources import Groups, Students
 

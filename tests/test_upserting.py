@@ -31,9 +31,10 @@ from meitner_aio import (
     StudentFields,
     Upserted,
 )
-from meitner_aio._operations.bulk import chunks, is_in_bulk
+from meitner_aio._operations.bulk import chunks
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_policy import RetryPolicy
+from meitner_aio._runtime.bulk_context import is_in_bulk
 
 SCHOOL, OTHER_SCHOOL = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64", "0d9b1c3e-7f42-4a86-8b15-6e2d9c0f4a71"
 PUPIL, OTHER_PUPIL = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -21,11 +21,11 @@ from scripted_send import (
 )
 
 from meitner_aio import AmbiguousWriteError, RetryPolicy
-from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
-from meitner_aio._wire.headers import LONGEST_WAIT
 from meitner_aio._operations.operations import operations
-from meitner_aio._wire.messages import RawResponse
+from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._pipeline.retry_policy import TABLE, Retries, once
+from meitner_aio._wire.headers import LONGEST_WAIT
+from meitner_aio._wire.messages import RawResponse
 from meitner_aio.errors import APIConnectionError, APIStatusError, MeitnerError, NotFoundError
 from meitner_aio.resources import RESOURCES
 

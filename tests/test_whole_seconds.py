@@ -12,8 +12,8 @@ from fake_history import History, Plot
 from virtual_time import run
 
 from meitner_aio._listing.listing import Listing
-from meitner_aio._wire.decoding import Fetched
 from meitner_aio._listing.source import Ask
+from meitner_aio._wire.decoding import Fetched
 from meitner_aio.records import Meta
 
 

@@ -20,8 +20,8 @@ import trustme
 from conftest import AT_ONCE
 
 from meitner_aio import APIConnectionError, InternalServerError, Meitner, MeitnerError, RequestSent, RetryPolicy
-from meitner_aio._wire.messages import Request
 from meitner_aio._pipeline.transport import HttpTransport
+from meitner_aio._wire.messages import Request
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "Ek"}

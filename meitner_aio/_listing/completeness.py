@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from .seen_ids import Distinct
 from .._wire.decoding import Fetched
 from .._wire.validation import plausible
+from .seen_ids import Distinct
 
 Level = Literal["unfinished", "unverified", "consistent", "stable", "certified", "repaired"]
 """How far completeness was shown, weakest first.

@@ -10,15 +10,15 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from .._wire.decoding import Fetched, PageReader
+from .._wire.messages import Request, Send, value_of
 from .._wire.page_bounds import bounded, largest
 from .._wire.page_size import LARGEST, Fitting, PageSizes
-from .._wire.messages import Request, Send, value_of
-from .._wire.decoding import Fetched, PageReader
-from .source import Ask, Deletions
 from .._wire.validation import encode, floored
 from ..errors import MeitnerError
 from ..query import SearchBody
 from ..records import Id, Record
+from .source import Ask, Deletions
 
 T = TypeVar("T", bound=Record)
 

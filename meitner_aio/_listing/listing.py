@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from .completeness import Ledger, ListingReport
 from .._wire.page_size import LARGEST, USUAL
+from ..errors import ConfigurationError
+from .completeness import Ledger, ListingReport
 from .page import Page, fetch_page
 from .reader import Read, Reading
 from .source import Ask, Source
-from ..errors import ConfigurationError
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .._wire.decoding import Fetched
-from .source import Ask, Source
 from ..errors import MeitnerError
 from ..records import Pagination
+from .source import Ask, Source
 
 T = TypeVar("T")
 

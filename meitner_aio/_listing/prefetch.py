@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from .._runtime.cleanup import stopped
 from .._wire.decoding import Fetched
-from .source import Ask, Source
 from ..errors import ResponseValidationError
+from .source import Ask, Source
 
 T = TypeVar("T")
 

@@ -6,15 +6,15 @@ from collections import deque
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .prefetch import Ahead, Idle
-from .completeness import Ledger
-from .._wire.page_size import LARGEST
-from .page import Page, following
 from .._wire.decoding import Fetched
-from .repair import repair
-from .source import Ask, Source
+from .._wire.page_size import LARGEST
 from ..errors import IncompleteListing
 from ..records import Pagination
+from .completeness import Ledger
+from .page import Page, following
+from .prefetch import Ahead, Idle
+from .repair import repair
+from .source import Ask, Source
 
 T = TypeVar("T")
 

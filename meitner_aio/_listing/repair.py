@@ -16,9 +16,9 @@ from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from .completeness import Ledger, made_at
-from .._wire.page_size import LARGEST
 from .._wire.decoding import Fetched
+from .._wire.page_size import LARGEST
+from .completeness import Ledger, made_at
 from .source import Ask, Source
 
 T = TypeVar("T")

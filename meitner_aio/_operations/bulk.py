@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from contextvars import ContextVar, copy_context
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from .._runtime.bulk_context import bulk_task
 from .._runtime.cleanup import stopped
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-_in_bulk = ContextVar("meitner_aio_in_bulk", default=False)
-
-
-def is_in_bulk() -> bool:
-    """Whether the calls of this task are some of many: they wait for the quota as long as it takes."""
-    return _in_bulk.get()
-
-
-def bulk_task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Begin work whose calls are some of many."""
-    context = copy_context()
-    context.run(_in_bulk.set, True)  # noqa: FBT003 - of a variable
-    return asyncio.create_task(work, context=context)
 
 
 class Outcome(Struct, Generic[T], frozen=True):

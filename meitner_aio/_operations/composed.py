@@ -12,16 +12,16 @@ from typing import Any, TypeVar, cast
 
 from msgspec import UNSET
 
-from .bulk import Outcome, outcomes
-from .comparison import is_changed
-from .find import Find
 from .._listing.listing import Listing, at_most
-from .operations import Create, Resource, operations
-from .upsert import Upsert, Upserted
 from .._wire.validation import built, checked, checked_id, given_fields, quiet, suggestion
 from ..errors import ConflictError, IncompleteListing, NotFoundError
 from ..query import one_of
 from ..records import DirectoryRecord, Record, fields
+from .bulk import Outcome, outcomes
+from .comparison import is_changed
+from .find import Find
+from .operations import Create, Resource, operations
+from .upsert import Upsert, Upserted
 
 __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
 

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
-from .comparison import has_dates_of, may_have_made
-from .keys import Key
 from .._wire.decoding import Fetched
 from ..errors import AmbiguousWriteError, ConflictError, MeitnerError, UnprocessableEntityError
 from ..records import DirectoryRecord, Record, fields
+from .comparison import has_dates_of, may_have_made
+from .keys import Key
 
 T = TypeVar("T", bound=DirectoryRecord)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
 
-from .operations import Face, Resource
 from ..errors import MultipleFound
 from ..query import ResourceQuery
 from ..records import DirectoryRecord
+from .operations import Face, Resource
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")

@@ -13,10 +13,10 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from msgspec import UNSET, Struct
 
-from .comparison import composed
 from .._wire.validation import is_id
 from ..query import ExternalQuery, one_of
 from ..records import Record, fields
+from .comparison import composed
 
 KeyName = str | tuple[str, ...]
 """How a caller names a key: a field, or several that tell records apart together."""

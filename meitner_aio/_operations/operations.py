@@ -23,20 +23,20 @@ from typing import (
     overload,
 )
 
-from .._wire.headers import media_type
-from .keys import NO_KEY, Key, conditions, lost_key
+from .._listing.endpoints import Facts, RecordSource
 from .._listing.listing import Listing
+from .._listing.source import Ask
+from .._wire.decoding import Fetched, RecordDecoder, invalid, read
+from .._wire.headers import media_type
+from .._wire.messages import RawResponse, Request, Send, value_of
 from .._wire.page_bounds import A_RECORD
 from .._wire.page_size import PageSizes
-from .._wire.messages import RawResponse, Request, Send, value_of
-from .._wire.decoding import Fetched, RecordDecoder, invalid, read
-from .create_recovery import Recovery
-from .signatures import signature
-from .._listing.source import Ask
-from .._listing.endpoints import Facts, RecordSource
 from .._wire.validation import built, checked, checked_id, encode, quiet
 from ..query import ResourceQuery, to_filter
 from ..records import DirectoryRecord, Record
+from .create_recovery import Recovery
+from .keys import NO_KEY, Key, conditions, lost_key
+from .signatures import signature
 
 SAME_KEY = 50
 """Records with the same key that are looked at: what the API calls a page."""

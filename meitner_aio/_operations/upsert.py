@@ -15,12 +15,12 @@ from weakref import WeakValueDictionary
 
 from msgspec import UNSET, Struct, UnsetType
 
-from .comparison import differences
-from .keys import SOURCE, Key, KeyName, Keys, conditions, key_of
-from .operations import SAME_KEY, Create, Face, Resource, operations
 from .._wire.validation import built, checked, given_fields
 from ..errors import ConflictError, MultipleFound, NotFoundError, UnprocessableEntityError
 from ..records import DirectoryRecord, Record, fields
+from .comparison import differences
+from .keys import SOURCE, Key, KeyName, Keys, conditions, key_of
+from .operations import SAME_KEY, Create, Face, Resource, operations
 
 T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)

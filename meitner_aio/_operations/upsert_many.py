@@ -10,13 +10,13 @@ from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
+from .._wire.validation import given_fields, quiet
+from ..errors import APIStatusError, MeitnerError
+from ..records import DirectoryRecord, Record
 from .bulk import Outcome, chunks, outcomes
 from .keys import Key, KeyName, values_in
 from .operations import Face, Resource
 from .upsert import Asked, Upsert, Upserted, Upserting
-from .._wire.validation import given_fields, quiet
-from ..errors import APIStatusError, MeitnerError
-from ..records import DirectoryRecord, Record
 
 T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)

@@ -14,10 +14,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .fair_share import FairShare, SingleCalls
 from .._wire.headers import LONGEST_WAIT, Limits, limits, retry_after, wait_asked
-from .limiter import HOUR, Departure, Limiter, Quota
 from .._wire.messages import RawResponse, Request
+from .fair_share import FairShare, SingleCalls
+from .limiter import HOUR, Departure, Limiter, Quota
 from .smoothing import AssumedQuota
 
 PER_HOUR = 1500

@@ -15,11 +15,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .credentials import PRINTABLE, ApiKey, Auth, OAuth2, Secret
 from .._runtime.cleanup import stopped
-from .._wire.messages import RawResponse, Request, Send
 from .._wire.decoding import read
+from .._wire.messages import RawResponse, Request, Send
 from ..errors import APIStatusError, AuthenticationError, InternalServerError, MeitnerError, RateLimitError
+from .credentials import PRINTABLE, ApiKey, Auth, OAuth2, Secret
 
 
 class _TokenAnswer(Struct, frozen=True):

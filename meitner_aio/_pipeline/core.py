@@ -14,19 +14,10 @@ from urllib.parse import urljoin
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from .credentials import Auth, OAuth2
-from .retry_budget import RetryBudget
-from .._operations.bulk import is_in_bulk
-from .capture import listening
+from .._runtime.bulk_context import is_in_bulk
 from .._runtime.cleanup import finished
-from .logging import LOG, CallEnded, Log, harmless, listener
-from .._wire.page_size import PageSizes, is_heavy
 from .._wire.messages import RawResponse, Request, Send
-from .rate_limit import Gate
-from .retry import Retrying
-from .settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
-from .authentication import TOKEN_RETRIES, Authenticated, BearerAuth, over
-from .retry_policy import RetryPolicy
+from .._wire.page_size import PageSizes, is_heavy
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
@@ -37,6 +28,15 @@ from ..errors import (
     mask,
 )
 from ..events import OnEvent
+from .authentication import TOKEN_RETRIES, Authenticated, BearerAuth, over
+from .capture import listening
+from .credentials import Auth, OAuth2
+from .logging import LOG, CallEnded, Log, harmless, listener
+from .rate_limit import Gate
+from .retry import Retrying
+from .retry_budget import RetryBudget
+from .retry_policy import RetryPolicy
+from .settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
 
 
 class Transport(Protocol):

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from .credentials import ApiKey, Secret
-from .authentication import BearerAuth
 from ..errors import MeitnerError
+from .authentication import BearerAuth
+from .credentials import ApiKey, Secret
 
 _VERSION = "meitner_aio 1"
 """Of what is digested, and how."""

@@ -14,13 +14,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from .admission import Admission, QuotaPolicy, Wait
-from .limiter import Quota
 from .._wire.messages import RawResponse, Request, Send
-from .concurrency import Opens, Slots
-from .smoothing import Rate, Smoother, closed
 from ..errors import MeitnerError, QuotaExhausted
 from ..events import OnEvent, QuotaWait
+from .admission import Admission, QuotaPolicy, Wait
+from .concurrency import Opens, Slots
+from .limiter import Quota
+from .smoothing import Rate, Smoother, closed
 
 _AT_ONCE = 0.001
 """Seconds: a shorter wait is none."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from .. import errors
-from .retry_budget import RetryBudget
 from .._wire.headers import LONGEST_WAIT
 from .._wire.messages import RawResponse, Request, Send, value_of
-from .retry_policy import AGAIN, Outcome, Retries, RetryPolicy, alive, is_outcome
 from ..events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
+from .retry_budget import RetryBudget
+from .retry_policy import AGAIN, Outcome, Retries, RetryPolicy, alive, is_outcome
 
 if TYPE_CHECKING:
     import tenacity

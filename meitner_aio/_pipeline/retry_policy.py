@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 
 from .. import errors
-from .retry_budget import RetryBudget
 from .._wire.headers import LONGEST_WAIT, retry_after, wait_asked
 from .._wire.messages import RawResponse, Request, error_from, error_object
 from ..records import ErrorCode
+from .retry_budget import RetryBudget
 
 RETRIED_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
 """Statuses that may be retried when the policy does not say."""

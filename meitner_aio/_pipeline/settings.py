@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from .. import __version__
-from .credentials import ApiKey, Auth, OAuth2
-from .authentication import over
 from ..errors import ConfigurationError
+from .authentication import over
+from .credentials import ApiKey, Auth, OAuth2
 
 SERVERS = {
     "production": "https://api.meitner.se/directory/v1",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from .limiter import HOUR
 from ..errors import MeitnerError
+from .limiter import HOUR
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter

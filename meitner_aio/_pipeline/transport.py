@@ -18,10 +18,10 @@ import aiohttp
 from yarl import URL
 
 from .. import errors
-from .decompression import BadAnswerError, Inflated, TooLargeError
 from .._wire.messages import RawResponse, Request
-from .settings import check_proxy, is_loopback
+from .decompression import BadAnswerError, Inflated, TooLargeError
 from .retry_policy import once
+from .settings import check_proxy, is_loopback
 
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes after decompression; a page of 1,000 records has about one million."""

@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from .. import errors
+from ..records import Field, Id, Pagination, Record, fields
 from .headers import media_type, server_time
 from .messages import FOREIGN, Envelope, RawResponse, Request
 from .validation import is_id
-from ..records import Field, Id, Pagination, Record, fields
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

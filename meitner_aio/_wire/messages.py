@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from .. import errors
-from .headers import media_type, reset_at, wait_asked
 from ..records import Error, Pagination
+from .headers import media_type, reset_at, wait_asked
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from .messages import RawResponse, Request
 from .decoding import Fetched, invalid
+from .messages import RawResponse, Request
 
 _Reader: TypeAlias = Callable[[Request, RawResponse], Fetched[Any]]
 

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol, Type
 
 from msgspec import UNSET
 
-from ._store import DOWN, Caching
 from .._operations.operations import ListCall, Wire
-from ._providers import Cached, CacheProvider, MemoryCache
-from ._redis_cache import RedisCache
 from ..resources import (
     AuditEvents,
     EmployeePlacements,
@@ -30,10 +27,13 @@ from ..resources import (
     Students,
     Units,
 )
+from ._providers import Cached, CacheProvider, MemoryCache
+from ._redis_cache import RedisCache
+from ._store import DOWN, Caching
 
 if TYPE_CHECKING:
-    from .._operations.composed import Readable
     from .._listing.listing import Listing
+    from .._operations.composed import Readable
     from .._wire.messages import Send
     from ..records import DirectoryRecord
 

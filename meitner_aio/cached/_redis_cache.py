@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._runtime.cleanup import finished
-from ._providers import Cached
 from ..errors import ConfigurationError
+from ._providers import Cached
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

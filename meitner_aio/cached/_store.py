@@ -18,8 +18,6 @@ from weakref import WeakKeyDictionary
 
 from .._runtime.cleanup import stopped
 from .._wire.messages import Headers, RawResponse, Request, Send, value_of
-from ._providers import CacheProvider, MemoryCache
-from ._sealing import Answer, Seal
 from ..errors import (
     APIConnectionError,
     APIStatusError,
@@ -29,6 +27,8 @@ from ..errors import (
     RateLimitError,
     ResponseValidationError,
 )
+from ._providers import CacheProvider, MemoryCache
+from ._sealing import Answer, Seal
 
 T = TypeVar("T")
 

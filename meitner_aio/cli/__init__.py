@@ -9,15 +9,15 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from .. import __version__
 from ..errors import MeitnerError
+from ._exit import Exit, UsageError, exit_code
+from ._interrupted import COMMAND_LINE, notes
 from .commands.completion import completion_command
 from .commands.doctor import doctor_command
-from ._exit import Exit, UsageError, exit_code
 from .commands.export import export_command
-from ._interrupted import COMMAND_LINE, notes
-from .rendering.output import say, silence, tolerate
 from .commands.purge import purge_command
 from .commands.read import count_command, get_command, list_command, search_command
 from .commands.sandbox import sandbox_command
+from .rendering.output import say, silence, tolerate
 
 __all__ = ["Exit", "app", "run"]
 

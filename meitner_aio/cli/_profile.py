@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta, Struct
 
-from .._runtime.private_files import open_private
 from .._pipeline.settings import SERVERS, same_server
+from .._runtime.private_files import open_private
 from .._wire.validation import suggestion
 from ..errors import ConfigurationError
 from ..export import Format

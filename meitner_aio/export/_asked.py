@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from .._wire.decoding import Fetched
 from .._listing.source import Ask, Deletions, Source
+from .._wire.decoding import Fetched
 from ..records import Pagination
 from ._report import InvalidRow
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from .._pipeline.limiter import Quota
 from .._listing.listing import inside
+from .._pipeline.limiter import Quota
 from ..errors import QuotaExhausted, ResponseValidationError
 from ._journal import Journal, Mark
 from ._read import advised

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from .._listing.source import Ask, Deletions, Source
 from .._pseudonyms import Pseudonyms
 from .._wire.decoding import Fetched
-from .._listing.source import Ask, Deletions, Source
 from .._wire.validation import is_id
 
 

@@ -11,10 +11,10 @@ from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
-from .._runtime.cleanup import stopped
 from .._pipeline.identity import Reader, Stamp, reader_of
-from .._runtime.private_files import check_file
 from .._pseudonyms import Pseudonyms
+from .._runtime.cleanup import stopped
+from .._runtime.private_files import check_file
 from .._runtime.threads import stoppable, threaded
 from ..errors import ResponseValidationError
 from ._asked import Turns

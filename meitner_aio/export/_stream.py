@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from .._runtime.threads import threaded
 from ..records import wire_name
 from ._asked import Turns
-from .formats.ndjson import picked
 from ._read import Tell, begun, level, pages_of, progress
 from ._report import Progress, Report, ResourceReport
 from ._spool import encode_lines
+from .formats.ndjson import picked
 
 if TYPE_CHECKING:
     from ._selection import Chosen, Selection

@@ -6,7 +6,7 @@ One store behind two doors: in process (`Sandbox.send`, no socket) and over HTTP
 from __future__ import annotations
 
 from ._sandbox import Sandbox
-from .http.seen import Seen
 from .faults import Fault, fault
+from .http.seen import Seen
 
 __all__ = ["Fault", "Sandbox", "Seen", "fault"]

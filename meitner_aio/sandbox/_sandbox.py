@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .._wire.messages import RawResponse, Request
 from ..resources import RESOURCES
-from .store.choices import check_choice, check_count, check_seconds
+from .faults import Fault, Faults, Injected, as_fault, operation_names
+from .http.app import PREFIX, Door
 from .http.auth import Credentials
 from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
-from .store.directory import Directory
-from .http.app import PREFIX, Door
-from .http.quota import HOUR, Kind, Reset, Told, new_limiter
 from .http.paging import OverCap, Paging
+from .http.quota import HOUR, Kind, Reset, Told, new_limiter
 from .http.seen import Seen
-from .synthetic import generate
+from .store.choices import check_choice, check_count, check_seconds
+from .store.directory import Directory
 from .store.tables import Order
-from .faults import Fault, Faults, Injected, as_fault, operation_names
+from .synthetic import generate
 
 if TYPE_CHECKING:
     from .http.server import Server

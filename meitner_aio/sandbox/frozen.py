@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from .._wire.messages import Send
 from .._wire.validation import plausible
 from ..records import DirectoryRecord
+from .faults import Faults
 from .http.answers import Refusal
+from .http.app import Door, local
 from .http.auth import Credentials
 from .http.dialect import Dialect
-from .store.directory import Directory
-from .http.app import Door, local
-from .http.quota import HOUR, Unlimited
 from .http.paging import Paging
+from .http.quota import HOUR, Unlimited
 from .http.routes import Routes
-from .faults import Faults
+from .store.directory import Directory
 
 _READS = frozenset({"list", "search", "get"})
 _SETTLED = 600.0

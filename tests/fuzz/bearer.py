@@ -10,8 +10,8 @@ from fuzzing import instrumented, run
 
 with instrumented(__name__):
     from meitner_aio import MeitnerError, OAuth2
-    from meitner_aio._wire.messages import Headers, RawResponse, Request
     from meitner_aio._pipeline.authentication import BearerAuth
+    from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 _AUTH = OAuth2("an-id", "a-secret")
 

@@ -6,7 +6,9 @@ from fuzzing import instrumented, run
 
 with instrumented(__name__):
     from meitner_aio import RetryPolicy
+    from meitner_aio._pipeline.limiter import Limiter
     from meitner_aio._pipeline.retry_budget import RetryBudget
+    from meitner_aio._pipeline.retry_policy import Retries
     from meitner_aio._wire.headers import (
         LONGEST_WAIT,
         limits,
@@ -17,9 +19,7 @@ with instrumented(__name__):
         retry_after,
         server_time,
     )
-    from meitner_aio._pipeline.limiter import Limiter
     from meitner_aio._wire.messages import Headers, RawResponse, Request
-    from meitner_aio._pipeline.retry_policy import Retries
 
 NAMES = ("Date", "Retry-After", "RateLimit-Reset", "RateLimit-Remaining", "RateLimit-Limit", "Content-Type")
 _REQUEST = Request("get", "GET", "/x", "/x")

@@ -10,8 +10,8 @@ with instrumented(__name__):
     import msgspec
 
     from meitner_aio import ResponseValidationError, to_dict
-    from meitner_aio._wire.messages import Headers, RawResponse, Request
     from meitner_aio._wire.decoding import PageReader, RecordDecoder, read
+    from meitner_aio._wire.messages import Headers, RawResponse, Request
     from meitner_aio._wire.validation import is_id
     from meitner_aio.resources import RESOURCES
 

@@ -10,9 +10,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from meitner_aio import MeitnerError, RetryPolicy
-from meitner_aio._wire.messages import Request, Send
 from meitner_aio._pipeline.rate_limit import Gate
 from meitner_aio._pipeline.retry import Retrying
+from meitner_aio._wire.messages import Request, Send
 
 from .limiters import EPOCH, Server
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from ... import errors
-from ..._wire.headers import server_time
 from ..._pipeline.limiter import Quota
+from ..._wire.headers import server_time
 from ..rendering.amounts import counted, quota_left
 from .check import Check
 from .rights import rights

@@ -18,13 +18,13 @@ from ..._pipeline.credentials import ApiKey
 from ...errors import ConfigurationError, MeitnerError, ResponseValidationError
 from ...probe import Answer, Asker, Heard, page, rights
 from ...resources import RESOURCES
-from .check import Check
-from .checks import ASKED, Seen, verdicts
 from .._exit import Exit, UsageError, exit_code
 from .._options import DIRECTORY, NO_CREDENTIALS, Directory, Json
-from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
-from .probe import Probed, draw_probe, probed
 from .._profile import USUAL, Profile, config_path
+from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
+from .check import Check
+from .checks import ASKED, Seen, verdicts
+from .probe import Probed, draw_probe, probed
 from .rights import right
 
 if TYPE_CHECKING:

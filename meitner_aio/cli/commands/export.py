@@ -26,17 +26,17 @@ from ...export import (
     resource_names,
     since_then,
 )
-from ..rendering.amounts import counted, size
-from ..rendering.disk import explained
 from .._exit import Exit, UsageError
 from .._interrupted import resumable, terminable
 from .._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName, Seconds, Where, given
-from ..rendering.output import lines_out, say, write_json, write_table
-from .plan import show_plan
 from .._profile import Profile
+from ..conditions import conditions
+from ..rendering.amounts import counted, size
+from ..rendering.disk import explained
+from ..rendering.output import lines_out, say, write_json, write_table
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import instant, moves
-from ..conditions import conditions
+from .plan import show_plan
 
 if TYPE_CHECKING:
     from ...client import Meitner

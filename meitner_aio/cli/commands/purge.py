@@ -9,9 +9,9 @@ from cyclopts import Parameter
 
 from ...errors import ConfigurationError
 from ...export import Purged, purge
-from ..rendering.amounts import counted, size
 from .._exit import UsageError
 from .._options import Json
+from ..rendering.amounts import counted, size
 from ..rendering.output import say, write_json, write_table
 from ..rendering.typed import span
 

@@ -15,8 +15,6 @@ from ..._runtime.threads import threaded
 from ..._wire.validation import checked_id
 from ...export import resource_names
 from ...records import Record
-from ..rendering.amounts import counted
-from ..rendering.columns import table_of
 from .._exit import Exit, UsageError
 from .._options import (
     DIRECTORY,
@@ -29,8 +27,10 @@ from .._options import (
     ResourceName,
     Where,
 )
-from ..rendering.output import for_people, say, visible, write_json, write_lines, write_table
 from ..conditions import conditions
+from ..rendering.amounts import counted
+from ..rendering.columns import table_of
+from ..rendering.output import for_people, say, visible, write_json, write_lines, write_table
 
 _ON_SCREEN = 50
 """Rows that a table has when the caller does not say."""

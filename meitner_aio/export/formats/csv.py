@@ -22,8 +22,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from .columns import Column, Rows
 from .._fresh import FreshFile
+from .columns import Column, Rows
 
 _SIGNS = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _BREAKS = "\t\r\n"

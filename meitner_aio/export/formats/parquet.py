@@ -16,8 +16,8 @@ from typing import Any
 
 from ...errors import ConfigurationError, MeitnerError
 from ...records import Field, Record, fields
-from .columns import kept, pieces
 from .._fresh import FreshFile
+from .columns import kept, pieces
 
 _PIECE = 1 << 20
 """Bytes that are parsed at a time."""

@@ -16,8 +16,8 @@ from .._files import Folder
 from .._spool import Spool
 
 if TYPE_CHECKING:
-    from .columns import Table
     from .._selection import Chosen, Selection
+    from .columns import Table
     from .writers import Writer
 
 SHARED = "directory.sqlite"

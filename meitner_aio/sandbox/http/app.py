@@ -18,17 +18,17 @@ from typing import NamedTuple
 from ..._wire.messages import Envelope, Headers, RawResponse, Request
 from ...errors import APIConnectionError, APITimeoutError
 from ...records import Record
+from ..faults import CUT, Fault, Faults
+from ..store.directory import Directory
+from ..store.tables import Row
 from .answers import Refusal, failure, json_answer, malformed, success
 from .auth import Credentials
 from .dialect import Dialect
-from ..store.directory import Directory
-from .quota import Limiter, Unlimited
 from .openapi import document
 from .paging import Paging
+from .quota import Limiter, Unlimited
 from .routes import Place, Routes
 from .seen import Seen
-from ..store.tables import Row
-from ..faults import CUT, Fault, Faults
 
 PREFIX = "/directory/v1"
 """Where the API is below the origin."""

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 
 from ..._wire.messages import Envelope
 from ...records import Pagination
-from .answers import malformed
 from ..store.choices import check_choice, check_count
 from ..store.tables import Row
+from .answers import malformed
 
 OverCap = Literal["clamp", "refuse"]
 """What becomes of a limit above the cap: the cap takes its place, or the request is refused with 400."""

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from .answers import Refusal
 from ..store.choices import check_choice, check_count, check_seconds
+from .answers import Refusal
 
 Kind = Literal["bucket", "window", "none"]
 """A bucket that refills all the time, a fixed window that opens with its first request, or no limit."""

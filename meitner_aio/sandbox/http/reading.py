@@ -13,8 +13,8 @@ import msgspec
 
 from ..._wire.validation import check_one
 from ...records import Field, Record, Timestamp, fields
-from .dialect import Dialect
 from ..store.shapes import is_list, is_object
+from .dialect import Dialect
 
 
 def read_object(data: object, name: str) -> dict[str, Any]:

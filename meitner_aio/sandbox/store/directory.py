@@ -18,8 +18,8 @@ from msgspec import structs
 from ...records import Field, Meta
 from ...resources.audit_events import AuditEventResource
 from ..http.answers import Refusal, conflict, malformed
-from .audit import deletion
 from ..http.dialect import Dialect
+from .audit import deletion
 from .filters import compile_filter
 from .kinds import kinds
 from .rules import Write, allowed, references_to

@@ -17,8 +17,8 @@ from msgspec import structs
 from ...records import External, Field, Meta, Record, fields
 from ..http.answers import unprocessable
 from ..http.dialect import Dialect, blank
-from .kinds import Kind
 from ..http.reading import dotted, read_fields
+from .kinds import Kind
 from .shapes import is_object
 from .tables import Row
 

@@ -18,8 +18,8 @@ from ._operations.bulk import Outcome
 from ._operations.composed import Upserted
 from ._pipeline.admission import QuotaPolicy
 from ._pipeline.credentials import ApiKey, Auth, OAuth2
-from ._pipeline.limiter import Quota
 from ._pipeline.retry_policy import RetryPolicy
+from ._pipeline.server_limiter import Quota
 from ._pipeline.smoothing import Rate
 from ._wire.messages import RawResponse
 from .client import Meitner

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from msgspec import UNSET, UnsetType
 
-from ._operations.operations import Wire
+from ._operations.operations import Binding
 from ._pipeline.admission import QuotaPolicy
 from ._pipeline.authentication import identity
 from ._pipeline.capture import capturing
-from ._pipeline.core import Calls, Core, Options, Transport
+from ._pipeline.core import Core, Dispatcher, Options, Transport
 from ._pipeline.credentials import ApiKey, Auth, OAuth2
-from ._pipeline.limiter import Quota
 from ._pipeline.logging import LOG, Log, switch_on
-from ._pipeline.rate_limit import Gate
+from ._pipeline.rate_limit import RateLimiter
 from ._pipeline.retry_policy import RetryPolicy
+from ._pipeline.server_limiter import Quota
 from ._pipeline.settings import credentials, every_header, server_url
 from ._pipeline.smoothing import Rate
 from ._wire.messages import RawResponse
@@ -138,15 +138,15 @@ class Meitner:
                 f"max_concurrency={max_concurrency} is more than the {options.concurrency} connections of the session: "
                 "raise the limit of its connector"
             )
-        self._join(Core(url, transport, proof, Gate(options.concurrency, rate, quota), options), options)
+        self._join(Core(url, transport, proof, RateLimiter(options.concurrency, rate, quota), options), options)
 
     def _join(self, core: Core, options: Options) -> None:
         """Give the client its resources: a copy is another set of them on the same core."""
         switch_on()
         self._core = core
         self._options = options
-        self._calls = Calls(core, options)
-        wire = self._wire = Wire(self._calls.send, options.concurrency, core.sizes, core.widest)
+        self._calls = Dispatcher(core, options)
+        wire = self._wire = Binding(self._calls.send, options.concurrency, core.sizes, core.widest)
         self.schools = wire.to(Schools)
         self.units = wire.to(Units)
         self.groups = wire.to(Groups)
@@ -198,7 +198,7 @@ class Meitner:
     ) -> None:
         """Make this a client of a directory in this process; `place` tells it from others."""
         options = Options(policy=RetryPolicy(), headers=every_header(None, None), concurrency=max_concurrency)
-        core = Core(url, transport, auth, Gate(max_concurrency, policy=quota), options)
+        core = Core(url, transport, auth, RateLimiter(max_concurrency, policy=quota), options)
         core.place = place
         self._join(core, options)
 
@@ -274,7 +274,7 @@ class Meitner:
     @property
     def quota(self) -> Quota | None:
         """The quota as the last answers told it; what is assumed when they say nothing; None before the first."""
-        return self._core.gate.quota
+        return self._core.rate_limiter.quota
 
     async def __aenter__(self) -> Self:
         self._core.refuse_if_closed()

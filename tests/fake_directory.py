@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from meitner_aio._listing.source import Ask, Deletions
-from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.source import Deletions, PageRequest
+from meitner_aio._wire.decoding import DecodedPage
 from meitner_aio.records import Meta, Pagination
 
 BEGIN = 1_790_000_000.0
@@ -60,17 +60,19 @@ class FakeDirectory:
         self.rows = rows
         self.now = BEGIN
         self.cap: int = how.pop("cap", 10**9)
-        self.latency: Callable[[Ask], float] = how.pop("latency", lambda _: 0.0)
+        self.latency: Callable[[PageRequest], float] = how.pop("latency", lambda _: 0.0)
         self.failures: dict[int, BaseException] = how.pop("failures", {})
         self.before: Callable[[FakeDirectory], None] = how.pop("before", lambda _: None)
-        self.answer: Callable[[Fetched[Any], Ask], Fetched[Any]] = how.pop("answer", lambda fetched, _: fetched)
+        self.answer: Callable[[DecodedPage[Any], PageRequest], DecodedPage[Any]] = how.pop(
+            "answer", lambda fetched, _: fetched
+        )
         self.dated: bool = how.pop("dated", True)
         self.searchable: bool = how.pop("searchable", True)
         self.audited: bool = how.pop("audited", True)
         self.tag: str | None = how.pop("tag", None)
         assert not how
         self.log: list[tuple[float, str]] = []
-        self.asks: list[Ask] = []
+        self.asks: list[PageRequest] = []
         self.windows: list[tuple[datetime | None, datetime]] = []
         self.witnessed = 0
         self.flying = self.most_flying = 0
@@ -93,16 +95,16 @@ class FakeDirectory:
         self.log.append((self.now, gone.id))
         return gone
 
-    async def fetch(self, ask: Ask) -> Fetched[Row]:
+    async def fetch(self, ask: PageRequest) -> DecodedPage[Row]:
         """Bring a page."""
         return await self._answered(ask, None, None)
 
-    async def sealed(self, ask: Ask) -> Callable[[], Fetched[Row]]:
+    async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[Row]]:
         """Bring a page unread."""
         fetched = await self._answered(ask, None, None)
         return lambda: fetched
 
-    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[Row]:
+    async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[Row]:
         """Bring a page of a window."""
         assert self.searchable
         self.windows.append((low, high))
@@ -120,7 +122,7 @@ class FakeDirectory:
     def _fail(self) -> None:
         self.failed = True
 
-    async def _answered(self, ask: Ask, low: datetime | None, high: datetime | None) -> Fetched[Row]:
+    async def _answered(self, ask: PageRequest, low: datetime | None, high: datetime | None) -> DecodedPage[Row]:
         self.asks.append(ask)
         self.asked_in_vain += self.failed
         self.flying += 1
@@ -135,7 +137,7 @@ class FakeDirectory:
         finally:
             self.flying -= 1
 
-    def _page(self, ask: Ask, low: datetime | None, high: datetime | None) -> Fetched[Row]:
+    def _page(self, ask: PageRequest, low: datetime | None, high: datetime | None) -> DecodedPage[Row]:
         rows = self.rows
         if self.tag is not None and not ask.every:
             rows = [row for row in rows if row.tag == self.tag]
@@ -144,7 +146,7 @@ class FakeDirectory:
         limit = min(ask.limit, self.cap)
         date = float(int(self.now)) if self.dated else None
         page = rows[ask.offset : ask.offset + limit]
-        return Fetched(page, Pagination(offset=ask.offset, limit=limit, total=len(rows)), (), date)
+        return DecodedPage(page, Pagination(offset=ask.offset, limit=limit, total=len(rows)), (), date)
 
 
 def _within(row: Row, low: datetime | None, high: datetime) -> bool:

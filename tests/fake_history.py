@@ -12,7 +12,7 @@ from virtual_time import run
 from meitner_aio import IncompleteListing
 from meitner_aio._listing.completeness import ListingReport
 from meitner_aio._listing.listing import Listing
-from meitner_aio._listing.source import Ask
+from meitner_aio._listing.source import PageRequest
 from meitner_aio.records import Meta
 
 ORDERS = ("created", "-created", "updated", "by date", "any")
@@ -86,7 +86,7 @@ class History:
             rows.sort(key=_by_date)
         return made
 
-    def _latency(self, _: Ask) -> float:
+    def _latency(self, _: PageRequest) -> float:
         return self.chance.choice((0.0, 0.01, 0.5, 2.0))
 
     def _before(self, directory: FakeDirectory) -> None:

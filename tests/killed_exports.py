@@ -18,7 +18,7 @@ from pathlib import Path
 
 from meitner_aio import Meitner
 from meitner_aio.export import _files, _spool, export
-from meitner_aio.sandbox.http.app import Door
+from meitner_aio.sandbox.http.app import App
 
 RESOURCES = ("schools", "students", "student_placements")
 CONCURRENCY = 2
@@ -32,14 +32,14 @@ MEITNER = Meitner.sandbox(students=80, schools=2, seed=3)
 def _log_to(path):
     """Let every page that is asked for be written down, in a file that outlives this process."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    send = Door.send
+    send = App.send
 
     async def logged(door, request):
         os.write(log, f"{request.path} {request.query}\n".encode())
         await asyncio.sleep(0.0005)
         return await send(door, request)
 
-    Door.send = logged
+    App.send = logged
 
 
 async def _export(folder, kind, resume):

@@ -18,7 +18,7 @@ from raw_server import RawServer, Seen
 
 from meitner_aio import ApiKey, APITimeoutError, Meitner, RetryPolicy
 from meitner_aio._pipeline.core import Core, Options
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 _NOW = "Sat, 21 Nov 2026 10:00:00 GMT"
@@ -130,7 +130,7 @@ class Server:
         """Return a client of this server: all of it, but for the socket."""
         meitner = Meitner("id", "secret", base_url="https://api.example/v1")
         chosen = Options(policy=options.pop("retry", RetryPolicy(initial=0.0, maximum=0.0)), headers={}, **options)
-        meitner._join(Core("https://api.example/v1", self, ApiKey("id", "secret"), Gate(8), chosen), chosen)
+        meitner._join(Core("https://api.example/v1", self, ApiKey("id", "secret"), RateLimiter(8), chosen), chosen)
         return meitner
 
     def raw(self) -> RawServer:

@@ -30,7 +30,7 @@ from meitner_aio import (
 )
 from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
 from meitner_aio._pipeline.core import Core
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 AUTH = OAuth2("client-canary", "secret-canary")
@@ -193,7 +193,7 @@ class Tenant:
         """Return a client of this tenant with the usual options."""
         meitner = Meitner.sandbox(students=1, schools=1)
         options = meitner._options
-        meitner._join(Core("https://api.example/v1", self, AUTH, Gate(8), options), options)
+        meitner._join(Core("https://api.example/v1", self, AUTH, RateLimiter(8), options), options)
         return meitner
 
 
@@ -402,7 +402,7 @@ async def test_a_create_without_a_token_never_left(scripted: Scripted, reply: by
 
 
 async def test_credentials_are_added_to_a_request_and_nothing_is_lost() -> None:
-    """What a page may do at the gate, how it is read and what it asks for stay as they are; credentials beat headers."""
+    """What a page may do at the rate limiter, how it is read and what it asks for stay as they are; credentials beat headers."""
     seen: list[Request] = []
 
     async def send(request: Request) -> RawResponse:

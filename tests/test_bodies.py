@@ -17,7 +17,7 @@ from conftest import Scripted
 from raw_server import STUDENT, STUDENT_ID, Reply, answer, failure, writes
 
 from meitner_aio import QuotaPolicy
-from meitner_aio._pipeline.decompression import BadAnswerError, Inflated
+from meitner_aio._pipeline.decompression import BadAnswerError, Decompressor
 from meitner_aio._pipeline.transport import LARGEST_BODY, LARGEST_ERROR
 from meitner_aio._wire.messages import Request
 from meitner_aio.errors import APIConnectionError, APIStatusError, ResponseValidationError
@@ -154,7 +154,7 @@ def test_a_body_may_arrive_in_any_pieces(wbits: int, size: int, whole: bool, mon
     chance = random.Random(size)
     for body in (bytes(size), chance.randbytes(size // 7) * 7):
         squeezed = zlib.compress(body, wbits=wbits)
-        inflated = Inflated("gzip" if wbits == 31 else "deflate", MIB)
+        inflated = Decompressor("gzip" if wbits == 31 else "deflate", MIB)
         while squeezed:
             piece = len(squeezed) if whole else chance.randrange(1, max(2, len(squeezed)))
             inflated.feed(squeezed[:piece])
@@ -164,7 +164,7 @@ def test_a_body_may_arrive_in_any_pieces(wbits: int, size: int, whole: bool, mon
 
 def test_a_stream_that_says_nothing_for_ever_is_refused() -> None:
     """Blocks of no bytes at all add up to no body, but they do arrive."""
-    inflated = Inflated("deflate", MIB)
+    inflated = Decompressor("deflate", MIB)
     nothing = b"\x00\x00\x00\xff\xff" * 1000
     for _ in range(MIB // len(nothing)):
         inflated.feed(nothing)

@@ -19,7 +19,7 @@ from sandbox_calls import KEY, NOON
 
 from meitner_aio import Meitner, Outcome, QuotaExhausted, QuotaPolicy
 from meitner_aio._operations.bulk import outcomes
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_policy import RetryPolicy
 from meitner_aio._wire.messages import RawResponse, Request
@@ -349,8 +349,8 @@ def test_the_quota_is_respected_and_its_end_is_an_outcome() -> None:
         async def signed(request: Request) -> RawResponse:
             return await sandbox.send(structs.replace(request, headers=KEY))
 
-        gate = Gate(8, None, QuotaPolicy(on_exhausted="raise"))
-        students = Students(Retrying(gate.admitting(signed), RetryPolicy()).send)
+        rate_limiter = RateLimiter(8, None, QuotaPolicy(on_exhausted="raise"))
+        students = Students(Retrying(rate_limiter.admitting(signed), RetryPolicy()).send)
         got = await _collected(students.create_many(people(50)))
         refused = [outcome.error for outcome in got if outcome.error is not None]
         assert len(sandbox.records("students")) == 50 - len(refused)

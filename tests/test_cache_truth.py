@@ -21,7 +21,7 @@ from samples import ID, answer
 from test_cached import refused
 
 from meitner_aio import ApiKey, Meitner
-from meitner_aio._operations.operations import Wire
+from meitner_aio._operations.operations import Binding
 from meitner_aio._wire.messages import RawResponse, Request
 from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.cached import Cached, Caches, MemoryCache
@@ -49,7 +49,7 @@ class Mast:
 
     def cached(self, scope: bytes = b"me", **how: Any) -> Any:
         """Return a cached view."""
-        return Caches(Wire(self, 4, PageSizes()), lambda send: send, scope)(**how)
+        return Caches(Binding(self, 4, PageSizes()), lambda send: send, scope)(**how)
 
 
 on_virtual_time = virtual_time.testing(Mast)

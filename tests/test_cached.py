@@ -17,7 +17,7 @@ from samples import ID, answer
 from scripted_send import said
 
 from meitner_aio import Meitner, MeitnerError, OAuth2, errors
-from meitner_aio._operations.operations import Wire, operations
+from meitner_aio._operations.operations import Binding, operations
 from meitner_aio._wire.messages import RawResponse, Request, error_from
 from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, Caches, MemoryCache
@@ -58,7 +58,7 @@ class Line:
 
     def cached(self, scope: bytes = b"me", **how: Any) -> CachedMeitner[Any]:
         """Return a cached view of the line."""
-        return Caches(Wire(self, 4, PageSizes()), lambda send: send, scope)(**how)
+        return Caches(Binding(self, 4, PageSizes()), lambda send: send, scope)(**how)
 
 
 on_virtual_time = virtual_time.testing(Line)
@@ -291,17 +291,17 @@ async def test_a_second_pass_and_a_witness_always_ask(line: Line) -> None:
     await cached.students.list(limit=5).all()
     source = cached.grade_elementaries.list()._source
     sent = len(line.sent)
-    from meitner_aio._listing.source import Ask
+    from meitner_aio._listing.source import PageRequest
 
     for _ in range(2):
         for offset in (0, 10):
-            await source.fetch(Ask(10, offset, bulk=True))
+            await source.fetch(PageRequest(10, offset, bulk=True))
     assert len(line.sent) == sent + 4
     witness = cached.students.list()._source
     since = (await line.meitner.students.list().first()).meta.created_at
     for _ in range(2):
         await witness.deleted(since)
-        await witness.created(None, since, Ask(5, 0, bulk=True))
+        await witness.created(None, since, PageRequest(5, 0, bulk=True))
     assert len(line.sent) == sent + 8
 
 
@@ -315,7 +315,7 @@ async def test_a_lenient_reader_keeps_nothing_for_a_strict_one(line: Line) -> No
         line.sent.append(request)
         return answer(body)
 
-    cached = Caches(Wire(send, 4, PageSizes()), lambda guarded: guarded, b"me")()
+    cached = Caches(Binding(send, 4, PageSizes()), lambda guarded: guarded, b"me")()
     listing = cached.units.list()
     assert len(await listing.paged(on_invalid="skip").all()) == 1
     with pytest.raises(ResponseValidationError):

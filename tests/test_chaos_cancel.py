@@ -21,8 +21,8 @@ FIELDS = {"identity_number": "20150101-0000", "first_name": "Bo", "last_name": "
 
 
 def _idle(meitner: Meitner) -> None:
-    """Assert that a client holds nothing: no slot of the gate, no connection in use."""
-    slots = meitner._core.gate._slots
+    """Assert that a client holds nothing: no slot of the rate limiter, no connection in use."""
+    slots = meitner._core.rate_limiter._semaphore
     assert (slots.held, slots.waiting(0), slots.waiting(1)) == (0, 0, 0)
     for session in meitner._core.transport._sessions.values():  # type: ignore[attr-defined]
         assert not session.connector._acquired

@@ -24,11 +24,11 @@ from turns import EVERY_WAY, Turns, TurnsWithThreads, Ways, alone, no_file_left,
 from meitner_aio import Meitner, OAuth2, Portal
 from meitner_aio._listing.listing import Listing
 from meitner_aio._operations.bulk import chunks, outcomes
-from meitner_aio._operations.operations import Wire
+from meitner_aio._operations.operations import Binding
 from meitner_aio._pipeline.authentication import BearerAuth
 from meitner_aio._pipeline.core import Core, Options
 from meitner_aio._pipeline.credentials import ApiKey
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry_policy import RetryPolicy
 from meitner_aio._runtime.cleanup import finished, stopped
 from meitner_aio._runtime.threads import stoppable, threaded
@@ -255,7 +255,7 @@ def test_a_listing_that_is_left_stops_its_pages(way: Ways) -> None:
 
     async def scene() -> None:
         directory = FakeDirectory([row(number) for number in range(100)])
-        directory.sealed = tidy  # type: ignore[method-assign]
+        directory.fetch_raw = tidy  # type: ignore[method-assign]
         async with aclosing(Listing(directory, limit=10, concurrency=3).pages()) as pages:
             await anext(pages)
             await asyncio.sleep(0)
@@ -369,7 +369,7 @@ def test_a_cached_read_that_is_given_up_leaves_no_request(way: Ways) -> None:
     id_ = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
     async def main() -> int:
-        cached = Caches(Wire(tidy, 4, PageSizes()), lambda send: send, b"me")()
+        cached = Caches(Binding(tidy, 4, PageSizes()), lambda send: send, b"me")()
 
         async def scene() -> None:
             with suppress(TimeoutError):
@@ -411,7 +411,7 @@ def test_a_client_that_is_closed_is_closed_once(way: Ways) -> None:
 
     async def scene() -> None:
         doors.append(SlowDoor())
-        core = Core("sandbox:", doors[-1], ApiKey("an-id", "a-secret"), Gate(8), Options(RetryPolicy(), {}))
+        core = Core("sandbox:", doors[-1], ApiKey("an-id", "a-secret"), RateLimiter(8), Options(RetryPolicy(), {}))
         try:
             await core.close()
         finally:
@@ -425,7 +425,7 @@ def test_a_client_that_is_closed_is_closed_once(way: Ways) -> None:
 async def test_a_close_whose_own_task_was_cancelled_is_made_good_by_the_next() -> None:
     """As the end of a loop does it, which cancels every task: another close() does the rest."""
     door = SlowDoor()
-    core = Core("sandbox:", door, ApiKey("an-id", "a-secret"), Gate(8), Options(RetryPolicy(), {}))
+    core = Core("sandbox:", door, ApiKey("an-id", "a-secret"), RateLimiter(8), Options(RetryPolicy(), {}))
     closing = asyncio.ensure_future(core.close())
     while not door.closing:
         await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from meitner_aio import APIConnectionError, ConfigurationError, equals
 from meitner_aio.cli import Exit, _export
 from meitner_aio.export import Progress, Report, ResourceReport
 from meitner_aio.export._files import Folder
-from meitner_aio.export._journal import Choices, Journal, Mark
+from meitner_aio.export._journal import Choices, Journal, PageCheckpoint
 
 SANDBOX = ("--sandbox", "--students", "30")
 
@@ -104,7 +104,7 @@ def _keep(folder, resource):
     """Leave what an interrupted export leaves: notes of a page, and its rows."""
     with Folder(folder) as held:
         journal = Journal(held, resource, Choices("ndjson", None, "", None, None, None))
-        journal.begin_again([Mark(0, 7, 30, 7, 7, 0, 0, None)], None)
+        journal.begin_again([PageCheckpoint(0, 7, 30, 7, 7, 0, 0, None)], None)
         journal.close()
 
 

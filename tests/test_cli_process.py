@@ -284,15 +284,17 @@ async def test_export_draws_bars_on_a_terminal(tmp_path):
         environment = ANY | {"MEITNER_BASE_URL": sandbox.url}
         arguments = ("export", "students", "schools", "--to", str(tmp_path), "--page-size", "100")
         code, drawn = await asyncio.to_thread(_on_a_terminal, *arguments, environment=environment)
-        quiet = await asyncio.to_thread(_on_a_terminal, *arguments, environment=environment | {"TERM": "dumb"})
+        strip_traceback = await asyncio.to_thread(
+            _on_a_terminal, *arguments, environment=environment | {"TERM": "dumb"}
+        )
     assert code == 0
     assert "━" in drawn
     assert "of 300" in drawn
     assert "rows/s" in drawn
     assert "requests left until" in drawn
     assert "described by manifest.json" in drawn
-    assert "━" not in quiet[1]
-    assert "students: 300 rows" in quiet[1]
+    assert "━" not in strip_traceback[1]
+    assert "students: 300 rows" in strip_traceback[1]
 
 
 def test_no_color_is_honoured():

@@ -331,7 +331,7 @@ async def test_the_quota_is_that_of_the_last_answer(scripted: Scripted) -> None:
 
 
 async def test_an_injected_session_bounds_the_requests_in_flight() -> None:
-    """No request waits inside aiohttp, where its timeout would run: the gate is no wider than the pool."""
+    """No request waits inside aiohttp, where its timeout would run: the rate limiter is no wider than the pool."""
     hold, arrived = asyncio.Event(), 0
 
     async def slow(writer: asyncio.StreamWriter) -> None:

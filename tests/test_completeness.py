@@ -44,7 +44,7 @@ class History:
         self.busy, self.kinds, self.apart = busy, kinds, apart
         self.active = False
         self.titles = 0
-        self.quiet = Groups(self._direct)
+        self.strip_traceback = Groups(self._direct)
         """The groups, by a door that changes nothing."""
         self.there: dict[str, Any] | None = None
         """The rows that the first answer counted."""
@@ -56,7 +56,7 @@ class History:
         """Fill the directory, and let the rows grow old."""
         self.school = (await Schools(self._direct).list().first()).id  # type: ignore[union-attr]
         for group in self.sandbox.records("groups"):
-            await self.quiet.delete(group.id)
+            await self.strip_traceback.delete(group.id)
         for _ in range(ROWS):
             await self._create()
             self.clock.now += self.random.choice(self.apart)
@@ -65,7 +65,7 @@ class History:
 
     async def _create(self) -> None:
         self.titles += 1
-        await self.quiet.create(title=f"g{self.titles}", school_id=self.school, category="Other")  # type: ignore[arg-type]
+        await self.strip_traceback.create(title=f"g{self.titles}", school_id=self.school, category="Other")  # type: ignore[arg-type]
 
     async def _happen(self) -> None:
         rows = self.sandbox.records("groups")
@@ -73,10 +73,10 @@ class History:
         if kind == "c" or not rows:
             await self._create()
         elif kind == "d":
-            await self.quiet.delete(self.random.choice(rows).id)
+            await self.strip_traceback.delete(self.random.choice(rows).id)
         else:
             row = self.random.choice(rows)
-            await self.quiet.update(row.id, title=f"{row.title}'")
+            await self.strip_traceback.update(row.id, title=f"{row.title}'")
 
     async def send(self, request: Request) -> RawResponse:
         """Answer, after whatever happens just then."""

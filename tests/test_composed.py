@@ -623,11 +623,11 @@ async def test_a_race_for_what_cannot_be_deleted_is_told():
 
 async def test_upserts_of_different_keys_do_not_wait_for_each_other():
     """Only the same key takes turns; a turn that was cancelled or failed is over."""
-    gate = asyncio.Event()
+    rate_limiter = asyncio.Event()
 
     async def wait(request: Request) -> None:
         if b"0001" in (request.body or b""):
-            await gate.wait()
+            await rate_limiter.wait()
 
     desk = Desk(wait)
     students = desk.students
@@ -636,7 +636,7 @@ async def test_upserts_of_different_keys_do_not_wait_for_each_other():
     following = asyncio.create_task(students.upsert("identity_number", **person(1)))
     await asyncio.sleep(0)
     stuck.cancel()
-    gate.set()
+    rate_limiter.set()
     assert (await following).created
 
 

@@ -20,7 +20,7 @@ import pytest
 from numbered_directory import NumberedDirectory
 
 from meitner_aio import ConfigurationError, Meitner, MeitnerError, NotFoundError
-from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._pseudonyms import RULES, Pseudonyms, Rule
 from meitner_aio._wire.messages import Headers, RawResponse
 from meitner_aio.export import FORMATS, Progress, export
@@ -226,7 +226,7 @@ class _Deleted:
     async def created(self, *_: object) -> Any:
         raise AssertionError
 
-    fetch = sealed = created
+    fetch = fetch_raw = created
 
 
 async def test_a_deletion_is_of_the_pseudonym_that_was_read(key: Path) -> None:
@@ -235,7 +235,7 @@ async def test_a_deletion_is_of_the_pseudonym_that_was_read(key: Path) -> None:
     source: Any = Pseudonymised(_Deleted(), names)  # type: ignore[arg-type]
     found = await source.deleted(datetime.now(UTC))
     assert found == Deletions(frozenset({names.id("00000000-0000-4000-8000-000000000003")}), 1)
-    assert (source.searchable, source.updates_matter, Ask(1, 0).limit) == (True, True, 1)
+    assert (source.searchable, source.updates_matter, PageRequest(1, 0).limit) == (True, True, 1)
 
 
 # Joins.

@@ -12,12 +12,12 @@ from paged_server import Page, Server, refuses
 
 from meitner_aio import NotFoundError
 from meitner_aio._listing.reader import Read, Reading
-from meitner_aio._listing.source import Ask
+from meitner_aio._listing.source import PageRequest
 from meitner_aio.errors import APIConnectionError
 from meitner_aio.export import _spool, export
-from meitner_aio.export._asked import Answered, Asked
 from meitner_aio.export._files import Folder
 from meitner_aio.export._journal import Choices, Journal
+from meitner_aio.export._source import Answered, ExportSource
 from meitner_aio.export._spool import Spool
 from meitner_aio.records import Pagination
 
@@ -62,7 +62,7 @@ async def _read(source, folder, journal, limit=7):
     """Read through a spool as an export does; return the report, the pages that came from afar, and the rows."""
     spool = Spool(folder, journal)
     spool.open()
-    read = Read(Asked(source, nullcontext(), None), Reading(limit, concurrency=3))
+    read = Read(ExportSource(source, nullcontext(), None), Reading(limit, concurrency=3))
     for answer in spool.replay(Row):
         read.again(answer)
     afar = 0
@@ -70,7 +70,7 @@ async def _read(source, folder, journal, limit=7):
         while (page := await read.next()) is not None:
             spool.append(page.data, page.pagination)
             afar += 1
-        return read.ledger.report(), afar, b"".join(spool.chunks())
+        return read.tracker.report(), afar, b"".join(spool.chunks())
     finally:
         await read.close()
         spool.checkpoint()
@@ -110,7 +110,7 @@ def test_an_interruption_changes_no_page_before_it(rows, history, stop):
             assert lines[:size] == before[:size]
             assert pages >= stop
             assert len(journal.marks) == pages + afar
-            recorded = {mark.offset for mark in journal.marks[:pages] if mark.slots}
+            recorded = {mark.offset for mark in journal.marks[:pages] if mark.size}
             assert not recorded & {ask.offset for ask in directory.asks[asked:]}
 
 
@@ -164,12 +164,12 @@ async def test_a_read_that_sought_the_largest_page_goes_on_with_it(tmp_path, sto
 async def test_an_export_asks_patiently_and_not_beyond_a_limit():
     """Every page may wait for the quota, the first one too; pages fetched ahead stop where nobody reads."""
     directory = FakeDirectory([row(number) for number in range(100)])
-    source = Asked(directory, nullcontext(), 14)
-    await source.fetch(Ask(7, 0))
-    (await source.sealed(Ask(7, 7)))()
-    for beyond in (await source.fetch(Ask(7, 14)), (await source.sealed(Ask(7, 21)))()):
+    source = ExportSource(directory, nullcontext(), 14)
+    await source.fetch(PageRequest(7, 0))
+    (await source.fetch_raw(PageRequest(7, 7)))()
+    for beyond in (await source.fetch(PageRequest(7, 14)), (await source.fetch_raw(PageRequest(7, 21)))()):
         assert (beyond.rows, beyond.pagination.total) == ([], 100)
-    assert directory.asks == [Ask(7, 0, bulk=True), Ask(7, 7, bulk=True)]
+    assert directory.asks == [PageRequest(7, 0, bulk=True), PageRequest(7, 7, bulk=True)]
 
 
 @pytest.mark.parametrize(("pages", "seconds", "synced"), [(3, 1e9, [3, 6]), (1000, 0.0, list(range(1, 8)))])
@@ -182,7 +182,7 @@ def test_checkpoints_come_by_pages_and_by_time(tmp_path, monkeypatch, pages, sec
         spool = Spool(folder, Journal(folder, "rows", CHOICES))
         spool.open()
         for number in range(1, 8):
-            answer = Answered(offset=number, limit=1, total=9, slots=1, date=None)
+            answer = Answered(offset=number, limit=1, total=9, size=1, date=None)
             spool.append([row(number)], answer)
             if len(spool.journal.marks) == number:
                 found.append(number)

@@ -136,9 +136,9 @@ def test_a_date_that_means_no_time_of_this_age_is_none(date: str) -> None:
         ("Fri, 21 Nov 2025 11:00:00 GMT", 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(wish: str, seconds: float) -> None:
+def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(requested_delay: str, seconds: float) -> None:
     """The local clock has no say."""
-    assert retry_after(Headers({"Retry-After": wish, "Date": NOON_DATE})) == seconds
+    assert retry_after(Headers({"Retry-After": requested_delay, "Date": NOON_DATE})) == seconds
 
 
 def test_the_media_type_is_bare() -> None:
@@ -164,9 +164,9 @@ _texts = st.one_of(
 @given(_texts, _texts, _texts)
 @example("999999999999", "", "")
 @example("9999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 GMT")
-def test_no_header_whatsoever_raises(reset: str, date: str, wish: str) -> None:
+def test_no_header_whatsoever_raises(reset: str, date: str, requested_delay: str) -> None:
     """Each reader returns a finite number that makes sense, or None."""
-    headers = Headers({"RateLimit-Reset": reset, "Date": date, "Retry-After": wish})
+    headers = Headers({"RateLimit-Reset": reset, "Date": date, "Retry-After": requested_delay})
     ends, now, wait = reset_epoch(headers, 0.0), server_time(headers), retry_after(headers)
     assert ends is None or 0 <= ends <= 10**11
     assert now is None or 0 <= now <= 10**11

@@ -139,9 +139,9 @@ def test_what_broke_the_proof_breaks_it_no_more(kind: Plot, how: str) -> None:
 def test_a_history_in_which_nothing_happens_is_certified(search: bool, whole_seconds: bool) -> None:  # noqa: FBT001
     """No false alarm: old rows cost their pages and nothing else, whatever the clocks say."""
     for ahead in (0.0, 400.0, -240.0):
-        quiet = Plot(1, busy=0.0, young=False, ahead=ahead, search=search, whole_seconds=whole_seconds)
+        strip_traceback = Plot(1, busy=0.0, young=False, ahead=ahead, search=search, whole_seconds=whole_seconds)
         for how in READS:
-            one = told(quiet, how)
+            one = told(strip_traceback, how)
             assert (one.level, one.complete, one.missing, one.requests) == ("certified", True, 0, one.pages)
 
 

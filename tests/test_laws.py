@@ -17,8 +17,8 @@ from scripted_send import endless, lost, request, said, unsent
 from virtual_time import VirtualLoop, run
 
 from meitner_aio import QuotaPolicy, RetryPolicy
-from meitner_aio._pipeline.concurrency import Slots
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.concurrency import FairSemaphore
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._wire.messages import Headers, RawResponse, Request
@@ -52,7 +52,7 @@ class Line:
 
     def __init__(self, width: int) -> None:
         self.shut = False
-        self.slots: Slots[int] = Slots(width, lambda _: math.inf if self.shut else 0.0)
+        self.slots: FairSemaphore[int] = FairSemaphore(width, lambda _: math.inf if self.shut else 0.0)
         self.entered: dict[int, float] = {}
         self.inside: deque[int] = deque()
         self.visits: list[asyncio.Task[None]] = []
@@ -130,7 +130,7 @@ def test_an_alarm_that_is_due_at_once_may_be_any_handle() -> None:
 
     async def main() -> None:
         opens = 1e-12
-        slots: Slots[int] = Slots(1, lambda _: opens)
+        slots: FairSemaphore[int] = FairSemaphore(1, lambda _: opens)
         waiting = asyncio.ensure_future(slots.wait(1))
         await asyncio.sleep(0)
         slots.admit()
@@ -165,8 +165,8 @@ def test_a_limit_that_is_raised_lets_those_who_wait_go_at_once(
                 told["RateLimit-Remaining"], told["RateLimit-Limit"] = str(remaining), "1001"
             return RawResponse(200, Headers(told), b"")
 
-        gate = Gate(width, policy=QuotaPolicy(max_wait=math.inf))
-        admitted = gate.admitting(send)
+        rate_limiter = RateLimiter(width, policy=QuotaPolicy(max_wait=math.inf))
+        admitted = rate_limiter.admitting(send)
         await admitted(request())
         await asyncio.gather(*(admitted(request()) for _ in range(waiting)))
         news = left[1] + after
@@ -238,13 +238,13 @@ def test_a_deadline_holds_also_before_the_gate(data: st.DataObject) -> None:
                 429, Headers(spent), b""
             )
 
-        gate = Gate(width)
-        retrying = Retrying(gate.admitting(send), RetryPolicy(max_retries=5, deadline=deadline), endless())
+        rate_limiter = RateLimiter(width)
+        retrying = Retrying(rate_limiter.admitting(send), RetryPolicy(max_retries=5, deadline=deadline), endless())
         results = await asyncio.gather(*(retrying.send(request()) for _ in range(callers)), return_exceptions=True)
         assert _now() <= deadline + 1e-6
         assert all(start < deadline for start in starts)
         assert all(isinstance(result, (RawResponse, MeitnerError)) for result in results)
-        assert (gate._slots.held, gate._slots.waiting(0)) == (0, 0)
+        assert (rate_limiter._slots.held, rate_limiter._slots.waiting(0)) == (0, 0)
         before = len(starts)
         await asyncio.sleep(4000)
         assert len(starts) == before

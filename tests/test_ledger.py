@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from virtual_time import run
 
 from meitner_aio import IncompleteListing
-from meitner_aio._listing.completeness import Ledger
+from meitner_aio._listing.completeness import CompletenessTracker
 from meitner_aio._listing.listing import Listing
-from meitner_aio._wire.decoding import Fetched
+from meitner_aio._wire.decoding import DecodedPage
 from meitner_aio.records import Meta, Pagination
 
 OLD = BEGIN - 3600.0
@@ -25,22 +25,22 @@ LEVELS_THAT_PROVE = ("certified", "repaired", "stable")
 
 def _page(rows: list[Row], *, offset: int = 0, total: int | None = None, date: float | None = BEGIN, **how: Any) -> Any:
     pagination = Pagination(offset=offset, limit=10, total=len(rows) if total is None else total)
-    return Fetched(rows, pagination, how.get("invalid", ()), date)
+    return DecodedPage(rows, pagination, how.get("invalid", ()), date)
 
 
-def _open(*pages: Any, **how: Any) -> Ledger:
+def _open(*pages: Any, **how: Any) -> CompletenessTracker:
     """Return the books of a read, all its pages entered."""
-    ledger = Ledger(**{"offset": 0, "updates": False} | how)
+    tracker = CompletenessTracker(**{"offset": 0, "updates": False} | how)
     for page in pages:
-        ledger.admit(page)
-    return ledger
+        tracker.admit(page)
+    return tracker
 
 
-def _ledger(*pages: Any, gone: frozenset[str] | None = None, **how: Any) -> Ledger:
+def _tracker(*pages: Any, gone: frozenset[str] | None = None, **how: Any) -> CompletenessTracker:
     """Return the books of a read that came to its end."""
-    ledger = _open(*pages, **how)
-    ledger.conclude(gone=gone)
-    return ledger
+    tracker = _open(*pages, **how)
+    tracker.conclude(gone=gone)
+    return tracker
 
 
 def _rows(first: int, count: int, created: float | None = OLD, updated: float | None = None) -> list[Row]:
@@ -110,18 +110,18 @@ def test_a_quiet_directory_is_certified(plot: Plot, mode: str) -> None:
 
 def test_as_many_old_rows_as_were_counted_are_all_of_them() -> None:
     """The pigeonhole: however pages overlapped and totals moved, N different old rows of N are every one."""
-    ledger = _ledger(
+    tracker = _tracker(
         _page(_rows(0, 10), total=25), _page(_rows(5, 10), total=24), _page(_rows(15, 10), total=25), _page(_rows(0, 3))
     )
-    assert (ledger.level, ledger.rows, ledger.duplicates) == ("certified", 25, 8)
-    assert ledger.report().drifted
+    assert (tracker.level, tracker.rows, tracker.duplicates) == ("certified", 25, 8)
+    assert tracker.report().drifted
 
 
 def test_a_young_row_stands_for_no_old_one() -> None:
     """One deleted, one created: the count is right and a row is missing. The naive count would be fooled."""
-    ledger = _ledger(_page(_rows(0, 10), total=20), _page([*_rows(11, 9), row(50, BEGIN + 1.0)], total=20))
-    assert ledger.rows == 20 == ledger.total
-    assert (ledger.level, ledger.report().complete) == ("unverified", False)
+    tracker = _tracker(_page(_rows(0, 10), total=20), _page([*_rows(11, 9), row(50, BEGIN + 1.0)], total=20))
+    assert tracker.rows == 20 == tracker.total
+    assert (tracker.level, tracker.report().complete) == ("unverified", False)
 
 
 @pytest.mark.parametrize(("gone", "level"), [
@@ -132,7 +132,7 @@ def test_young_rows_are_proven_by_none_of_them_being_deleted(gone: list[int] | N
     pages = _page(_rows(0, 10), total=20), _page(_rows(10, 10, BEGIN), total=20)
     assert _open(*pages).doubtful
     deleted = None if gone is None else frozenset(map(row_id, gone))
-    assert _ledger(*pages, gone=deleted).level == level
+    assert _tracker(*pages, gone=deleted).level == level
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,15 @@ def test_no_deletions_prove_nothing_where_something_moved(spoil: Callable[[Any],
     """A total, a missing slot or a duplicate says that the set did not stand still."""
     pages = _page(_rows(0, 10, BEGIN), total=20), spoil(_page(_rows(10, 10, BEGIN), total=20))
     assert not _open(*pages).doubtful
-    assert _ledger(*pages, gone=frozenset()).level == "unverified"
+    assert _tracker(*pages, gone=frozenset()).level == "unverified"
 
 
 def test_a_single_answer_is_a_snapshot() -> None:
     """Everything in one page needs neither dates nor times."""
     for rows in ([], _rows(0, 10), _rows(0, 10, None), _rows(0, 10, BEGIN + 5.0)):
-        assert _ledger(_page(rows, date=None)).level == "certified"
-    assert _ledger(_page(_rows(0, 10, None), total=11)).level == "unverified"
-    assert _ledger(_page(_rows(0, 10), total=9)).level == "unverified"
+        assert _tracker(_page(rows, date=None)).level == "certified"
+    assert _tracker(_page(_rows(0, 10, None), total=11)).level == "unverified"
+    assert _tracker(_page(_rows(0, 10), total=9)).level == "unverified"
 
 
 @pytest.mark.parametrize("date", [BEGIN, None])
@@ -163,11 +163,11 @@ def test_a_single_answer_is_a_snapshot() -> None:
 def test_without_times_a_steady_read_is_consistent_and_no_more(date: float | None, created: float | None) -> None:
     """Rows without meta, answers without Date: nothing moved that could be seen, which is not a proof."""
     pages = _page(_rows(0, 10, created), total=20, date=date), _page(_rows(10, 10), total=20, date=date)
-    ledger = _ledger(*pages)
+    tracker = _tracker(*pages)
     proven = date is not None and created is not None
-    assert ledger.level == ("certified" if proven else "consistent")
-    assert ledger.datable is proven
-    assert ledger.report().complete is proven
+    assert tracker.level == ("certified" if proven else "consistent")
+    assert tracker.datable is proven
+    assert tracker.report().complete is proven
 
 
 def test_undated_rows_can_hide_a_deletion_behind_an_insertion() -> None:
@@ -211,13 +211,13 @@ def test_a_year_that_is_none_is_no_date(at: datetime) -> None:
     """Year 1 is how Go spells that it does not know, and 9999 is no better: such a row is undated."""
     odd = Row(row_id(99), Meta(created_at=at, updated_at=at))
     for updates in (False, True):
-        ledger = _ledger(
+        tracker = _tracker(
             _page(_rows(0, 10), total=20), _page([*_rows(10, 9), odd], total=20), updates=updates, keep=True
         )
-        assert (ledger.level, ledger.datable) == ("consistent", False)
+        assert (tracker.level, tracker.datable) == ("consistent", False)
     changed = Row(row_id(99), Meta(created_at=stamp(OLD), updated_at=at))
-    ledger = _ledger(_page(_rows(0, 10), total=20), _page([*_rows(10, 9), changed], total=20), updates=True)
-    assert ledger.level in ("certified", "unverified")
+    tracker = _tracker(_page(_rows(0, 10), total=20), _page([*_rows(10, 9), changed], total=20), updates=True)
+    assert tracker.level in ("certified", "unverified")
 
 
 def test_an_event_is_dated_by_its_own_timestamp() -> None:
@@ -230,17 +230,19 @@ def test_an_event_is_dated_by_its_own_timestamp() -> None:
 
     events = [Event(row_id(number), stamp(OLD)) for number in range(20)]
     late = Event(row_id(50), stamp(BEGIN + 1.0))
-    assert _ledger(_page(events[:10], total=20), _page([*events[10:], late], total=21)).level == "certified"
-    assert _ledger(_page(events[:10], total=20), _page([*events[11:], late], total=20)).level == "unverified"
+    assert _tracker(_page(events[:10], total=20), _page([*events[10:], late], total=21)).level == "certified"
+    assert _tracker(_page(events[:10], total=20), _page([*events[11:], late], total=20)).level == "unverified"
 
 
 def test_without_times_whatever_moves_is_unverified() -> None:
     """A duplicate, a total or a gap is enough; one undated row takes the proof from the rest."""
     first = _page(_rows(0, 10, None), total=20)
-    assert _ledger(first, _page(_rows(9, 10, None), total=20)).level == "unverified"
-    assert _ledger(first, _page(_rows(10, 10, None), total=21)).level == "unverified"
-    assert _ledger(first, _page(_rows(10, 9, None), total=20)).level == "unverified"
-    assert _ledger(_page(_rows(0, 10), total=20), _page([*_rows(9, 10), row(50, None)], total=20)).level == "unverified"
+    assert _tracker(first, _page(_rows(9, 10, None), total=20)).level == "unverified"
+    assert _tracker(first, _page(_rows(10, 10, None), total=21)).level == "unverified"
+    assert _tracker(first, _page(_rows(10, 9, None), total=20)).level == "unverified"
+    assert (
+        _tracker(_page(_rows(0, 10), total=20), _page([*_rows(9, 10), row(50, None)], total=20)).level == "unverified"
+    )
 
 
 @pytest.mark.parametrize(("age", "youngest", "level"), [
@@ -253,25 +255,25 @@ def test_a_row_is_old_by_a_minute_and_by_as_much_as_clocks_may_differ(age: float
     A stamp from an hour ahead is an error and says nothing.
     """
     pages = _page(_rows(0, 10), total=20), _page([*_rows(10, 10, BEGIN - age), row(77, BEGIN - youngest)], total=21)
-    assert _ledger(*pages).level == level
+    assert _tracker(*pages).level == level
 
 
 def test_a_replayed_answer_says_nothing_about_clocks() -> None:
     """Its date is when it was asked for, and says no more when it arrived."""
     pages = _page(_rows(0, 10), total=20), _page([*_rows(10, 10, BEGIN - 62.5), row(77, BEGIN - 0.5)], total=21)
-    ledger = Ledger(updates=False)
+    tracker = CompletenessTracker(updates=False)
     for page in pages:
-        ledger.admit(page, replayed=True)
-    ledger.conclude()
-    assert ledger.level == "unverified"
+        tracker.admit(page, replayed=True)
+    tracker.conclude()
+    assert tracker.level == "unverified"
 
 
 def test_rows_are_old_by_when_the_first_answer_was_asked_for() -> None:
     """An answer that took a minute counted at its beginning, and its Date is of its end."""
     first = _page(_rows(0, 10), total=20)
     second = _page([*_rows(10, 10, BEGIN - 100.0), row(77, BEGIN)], total=21)
-    assert _ledger(first, second).level == "certified"
-    assert _ledger(first._replace(waited=60.0), second).level == "unverified"
+    assert _tracker(first, second).level == "certified"
+    assert _tracker(first._replace(waited=60.0), second).level == "unverified"
 
 
 @pytest.mark.parametrize(("how", "level"), [
@@ -281,61 +283,61 @@ def test_where_an_update_can_bring_a_row_in_a_changed_row_is_young(how: dict[str
     """In a search it may match only since then; behind an offset it may have come from before it."""
     total = 20 + how.get("offset", 0)
     pages = _page(_rows(0, 10), total=total), _page(_rows(10, 10, OLD, BEGIN + 1.0), total=total)
-    assert _ledger(*pages, gone=frozenset(), **how).level == level
+    assert _tracker(*pages, gone=frozenset(), **how).level == level
     assert not _open(*pages, **how).doubtful  # no event tells of updates: asking would be in vain
 
 
 @pytest.mark.parametrize(("gone", "level"), [([], "certified"), ([99], "consistent"), (None, "consistent")])
 def test_rows_behind_an_offset_are_proven_by_nothing_being_deleted(gone: list[int] | None, level: str) -> None:
     """Their number says nothing, but where none was deleted and the total stands, none was inserted."""
-    ledger = _ledger(
+    tracker = _tracker(
         _page(_rows(5, 10), offset=5, total=25),
         _page(_rows(15, 10), offset=15, total=25),
         offset=5,
         gone=None if gone is None else frozenset(map(row_id, gone)),
     )
-    assert ledger.level == level
+    assert tracker.level == level
 
 
 @pytest.mark.parametrize(("total", "offset"), [(0, 5), (3, 3), (3, 100)])
 def test_nothing_behind_the_end_is_all_there_is(total: int, offset: int) -> None:
     """An empty page at an offset beyond the last row is a snapshot of nothing."""
-    assert _ledger(_page([], offset=offset, total=total), offset=offset).level == "certified"
+    assert _tracker(_page([], offset=offset, total=total), offset=offset).level == "certified"
 
 
 def test_a_skipped_row_counts_as_read_and_as_missing() -> None:
     """It fills its slot, so that nothing seems to have moved, but the read is not complete. It is named once."""
-    ledger = _ledger(_page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19, invalid=("x", "y")))
-    ledger.found(_page([], invalid=("y", "z")))
-    report = ledger.report()
+    tracker = _tracker(_page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19, invalid=("x", "y")))
+    tracker.found(_page([], invalid=("y", "z")))
+    report = tracker.report()
     assert (report.complete, report.drifted, report.invalid) == (False, True, ("x", "y", "z"))
-    steady = _ledger(_page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19))
+    steady = _tracker(_page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19))
     assert (steady.level, steady.report().complete, steady.report().drifted) == ("consistent", False, False)
     assert not steady.doubtful
     pages = _page(_rows(0, 9), total=19, invalid=("x",)), _page(_rows(9, 9), total=19)
-    repairable = _ledger(*pages, keep=True, gone=frozenset())
+    repairable = _tracker(*pages, keep=True, gone=frozenset())
     assert (repairable.level, repairable.report().complete) == ("certified", False)
 
 
 def test_the_report_says_in_words_what_stands_against_completeness() -> None:
     """One sentence for each thing that was seen, none of them about values."""
     first = _page(_rows(0, 10), total=30)
-    assert _ledger(first, _page(_rows(10, 10), total=29)).report().problems == (
+    assert _tracker(first, _page(_rows(10, 10), total=29)).report().problems == (
         "the total moved during the read",
         "10 rows fewer arrived than the first answer counted",
     )
-    assert _ledger(first, _page(_rows(8, 20), total=30)).report().problems == ("2 rows arrived twice",)
-    assert _ledger(_page(_rows(0, 10), total=7)).report().problems == ("3 rows more arrived than any answer counted",)
+    assert _tracker(first, _page(_rows(8, 20), total=30)).report().problems == ("2 rows arrived twice",)
+    assert _tracker(_page(_rows(0, 10), total=7)).report().problems == ("3 rows more arrived than any answer counted",)
     young = _page(_rows(10, 20, BEGIN), total=30)
-    assert "were created during" in _ledger(first, young).report().problems[0]
-    assert "created or changed" in _ledger(first, young, updates=True).report().problems[0]
+    assert "were created during" in _tracker(first, young).report().problems[0]
+    assert "created or changed" in _tracker(first, young, updates=True).report().problems[0]
 
 
 def test_gone_names_only_rows_that_were_delivered() -> None:
     """Deletions of rows that nobody got are nobody's business."""
-    ledger = _ledger(_page(_rows(0, 3)))
-    ledger.mended(gone=frozenset({row_id(2), row_id(7)}))
-    assert (ledger.report().gone, ledger.report().level) == ((row_id(2),), "repaired")
+    tracker = _tracker(_page(_rows(0, 3)))
+    tracker.mended(gone=frozenset({row_id(2), row_id(7)}))
+    assert (tracker.report().gone, tracker.report().level) == ((row_id(2),), "repaired")
 
 
 def test_a_read_whose_witness_is_needed_asks_for_it_once() -> None:

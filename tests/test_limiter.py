@@ -15,9 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.limiters import HOUR, Bucket, FixedWindow
-from support.limiters import Limiter as Model
+from support.limiters import ServerLimiter as Model
 
-from meitner_aio._pipeline.limiter import Departure, Limiter, Quota
+from meitner_aio._pipeline.server_limiter import Departure, Quota, ServerLimiter
 from meitner_aio._wire.headers import LONGEST_WAIT, Limits, limits
 from meitner_aio._wire.messages import Headers
 
@@ -35,7 +35,7 @@ class Client:
     """A client of one limiter. Times are seconds since `EPOCH`, those of RateLimit-Reset and Date too."""
 
     def __init__(self, limit: int = 100, wall: Callable[[], float] = _no_wall) -> None:
-        self.limiter = Limiter(wall)
+        self.limiter = ServerLimiter(wall)
         self.limit = limit
 
     def leaves(self, at: float, in_flight: int = 0) -> Departure:
@@ -73,7 +73,7 @@ class Client:
 
 def test_before_the_first_answer_nothing_is_known() -> None:
     """No quota, and no window that would end; headers are taken for late ones, which is the worse case."""
-    limiter = Limiter(_no_wall)
+    limiter = ServerLimiter(_no_wall)
     assert limiter.quota(0.0) is None
     assert (limiter.limit, limiter.ends, limiter.late, limiter.share) == (0, -math.inf, 1, 1.0)
 
@@ -90,7 +90,7 @@ def test_an_answer_tells_a_window() -> None:
 @pytest.mark.parametrize("skew", [-300.0, 300.0, 86400.0])
 def test_the_local_clock_is_not_asked_when_answers_are_dated(skew: float) -> None:
     """The end is taken against the Date of the same answer: skew cancels out."""
-    limiter = Limiter(_no_wall)
+    limiter = ServerLimiter(_no_wall)
     said = Limits(100, 99, EPOCH + skew + 3600, EPOCH + skew)
     limiter.learn(said, limiter.departs(0.0, 0), 0.1, 0, served=True)
     assert limiter.ends == pytest.approx(3600.1)
@@ -476,7 +476,7 @@ _ways = st.builds(
 )
 
 
-def conversation(limiter: Limiter, model: Model, ways: Ways, answers: int, width: int = 8) -> Iterator[float]:
+def conversation(limiter: ServerLimiter, model: Model, ways: Ways, answers: int, width: int = 8) -> Iterator[float]:
     """Let a client send so many requests, heedless of what it learns, up to `width` at once; yield at every answer."""
     chance, number = random.Random(ways.seed), itertools.count()
     in_flight, idle, left = 0, False, answers
@@ -526,7 +526,7 @@ def _judged(model: Model, now: float, ways: Ways) -> tuple[Limits, bool]:
 @example(50, HOUR, False, 0.0, Ways((0.3, 1.0), (0.0, 0.0, 3000.0), late=False, dated=True, seed=630))  # noqa: FBT003
 def test_a_window_is_never_taken_for_a_bucket(limit: int, seconds: float, grid: bool, spent: float, ways: Ways) -> None:  # noqa: FBT001
     """Whatever its size, however answers overtake each other, with eight in flight when it turns, headers late or not."""
-    model, limiter = FixedWindow(limit, seconds, grid=grid), Limiter(lambda: float(EPOCH))
+    model, limiter = FixedWindow(limit, seconds, grid=grid), ServerLimiter(lambda: float(EPOCH))
     for _ in range(int(spent * limit)):
         model.take(EPOCH - seconds / 2)
     for now in conversation(limiter, model, ways, 150):
@@ -544,7 +544,10 @@ def test_a_window_is_never_taken_for_a_bucket(limit: int, seconds: float, grid: 
 @example(10, False, "top", 0.5, Ways((0.3, 1.0), (0.0, 0.0, 3000.0), late=True, dated=True, seed=725))  # noqa: FBT003
 def test_a_bucket_is_never_taken_for_a_window(limit: int, small: bool, meaning: str, held: float, ways: Ways) -> None:  # noqa: FBT001
     """Nor forgotten once it is known: by a client that is alone on it."""
-    model, limiter = Bucket(limit, meaning, burst=min(limit, 50) if small else limit), Limiter(lambda: float(EPOCH))
+    model, limiter = (
+        Bucket(limit, meaning, burst=min(limit, 50) if small else limit),
+        ServerLimiter(lambda: float(EPOCH)),
+    )
     model.take(EPOCH)
     model.tokens = held * model.burst
     known = False
@@ -567,7 +570,7 @@ def test_a_bucket_is_known_after_two_looks(limit: int, meaning: str, held: float
 
     A second look, because the top of an hour may come in between, which looks like a window that turned.
     """
-    model, limiter = Bucket(limit, meaning), Limiter(lambda: float(EPOCH))
+    model, limiter = Bucket(limit, meaning), ServerLimiter(lambda: float(EPOCH))
     model.take(EPOCH)
     model.tokens = held * limit
     for now in conversation(limiter, model, ways._replace(pauses=(0.0, 0.01)), min(before, int(held * limit) - 2)):
@@ -590,7 +593,7 @@ def test_a_lone_client_that_keeps_to_what_is_known_never_overruns_a_window(data:
     """
     model = FixedWindow(data.draw(st.integers(1, 12)))
     ways = Ways((), (), late=data.draw(st.booleans()), dated=True, seed=0)
-    limiter, now = Limiter(_no_wall), data.draw(st.floats(0, 5))
+    limiter, now = ServerLimiter(_no_wall), data.draw(st.floats(0, 5))
     coming: list[Departure] = []
     going: list[tuple[Departure, Limits]] = []
     for step in data.draw(st.lists(st.sampled_from("sssccccaaat"), max_size=120)):
@@ -635,7 +638,7 @@ def test_no_sequence_of_answers_makes_anyone_wait_longer_than_an_hour(
     answers: list[tuple[dict[str, str], float, bool, int]],
 ) -> None:
     """Whatever is said: no error, an end within the hour, what remains within the limit, a quota to show."""
-    limiter, now = Limiter(lambda: float(EPOCH)), 0.0
+    limiter, now = ServerLimiter(lambda: float(EPOCH)), 0.0
     for said, pause, served, in_flight in answers:
         departure = limiter.departs(now, in_flight)
         now += pause

@@ -24,8 +24,8 @@ from virtual_time import VirtualLoop, run
 from meitner_aio import IncompleteListing, Meitner, MeitnerError, like
 from meitner_aio._listing.listing import Listing, at_most
 from meitner_aio._listing.prefetch import Idle
-from meitner_aio._listing.source import Ask
-from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.source import PageRequest
+from meitner_aio._wire.decoding import DecodedPage
 from meitner_aio.records import Pagination
 
 LIMIT = 10
@@ -43,10 +43,10 @@ def _rows(count: int) -> list[Row]:
     return [row(number) for number in range(count)]
 
 
-def _saying(**what: Any) -> Callable[[Fetched[Any], Ask], Fetched[Any]]:
+def _saying(**what: Any) -> Callable[[DecodedPage[Any], PageRequest], DecodedPage[Any]]:
     """Return an `answer` that reports something else than the truth."""
 
-    def answer(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def answer(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         truth = {"offset": ask.offset, "limit": fetched.pagination.limit, "total": fetched.pagination.total}
         return fetched._replace(pagination=Pagination(**truth | what))
 
@@ -87,7 +87,7 @@ def test_pages_come_in_order_and_no_more_of_them_than_allowed(data: st.DataObjec
     waits = data.draw(st.lists(st.sampled_from([0.0, 0.1, 1.0, 30.0]), min_size=1, max_size=7), "latencies")
     taken, most = 0, 0
 
-    def latency(ask: Ask) -> float:
+    def latency(ask: PageRequest) -> float:
         nonlocal most
         most = max(most, len(directory.asks) - taken)
         return waits[ask.offset // limit % len(waits)]
@@ -202,9 +202,9 @@ def test_a_clamped_limit_is_the_step(cap: int) -> None:
 def test_a_larger_limit_that_is_kept_is_the_step() -> None:
     """A server with a smallest page of its own says which, and gives that many rows."""
 
-    def generous(_: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def generous(_: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         rows, total = directory.rows, len(directory.rows)
-        return Fetched(
+        return DecodedPage(
             rows[ask.offset : ask.offset + 25], Pagination(offset=ask.offset, limit=25, total=total), (), directory.now
         )
 
@@ -225,7 +225,7 @@ def test_a_limit_that_cannot_be_true_is_not_believed(limit: int) -> None:
 def test_a_limit_that_shrinks_on_the_way_leaves_no_gap() -> None:
     """Pages asked for under the first limit come short; the rest of each is fetched."""
 
-    def shrinking(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def shrinking(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         size = 4 if ask.offset >= 20 else LIMIT
         return fetched._replace(
             rows=fetched.rows[:size], pagination=Pagination(offset=ask.offset, limit=min(ask.limit, size), total=50)
@@ -239,7 +239,7 @@ def test_a_limit_that_shrinks_on_the_way_leaves_no_gap() -> None:
 def test_the_rest_of_a_short_page_is_fetched_within_the_bounds(concurrency: int) -> None:
     """A gap costs a request, which takes the place of another: never one more in flight than allowed."""
 
-    def short(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def short(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         return fetched._replace(rows=fetched.rows[:3]) if ask.offset == 30 and ask.limit == LIMIT else fetched
 
     directory = FakeDirectory(_rows(200), answer=short, latency=lambda _: 1.0)
@@ -253,7 +253,7 @@ def test_the_rest_of_a_short_page_is_fetched_within_the_bounds(concurrency: int)
 def test_a_page_that_stays_short_is_reported_and_ends() -> None:
     """Rows that the server counts and does not give: the read goes on after them, and says that it lacks some."""
 
-    def short(fetched: Fetched[Any], _: Ask) -> Fetched[Any]:
+    def short(fetched: DecodedPage[Any], _: PageRequest) -> DecodedPage[Any]:
         return fetched._replace(rows=[one for one in fetched.rows if one not in directory.rows[33:40]])
 
     directory = FakeDirectory(_rows(100), answer=short)
@@ -299,7 +299,7 @@ def test_a_total_that_shrinks_ends_the_read_early_and_is_noted() -> None:
 def test_a_total_that_flaps_loses_nothing(concurrency: int) -> None:
     """Every other answer counts half the rows, and gives them all the same: every row arrives."""
 
-    def flapping(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def flapping(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         total = 40 if ask.offset // LIMIT % 2 else 100
         return _saying(total=total)(fetched, ask)
 
@@ -331,7 +331,7 @@ def test_a_page_that_is_empty_for_a_while_does_not_end_the_read(times: int) -> N
     """An answer without rows is asked for again, three times, before it is believed."""
     missed = []
 
-    def hiccup(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def hiccup(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         if ask.offset == 30 and len(missed) < times:
             missed.append(ask)
             return fetched._replace(rows=[])
@@ -450,7 +450,7 @@ class _Meddling(VirtualLoop):
         super()._run_once()  # type: ignore[misc]
 
 
-def _stumbling(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+def _stumbling(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
     return fetched._replace(rows=fetched.rows[:2]) if ask.offset == 20 and ask.limit == LIMIT else fetched
 
 
@@ -717,7 +717,7 @@ def test_first_and_count_take_one_request_of_one_row(total: int, offset: int) ->
 def test_first_passes_over_rows_that_are_skipped_and_count_minds_none() -> None:
     """With `on_invalid="skip"` the first row is the first good one; a count looks at no row at all."""
 
-    def broken(fetched: Fetched[Any], ask: Ask) -> Fetched[Any]:
+    def broken(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
         if ask.offset < 2 and ask.skip_invalid:
             return fetched._replace(rows=[], invalid=(fetched.rows[0].id,))
         if ask.offset < 2:
@@ -751,7 +751,7 @@ def test_pages_walked_by_hand_skip_what_the_listing_skips() -> None:
     assert [(ask.offset, ask.skip_invalid) for ask in directory.asks] == [(0, True), (10, True), (20, True)]
 
 
-def _spoiled(fetched: Fetched[Any]) -> Fetched[Any]:
+def _spoiled(fetched: DecodedPage[Any]) -> DecodedPage[Any]:
     """Make the first row of a page invalid."""
     first = fetched.rows[0]
     return fetched._replace(rows=fetched.rows[1:], invalid=(first.id,))
@@ -876,11 +876,11 @@ def test_memory_does_not_grow_with_the_length_of_a_listing() -> None:
     class Endless(FakeDirectory):
         """Makes rows when they are asked for."""
 
-        async def fetch(self, ask: Ask) -> Fetched[Row]:
+        async def fetch(self, ask: PageRequest) -> DecodedPage[Row]:
             rows = [Row(f"{row_id(0)[:-7]}{number:07}") for number in range(ask.offset, ask.offset + ask.limit)]
-            return Fetched(rows, Pagination(offset=ask.offset, limit=ask.limit, total=total), (), self.now)
+            return DecodedPage(rows, Pagination(offset=ask.offset, limit=ask.limit, total=total), (), self.now)
 
-        async def sealed(self, ask: Ask) -> Callable[[], Fetched[Row]]:
+        async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[Row]]:
             fetched = await self.fetch(ask)
             return lambda: fetched
 

@@ -30,7 +30,7 @@ from meitner_aio import (
 )
 from meitner_aio._pipeline.core import Core
 from meitner_aio._pipeline.credentials import ApiKey
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 
 
@@ -96,7 +96,7 @@ async def test_a_copy_tells_its_own_listener(scripted: Scripted) -> None:
 
 
 def test_a_wait_for_the_quota_is_told_to_the_copy_that_waits() -> None:
-    """The gate is shared, its listeners are not."""
+    """The rate limiter is shared, its listeners are not."""
 
     async def main() -> tuple[list[Any], list[Any]]:
         ours: list[Any] = []
@@ -115,7 +115,7 @@ def test_a_wait_for_the_quota_is_told_to_the_copy_that_waits() -> None:
 
 
 async def test_max_concurrency_is_that_of_listings(scripted: Scripted) -> None:
-    """So many pages are under way; the gate of the client is as wide as before."""
+    """So many pages are under way; the rate limiter of the client is as wide as before."""
     rows = [{"id": f"{i:08d}-0000-4000-8000-000000000000", "title": "N"} for i in range(40)]
     flying = most = 0
 
@@ -239,7 +239,7 @@ class _Peer:
 def _on(peer: _Peer, width: int = 2) -> Meitner:
     meitner = Meitner.sandbox(students=1, schools=1)
     meitner._join(
-        Core("https://api.example/v1", peer, ApiKey("a", "b"), Gate(width), meitner._options), meitner._options
+        Core("https://api.example/v1", peer, ApiKey("a", "b"), RateLimiter(width), meitner._options), meitner._options
     )
     return meitner
 

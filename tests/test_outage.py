@@ -15,7 +15,7 @@ from virtual_time import run
 
 from meitner_aio import InternalServerError, OAuth2, RetryPolicy
 from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._wire.messages import Headers, RawResponse, Request
@@ -58,7 +58,7 @@ class Directory:
         self.answered: list[float] = []
         self.budget = RetryBudget()
         self.events: list[Any] = []
-        self.admitted = Gate(concurrency).admitting(self._send)
+        self.admitted = RateLimiter(concurrency).admitting(self._send)
 
     async def _send(self, asked: Request) -> RawResponse:
         self.asked.append(_now())

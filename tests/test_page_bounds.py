@@ -11,7 +11,7 @@ from conftest import CREDENTIALS, Scripted
 from raw_server import STUDENT, RawServer, answer, page, writes
 
 from meitner_aio import Group, Meitner, OAuth2, RetryPolicy, Student
-from meitner_aio._pipeline.decompression import Inflated
+from meitner_aio._pipeline.decompression import Decompressor
 from meitner_aio._wire.decoding import PageReader
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._wire.page_bounds import bounded, largest
@@ -99,7 +99,7 @@ def test_a_body_that_comes_in_crumbs_costs_its_bytes() -> None:
     """Not an object for each."""
     tracemalloc.start()
     try:
-        inflated, size = Inflated("", MIB), 128 * 1024
+        inflated, size = Decompressor("", MIB), 128 * 1024
         for number in range(size // 2):
             inflated.feed(b"%02x" % (number % 256))
         assert len(inflated.whole()) == size

@@ -31,7 +31,7 @@ from meitner_aio import (
 from meitner_aio._listing.endpoints import Facts, RecordSource
 from meitner_aio._listing.listing import Listing
 from meitner_aio._listing.prefetch import ROWS, Idle
-from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._wire.page_size import LARGEST, USUAL, Fitting, PageSizes
 from meitner_aio.errors import ResponseValidationError
 from meitner_aio.export import export
@@ -561,7 +561,7 @@ def test_rows_ahead_are_bounded(size: int, concurrency: int) -> None:
     run(main())
 
 
-# -- what the gate is told
+# -- what the rate limiter is told
 
 
 def _upcoming(server: Server) -> list[int | None]:
@@ -684,7 +684,7 @@ def test_a_repair_asks_for_the_largest_pages(*, searchable: bool) -> None:
         server, now = Server(400, refuses(80)), datetime(2026, 12, 1, tzinfo=UTC)
         facts = Facts("/student", Student, searchable=True, audited=True)
         source = RecordSource[Any](server.client()._calls.send, facts, None, PageSizes())
-        ask = Ask(LARGEST, 0, bulk=True, open=True)
+        ask = PageRequest(LARGEST, 0, bulk=True, open=True)
         assert (await source.created(None, now, ask)).requests == len(server.asked) > 1
         assert (await source.created(None, now, ask)).requests == 1
 

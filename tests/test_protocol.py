@@ -268,8 +268,8 @@ def test_retry_after(text, date, seconds):
 def test_no_header_raises(text, date):
     """Headers are the server's: whatever they say, reading them is safe."""
     headers = Headers({"Retry-After": text, "Date": date, "RateLimit-Reset": text})
-    wish = retry_after(headers)
-    assert wish is None or wish >= 0
+    requested_delay = retry_after(headers)
+    assert requested_delay is None or requested_delay >= 0
     assert reset_at(headers) is None or reset_at(headers).year > 2000
 
 

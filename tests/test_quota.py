@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from virtual_time import VirtualLoop, run
 
 from meitner_aio import MeitnerError, QuotaExhausted, QuotaPolicy, Rate
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._wire.messages import Headers, RawResponse, Request, Send
 from meitner_aio.errors import APIConnectionError
 from meitner_aio.events import OnEvent, QuotaWait
@@ -89,8 +89,8 @@ def _wall() -> float:
     return EPOCH + asyncio.get_running_loop().time()
 
 
-def _gate(concurrency: int = 8, **options: Any) -> Gate:
-    return Gate(concurrency, **{"wall": _wall, "uniform": random.Random(3).uniform} | options)
+def _rate_limiter(concurrency: int = 8, **options: Any) -> RateLimiter:
+    return RateLimiter(concurrency, **{"wall": _wall, "uniform": random.Random(3).uniform} | options)
 
 
 async def _busy(send: Send, requests: Iterator[object], tasks: int = 8) -> list[int]:
@@ -110,13 +110,13 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _spent(gate: Gate, server: Hour, leave: int = 0, on_event: OnEvent | None = None) -> Send:
-    """Return a `Send` through a gate that knows for sure a window of which `leave` requests are left."""
-    send = gate.admitting(server.send, on_event)
+async def _spent(rate_limiter: RateLimiter, server: Hour, leave: int = 0, on_event: OnEvent | None = None) -> Send:
+    """Return a `Send` through a rate limiter that knows for sure a window of which `leave` requests are left."""
+    send = rate_limiter.admitting(server.send, on_event)
     server.served.append(server.quota - leave - 1)
     server.ends = _now() + server.window
     await send(PAGE)
-    gate._admission._limiter.is_window, gate._admission._limiter.late = True, 0
+    rate_limiter._admission._limiter.is_window, rate_limiter._admission._limiter.late = True, 0
     return send
 
 
@@ -128,7 +128,7 @@ def test_a_day_of_full_traffic_is_never_refused_and_wastes_nothing() -> None:
     server = Hour()
 
     async def main() -> float:
-        await _busy(_gate().admitting(server.send), iter(range(120_000)))
+        await _busy(_rate_limiter().admitting(server.send), iter(range(120_000)))
         return _now()
 
     took = run(main(), debug=False)
@@ -161,8 +161,8 @@ def test_several_clients_stay_clear_of_429_by_headers_alone(skews: tuple[int, ..
     server = Hour()
 
     async def client(skew: int, requests: Iterator[object]) -> int:
-        gate = Gate(8, wall=lambda: _wall() + skew, uniform=random.Random(skew).uniform)
-        return sum(await _busy(gate.admitting(server.send), requests))
+        rate_limiter = RateLimiter(8, wall=lambda: _wall() + skew, uniform=random.Random(skew).uniform)
+        return sum(await _busy(rate_limiter.admitting(server.send), requests))
 
     async def main() -> list[int]:
         requests = iter(range(4 * 5000))
@@ -180,7 +180,7 @@ def test_small_quotas_are_kept_too(quota: int, clients: int) -> None:
     server = Hour(quota, latency=1.0)
 
     async def client(seed: int, requests: Iterator[object]) -> None:
-        await _busy(Gate(8, wall=_wall, uniform=random.Random(seed).uniform).admitting(server.send), requests)
+        await _busy(RateLimiter(8, wall=_wall, uniform=random.Random(seed).uniform).admitting(server.send), requests)
 
     async def main() -> None:
         requests = iter(range(4 * quota))
@@ -285,7 +285,7 @@ def test_nothing_is_paced_while_more_than_a_quarter_is_left() -> None:
     server = Hour(1000)
 
     async def main() -> float:
-        await _busy(_gate().admitting(server.send), iter(range(700)))
+        await _busy(_rate_limiter().admitting(server.send), iter(range(700)))
         return _now()
 
     assert run(main()) < 700 / 8 * server.latency + 1
@@ -296,7 +296,7 @@ def test_bulk_of_unknown_need_leaves_the_last_quarter_to_single_calls() -> None:
     server = Hour(1000)
 
     async def main() -> None:
-        send = _gate().admitting(server.send)
+        send = _rate_limiter().admitting(server.send)
         await send(CALL)
         await _busy(send, iter(range(800)))
 
@@ -313,7 +313,7 @@ def test_pages_alone_are_not_paced_to_the_last_one_that_they_may_have() -> None:
     server = Hour(4000)
 
     async def main() -> None:
-        await _busy(_gate().admitting(server.send), iter(range(4000)))
+        await _busy(_rate_limiter().admitting(server.send), iter(range(4000)))
 
     run(main())
     assert server.arrivals[3900] < 60
@@ -326,7 +326,7 @@ def test_a_spent_window_is_closed_until_it_ends() -> None:
     server = Hour(10)
 
     async def main() -> list[float]:
-        send = await _spent(_gate(), server)
+        send = await _spent(_rate_limiter(), server)
         end = server.ends
         await send(PAGE)
         return [end, server.arrivals[-1]]
@@ -337,19 +337,19 @@ def test_a_spent_window_is_closed_until_it_ends() -> None:
 
 
 @pytest.mark.parametrize(("wish", "pause", "jitter"), [("7", 7, 1), ("9999", 3605, 2), ("soon", 3601, 6)])
-def test_a_retry_after_wins_over_the_end_of_the_window(wish: str, pause: float, jitter: float) -> None:
-    """The gate opens when a refusal says so, an hour later at the latest; what makes no sense is not heeded."""
+def test_a_retry_after_wins_over_the_end_of_the_window(requested_delay: str, pause: float, jitter: float) -> None:
+    """The rate limiter opens when a refusal says so, an hour later at the latest; what makes no sense is not heeded."""
     server = Hour(1)
 
     async def refuse(request: Request) -> RawResponse:
         refused = await server.send(request)
-        return RawResponse(429, Headers({**refused.headers, "Retry-After": wish}), b"")
+        return RawResponse(429, Headers({**refused.headers, "Retry-After": requested_delay}), b"")
 
     async def main() -> None:
-        gate = _gate()
-        send = gate.admitting(refuse)
+        rate_limiter = _rate_limiter()
+        send = rate_limiter.admitting(refuse)
         await send(PAGE)
-        gate._admission._limiter.is_window = True
+        rate_limiter._admission._limiter.is_window = True
         await send(PAGE)
 
     run(main())
@@ -362,7 +362,7 @@ def test_the_reserve_is_left_to_others() -> None:
     server = Hour(1000)
 
     async def main() -> None:
-        await _busy(_gate(policy=QuotaPolicy(reserve=300)).admitting(server.send), iter(range(1400)))
+        await _busy(_rate_limiter(policy=QuotaPolicy(reserve=300)).admitting(server.send), iter(range(1400)))
 
     run(main())
     assert server.served == [700, 700]
@@ -374,9 +374,9 @@ def test_a_reserve_of_everything_lets_one_request_an_hour_find_out() -> None:
     server = Hour(10)
 
     async def main() -> None:
-        gate = _gate(policy=QuotaPolicy(reserve=10))
-        await _spent(gate, server, leave=9)
-        await _busy(gate.admitting(server.send), iter(range(4)))
+        rate_limiter = _rate_limiter(policy=QuotaPolicy(reserve=10))
+        await _spent(rate_limiter, server, leave=9)
+        await _busy(rate_limiter.admitting(server.send), iter(range(4)))
 
     run(main())
     assert server.served[1:] == [1, 1, 1, 1]
@@ -413,19 +413,19 @@ def test_a_request_waits_for_the_next_window_or_raises_at_once(
     """A page of a listing waits, a single call does not wait an hour; the policy may say otherwise for both."""
     server = Hour(10)
 
-    async def main() -> tuple[BaseException | None, float, Gate]:
-        gate = _gate(policy=policy)
-        send = await _spent(gate, server)
-        return *await _outcome(send, request_), gate
+    async def main() -> tuple[BaseException | None, float, RateLimiter]:
+        rate_limiter = _rate_limiter(policy=policy)
+        send = await _spent(rate_limiter, server)
+        return *await _outcome(send, request_), rate_limiter
 
-    error, took, gate = run(main())
+    error, took, rate_limiter = run(main())
     if waits:
         assert error is None
         assert took > 3500
     else:
         assert isinstance(error, QuotaExhausted)
         assert took < 0.001
-        assert error.reset_at == gate.quota.reset_at
+        assert error.reset_at == rate_limiter.quota.reset_at
         assert (error.method, error.route) == (request_.method, request_.route)
     assert server.refused == 0
 
@@ -435,7 +435,7 @@ def test_a_single_call_waits_a_minute_but_not_longer() -> None:
     server = Hour(10)
 
     async def main() -> list[tuple[BaseException | None, float]]:
-        send = await _spent(_gate(), server)
+        send = await _spent(_rate_limiter(), server)
         await asyncio.sleep(server.ends - _now() - 70)
         early = await _outcome(send, CALL)
         await asyncio.sleep(25)
@@ -453,8 +453,8 @@ def test_a_single_call_does_not_wait_behind_pages_that_do() -> None:
     server = Hour(10)
 
     async def main() -> list[tuple[BaseException | None, float]]:
-        gate = _gate(2)
-        send = await _spent(gate, server, leave=1)
+        rate_limiter = _rate_limiter(2)
+        send = await _spent(rate_limiter, server, leave=1)
         line = [asyncio.create_task(_outcome(send, request)) for request in (LAST, LAST, LAST, CALL, LAST, CALL)]
         await asyncio.sleep(10)
         assert [task.done() for task in line] == [True, False, False, True, False, True]
@@ -483,9 +483,9 @@ def test_nothing_is_decided_while_answers_are_under_way() -> None:
             await asyncio.sleep(5)
             raise APIConnectionError("refused", sent=False)
 
-        gate = _gate()
-        send = await _spent(gate, server, leave=1)
-        last = asyncio.create_task(gate.admitting(cut)(LAST))
+        rate_limiter = _rate_limiter()
+        send = await _spent(rate_limiter, server, leave=1)
+        last = asyncio.create_task(rate_limiter.admitting(cut)(LAST))
         await asyncio.sleep(0)
         error, took = await _outcome(send, CALL)
         assert error is None
@@ -502,9 +502,9 @@ def test_everybody_who_waits_is_told_once(leave: int, requests: int, zones: list
     server, told = Hour(100), []
 
     async def main() -> None:
-        gate = _gate(4)
-        send = await _spent(gate, server, leave, told.append)
-        first, began, quota = len(server.arrivals), _now(), gate.quota
+        rate_limiter = _rate_limiter(4)
+        send = await _spent(rate_limiter, server, leave, told.append)
+        first, began, quota = len(server.arrivals), _now(), rate_limiter.quota
         await _busy(send, iter(range(requests)), 10)
         assert [event.zone for event in told] == zones
         assert all(isinstance(event, QuotaWait) and event.delay > 0 for event in told)
@@ -545,7 +545,7 @@ def test_clients_do_not_return_in_the_same_second() -> None:
         back = []
 
         async def client(seed: int) -> None:
-            send = await _spent(_gate(uniform=random.Random(seed).uniform), server)
+            send = await _spent(_rate_limiter(uniform=random.Random(seed).uniform), server)
             await send(PAGE)
             back.append(_now())
 
@@ -564,7 +564,7 @@ def test_after_the_end_of_a_window_one_request_goes_first(*, closed: bool) -> No
     server = Hour(100, latency=1.0)
 
     async def main() -> list[float]:
-        send = await _spent(_gate(), server, leave=0 if closed else 90)
+        send = await _spent(_rate_limiter(), server, leave=0 if closed else 90)
         await asyncio.sleep(server.ends - _now() + (-100 if closed else 100))
         server.arrivals.clear()
         await _busy(send, iter(range(17)))
@@ -587,7 +587,7 @@ def test_the_start_is_slow_until_an_answer_tells_the_window(waves: list[int], *,
             await asyncio.sleep(1)
             return server.answer() if told else RawResponse(200, Headers(), b"")
 
-        await _busy(_gate().admitting(send), iter(range(sum(waves))))
+        await _busy(_rate_limiter().admitting(send), iter(range(sum(waves))))
         return starts
 
     assert list(run(main()).values()) == waves
@@ -603,8 +603,8 @@ def test_failures_do_not_keep_the_start_slow() -> None:
         raise APIConnectionError("nothing there")
 
     async def main() -> None:
-        gate = _gate().admitting(send)
-        outcomes = await asyncio.gather(*(gate(CALL) for _ in range(23)), return_exceptions=True)
+        rate_limiter = _rate_limiter().admitting(send)
+        outcomes = await asyncio.gather(*(rate_limiter(CALL) for _ in range(23)), return_exceptions=True)
         assert all(isinstance(outcome, APIConnectionError) for outcome in outcomes)
 
     run(main())
@@ -635,9 +635,9 @@ def test_a_busy_server_halves_the_width_and_successes_widen_it(refusal: tuple[in
             in_flight -= 1
             return RawResponse(status, Headers(headers), b"") if busy else RawResponse(200, Headers(), b"")
 
-        gate = _gate().admitting(send)
+        rate_limiter = _rate_limiter().admitting(send)
         busy = False
-        await _busy(gate, iter(range(15)))
+        await _busy(rate_limiter, iter(range(15)))
         for busy, count in (  # noqa: B007 - `send` reads it
             (True, 8),
             (True, 4),
@@ -649,7 +649,7 @@ def test_a_busy_server_halves_the_width_and_successes_widen_it(refusal: tuple[in
             (False, 8),
         ):
             most = 0
-            await _busy(gate, iter(range(count)))
+            await _busy(rate_limiter, iter(range(count)))
             widths.append(most)
         return widths
 
@@ -658,7 +658,7 @@ def test_a_busy_server_halves_the_width_and_successes_widen_it(refusal: tuple[in
 
 def test_other_server_errors_neither_narrow_nor_widen() -> None:
     """A 500 says nothing about load, and is no success."""
-    gate = _gate()
+    rate_limiter = _rate_limiter()
 
     async def main() -> None:
         answers = iter([503, *[500] * 50])
@@ -666,44 +666,44 @@ def test_other_server_errors_neither_narrow_nor_widen() -> None:
         async def send(_: Request) -> RawResponse:
             return RawResponse(next(answers), Headers(), b"")
 
-        await _busy(gate.admitting(send), iter(range(51)))
+        await _busy(rate_limiter.admitting(send), iter(range(51)))
 
     run(main())
-    assert gate._slots.width == 4
+    assert rate_limiter._semaphore.width == 4
 
 
 def test_a_busy_server_narrows_in_a_spent_window_too() -> None:
     """503 is never about the quota, whatever its headers tell."""
-    gate, server = _gate(), Hour(10)
+    rate_limiter, server = _rate_limiter(), Hour(10)
 
     async def main() -> None:
         async def send(request: Request) -> RawResponse:
             answer = await server.send(request)
             return RawResponse(503, answer.headers, b"")
 
-        await _spent(gate, server, leave=1)
-        await gate.admitting(send)(PAGE)
+        await _spent(rate_limiter, server, leave=1)
+        await rate_limiter.admitting(send)(PAGE)
 
     run(main())
-    assert gate._slots.width == 4
+    assert rate_limiter._semaphore.width == 4
 
 
 def test_a_refusal_by_the_quota_closes_and_does_not_narrow() -> None:
     """429 with nothing left is the window's end, whoever spent it."""
     server = Hour(100)
 
-    async def main() -> Gate:
-        gate = _gate()
-        send = await _spent(gate, server, leave=80)
+    async def main() -> RateLimiter:
+        rate_limiter = _rate_limiter()
+        send = await _spent(rate_limiter, server, leave=80)
         server.served[-1] = 100  # by somebody else, all at once
         answer = await send(PAGE)
         assert answer.status == 429
         assert isinstance((await _outcome(send, CALL))[0], QuotaExhausted)
         await send(PAGE)
-        return gate
+        return rate_limiter
 
-    gate = run(main())
-    assert gate._slots.width == 8
+    rate_limiter = run(main())
+    assert rate_limiter._semaphore.width == 8
     assert server.refused == 1
 
 
@@ -752,11 +752,11 @@ SILENT: dict[str, Callable[[float], dict[str, str]]] = {
 
 @pytest.mark.parametrize("kind", GATING)
 def test_a_hostile_end_gates_for_an_hour_at_most_and_a_second_at_least(kind: str) -> None:
-    """Refused with nothing left: never a busy loop, never a wait beyond the hour, and the gate reopens."""
+    """Refused with nothing left: never a busy loop, never a wait beyond the hour, and the rate limiter reopens."""
     server = Hostile(GATING[kind], 12)
 
     async def main() -> None:
-        await _busy(_gate().admitting(server.send), iter(range(40)))
+        await _busy(_rate_limiter().admitting(server.send), iter(range(40)))
 
     run(main())
     gaps = [after - before for before, after in itertools.pairwise(server.arrivals[:13])]
@@ -771,9 +771,9 @@ def test_headers_that_say_nothing_are_as_good_as_none(kind: str) -> None:
     server = Hostile(SILENT[kind], 6)
 
     async def main() -> None:
-        gate = _gate()
-        await _busy(gate.admitting(server.send), iter(range(40)))
-        assert gate.quota is None or gate.quota.limit == 10**6
+        rate_limiter = _rate_limiter()
+        await _busy(rate_limiter.admitting(server.send), iter(range(40)))
+        assert rate_limiter.quota is None or rate_limiter.quota.limit == 10**6
 
     run(main())
     gaps = [after - before for before, after in itertools.pairwise(server.arrivals[:7])]
@@ -815,7 +815,7 @@ def test_no_sequence_of_answers_stops_a_client(answers: list[tuple[int, str, str
         return await server.send(request)
 
     async def main() -> None:
-        await _busy(_gate().admitting(send), iter(range(len(answers) + 30)), tasks)
+        await _busy(_rate_limiter().admitting(send), iter(range(len(answers) + 30)), tasks)
 
     run(main())
     assert max(after - before for before, after in itertools.pairwise(left)) <= 3605 + 1 + 5 + 1
@@ -830,8 +830,8 @@ def test_a_step_of_the_wall_clock_changes_no_delay(step: float, *, date: bool) -
         server, steps = Hour(60, date=date), iter([0.0])
 
         async def main() -> None:
-            gate = _gate(wall=lambda: _wall() + next(steps, by), uniform=lambda low, _: low)
-            await _busy(gate.admitting(server.send), iter(range(150)))
+            rate_limiter = _rate_limiter(wall=lambda: _wall() + next(steps, by), uniform=lambda low, _: low)
+            await _busy(rate_limiter.admitting(server.send), iter(range(150)))
 
         run(main())
         assert server.refused == 0
@@ -854,12 +854,12 @@ def test_everybody_waits_equally_long() -> None:
             left.append(int(request.path))
             return await server.send(request)
 
-        gate = _gate().admitting(send)
+        rate_limiter = _rate_limiter().admitting(send)
 
         async def task() -> float:
             began = _now()
             for _ in range(40):
-                await gate(Request("get", "GET", "/", str(next(came))))
+                await rate_limiter(Request("get", "GET", "/", str(next(came))))
             return _now() - began
 
         waits = await asyncio.gather(*(task() for _ in range(256)))
@@ -871,12 +871,12 @@ def test_everybody_waits_equally_long() -> None:
     assert server.most_in_flight == 8
 
 
-async def _whole(gate: Gate, width: int) -> None:
+async def _whole(rate_limiter: RateLimiter, width: int) -> None:
     """Check that nothing is held, nobody waits, and as many as ever may be in flight together."""
-    assert repr(gate._slots) == f"Slots(0 of {width} held, 0 waiting)"
-    assert gate._slots._alarm is None
+    assert repr(rate_limiter._semaphore) == f"FairSemaphore(0 of {width} held, 0 waiting)"
+    assert rate_limiter._semaphore._alarm is None
     server = Hour(10**6)
-    await _busy(gate.admitting(server.send), iter(range(3 * width)), 2 * width)
+    await _busy(rate_limiter.admitting(server.send), iter(range(3 * width)), 2 * width)
     assert server.most_in_flight == width
 
 
@@ -890,16 +890,16 @@ WAITING_FOR: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-async def _waiting(kind: str) -> tuple[Gate, list[asyncio.Task[RawResponse]]]:
-    """Return a gate with four tasks, one of which at least waits for what is said."""
+async def _waiting(kind: str) -> tuple[RateLimiter, list[asyncio.Task[RawResponse]]]:
+    """Return a rate limiter with four tasks, one of which at least waits for what is said."""
     options, leave = WAITING_FOR[kind]
-    gate, server = _gate(**options), Hour(10**6, latency=100.0 if leave else 0.05)
+    rate_limiter, server = _rate_limiter(**options), Hour(10**6, latency=100.0 if leave else 0.05)
     server.latency = 0.05
-    send = gate.admitting(server.send) if leave < 0 else await _spent(gate, server, leave)
+    send = rate_limiter.admitting(server.send) if leave < 0 else await _spent(rate_limiter, server, leave)
     server.latency = 100.0
     tasks = [asyncio.create_task(send(PAGE)) for _ in range(4)]
     await asyncio.sleep(0.01)
-    return gate, tasks
+    return rate_limiter, tasks
 
 
 @pytest.mark.parametrize("kind", WAITING_FOR)
@@ -907,15 +907,15 @@ def test_a_request_that_is_cancelled_gives_everything_back(kind: str) -> None:
     """Whatever it waited for."""
 
     async def main() -> None:
-        gate, tasks = await _waiting(kind)
+        rate_limiter, tasks = await _waiting(kind)
         assert not any(task.done() for task in tasks)
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
         await asyncio.sleep(4000)
-        if gate._rate is None:
-            await _whole(gate, gate._slots.width)
+        if rate_limiter._rate is None:
+            await _whole(rate_limiter, rate_limiter._semaphore.width)
 
     run(main())
 
@@ -927,22 +927,22 @@ def test_close_fails_everybody_who_waits_at_once(kind: str) -> None:
     async def main() -> None:
         complaints: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
-        gate, tasks = await _waiting(kind)
-        in_flight = gate._slots.held if kind != "the bucket" else 0
-        gate.close()
-        gate.close()
+        rate_limiter, tasks = await _waiting(kind)
+        in_flight = rate_limiter._semaphore.held if kind != "the bucket" else 0
+        rate_limiter.close()
+        rate_limiter.close()
         began = _now()
         failed = [error for error, _ in await asyncio.gather(*(_ended(task) for task in tasks[in_flight:]))]
         assert [str(error) for error in failed] == ["this client is closed"] * (4 - in_flight)
         assert failed
         assert len({id(error) for error in failed}) == len(failed)
-        assert type((await _outcome(gate.admitting(Hour().send), CALL))[0]) is MeitnerError
+        assert type((await _outcome(rate_limiter.admitting(Hour().send), CALL))[0]) is MeitnerError
         assert _now() - began < 0.001
         assert complaints == []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert gate._slots.held == 0
+        assert rate_limiter._semaphore.held == 0
 
     run(main())
 
@@ -973,8 +973,8 @@ def test_permits_are_conserved_under_cancellation(
         return answer
 
     async def main() -> None:
-        gate = _gate(width, rate=rate)
-        through = gate.admitting(send)
+        rate_limiter = _rate_limiter(width, rate=rate)
+        through = rate_limiter.admitting(send)
 
         async def call(begins: float, lasts: float, *, bulk: bool) -> None:
             await asyncio.sleep(begins)
@@ -987,7 +987,7 @@ def test_permits_are_conserved_under_cancellation(
         assert server.most_in_flight <= width
         await asyncio.sleep(10_000)
         if rate is None:
-            await _whole(gate, width)
+            await _whole(rate_limiter, width)
 
     run(main())
 
@@ -1001,7 +1001,7 @@ def test_a_lone_client_is_refused_at_most_twice_for_each_answer_that_was_lost(
 
     Nobody can know whether a request whose answer never came counted.
     """
-    server, lost, gate = Hour(quota), 0, _gate()
+    server, lost, rate_limiter = Hour(quota), 0, _rate_limiter()
     chance = random.Random(seed)
 
     async def send(_: Request) -> RawResponse:
@@ -1009,14 +1009,14 @@ def test_a_lone_client_is_refused_at_most_twice_for_each_answer_that_was_lost(
         await asyncio.sleep(chance.expovariate(0.5))
         answer = server.answer()
         await asyncio.sleep(chance.expovariate(0.5))
-        known = gate.quota is not None and gate.quota.reset_at.timestamp() > EPOCH + _now()
+        known = rate_limiter.quota is not None and rate_limiter.quota.reset_at.timestamp() > EPOCH + _now()
         if lossy and known and chance.random() < 0.05:
             lost += 1
             raise APIConnectionError("cut")
         return answer
 
     async def main() -> None:
-        through = gate.admitting(send)
+        through = rate_limiter.admitting(send)
         await asyncio.gather(*(through(PAGE) for _ in range(3 * quota)), return_exceptions=True)
 
     run(main(), debug=False)
@@ -1048,11 +1048,11 @@ def test_in_any_window_no_more_than_the_burst_and_the_rate(
         return RawResponse(200, Headers(), b"")
 
     async def main() -> None:
-        gate, came = _gate(rate=Rate(per_second, burst)).admitting(send), itertools.count()
+        rate_limiter, came = _rate_limiter(rate=Rate(per_second, burst)).admitting(send), itertools.count()
 
         async def call(after: float) -> None:
             await asyncio.sleep(after)
-            await gate(Request("get", "GET", "/", f"{next(came):03}"))
+            await rate_limiter(Request("get", "GET", "/", f"{next(came):03}"))
 
         await asyncio.gather(*(call(after) for after in begins))
 
@@ -1074,13 +1074,13 @@ def test_nobody_overtakes_in_the_bucket() -> None:
             left.append(request.path)
             return RawResponse(200, Headers(), b"")
 
-        gate = _gate(rate=Rate(1.0)).admitting(send)
-        await gate(Request("get", "GET", "/", "0"))
-        await gate(Request("get", "GET", "/", "1"))
-        tasks = [asyncio.create_task(gate(Request("get", "GET", "/", "2")))]
+        rate_limiter = _rate_limiter(rate=Rate(1.0)).admitting(send)
+        await rate_limiter(Request("get", "GET", "/", "0"))
+        await rate_limiter(Request("get", "GET", "/", "1"))
+        tasks = [asyncio.create_task(rate_limiter(Request("get", "GET", "/", "2")))]
         await asyncio.sleep(0.5)
         loop.advance(1.0)
-        tasks.append(asyncio.create_task(gate(Request("get", "GET", "/", "3"))))
+        tasks.append(asyncio.create_task(rate_limiter(Request("get", "GET", "/", "3"))))
         await asyncio.gather(*tasks)
         return left
 
@@ -1094,7 +1094,7 @@ def test_the_bucket_is_no_slower_than_its_rate() -> None:
         async def send(_: Request) -> RawResponse:
             return RawResponse(200, Headers(), b"")
 
-        await _busy(_gate(rate=Rate(4, 10)).admitting(send), iter(range(100)))
+        await _busy(_rate_limiter(rate=Rate(4, 10)).admitting(send), iter(range(100)))
         return _now()
 
     assert run(main()) == pytest.approx(22.5, abs=0.01)
@@ -1105,8 +1105,8 @@ def test_requests_in_the_bucket_count_against_the_window() -> None:
     server = Hour(100)
 
     async def main() -> None:
-        gate = _gate(rate=Rate(0.1))
-        send = await _spent(gate, server, leave=3)
+        rate_limiter = _rate_limiter(rate=Rate(0.1))
+        send = await _spent(rate_limiter, server, leave=3)
         tasks = [asyncio.create_task(send(LAST)) for _ in range(8)]
         await asyncio.sleep(3000)
         assert sum(task.done() for task in tasks) == 3
@@ -1118,11 +1118,11 @@ def test_requests_in_the_bucket_count_against_the_window() -> None:
 
 def test_every_loop_has_a_bucket_of_its_own() -> None:
     """A client may be built anywhere, and aiolimiter warns about a bucket that moves from loop to loop."""
-    gate = _gate(rate=Rate(1.0))
+    rate_limiter = _rate_limiter(rate=Rate(1.0))
 
     async def main() -> float:
         server = Hour()
-        await _busy(gate.admitting(server.send), iter(range(5)))
+        await _busy(rate_limiter.admitting(server.send), iter(range(5)))
         return _now()
 
     assert run(main()) == pytest.approx(4, abs=1)

@@ -1,6 +1,6 @@
 """The promises about the quota, before limiters that share nothing with the client: hours on a clock that jumps.
 
-Each promise is also tried on a gate that believes in windows only, as clients do: it breaks there.
+Each promise is also tried on a rate limiter that believes in windows only, as clients do: it breaks there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from support.limiters import EPOCH, Bucket, FixedWindow, Server
 from support.traffic import CALL, PAGE, Tally, client, now, read, serve
 from virtual_time import run
 
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._wire.messages import RawResponse, Request, Send
 
 HOUR = 3600.0
@@ -162,11 +162,11 @@ def test_without_headers_the_documented_quota_is_assumed_and_a_429_teaches(limit
     kinds = set()
 
     async def main():
-        gate = Gate(8, wall=lambda: EPOCH + now())
-        reading = asyncio.create_task(read(client(server, gate=gate), 6000, tally))
+        rate_limiter = RateLimiter(8, wall=lambda: EPOCH + now())
+        reading = asyncio.create_task(read(client(server, rate_limiter=rate_limiter), 6000, tally))
         while not reading.done():
             await asyncio.sleep(60)
-            kinds.add(gate.quota and gate.quota.kind)
+            kinds.add(rate_limiter.quota and rate_limiter.quota.kind)
         await reading
 
     run(main(), debug=False)
@@ -181,13 +181,13 @@ def test_the_kind_is_known_and_told(make):
     server, tally = Server(make()), Tally()
 
     async def main():
-        gate = Gate(8, wall=lambda: EPOCH + now())
-        assert gate.quota is None
-        send = client(server, gate=gate)
+        rate_limiter = RateLimiter(8, wall=lambda: EPOCH + now())
+        assert rate_limiter.quota is None
+        send = client(server, rate_limiter=rate_limiter)
         await send(PAGE)
-        first = gate.quota
+        first = rate_limiter.quota
         await read(send, int(1.2 * server.limiter.limit), tally)
-        return first, gate.quota
+        return first, rate_limiter.quota
 
     first, last = run(main(), debug=False)
     assert first.kind == "window"

@@ -8,8 +8,8 @@ import pytest
 from virtual_time import run
 
 from meitner_aio import ApiKey, Meitner, OAuth2, QuotaExhausted, QuotaPolicy, RateLimitError, RetryPolicy
-from meitner_aio._pipeline.core import Calls, Core, Options
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.core import Core, Dispatcher, Options
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio.events import QuotaWait, ResponseReceived
 from meitner_aio.sandbox import Sandbox
@@ -196,7 +196,7 @@ def test_a_retry_after_of_an_hour_is_waited_for_only_by_who_has_the_patience(end
         body = b'{"access_token":"t","expires_in":86400}' if request.operation == "token" else b"{}"
         return RawResponse(200, Headers({"Content-Type": "application/json"}), body)
 
-    class Wire:
+    class Binding:
         identity = b""
 
         async def send(self, request):
@@ -208,10 +208,10 @@ def test_a_retry_after_of_an_hour_is_waited_for_only_by_who_has_the_patience(end
     async def main():
         auth = OAuth2("id", "secret") if endpoint == "token" else ApiKey("id", "secret")
         options = Options(policy=RetryPolicy(), headers={})
-        core = Core("https://localhost/directory/v1", Wire(), auth, Gate(8, policy=policy), options)
+        core = Core("https://localhost/directory/v1", Binding(), auth, RateLimiter(8, policy=policy), options)
         began = asyncio.get_running_loop().time()
         try:
-            await Calls(core, options).send(Request("list", "GET", "/student", "/student", bulk=bulk))
+            await Dispatcher(core, options).send(Request("list", "GET", "/student", "/student", bulk=bulk))
         except RateLimitError as error:
             return asyncio.get_running_loop().time() - began, error.retry_after
         return asyncio.get_running_loop().time() - began, None

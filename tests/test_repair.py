@@ -15,8 +15,8 @@ from virtual_time import run
 from meitner_aio import IncompleteListing, MeitnerError
 from meitner_aio._listing.completeness import ListingReport
 from meitner_aio._listing.listing import Listing
-from meitner_aio._listing.source import Ask, Deletions
-from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.source import Deletions, PageRequest
+from meitner_aio._wire.decoding import DecodedPage
 from meitner_aio.records import Pagination
 
 DAYS = 86_400.0
@@ -151,7 +151,7 @@ class Index(FakeDirectory):
 
     known: Callable[[Row], bool] = staticmethod(lambda _: True)
 
-    def _page(self, ask: Ask, low: datetime | None, high: datetime | None) -> Fetched[Row]:
+    def _page(self, ask: PageRequest, low: datetime | None, high: datetime | None) -> DecodedPage[Row]:
         rows = self.rows
         try:
             if high is not None:
@@ -235,7 +235,7 @@ def test_a_count_that_a_deletion_overtakes_is_not_believed() -> None:
     class Sly(FakeDirectory):
         """Deletes a row that was delivered just before the first count."""
 
-        async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[Row]:
+        async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[Row]:
             if not self.windows:
                 self.delete(5)
             return await super().created(low, high, ask)
@@ -350,7 +350,7 @@ def test_a_server_that_ignores_the_window_ends_the_repair() -> None:
     """Answers that have nothing to do with the question cost a bounded number of requests and prove nothing."""
 
     class Deaf(FakeDirectory):
-        async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[Row]:
+        async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[Row]:
             self.windows.append((low, high))
             return await self.fetch(ask)
 
@@ -413,7 +413,7 @@ def test_a_row_that_is_skipped_is_skipped_by_the_repair(dated: bool) -> None:  #
     """The other rows are made whole; the read stays incomplete, and names the row, wherever it was met first."""
     broken = row(44, BEGIN - 30 * DAYS + 44 * 60.0)
 
-    def spoil(fetched: Fetched[Row], ask: Ask) -> Fetched[Row]:
+    def spoil(fetched: DecodedPage[Row], ask: PageRequest) -> DecodedPage[Row]:
         if broken not in fetched.rows:
             return fetched
         if not ask.skip_invalid:
@@ -459,7 +459,7 @@ def test_a_witness_that_falls_silent_is_not_believed_before_either() -> None:
 def test_a_window_that_says_less_than_it_gives_is_no_reason_to_stop() -> None:
     """A total below the rows in hand: they are taken, whatever was counted."""
 
-    def modest(fetched: Fetched[Row], ask: Ask) -> Fetched[Row]:
+    def modest(fetched: DecodedPage[Row], ask: PageRequest) -> DecodedPage[Row]:
         pagination = Pagination(offset=ask.offset, limit=10, total=1)
         return fetched._replace(pagination=pagination) if directory.windows else fetched
 

@@ -30,7 +30,7 @@ from meitner_aio import (
     RetryPolicy,
 )
 from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._wire.messages import Headers, RawResponse, Request, Send
@@ -295,10 +295,14 @@ def test_a_create_that_the_deadline_keeps_at_the_gate_never_left() -> None:
                 await asyncio.sleep(100)
                 return {}
 
-        gate, smooth = Gate(1), Gate(8, Rate(per_second=0.01))
-        busy = [asyncio.ensure_future(one.admitting(slow)(request())) for one in (gate, smooth)]
+        rate_limiter, smooth = RateLimiter(1), RateLimiter(8, Rate(per_second=0.01))
+        busy = [asyncio.ensure_future(one.admitting(slow)(request())) for one in (rate_limiter, smooth)]
         await asyncio.sleep(0)
-        for send in (gate.admitting(slow), smooth.admitting(slow), Authenticated(slow, SlowAuth(), {}, 60.0).send):
+        for send in (
+            rate_limiter.admitting(slow),
+            smooth.admitting(slow),
+            Authenticated(slow, SlowAuth(), {}, 60.0).send,
+        ):
             with pytest.raises(APITimeoutError) as caught:
                 await Retrying(send, RetryPolicy(deadline=5.0)).send(request("create", "POST"))
             assert not caught.value.sent
@@ -306,7 +310,7 @@ def test_a_create_that_the_deadline_keeps_at_the_gate_never_left() -> None:
             one.cancel()
         await asyncio.gather(*busy, return_exceptions=True)
         with pytest.raises(AmbiguousWriteError):
-            await Retrying(gate.admitting(slow), RetryPolicy(deadline=5.0)).send(request("create", "POST"))
+            await Retrying(rate_limiter.admitting(slow), RetryPolicy(deadline=5.0)).send(request("create", "POST"))
 
     run(main())
 
@@ -379,11 +383,11 @@ def test_a_quota_that_is_spent_is_waited_for_once_and_by_the_gate() -> None:
     """429 with the end of the window: a look whether it is a bucket, and then the call waits until the window has ended."""
 
     async def main() -> None:
-        script, gate = (
+        script, rate_limiter = (
             Script(said(429, **SPENT), said(429, **SPENT), said(200)),
-            Gate(8, policy=QuotaPolicy(max_wait=3600)),
+            RateLimiter(8, policy=QuotaPolicy(max_wait=3600)),
         )
-        response = await Retrying(gate.admitting(script), RetryPolicy()).send(request())
+        response = await Retrying(rate_limiter.admitting(script), RetryPolicy()).send(request())
         assert (response.status, script.sent) == (200, 3)
         assert 900 < asyncio.get_running_loop().time() <= 910
 
@@ -395,8 +399,8 @@ def test_a_gate_that_refuses_to_wait_leaves_the_servers_own_words(bulk: bool) ->
     """The server said 429 first, and when to come back; only who never asked gets QuotaExhausted."""
 
     async def main() -> None:
-        script, gate = Script(said(429, **SPENT)), Gate(8, policy=QuotaPolicy(on_exhausted="raise"))
-        retrying = Retrying(gate.admitting(script), RetryPolicy(outage=7200.0))
+        script, rate_limiter = Script(said(429, **SPENT)), RateLimiter(8, policy=QuotaPolicy(on_exhausted="raise"))
+        retrying = Retrying(rate_limiter.admitting(script), RetryPolicy(outage=7200.0))
         with pytest.raises(RateLimitError) as caught:
             await retrying.send(request("list", bulk=bulk))
         assert caught.value.reset_at is not None
@@ -493,8 +497,8 @@ class Client:
 
     def __init__(self, *replies: Any, policy: RetryPolicy) -> None:
         self.script, self.tokens, self.budget = Script(*replies), 0, RetryBudget()
-        self.gate = Gate(1)
-        admitted = self.gate.admitting(self._answer)
+        self.rate_limiter = RateLimiter(1)
+        admitted = self.rate_limiter.admitting(self._answer)
         self.auth = BearerAuth(OAuth2("an-id", "a-secret"), Retrying(admitted, policy, self.budget).send, "/token")
         self.retrying = Retrying(Authenticated(admitted, self.auth, {}, 1.0).send, policy, self.budget)
 
@@ -509,7 +513,7 @@ class Client:
         """Wait for the token request, which belongs to nobody; then nothing may be left."""
         while len(asyncio.all_tasks()) > 1:
             await asyncio.sleep(1.0)
-        assert self.gate._slots.held == 0
+        assert self.rate_limiter._semaphore.held == 0
         assert not self.budget.outage.probing
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from virtual_time import VirtualLoop, run
 
-from meitner_aio._pipeline.concurrency import Opens, Slots
+from meitner_aio._pipeline.concurrency import FairSemaphore, Opens
 
 SINGLES, BULK = 0, 1
 """The first line and the second."""
@@ -30,7 +30,9 @@ async def _turns(count: int = 3) -> None:
         await asyncio.sleep(0)
 
 
-def _in_line(slots: Slots[int], names: range, entered: list[int], line: int = SINGLES) -> list[asyncio.Task[None]]:
+def _in_line(
+    slots: FairSemaphore[int], names: range, entered: list[int], line: int = SINGLES
+) -> list[asyncio.Task[None]]:
     async def visit(name: int) -> None:
         await slots.wait(name, line)
         entered.append(name)
@@ -41,25 +43,25 @@ def _in_line(slots: Slots[int], names: range, entered: list[int], line: int = SI
 def test_a_width_that_lets_nobody_through_is_refused() -> None:
     """Zero slots would be a client that hangs."""
     with pytest.raises(ValueError, match="at least 1"):
-        Slots(0, _open)
+        FairSemaphore(0, _open)
 
 
 def test_a_free_slot_is_taken_at_once() -> None:
     """Without waiting, from either line, and not more than there are; each who enters is told of."""
     told: list[str] = []
-    slots: Slots[str] = Slots(2, _open, told.append)
+    slots: FairSemaphore[str] = FairSemaphore(2, _open, told.append)
     assert (slots.enter("a"), slots.enter("b", BULK), slots.enter("c")) == (True, True, False)
     slots.leave()
     assert slots.enter("d")
     assert told == ["a", "b", "d"]
-    assert repr(slots) == "Slots(2 of 2 held, 0 waiting)"
+    assert repr(slots) == "FairSemaphore(2 of 2 held, 0 waiting)"
 
 
 def test_nobody_enters_past_a_shut_door_or_is_turned_away_without_waiting() -> None:
-    """`enter` takes a slot or does nothing: what the door has against a visitor is told by `wait`."""
+    """`enter` takes a slot or does nothing: what the door has against a waiter is told by `wait`."""
     answers: dict[str, Opens] = {"later": 5.0, "after news": math.inf, "never": KeyError("never"), "now": 0.0}
     told: list[str] = []
-    slots: Slots[str] = Slots(2, answers.__getitem__, told.append)
+    slots: FairSemaphore[str] = FairSemaphore(2, answers.__getitem__, told.append)
     assert [slots.enter(name) for name in answers] == [False, False, False, True]
     assert (slots.held, slots.waiting(SINGLES), told) == (1, 0, ["now"])
 
@@ -69,7 +71,7 @@ def test_first_come_first_served(line: int) -> None:
     """Nobody overtakes those who wait in the same line, not even in the instant in which a slot is free."""
 
     async def main() -> list[int]:
-        slots: Slots[int] = Slots(1, _open)
+        slots: FairSemaphore[int] = FairSemaphore(1, _open)
         assert slots.enter(-1)
         entered: list[int] = []
         _in_line(slots, range(4), entered, line)
@@ -90,7 +92,7 @@ def test_nobody_overtakes_while_the_alarm_is_late() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        slots: Slots[int] = Slots(2, lambda _: 0.0 if loop.time() >= 5 else 5.0)
+        slots: FairSemaphore[int] = FairSemaphore(2, lambda _: 0.0 if loop.time() >= 5 else 5.0)
         entered: list[int] = []
         _in_line(slots, range(1), entered)
         await _turns()
@@ -110,7 +112,7 @@ def test_single_calls_go_first() -> None:
     """Whoever comes to the first line enters before everybody in the second, however long those have waited."""
 
     async def main() -> list[int]:
-        slots: Slots[int] = Slots(1, _open)
+        slots: FairSemaphore[int] = FairSemaphore(1, _open)
         assert slots.enter(-1)
         entered: list[int] = []
         _in_line(slots, range(10, 12), entered, BULK)
@@ -130,7 +132,7 @@ def test_every_fourth_admission_goes_to_bulk() -> None:
     """A service that never pauses does not keep a read from going on."""
 
     async def main() -> list[int]:
-        slots: Slots[int] = Slots(1, _open)
+        slots: FairSemaphore[int] = FairSemaphore(1, _open)
         assert slots.enter(-1)
         entered: list[int] = []
         _in_line(slots, range(100, 110), entered, BULK)
@@ -148,7 +150,7 @@ def test_only_singles_that_bulk_saw_pass_give_it_a_turn() -> None:
     """A hundred that entered before any page came are no debt: the first three after it go first."""
 
     async def main() -> list[int]:
-        slots: Slots[int] = Slots(1, _open)
+        slots: FairSemaphore[int] = FairSemaphore(1, _open)
         assert slots.enter(-1)
         entered: list[int] = []
         _in_line(slots, range(11), entered)
@@ -170,7 +172,7 @@ def test_those_who_leave_the_line_take_nobodys_turn() -> None:
     """Singles that were cancelled or turned away did not go before bulk, and a page that was did not have its turn."""
 
     async def main() -> list[int]:
-        slots: Slots[int] = Slots(1, lambda name: KeyError(name) if name in (3, 100) else 0.0)
+        slots: FairSemaphore[int] = FairSemaphore(1, lambda name: KeyError(name) if name in (3, 100) else 0.0)
         assert slots.enter(-1)
         entered: list[int] = []
         pages = _in_line(slots, range(101, 103), entered, BULK)
@@ -199,7 +201,7 @@ def test_bulk_waits_while_a_single_call_waits_for_the_door() -> None:
 
     async def main() -> list[tuple[int, float]]:
         loop, entered = asyncio.get_running_loop(), list[tuple[int, float]]()
-        slots: Slots[int] = Slots(
+        slots: FairSemaphore[int] = FairSemaphore(
             4,
             lambda name: 0.0 if name >= 10 or loop.time() >= 5 else 5.0,
             lambda name: entered.append((name, loop.time())),
@@ -218,7 +220,7 @@ def test_a_single_call_passes_bulk_that_waits_for_the_door() -> None:
     """Pages that are paced, or wait for the next window, stand in nobody's way."""
 
     async def main() -> None:
-        slots: Slots[int] = Slots(4, lambda name: 0.0 if name < 10 else 3600.0)
+        slots: FairSemaphore[int] = FairSemaphore(4, lambda name: 0.0 if name < 10 else 3600.0)
         pages = _in_line(slots, range(10, 12), [], BULK)
         await _turns()
         assert slots.enter(0)
@@ -237,7 +239,9 @@ def test_bulks_turn_is_not_lost_to_a_shut_door() -> None:
 
     async def main() -> list[int]:
         loop, entered = asyncio.get_running_loop(), list[int]()
-        slots: Slots[int] = Slots(1, lambda name: 0.0 if name < 100 or loop.time() >= 5 else 5.0, entered.append)
+        slots: FairSemaphore[int] = FairSemaphore(
+            1, lambda name: 0.0 if name < 100 or loop.time() >= 5 else 5.0, entered.append
+        )
         assert slots.enter(-1)
         tasks = _in_line(slots, range(8), []) + _in_line(slots, range(100, 101), [], BULK)
         await _turns()
@@ -263,7 +267,7 @@ def test_the_alarm_rings_for_whichever_line_may_enter_first(shut: tuple[float, f
         loop = asyncio.get_running_loop()
         single, page = shut
         opens = {**dict.fromkeys(range(3), 0.0), 3: single, 100: page}
-        slots: Slots[int] = Slots(4, lambda name: 0.0 if loop.time() >= opens[name] else opens[name])
+        slots: FairSemaphore[int] = FairSemaphore(4, lambda name: 0.0 if loop.time() >= opens[name] else opens[name])
         assert all(slots.enter(0) for _ in range(4))
         tasks = _in_line(slots, range(4), []) + _in_line(slots, range(100, 101), [], BULK)
         await _turns()
@@ -285,7 +289,7 @@ def test_whoever_is_turned_away_lets_the_next_be_judged() -> None:
 
     async def main(line: int) -> tuple[list[int], list[BaseException | None]]:
         told: list[int] = []
-        slots: Slots[int] = Slots(1, lambda name: KeyError(name) if name % 2 else 0.0, told.append)
+        slots: FairSemaphore[int] = FairSemaphore(1, lambda name: KeyError(name) if name % 2 else 0.0, told.append)
         assert slots.enter(-2)
         entered: list[int] = []
         tasks = _in_line(slots, range(1, 7), entered, line)
@@ -313,7 +317,7 @@ def test_a_door_may_turn_everybody_away() -> None:
     """Then nobody is left to ring for."""
 
     async def main() -> None:
-        slots: Slots[int] = Slots(1, KeyError)
+        slots: FairSemaphore[int] = FairSemaphore(1, KeyError)
         tasks = [*_in_line(slots, range(3), []), *_in_line(slots, range(3, 6), [], BULK)]
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert [repr(outcome) for outcome in outcomes] == [f"KeyError({name})" for name in range(6)]
@@ -328,7 +332,7 @@ def test_a_door_may_turn_everybody_away() -> None:
 
 def test_narrowing_lets_holders_finish_and_halves_at_most_once_a_second() -> None:
     """What was in flight together is refused together: eight refusals are one."""
-    slots: Slots[int] = Slots(8, _open)
+    slots: FairSemaphore[int] = FairSemaphore(8, _open)
     assert all(slots.enter(name) for name in range(8))
     widths = []
     for now in (0.0, 0.1, 0.99, 1.0, 2.5, 3.5, 4.5):
@@ -345,7 +349,7 @@ def test_narrowing_lets_holders_finish_and_halves_at_most_once_a_second() -> Non
 
 def test_as_many_successes_as_the_width_widen_it_by_one() -> None:
     """Back to what it was at first, and no further."""
-    slots: Slots[int] = Slots(4, _open)
+    slots: FairSemaphore[int] = FairSemaphore(4, _open)
     slots.narrow(0.0)
     slots.narrow(1.0)
     widths = []
@@ -357,7 +361,7 @@ def test_as_many_successes_as_the_width_widen_it_by_one() -> None:
 
 def test_successes_before_a_refusal_do_not_count_after_it() -> None:
     """The width grows by what succeeds at this width."""
-    slots: Slots[int] = Slots(8, _open)
+    slots: FairSemaphore[int] = FairSemaphore(8, _open)
     slots.narrow(0.0)
     for _ in range(3):
         slots.widen()
@@ -375,7 +379,7 @@ def test_a_door_that_opens_later_lets_in_then() -> None:
 
     async def main() -> tuple[float, float]:
         loop = asyncio.get_running_loop()
-        slots: Slots[int] = Slots(2, lambda _: 0.0 if loop.time() >= opens[0] else opens[0])
+        slots: FairSemaphore[int] = FairSemaphore(2, lambda _: 0.0 if loop.time() >= opens[0] else opens[0])
         assert not slots.enter(1)
         await slots.wait(1)
         first = loop.time()
@@ -398,7 +402,7 @@ def test_a_door_that_needs_news_sets_no_alarm() -> None:
     opens = [math.inf]
 
     async def main() -> None:
-        slots: Slots[int] = Slots(1, lambda _: opens[0])
+        slots: FairSemaphore[int] = FairSemaphore(1, lambda _: opens[0])
         waiting = asyncio.create_task(slots.wait(1))
         await asyncio.sleep(10_000)
         assert not waiting.done()
@@ -414,7 +418,7 @@ def test_slots_that_are_full_need_no_alarm(line: int) -> None:
     """Whoever leaves lets the next one in: no timer of the loop is spent on that."""
 
     async def main() -> None:
-        slots: Slots[int] = Slots(1, _open)
+        slots: FairSemaphore[int] = FairSemaphore(1, _open)
         assert slots.enter(9)
         tasks = _in_line(slots, range(3), [], line)
         await _turns()
@@ -431,7 +435,7 @@ def test_nothing_is_left_when_the_last_one_gives_up() -> None:
     """No alarm goes on ticking for a line that is empty."""
 
     async def main(line: int) -> None:
-        slots: Slots[int] = Slots(1, lambda _: 3600.0)
+        slots: FairSemaphore[int] = FairSemaphore(1, lambda _: 3600.0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(slots.wait(1, line), 5)
         assert slots._alarm is None
@@ -450,7 +454,7 @@ def test_close_sends_everybody_away_at_once() -> None:
     async def main() -> list[BaseException | None]:
         complaints: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
-        slots: Slots[int] = Slots(1, _open)
+        slots: FairSemaphore[int] = FairSemaphore(1, _open)
         assert slots.enter(9)
         tasks = [*_in_line(slots, range(2), []), *_in_line(slots, range(2, 4), [], BULK)]
         await _turns()
@@ -504,13 +508,13 @@ def test_no_thundering_herd() -> None:
         loop = asyncio.get_running_loop()
         shut = [True]
 
-        def door(_: int) -> float:
+        def next_admission(_: int) -> float:
             asked[0] += 1
             return math.inf if shut[0] else 0.0
 
-        slots: Slots[int] = Slots(8, door)
+        slots: FairSemaphore[int] = FairSemaphore(8, next_admission)
         visitors = [_Counted(slots.wait(name, line)) for name in range(500)]
-        tasks = [loop.create_task(visitor) for visitor in visitors]
+        tasks = [loop.create_task(waiter) for waiter in visitors]
         await _turns()
         for _ in range(100):
             slots.admit()
@@ -522,7 +526,7 @@ def test_no_thundering_herd() -> None:
             await asyncio.sleep(0)
             while slots.held:
                 slots.leave()
-        return [visitor.steps for visitor in visitors]
+        return [waiter.steps for waiter in visitors]
 
     for line in (SINGLES, BULK):
         asked[0] = 0
@@ -541,7 +545,7 @@ class Lines(RuleBasedStateMachine):
         self.runner = asyncio.Runner(loop_factory=VirtualLoop)
         self.shut = [False, False]
         self.strict = self.at_once = False
-        self.slots: Slots[int] = Slots(3, self._door, self._enters)
+        self.slots: FairSemaphore[int] = FairSemaphore(3, self._door, self._enters)
         self.lines: dict[int, int] = {}
         self.inside: list[int] = []
         self.waiting: dict[int, asyncio.Task[None]] = {}

@@ -25,7 +25,7 @@ from meitner_aio import (
     one_of,
 )
 from meitner_aio._listing.endpoints import Facts, RecordSource
-from meitner_aio._listing.source import Ask, Deletions
+from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._wire.page_size import PageSizes
 from meitner_aio.errors import InternalServerError, MeitnerError, PermissionDeniedError
@@ -88,12 +88,12 @@ def _source(send: Scripted, audited: bool | None = True, filter: dict[str, Any] 
 async def test_a_page_is_asked_for_and_read() -> None:
     """A list is a GET, a search a POST of its filter; limit and offset are in the query, the Date comes along."""
     send = Scripted([_group(number) for number in range(9)])
-    fetched = await _source(send).fetch(Ask(4, 2))
+    fetched = await _source(send).fetch(PageRequest(4, 2))
     assert [one.id for one in fetched.rows] == [_id(number) for number in range(2, 6)]
     assert (fetched.pagination.total, fetched.invalid) == (9, ())
     assert fetched.server_time == datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC).timestamp()
     condition = {"equals": {"title": "x"}, "orCondition": False}
-    await _source(send, filter=condition).fetch(Ask(4, 2, bulk=True))
+    await _source(send, filter=condition).fetch(PageRequest(4, 2, bulk=True))
     listed, searched = send.requests
     assert (listed.method, listed.path, listed.query, listed.body, listed.bulk) == (
         "GET", "/group", "limit=4&offset=2", None, False,
@@ -107,10 +107,10 @@ async def test_a_page_is_asked_for_and_read() -> None:
 async def test_a_sealed_page_is_read_when_it_is_opened() -> None:
     """Until then it is bytes; a broken one raises at its turn, and not in the task that fetched it."""
     send = Scripted([_group(1), {"id": 7}])
-    opened = await _source(send).sealed(Ask(2, 0))
+    opened = await _source(send).fetch_raw(PageRequest(2, 0))
     with pytest.raises(ResponseValidationError):
         opened()
-    good = await _source(send).sealed(Ask(1, 0))
+    good = await _source(send).fetch_raw(PageRequest(1, 0))
     assert [one.title for one in good().rows] == ["g1"]
 
 
@@ -119,7 +119,7 @@ async def test_a_page_of_another_offset_is_refused() -> None:
     send = Scripted([_group(number) for number in range(9)])
     send.shift = 1
     with pytest.raises(ResponseValidationError, match="another offset"):
-        await _source(send).fetch(Ask(4, 4))
+        await _source(send).fetch(PageRequest(4, 4))
     with pytest.raises(ResponseValidationError, match="another offset"):
         await Groups(send).list(limit=4).all()
 
@@ -131,8 +131,8 @@ async def test_a_window_is_a_search_by_creation() -> None:
     """From one instant until before another, in microseconds; open at the beginning where no instant is given."""
     send = Scripted([])
     low, high = SINCE.replace(microsecond=1), SINCE.replace(hour=15)
-    await _source(send).created(low, high, Ask(5, 0))
-    await _source(send).created(None, high, Ask(5, 5, bulk=True))
+    await _source(send).created(low, high, PageRequest(5, 0))
+    await _source(send).created(None, high, PageRequest(5, 5, bulk=True))
     assert [request.path for request in send.requests] == ["/group/_search"] * 2
     assert [request.query for request in send.requests] == ["limit=5&offset=0", "limit=5&offset=5"]
     assert send.bodies == [
@@ -150,8 +150,8 @@ async def test_a_window_of_a_search_keeps_its_conditions() -> None:
     send = Scripted([])
     condition = {"equals": {"title": "x"}, "like": {"title": "y%"}, "orCondition": True}
     source = _source(send, filter=condition)
-    await source.created(None, SINCE, Ask(5, 0))
-    await source.fetch(Ask(5, 0))
+    await source.created(None, SINCE, PageRequest(5, 0))
+    await source.fetch(PageRequest(5, 0))
     assert send.bodies[0]["nestedFilters"] == [condition]
     assert send.bodies[0]["orCondition"] is False
     assert send.bodies[1] == condition
@@ -161,7 +161,7 @@ async def test_a_window_of_every_row_leaves_the_conditions_out() -> None:
     """That is how a row which a search does not find any more is told from one that an index has lost."""
     send = Scripted([])
     await _source(send, filter={"equals": {"title": "x"}, "orCondition": False}).created(
-        None, SINCE, Ask(5, 0, every=True)
+        None, SINCE, PageRequest(5, 0, every=True)
     )
     assert send.bodies == [{"smallerThan": {"meta": {"createdAt": "2026-09-21T14:00:00Z"}}, "orCondition": False}]
 
@@ -170,7 +170,7 @@ async def test_a_window_of_events_is_one_of_their_timestamps() -> None:
     """They have no meta."""
     send = Scripted([])
     source = RecordSource[AuditEvent](send, Facts("/audit-event", AuditEvent, True, None), None, PageSizes())  # noqa: FBT003
-    await source.created(SINCE, SINCE, Ask(5, 0))
+    await source.created(SINCE, SINCE, PageRequest(5, 0))
     assert send.bodies[0]["smallerThan"] == {"timestamp": "2026-09-21T14:00:00Z"}
     assert send.bodies[0]["greaterOrEqual"] == {"timestamp": "2026-09-21T14:00:00Z"}
 
@@ -186,7 +186,7 @@ def test_an_answer_says_when_it_was_asked_for(elapsed: float) -> None:
         response.elapsed = elapsed
         return response
 
-    for ask in (Ask(5, 0), Ask(5, 0, open=True)):
+    for ask in (PageRequest(5, 0), PageRequest(5, 0, open=True)):
         fetched = run(_source(slow).fetch(ask))  # type: ignore[arg-type]
         assert fetched.server_time is not None
         assert fetched.waited == pytest.approx(max(40.0, elapsed))

@@ -265,14 +265,14 @@ async def test_callers_sent_away_together_do_not_come_back_together() -> None:
 
 
 def _spent(**headers: str) -> RawResponse:
-    """Return a 429 that the gate took for the quota's."""
+    """Return a 429 that the rate limiter took for the quota's."""
     refused = said(429, **headers)
     refused.quota_spent = True
     return refused
 
 
 async def test_a_spent_quota_is_waited_for_by_the_gate() -> None:
-    """The call goes straight to the gate, which knows when more may leave; that costs the budget nothing."""
+    """The call goes straight to the rate limiter, which knows when more may leave; that costs the budget nothing."""
     budget = RetryBudget()
     outcome = await call(_spent(), said(200), policy=RetryPolicy(initial=1000, maximum=1000), budget=budget)
     assert outcome.waits == [0.0]

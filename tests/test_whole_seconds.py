@@ -12,8 +12,8 @@ from fake_history import History, Plot
 from virtual_time import run
 
 from meitner_aio._listing.listing import Listing
-from meitner_aio._listing.source import Ask
-from meitner_aio._wire.decoding import Fetched
+from meitner_aio._listing.source import PageRequest
+from meitner_aio._wire.decoding import DecodedPage
 from meitner_aio.records import Meta
 
 
@@ -38,7 +38,7 @@ class WholeSeconds(FakeDirectory):
 
     bound: Callable[[datetime], datetime]
 
-    def _page(self, ask: Ask, low: datetime | None, high: datetime | None) -> Fetched[Row]:
+    def _page(self, ask: PageRequest, low: datetime | None, high: datetime | None) -> DecodedPage[Row]:
         exact = self.rows
         self.rows = [one._replace(meta=_cut(one.meta)) for one in exact]
         try:

@@ -43,7 +43,7 @@ def _answer(status: int, target: str) -> bytes:
     )
 
 
-class Wire:
+class Binding:
     """Counts the requests that arrive, and answers them as a judge says. Closes connections that are `idle`."""
 
     def __init__(self, judge: Judge, idle: float | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -103,7 +103,7 @@ def in_turn(*statuses: int) -> Judge:
     return lambda number, _nth: statuses[min(number, len(statuses)) - 1]
 
 
-def _client(wire: Wire, **options: Any) -> Meitner:
+def _client(wire: Binding, **options: Any) -> Meitner:
     return Meitner("an-id", "a-secret", base_url=wire.url, **{"retry": AT_ONCE} | options)
 
 
@@ -151,7 +151,7 @@ async def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 @calls
 async def test_without_retries_one_request_leaves(call: Callable[[Meitner], Any], options: dict[str, Any]) -> None:
     """The connection breaks before a byte of an answer: a server sees one request, and the error says so."""
-    async with Wire(always(CUT)) as wire, _client(wire, retry=None, max_retries=0, **options) as meitner:
+    async with Binding(always(CUT)) as wire, _client(wire, retry=None, max_retries=0, **options) as meitner:
         with pytest.raises(MeitnerError) as caught:
             await call(meitner)
         assert len(wire.methods) == 1 == caught.value.attempts
@@ -163,7 +163,7 @@ async def test_without_retries_one_request_leaves_on_a_connection_that_served_be
 ) -> None:
     """A server that closes just then gets one request more, not two."""
     judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT  # noqa: E731 - a judge
-    async with Wire(judge) as wire, _client(wire, retry=None, max_retries=0, **options) as meitner:
+    async with Binding(judge) as wire, _client(wire, retry=None, max_retries=0, **options) as meitner:
         await meitner.students.get(ID)
         with pytest.raises(MeitnerError) as caught:
             await call(meitner)
@@ -175,7 +175,7 @@ async def test_without_retries_one_request_leaves_on_a_connection_that_served_be
 async def test_events_and_errors_tell_of_every_request(call: Callable[[Meitner], Any], options: dict[str, Any]) -> None:
     """Two retries are three requests: as many as a server saw, events told of, and the error says."""
     events: list[Any] = []
-    async with Wire(always(CUT)) as wire, _client(wire, on_event=events.append, **options) as meitner:
+    async with Binding(always(CUT)) as wire, _client(wire, on_event=events.append, **options) as meitner:
         with pytest.raises(MeitnerError) as caught:
             await call(meitner)
         told = [event.attempt for event in events if isinstance(event, RequestSent)]
@@ -185,7 +185,7 @@ async def test_events_and_errors_tell_of_every_request(call: Callable[[Meitner],
 
 async def test_captured_answers_tell_of_every_request(options: dict[str, Any]) -> None:
     """An answer says at which attempt it came."""
-    async with Wire(in_turn(CUT, CUT, 200)) as wire, _client(wire, **options) as meitner:
+    async with Binding(in_turn(CUT, CUT, 200)) as wire, _client(wire, **options) as meitner:
         with meitner.capture() as seen:
             await meitner.students.get(ID)
         assert (len(wire.methods), [answer.attempts for answer in seen]) == (3, [3])
@@ -199,7 +199,7 @@ async def test_an_outage_adds_no_more_than_35_requests(options: dict[str, Any]) 
         if isinstance(event, RequestSent):
             sent.append(event)
 
-    async with Wire(always(CUT)) as wire, _client(wire, on_event=note, **options) as meitner:
+    async with Binding(always(CUT)) as wire, _client(wire, on_event=note, **options) as meitner:
         calls = [meitner.students.get(ID) for _ in range(100)] + [meitner.students.delete(ID) for _ in range(100)]
         errors = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(error) for error in errors} == {APIConnectionError}
@@ -209,7 +209,7 @@ async def test_an_outage_adds_no_more_than_35_requests(options: dict[str, Any]) 
 
 async def test_a_create_leaves_once(options: dict[str, Any]) -> None:
     """Its answer was lost, and nobody looks: without a key nothing tells it from others."""
-    async with Wire(always(CUT)) as wire, _client(wire, **options) as meitner:
+    async with Binding(always(CUT)) as wire, _client(wire, **options) as meitner:
         with pytest.raises(MeitnerError):
             await meitner.units.create(title="Norr")
         assert Counter(wire.methods)["POST"] == 1
@@ -218,7 +218,7 @@ async def test_a_create_leaves_once(options: dict[str, Any]) -> None:
 async def test_a_session_of_the_callers_is_left_as_it_is() -> None:
     """Its own calls are repeated as before, and go through its own middlewares alone."""
     passing = _Passing()
-    async with aiohttp.ClientSession(middlewares=(passing,)) as session, Wire(in_turn(200, CUT, 200)) as wire:
+    async with aiohttp.ClientSession(middlewares=(passing,)) as session, Binding(in_turn(200, CUT, 200)) as wire:
         async with _client(wire, session=session) as meitner:
             await meitner.students.get(ID)
         before = passing.passed
@@ -236,7 +236,7 @@ async def test_a_middleware_that_sends_twice_is_counted() -> None:
 
     async with (
         aiohttp.ClientSession(middlewares=(twice,)) as session,
-        Wire(in_turn(401, 200, 503, 503, 401, 200)) as wire,
+        Binding(in_turn(401, 200, 503, 503, 401, 200)) as wire,
     ):
         async with _client(wire, session=session) as meitner:
             with meitner.capture() as seen:
@@ -261,7 +261,7 @@ async def test_of_a_session_that_hides_its_middlewares_none_is_replaced(monkeypa
     """Should aiohttp keep them elsewhere one day: a caller's middlewares matter more than a repeated read, which is counted."""
     monkeypatch.setattr("meitner_aio._pipeline.transport._MIDDLEWARES", "_no_such_attribute")
     passing = _Passing()
-    async with aiohttp.ClientSession(middlewares=(passing,)) as session, Wire(in_turn(CUT, 200)) as wire:
+    async with aiohttp.ClientSession(middlewares=(passing,)) as session, Binding(in_turn(CUT, 200)) as wire:
         async with _client(wire, session=session, retry=None, max_retries=0) as meitner:
             with meitner.capture() as seen:
                 await meitner.students.get(ID)
@@ -274,11 +274,11 @@ async def test_of_a_session_that_hides_its_middlewares_none_is_replaced(monkeypa
 class Elsewhere:
     """A server on a loop in a thread of its own, which goes on while this thread is busy."""
 
-    def __init__(self, make: Callable[[], Wire]) -> None:
+    def __init__(self, make: Callable[[], Binding]) -> None:
         self._make = make
         self._begun = threading.Event()
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Binding:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -319,7 +319,7 @@ async def test_a_connection_that_was_closed_while_the_program_was_busy_is_not_us
         authority.issue_cert("127.0.0.1").configure_cert(tls)
         trust["ssl"] = ssl.create_default_context()
         authority.configure_trust(trust["ssl"])
-    with Elsewhere(lambda: Wire(always(200), idle=0.05, tls=tls)) as wire:
+    with Elsewhere(lambda: Binding(always(200), idle=0.05, tls=tls)) as wire:
         async with _client(wire, retry=None, max_retries=0, **trust) as meitner:
             for number in range(1, 5):
                 await meitner.students.get(ID)
@@ -332,7 +332,7 @@ async def test_a_connection_that_was_closed_while_the_program_was_busy_is_not_us
 async def test_a_read_that_met_a_connection_just_closed_costs_no_retry() -> None:
     """One retry, and a server that closes a kept connection as the read arrives, then fails once: it is answered."""
     events: list[Any] = []
-    async with Wire(in_turn(200, CUT, 503, 200)) as wire:
+    async with Binding(in_turn(200, CUT, 503, 200)) as wire:
         policy = RetryPolicy(max_retries=1, initial=0.0)
         async with _client(wire, retry=policy, on_event=events.append) as meitner:
             await meitner.students.get(ID)
@@ -347,7 +347,7 @@ async def test_a_read_that_met_a_connection_just_closed_costs_no_retry() -> None
 async def test_it_does_not_wait_either() -> None:
     """The next connection is a new one: there is nothing to wait for."""
     judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT  # noqa: E731 - a judge
-    async with Wire(judge) as wire:
+    async with Binding(judge) as wire:
         async with _client(wire, retry=RetryPolicy(max_retries=1, initial=50.0, maximum=50.0)) as meitner:
             async with asyncio.timeout(10.0):
                 for _ in range(20):
@@ -359,7 +359,7 @@ async def test_it_does_not_wait_either() -> None:
 @pytest.mark.parametrize("retries", [0, 1, 2, 3])
 async def test_a_server_that_answers_nothing_gets_no_request_more(retries: int) -> None:
     """Whether a connection was stale or the server is gone shows in the next answer: without one, every try counts."""
-    async with Wire(in_turn(200, CUT)) as wire:
+    async with Binding(in_turn(200, CUT)) as wire:
         async with _client(wire, retry=RetryPolicy(max_retries=retries, initial=0.0)) as meitner:
             await meitner.students.get(ID)
             with pytest.raises(APIConnectionError) as caught:
@@ -370,7 +370,7 @@ async def test_a_server_that_answers_nothing_gets_no_request_more(retries: int) 
 
 async def test_a_new_connection_is_never_stale() -> None:
     """One that breaks at its first request says something about the server, and the try counts."""
-    async with Wire(in_turn(CUT, 503, 200)) as wire:
+    async with Binding(in_turn(CUT, 503, 200)) as wire:
         async with _client(wire, retry=RetryPolicy(max_retries=1, initial=0.0)) as meitner:
             with pytest.raises(InternalServerError) as caught:
                 await meitner.students.get(ID)
@@ -381,7 +381,7 @@ async def test_no_more_than_one_try_of_a_call_is_excused() -> None:
     """Eight connections that all went stale cost a read no eight requests."""
     cut = [False]
     judge: Judge = lambda _number, nth: CUT if cut[0] and nth > 1 else 200  # noqa: E731 - a judge
-    async with Wire(judge) as wire, _client(wire, retry=RetryPolicy(max_retries=1, initial=0.0)) as meitner:
+    async with Binding(judge) as wire, _client(wire, retry=RetryPolicy(max_retries=1, initial=0.0)) as meitner:
         await asyncio.gather(*(meitner.students.get(ID) for _ in range(8)))
         before, cut[0] = len(wire.methods), True
         results = await asyncio.gather(*(meitner.students.get(ID) for _ in range(8)), return_exceptions=True)

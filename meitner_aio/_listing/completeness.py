@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from .._wire.validation import plausible
 from .seen_ids import Distinct
 
@@ -63,7 +63,7 @@ class ListingReport(Struct, frozen=True, kw_only=True):
     """What stands against completeness, in words."""
 
 
-class Ledger:
+class CompletenessTracker:
     """The books of one read: what arrived, what was new, what it proves."""
 
     def __init__(self, *, offset: int = 0, updates: bool, keep: bool = False) -> None:
@@ -100,7 +100,7 @@ class Ledger:
         self.gone: list[str] = []
         self.problems: list[str] = []
 
-    def admit(self, fetched: Fetched[Any], *, replayed: bool = False) -> list[Any]:
+    def admit(self, fetched: DecodedPage[Any], *, replayed: bool = False) -> list[Any]:
         """Enter a page of the read; return the rows that were not delivered before.
 
         One that is `replayed` from a journal does not say any more when it arrived.
@@ -112,27 +112,27 @@ class Ledger:
         self.total = fetched.pagination.total
         self._part = self._part or fetched.part
         self.kept = self.kept and fetched.kept
-        self._slots += fetched.slots
+        self._slots += fetched.size
         self._name(fetched.invalid)
         rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
         self.duplicates += len(fetched.rows) - len(rows)
         return rows
 
-    def found(self, fetched: Fetched[Any]) -> list[Any]:
+    def found(self, fetched: DecodedPage[Any]) -> list[Any]:
         """Enter rows that were fetched again; return those that were not delivered before."""
         self._name(fetched.invalid)
         return self._fresh(fetched.rows, fetched.server_time)
 
-    def again(self) -> Ledger:
+    def again(self) -> CompletenessTracker:
         """Return empty books for reading the listing, or a part of it, once more from its beginning."""
-        return Ledger(updates=self._searched)
+        return CompletenessTracker(updates=self._searched)
 
     def mended(self, *, level: Level = "repaired", gone: frozenset[str] = frozenset()) -> None:
         """Enter that a repair made the read whole, and which of its rows have been deleted."""
         self.level = level
         self.gone = sorted(id_ for id_ in gone if id_ in self._distinct)
 
-    def _begin(self, fetched: Fetched[Any]) -> None:
+    def _begin(self, fetched: DecodedPage[Any]) -> None:
         self._began = True
         self.counted = fetched.pagination.total
         self._expected = max(0, self.counted - self._offset)
@@ -140,7 +140,7 @@ class Ledger:
         if fetched.asked_at is not None:
             self._asked = datetime.fromtimestamp(fetched.asked_at, UTC)
         # A single answer is a snapshot.
-        self._whole = fetched.slots >= self._expected
+        self._whole = fetched.size >= self._expected
 
     def _name(self, invalid: Iterable[str]) -> None:
         self.invalid += [name for name in invalid if name not in self.invalid]

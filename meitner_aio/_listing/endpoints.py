@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
-from .._wire.decoding import Fetched, PageReader
+from .._wire.decoding import DecodedPage, PageReader
 from .._wire.messages import Request, Send, value_of
 from .._wire.page_bounds import bounded, largest
 from .._wire.page_size import LARGEST, Fitting, PageSizes
@@ -18,7 +18,7 @@ from .._wire.validation import encode, floored
 from ..errors import MeitnerError
 from ..query import SearchBody
 from ..records import Id, Record
-from .source import Ask, Deletions
+from .source import Deletions, PageRequest
 
 T = TypeVar("T", bound=Record)
 
@@ -71,17 +71,17 @@ class RecordSource(Generic[T]):
         """Whether an update can bring a row in or out."""
         return self._filter is not None
 
-    async def fetch(self, ask: Ask) -> Fetched[T]:
+    async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
         """Bring a page."""
         return await self._page(ask, self._asking)
 
-    async def sealed(self, ask: Ask) -> Callable[[], Fetched[T]]:
+    async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
         """Bring a page unread."""
         request = self._request(ask, self._asking)
         response = await self._send(msgspec.structs.replace(request, reader=None))
-        return lambda: cast("Fetched[T]", value_of(request, response))._replace(kept=not response.attempts)
+        return lambda: cast("DecodedPage[T]", value_of(request, response))._replace(kept=not response.attempts)
 
-    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
+    async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
         """Bring a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
         body = SearchBody({"smallerThan": self._made(high), "orCondition": False})
         if low is not None:
@@ -94,23 +94,23 @@ class RecordSource(Generic[T]):
         """Return the condition on when a row was made: an event has no meta, and happens at its own timestamp."""
         return {"timestamp": at} if "timestamp" in self._facts.model.__struct_fields__ else {"meta": {"createdAt": at}}
 
-    async def _page(self, ask: Ask, asking: Request) -> Fetched[T]:
+    async def _page(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
         if ask.open:
             return await self._largest(ask, asking)
         return await self._answered(self._request(ask, asking))
 
-    async def _answered(self, request: Request) -> Fetched[T]:
+    async def _answered(self, request: Request) -> DecodedPage[T]:
         """Bring a page, and how long it took: its Date says when it was answered, which may be after it counted."""
         time = asyncio.get_running_loop().time
         began = time()
         response = await self._send(request)
-        page = cast("Fetched[T]", value_of(request, response))
+        page = cast("DecodedPage[T]", value_of(request, response))
         return page._replace(waited=max(time() - began, response.elapsed), kept=not response.attempts)
 
-    async def _largest(self, ask: Ask, asking: Request) -> Fetched[T]:
+    async def _largest(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
         """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
         fitting = Fitting(self._sizes.of(asking.route), ask.limit, ask.total)
-        page: Fetched[T] | None = None
+        page: DecodedPage[T] | None = None
         while page is None:
             if not fitting.new:
                 page = await self._tried(fitting, ask, asking)
@@ -120,7 +120,7 @@ class RecordSource(Generic[T]):
                     page = await self._tried(fitting, ask, asking)
         return page
 
-    async def _tried(self, fitting: Fitting, ask: Ask, asking: Request) -> Fetched[T] | None:
+    async def _tried(self, fitting: Fitting, ask: PageRequest, asking: Request) -> DecodedPage[T] | None:
         """Bring a page of the size to try; None when a smaller one is worth a try."""
         limit, shrinks = fitting.limit, fitting.shrinks
         after = max(0, -(-(ask.total - ask.offset - limit) // limit)) if ask.total else None
@@ -142,7 +142,7 @@ class RecordSource(Generic[T]):
             return Request("list", "GET", path, path)
         return Request("search", "POST", f"{path}/_search", f"{path}/_search", body=encode(body))
 
-    def _request(self, ask: Ask, asking: Request) -> Request:
+    def _request(self, ask: PageRequest, asking: Request) -> Request:
         return msgspec.structs.replace(
             asking,
             query=f"limit={ask.limit}&offset={ask.offset}",
@@ -170,7 +170,7 @@ class RecordSource(Generic[T]):
         requests, offset, total = 0, 0, 1
         while offset < total:
             try:
-                page = await events.fetch(Ask(LARGEST, offset, bulk=True, open=True))
+                page = await events.fetch(PageRequest(LARGEST, offset, bulk=True, open=True))
             except MeitnerError:  # credentials may not reach the audit events; a witness who is away ends no read
                 return Deletions(None, requests + 1)
             ids.update(event.resource_id for event in page.rows)

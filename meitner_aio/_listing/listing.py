@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .._wire.page_size import LARGEST, USUAL
 from ..errors import ConfigurationError
-from .completeness import Ledger, ListingReport
+from .completeness import CompletenessTracker, ListingReport
 from .page import Page, fetch_page
 from .reader import Read, Reading
-from .source import Ask, Source
+from .source import PageRequest, Source
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class Listing(Generic[T]):
     given. Nothing is requested before.
     """
 
-    __slots__ = ("_ledger", "_reading", "_source")
+    __slots__ = ("_reading", "_source", "_tracker")
 
     def __init__(self, source: Source[T], **reading: Any) -> None:  # noqa: ANN401 - the fields of Reading
         """Raise `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give."""
         self._source = source
         self._reading = Reading(**{name: value for name, value in reading.items() if value is not None})
-        self._ledger: Ledger | None = None
+        self._tracker: CompletenessTracker | None = None
         for name, least in (("limit", 1), ("offset", 0), ("concurrency", 1)):
             value: object = getattr(self._reading, name)
             if value is None:
@@ -79,11 +79,11 @@ class Listing(Generic[T]):
     @property
     def report(self) -> ListingReport:
         """What the last read saw; `unfinished` until a read comes to its end."""
-        return ListingReport() if self._ledger is None else self._ledger.report()
+        return ListingReport() if self._tracker is None else self._tracker.report()
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
         reading = self._reading
-        ask = Ask(reading.limit or USUAL, reading.offset, skip_invalid=reading.on_invalid == "skip")
+        ask = PageRequest(reading.limit or USUAL, reading.offset, skip_invalid=reading.on_invalid == "skip")
         return fetch_page(self._source, ask).__await__()
 
     if not TYPE_CHECKING:  # a checker says it without this
@@ -98,7 +98,7 @@ class Listing(Generic[T]):
     def __repr__(self) -> str:
         """Say what it is and what it can; neither rows nor the values of conditions."""
         report = self.report
-        read = "not read yet" if self._ledger is None else f"{report.rows} rows read, {report.level}"
+        read = "not read yet" if self._tracker is None else f"{report.rows} rows read, {report.level}"
         return (
             f"<Listing of {self._source!r} ({read}): async for gives every row, await the first page; "
             "all(), first(), count(), pages(), paged(), report>"
@@ -124,7 +124,7 @@ class Listing(Generic[T]):
 
     def _begun(self) -> Read[T]:
         read = Read(self._source, self._reading)
-        self._ledger = read.ledger
+        self._tracker = read.tracker
         return read
 
     async def all(self) -> list[T]:
@@ -133,7 +133,7 @@ class Listing(Generic[T]):
 
     async def first(self) -> T | None:
         """Return the first row, or None when there is none; one request of one row, unless rows are skipped."""
-        ask = Ask(1, self._reading.offset, skip_invalid=self._reading.on_invalid == "skip")
+        ask = PageRequest(1, self._reading.offset, skip_invalid=self._reading.on_invalid == "skip")
         while True:
             page = await self._source.fetch(ask)
             if page.rows or not page.invalid:
@@ -142,7 +142,7 @@ class Listing(Generic[T]):
 
     async def count(self) -> int:
         """Return how many rows the server has, whatever the offset; one request of one row."""
-        return (await self._source.fetch(Ask(1, 0, skip_invalid=True))).pagination.total
+        return (await self._source.fetch(PageRequest(1, 0, skip_invalid=True))).pagination.total
 
 
 def at_most(listing: Listing[T], rows: int) -> Listing[T]:

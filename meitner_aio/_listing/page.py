@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from ..errors import MeitnerError
 from ..records import Pagination
-from .source import Ask, Source
+from .source import PageRequest, Source
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Page(Generic[T]):
 
     __slots__ = ("_following", "_source", "data", "pagination")
 
-    def __init__(self, data: list[T], pagination: Pagination, source: Source[T], following: Ask | None) -> None:
+    def __init__(self, data: list[T], pagination: Pagination, source: Source[T], following: PageRequest | None) -> None:
         self.data = data
         self.pagination = pagination
         self._source = source
@@ -60,14 +60,14 @@ class Page(Generic[T]):
         return None if self._following is None else await fetch_page(self._source, self._following)
 
 
-async def fetch_page(source: Source[T], ask: Ask) -> Page[T]:
+async def fetch_page(source: Source[T], ask: PageRequest) -> Page[T]:
     """Fetch a page by itself."""
     fetched = await source.fetch(ask)
     return Page(fetched.rows, fetched.pagination, source, following(ask, fetched))
 
 
-def following(ask: Ask, fetched: Fetched[Any]) -> Ask | None:
+def following(ask: PageRequest, fetched: DecodedPage[Any]) -> PageRequest | None:
     """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
-    slots = fetched.slots
-    end = ask.offset + slots
-    return ask._replace(offset=end, first=False) if slots and end < fetched.pagination.total else None
+    size = fetched.size
+    end = ask.offset + size
+    return ask._replace(offset=end, first=False) if size and end < fetched.pagination.total else None

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from .._runtime.cleanup import stopped
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from ..errors import ResponseValidationError
-from .source import Ask, Source
+from .source import PageRequest, Source
 
 T = TypeVar("T")
 
@@ -43,13 +43,13 @@ class Idle:
         return time.thread_time() - self._cpu > (time.monotonic() - self._now) / 2
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """Pages under way: at most `concurrency` requests, and at most twice as many pages that nobody has taken yet.
 
     Large pages are fewer: together they hold at most `ROWS` rows.
     """
 
-    def __init__(self, source: Source[T], first: Ask, concurrency: int, *, busy: bool = False) -> None:
+    def __init__(self, source: Source[T], first: PageRequest, concurrency: int, *, busy: bool = False) -> None:
         """Follow the page `first`; `busy` says that fetching it took more computing than waiting."""
         self._source = source
         self._following = _after(first)._replace(bulk=True, first=False)
@@ -61,8 +61,8 @@ class Ahead(Generic[T]):
         self._ended = False
         self._borrowed = 0
         self._unsent = False
-        self._flying: set[asyncio.Task[Callable[[], Fetched[T]]]] = set()
-        self._tasks: deque[tuple[Ask, asyncio.Task[Callable[[], Fetched[T]]]]] = deque()
+        self._flying: set[asyncio.Task[Callable[[], DecodedPage[T]]]] = set()
+        self._tasks: deque[tuple[PageRequest, asyncio.Task[Callable[[], DecodedPage[T]]]]] = deque()
 
     def reach(self, total: int) -> None:
         """Go on up to `total` rows."""
@@ -78,7 +78,7 @@ class Ahead(Generic[T]):
         """Ask for nothing more: there are no rows after those asked for."""
         self._ended = True
 
-    async def beside(self, ask: Ask) -> Fetched[T]:
+    async def beside(self, ask: PageRequest) -> DecodedPage[T]:
         """Fetch a page out of turn, in the place of another one: the bound of requests in flight holds."""
         self._borrowed += 1
         try:
@@ -97,7 +97,7 @@ class Ahead(Generic[T]):
         room, most = width - self._borrowed, min(2 * width, self._most)
         while self._following.offset < self._total and len(self._flying) < room and len(tasks) < most:
             ask, self._following = self._following, _after(self._following)
-            task = asyncio.create_task(self._source.sealed(ask._replace(upcoming=self._upcoming)))
+            task = asyncio.create_task(self._source.fetch_raw(ask._replace(upcoming=self._upcoming)))
             self._flying.add(task)
             self._unsent = True
             tasks.append((ask, task))
@@ -108,13 +108,13 @@ class Ahead(Generic[T]):
         """Pages that were not asked for yet."""
         return max(0, -(-(self._total - self._following.offset) // self._following.limit))
 
-    def _landed(self, task: asyncio.Task[Callable[[], Fetched[T]]]) -> None:
+    def _landed(self, task: asyncio.Task[Callable[[], DecodedPage[T]]]) -> None:
         self._flying.discard(task)
         if task.cancelled() or task.exception() is not None:
             self._ended = True  # nothing after a failure will be read
         self._issue()
 
-    async def next(self) -> tuple[Ask, Fetched[T], int] | None:
+    async def next(self) -> tuple[PageRequest, DecodedPage[T], int] | None:
         """Return what was asked next in order, its page, and the answers that it took; None at the end.
 
         A failure is raised at its turn.
@@ -138,7 +138,7 @@ class Ahead(Generic[T]):
             pass
         return ask, await self._source.fetch(ask), 2
 
-    async def _arrival(self, task: asyncio.Task[Callable[[], Fetched[T]]]) -> None:
+    async def _arrival(self, task: asyncio.Task[Callable[[], DecodedPage[T]]]) -> None:
         waiting = Idle()
         await asyncio.wait([task])
         self._width = self._narrow if waiting.busy() else self._concurrency
@@ -149,5 +149,5 @@ class Ahead(Generic[T]):
         await stopped(*(task for _, task in self._tasks))
 
 
-def _after(ask: Ask) -> Ask:
+def _after(ask: PageRequest) -> PageRequest:
     return ask._replace(offset=ask.offset + ask.limit)

@@ -6,15 +6,15 @@ from collections import deque
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from .._wire.page_size import LARGEST
 from ..errors import IncompleteListing
 from ..records import Pagination
-from .completeness import Ledger
+from .completeness import CompletenessTracker
 from .page import Page, following
-from .prefetch import Ahead, Idle
+from .prefetch import Idle, Prefetcher
 from .repair import repair
-from .source import Ask, Source
+from .source import PageRequest, Source
 
 T = TypeVar("T")
 
@@ -42,11 +42,11 @@ class Reading(NamedTuple):
     """Requests that may be in flight at all; None where nobody says."""
 
     @property
-    def ask(self) -> Ask:
+    def ask(self) -> PageRequest:
         """What to ask for first."""
         limit = self.largest if self.limit is None else self.limit
         skip = self.on_invalid == "skip"
-        return Ask(limit, self.offset, bulk=True, first=True, skip_invalid=skip, open=self.limit is None)
+        return PageRequest(limit, self.offset, bulk=True, first=True, skip_invalid=skip, open=self.limit is None)
 
 
 class Read(Generic[T]):
@@ -57,13 +57,13 @@ class Read(Generic[T]):
     """
 
     def __init__(self, source: Source[T], reading: Reading) -> None:
-        self.ledger = Ledger(offset=reading.offset, updates=source.updates_matter, keep=reading.exact)
+        self.tracker = CompletenessTracker(offset=reading.offset, updates=source.updates_matter, keep=reading.exact)
         self._source = source
         self._reading = reading
         self._ask = reading.ask
         self._seeking = self._ask.open
-        self._last: Fetched[T] | None = None
-        self._ahead: Ahead[T] | None = None
+        self._last: DecodedPage[T] | None = None
+        self._ahead: Prefetcher[T] | None = None
         self._got = self._until = self._short = self._vain = 0
         self._ready: deque[Page[T]] = deque()
         self._ended = False
@@ -74,7 +74,7 @@ class Read(Generic[T]):
             if self._ended:
                 return None
             if self._vain == _IN_VAIN:
-                self.ledger.stall(self._ask.offset)
+                self.tracker.stall(self._ask.offset)
                 await self._settle()
             elif self._last is None or self._ahead is None:
                 await self._alone()
@@ -82,25 +82,25 @@ class Read(Generic[T]):
                 await self._go_on(self._ahead)
         return self._ready.popleft()
 
-    def again(self, page: Fetched[T]) -> None:
+    def again(self, page: DecodedPage[T]) -> None:
         """Enter an answer that an interrupted read of the same listing was given; this one goes on after the last.
 
         Answers are entered in their order, before anything is asked; those that held nothing need not be.
         """
-        offset, slots = page.pagination.offset, page.slots
+        offset, size = page.pagination.offset, page.size
         if self._last is not None and offset < self._ask.offset + self._ask.limit:
-            slots += self._got  # the rest of a page that was short
+            size += self._got  # the rest of a page that was short
         else:
             if self._last is not None and self._lacks(self._last):
-                self.ledger.requests += 1
+                self.tracker.requests += 1
                 self._ends_early()
             self._ask = self._ask._replace(offset=offset)
-            if self._last is None or (self._ask.open and slots > self._ask.limit):
-                self._ask = self._ask._replace(limit=_step(self._ask, page, self.ledger))
-            self._until = _end(self._ask, page, self.ledger)
-        self._last, self._got = page, slots
-        self.ledger.requests += 1
-        self.ledger.admit(page, replayed=True)
+            if self._last is None or (self._ask.open and size > self._ask.limit):
+                self._ask = self._ask._replace(limit=_step(self._ask, page, self.tracker))
+            self._until = _end(self._ask, page, self.tracker)
+        self._last, self._got = page, size
+        self.tracker.requests += 1
+        self.tracker.admit(page, replayed=True)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -118,11 +118,11 @@ class Read(Generic[T]):
             limit = self._reading.largest
             ask = ask._replace(limit=limit, offset=self._reached, first=False, open=True, total=self._until)
         page = await self._source.fetch(ask)
-        self.ledger.requests += page.requests
+        self.tracker.requests += page.requests
         ask = ask._replace(limit=page.asked or ask.limit, open=False)
-        self._ask = ask._replace(limit=_step(ask, page, self.ledger))
+        self._ask = ask._replace(limit=_step(ask, page, self.tracker))
         self._seeking = self._seeking and (page.larger or self._may_lie(page))
-        if not (self._seeking and page.slots):
+        if not (self._seeking and page.size):
             self._ahead = self._prefetching(busy=waiting.busy())
         self._take(page)
 
@@ -130,38 +130,38 @@ class Read(Generic[T]):
     def _reached(self) -> int:
         return self._ask.offset + self._got
 
-    def _may_lie(self, page: Fetched[T]) -> bool:
+    def _may_lie(self, page: DecodedPage[T]) -> bool:
         """Whether to see if a page that is short comes from a server that gives fewer rows than it says.
 
         Two such pages in a row, equally short, are as large as pages are.
         """
-        ask, slots, before = self._ask, page.slots, self._short
-        self._short = slots if slots < min(ask.limit, page.pagination.total - ask.offset) else 0
+        ask, size, before = self._ask, page.size, self._short
+        self._short = size if size < min(ask.limit, page.pagination.total - ask.offset) else 0
         if self._short and self._short == before:
-            self._ask = ask._replace(limit=slots)
+            self._ask = ask._replace(limit=size)
             return False
         return self._short > 0
 
-    def _prefetching(self, *, busy: bool = False) -> Ahead[T]:
+    def _prefetching(self, *, busy: bool = False) -> Prefetcher[T]:
         self._ask = self._ask._replace(open=False)
-        ahead = Ahead(self._source, self._ask, self._reading.concurrency, busy=busy)
+        ahead = Prefetcher(self._source, self._ask, self._reading.concurrency, busy=busy)
         ahead.reach(self._until)
         return ahead
 
-    def _take(self, page: Fetched[T]) -> None:
+    def _take(self, page: DecodedPage[T]) -> None:
         self._last = page
-        self._got = page.slots
-        self._until = _end(self._ask, page, self.ledger)
+        self._got = page.size
+        self._until = _end(self._ask, page, self.tracker)
         if self._ahead is not None:
             self._ahead.reach(self._until)
         self._deliver(self._ask, page)
 
-    def _deliver(self, ask: Ask, page: Fetched[T]) -> None:
-        rows = self.ledger.admit(page)
+    def _deliver(self, ask: PageRequest, page: DecodedPage[T]) -> None:
+        rows = self.tracker.admit(page)
         self._vain = 0 if rows or not page.rows else self._vain + 1
         self._ready.append(Page(rows, page.pagination, self._source, following(ask, page)))
 
-    async def _gap(self, ahead: Ahead[T], page: Fetched[T]) -> bool:
+    async def _gap(self, ahead: Prefetcher[T], page: DecodedPage[T]) -> bool:
         """Fetch what the last page lacks: it held fewer rows than were asked for, although more are said to exist."""
         if ahead.ended or not self._lacks(page):
             return False
@@ -169,74 +169,74 @@ class Read(Generic[T]):
         rest = ask._replace(limit=ask.limit - got, offset=ask.offset + got)
         for _ in range(1 if got else _DOUBTS):
             more = await ahead.beside(rest)
-            self.ledger.requests += 1
-            if slots := more.slots:
+            self.tracker.requests += 1
+            if size := more.size:
                 break
         else:
             self._ends_early()
             if not got:
                 ahead.end()  # a page that stays empty is the end, whatever the total says
             return False
-        self._last, self._got = more, got + slots
+        self._last, self._got = more, got + size
         self._deliver(rest, more)
         return True
 
-    def _lacks(self, page: Fetched[T]) -> bool:
+    def _lacks(self, page: DecodedPage[T]) -> bool:
         return self._got < min(self._ask.limit, page.pagination.total - self._ask.offset)
 
     def _ends_early(self) -> None:
-        self.ledger.problems.append(f"the page at {self._ask.offset} ends after {self._got} rows")
+        self.tracker.problems.append(f"the page at {self._ask.offset} ends after {self._got} rows")
 
-    async def _go_on(self, ahead: Ahead[T]) -> None:
+    async def _go_on(self, ahead: Prefetcher[T]) -> None:
         upcoming = await ahead.next()
         if upcoming is None:
             await self._settle()
             return
         self._ask, page, answers = upcoming
-        self.ledger.requests += answers
+        self.tracker.requests += answers
         self._take(page)
 
     async def _settle(self) -> None:
         """Settle how complete the read was; fetch rows that were missed, where the caller wants them found."""
-        ledger, reading, source = self.ledger, self._reading, self._source
+        tracker, reading, source = self.tracker, self._reading, self._source
         self._ended = True
         if self._ahead is not None:
             await self._ahead.stop()
         gone = None
-        worth_a_request = not ledger.kept or reading.strict or reading.exact
-        if ledger.doubtful and ledger.since is not None and worth_a_request:
-            deletions = await source.deleted(ledger.since)
-            ledger.requests += deletions.requests
+        worth_a_request = not tracker.kept or reading.strict or reading.exact
+        if tracker.doubtful and tracker.since is not None and worth_a_request:
+            deletions = await source.deleted(tracker.since)
+            tracker.requests += deletions.requests
             gone = deletions.ids
-        ledger.conclude(gone=gone)
-        if reading.exact and ledger.level != "certified":
+        tracker.conclude(gone=gone)
+        if reading.exact and tracker.level != "certified":
             ask = reading.ask._replace(offset=0, first=False)
-            async with aclosing(repair(source, ledger, ask)) as found:
+            async with aclosing(repair(source, tracker, ask)) as found:
                 async for rows in found:
                     if rows:
-                        pagination = Pagination(offset=0, limit=ask.limit, total=ledger.total or 0)
+                        pagination = Pagination(offset=0, limit=ask.limit, total=tracker.total or 0)
                         self._ready.append(Page(rows, pagination, source, None))
-        report = ledger.report()
+        report = tracker.report()
         if reading.strict and not report.complete:
             problems = "; ".join(report.problems) or "nothing moved, but rows without dates are no proof"
             raise IncompleteListing(f"the listing may lack rows: {problems}")
 
 
-def _step(ask: Ask, first: Fetched[Any], ledger: Ledger) -> int:
+def _step(ask: PageRequest, first: DecodedPage[Any], tracker: CompletenessTracker) -> int:
     """Return by how many rows pages follow each other: the server may clamp the limit, and reports the one it used."""
-    limit, got = first.pagination.limit, first.slots
+    limit, got = first.pagination.limit, first.size
     if limit >= 1 and (limit <= ask.limit or got == min(limit, first.pagination.total - ask.offset)):
         return limit
-    ledger.problems.append(f"the server reports a limit of {limit} where {ask.limit} was asked for")
+    tracker.problems.append(f"the server reports a limit of {limit} where {ask.limit} was asked for")
     return max(got, 1)
 
 
-def _end(ask: Ask, page: Fetched[Any], ledger: Ledger) -> int:
+def _end(ask: PageRequest, page: DecodedPage[Any], tracker: CompletenessTracker) -> int:
     """Return up to where there may be rows: up to the total, but a full page that reaches beyond it proves it wrong."""
-    total, reached = page.pagination.total, ask.offset + page.slots
+    total, reached = page.pagination.total, ask.offset + page.size
     if reached <= total or reached < ask.offset + ask.limit:
         return total
     problem = "the server counted fewer rows than it sent"
-    if problem not in ledger.problems:
-        ledger.problems.append(problem)
+    if problem not in tracker.problems:
+        tracker.problems.append(problem)
     return reached + 1

@@ -16,10 +16,10 @@ from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from .._wire.page_size import LARGEST
-from .completeness import Ledger, made_at
-from .source import Ask, Source
+from .completeness import CompletenessTracker, made_at
+from .source import PageRequest, Source
 
 T = TypeVar("T")
 
@@ -54,36 +54,36 @@ _UNEXPLAINED = 50
 """Rows that vanished from a search for which an explanation is looked for, a request each, in a round."""
 
 
-async def repair(source: Source[T], ledger: Ledger, ask: Ask) -> AsyncGenerator[list[T], None]:
+async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
     """Yield the rows that a read missed, asking for pages as large as `ask`, and set the level that was reached."""
-    windows = _Windows(source, ledger, ask) if source.searchable and ledger.datable else None
+    windows = _Windows(source, tracker, ask) if source.searchable and tracker.datable else None
     if windows is not None and source.updates_matter:
-        rows = _search(source, ledger, windows)
-    elif source.searchable and ledger.since is not None and not source.updates_matter:
-        rows = _list(source, ledger, ask, windows)
+        rows = _search(source, tracker, windows)
+    elif source.searchable and tracker.since is not None and not source.updates_matter:
+        rows = _list(source, tracker, ask, windows)
     else:
-        rows = _passes(source, ledger, ask)
+        rows = _passes(source, tracker, ask)
     async for batch in rows:
         yield batch
 
 
 async def _list(
-    source: Source[T], ledger: Ledger, ask: Ask, windows: _Windows[T] | None
+    source: Source[T], tracker: CompletenessTracker, ask: PageRequest, windows: _Windows[T] | None
 ) -> AsyncGenerator[list[T], None]:
     """Look for what is missing in windows until the listing counts what was delivered; where they fail, read again."""
     before: object = None
     for _ in range(_ROUNDS):
         counted = await source.fetch(ask._replace(limit=1, offset=0, open=False, skip_invalid=True))
-        ledger.requests += counted.requests
-        gone = await _deleted(source, ledger)
-        if gone is not None and counted.pagination.total == ledger.left(gone):
-            ledger.mended(gone=gone)
+        tracker.requests += counted.requests
+        gone = await _deleted(source, tracker)
+        if gone is not None and counted.pagination.total == tracker.left(gone):
+            tracker.mended(gone=gone)
             return
         doubts = windows is not None and windows.know(gone)
-        state = counted.pagination.total, ledger.rows, gone
+        state = counted.pagination.total, tracker.rows, gone
         at_rest = state == before and not doubts
         if gone is None or windows is None or windows.vanished or at_rest:
-            async for rows in _passes(source, ledger, ask):
+            async for rows in _passes(source, tracker, ask):
                 yield rows
             return
         before = state
@@ -95,7 +95,9 @@ async def _list(
         windows.give_up()
 
 
-async def _search(source: Source[T], ledger: Ledger, windows: _Windows[T]) -> AsyncGenerator[list[T], None]:
+async def _search(
+    source: Source[T], tracker: CompletenessTracker, windows: _Windows[T]
+) -> AsyncGenerator[list[T], None]:
     """Read every window in one answer, and explain what vanished from it meanwhile.
 
     A row that was not explained may have been deleted just then; if it was not, the index is not what it was.
@@ -104,58 +106,58 @@ async def _search(source: Source[T], ledger: Ledger, windows: _Windows[T]) -> As
     for _ in range(_ROUNDS):
         async for rows in windows.read():
             yield rows
-        gone = await _deleted(source, ledger)
+        gone = await _deleted(source, tracker)
         doubts = windows.know(gone)
         if suspects & windows.vanished.keys() or not windows.affordable:
             break
         if not doubts and await windows.explain():
-            ledger.mended(gone=gone or _NONE)
+            tracker.mended(gone=gone or _NONE)
             return
         suspects = set() if doubts else set(windows.vanished)
     windows.give_up()
 
 
-async def _deleted(source: Source[T], ledger: Ledger) -> frozenset[str] | None:
+async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset[str] | None:
     """Return which rows were deleted since a while before the read, or None when nobody knows."""
-    if ledger.since is None:
+    if tracker.since is None:
         return None
-    deletions = await source.deleted(ledger.since)
-    ledger.requests += deletions.requests
+    deletions = await source.deleted(tracker.since)
+    tracker.requests += deletions.requests
     return deletions.ids
 
 
 class _Windows(Generic[T]):
     """What was delivered, and what the directory says of it by windows of creation time."""
 
-    def __init__(self, source: Source[T], ledger: Ledger, ask: Ask) -> None:
-        assert ledger.asked is not None  # noqa: S101 - rows that can be dated came with an answer that has a date
+    def __init__(self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> None:
+        assert tracker.asked is not None  # noqa: S101 - rows that can be dated came with an answer that has a date
         self.vanished: dict[int, float] = {}
         """Rows that were delivered and were not in their window, by the hash of their id: when they were made."""
         self._source = source
-        self._ledger = ledger
+        self._tracker = tracker
         self._ask = ask
         self._largest = ask._replace(limit=LARGEST, open=True)
-        self._began = ledger.requests
-        self._most = ledger.requests + _COSTLIEST * (ledger.requests + 10)
-        self._later = ledger.asked.replace(microsecond=0) - _YOUNG
+        self._began = tracker.requests
+        self._most = tracker.requests + _COSTLIEST * (tracker.requests + 10)
+        self._later = tracker.asked.replace(microsecond=0) - _YOUNG
         self._young: _Window = (self._later, self._later + _AHEAD)
         self._pending: list[_Window] = [self._young, (None, self._later)]
         self._counted: list[tuple[_Window, int]] = []
         self._crowded: list[_Window] = []
         self._countable = not source.updates_matter  # no event tells of the rows that an update takes out of a search
-        self._rows = ledger.made(without=_NONE)
+        self._rows = tracker.made(without=_NONE)
 
     @property
     def affordable(self) -> bool:
         """Whether the repair may ask for more."""
-        return self._ledger.requests < self._most
+        return self._tracker.requests < self._most
 
     def give_up(self) -> None:
         """Enter that the read could not be made whole."""
-        spent = self._ledger.requests - self._began
+        spent = self._tracker.requests - self._began
         if self.vanished:
-            self._ledger.problems.append(f"{len(self.vanished)} rows that were delivered cannot be found any more")
-        self._ledger.problems.append(f"the repair was given up after {spent} requests")
+            self._tracker.problems.append(f"{len(self.vanished)} rows that were delivered cannot be found any more")
+        self._tracker.problems.append(f"the repair was given up after {spent} requests")
 
     def know(self, gone: frozenset[str] | None) -> bool:
         """Take in which rows are deleted; whether what was read of the others has to be read once more for that.
@@ -166,7 +168,7 @@ class _Windows(Generic[T]):
         lost = gone or _NONE
         for id_ in lost:
             self.vanished.pop(hash(id_), None)
-        self._rows = self._ledger.made(without=lost)
+        self._rows = self._tracker.made(without=lost)
         again, self._crowded = self._crowded, []
         for window, total in self._counted:
             if total != self._delivered(window):
@@ -198,9 +200,9 @@ class _Windows(Generic[T]):
                 del self.vanished[key]
         return not self.vanished
 
-    async def _created(self, window: _Window, ask: Ask) -> Fetched[T]:
+    async def _created(self, window: _Window, ask: PageRequest) -> DecodedPage[T]:
         answer = await self._source.created(*window, ask)
-        self._ledger.requests += answer.requests
+        self._tracker.requests += answer.requests
         return answer
 
     async def _checked(self, window: _Window) -> AsyncGenerator[list[T], None]:
@@ -208,7 +210,7 @@ class _Windows(Generic[T]):
         answer = await self._created(window, self._largest if window == self._young else self._ask)
         yield self._found(answer)
         total = answer.pagination.total
-        if answer.slots >= total:
+        if answer.size >= total:
             self._miss(window, _keys(answer.rows))
         elif self._countable and total == self._delivered(window):
             self._counted.append((window, total))
@@ -218,9 +220,9 @@ class _Windows(Generic[T]):
             async for rows in self._crowd(window, answer):
                 yield rows
 
-    def _found(self, answer: Fetched[T]) -> list[T]:
+    def _found(self, answer: DecodedPage[T]) -> list[T]:
         """Enter an answer; return the rows that were missing."""
-        rows = self._ledger.found(answer)
+        rows = self._tracker.found(answer)
         for made, row in zip(made_at(rows) or (), rows, strict=False):
             insort(self._rows, (made.timestamp(), hash(row.id)))
         return rows
@@ -263,7 +265,7 @@ class _Windows(Generic[T]):
             return first
         return last if last < high else None
 
-    async def _crowd(self, window: _Window, first: Fetched[T]) -> AsyncGenerator[list[T], None]:
+    async def _crowd(self, window: _Window, first: DecodedPage[T]) -> AsyncGenerator[list[T], None]:
         """Read a window that cannot be split, in the largest pages that there are: in one answer, if that will do.
 
         Else from its end: a deletion only moves rows towards the pages to come.
@@ -272,11 +274,11 @@ class _Windows(Generic[T]):
         if self._ask.limit < LARGEST:
             first = await self._created(window, self._largest)
             total = first.pagination.total
-        if first.slots >= total:
+        if first.size >= total:
             self._miss(window, _keys(first.rows))
             yield self._found(first)
             return
-        book, step = self._ledger.again(), max(1, first.slots)
+        book, step = self._tracker.again(), max(1, first.size)
         present: set[int] = set()
         for offset in range((total - 1) // step * step, -1, -step):
             if not self.affordable:
@@ -291,34 +293,34 @@ class _Windows(Generic[T]):
             self._crowded.append(window)
 
 
-async def _passes(source: Source[T], ledger: Ledger, ask: Ask) -> AsyncGenerator[list[T], None]:
+async def _passes(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
     """Read everything again until a pass is proven by itself, or counts no more rows than were known before it.
 
     Rows that were delivered before the pass began, and are read in it, were there when it began. In a search they may
     have left and come back meanwhile: there a pass has to be proven by itself, and to find what was delivered.
     """
     for _ in range(_PASSES):
-        book, fresh, named = ledger.again(), 0, len(ledger.invalid)
+        book, fresh, named = tracker.again(), 0, len(tracker.invalid)
         offset, total, vain = 0, 1, 0
         while offset < total and vain < _IN_VAIN:
             answer = await source.fetch(ask._replace(offset=offset))
-            ledger.requests += answer.requests
-            new, missed = book.admit(answer), ledger.found(answer)
+            tracker.requests += answer.requests
+            new, missed = book.admit(answer), tracker.found(answer)
             fresh += len(missed)
             vain = 0 if new or answer.invalid else vain + 1
             yield missed
-            offset, total = offset + answer.slots, answer.pagination.total if answer.slots else 0
+            offset, total = offset + answer.size, answer.pagination.total if answer.size else 0
         book.conclude()
-        known = book.left(_NONE) - fresh - (len(ledger.invalid) - named)
+        known = book.left(_NONE) - fresh - (len(tracker.invalid) - named)
         proven = book.level == "certified" or known == book.counted
         if source.updates_matter:
-            if book.left(_NONE) != ledger.left(await _deleted(source, ledger) or _NONE):
+            if book.left(_NONE) != tracker.left(await _deleted(source, tracker) or _NONE):
                 break  # rows vanished that nobody deleted: they may have changed, or the index is not what it was
             proven = book.level == "certified"
         if proven:
-            ledger.mended(level="stable")
+            tracker.mended(level="stable")
             return
-    ledger.problems.append("no pass over the listing found it at rest")
+    tracker.problems.append("no pass over the listing found it at rest")
 
 
 def _keys(rows: list[Any]) -> set[int]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 
 T = TypeVar("T")
 
 
-class Ask(NamedTuple):
+class PageRequest(NamedTuple):
     """What to ask for: `limit` rows from `offset`."""
 
     limit: int
@@ -50,15 +50,15 @@ class Source(Protocol[T]):
         """Whether an update can bring a row into the listing or out of it, as in a search."""
         ...
 
-    def fetch(self, ask: Ask) -> Coroutine[Any, Any, Fetched[T]]:
+    def fetch(self, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
         """Bring a page."""
         ...
 
-    def sealed(self, ask: Ask) -> Coroutine[Any, Any, Callable[[], Fetched[T]]]:
+    def fetch_raw(self, ask: PageRequest) -> Coroutine[Any, Any, Callable[[], DecodedPage[T]]]:
         """Bring a page unread; calling what arrives reads it, and raises `ResponseValidationError` when it cannot."""
         ...
 
-    def created(self, low: datetime | None, high: datetime, ask: Ask) -> Coroutine[Any, Any, Fetched[T]]:
+    def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
         """Bring a page of the rows created from `low` until before `high`; only where `searchable`."""
         ...
 

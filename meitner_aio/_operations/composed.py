@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from msgspec import UNSET
 
 from .._listing.listing import Listing, at_most
-from .._wire.validation import built, checked, checked_id, given_fields, quiet, suggestion
+from .._wire.validation import built, checked, checked_id, given_fields, strip_traceback, suggestion
 from ..errors import ConflictError, IncompleteListing, NotFoundError
 from ..query import one_of
 from ..records import DirectoryRecord, Record, fields
@@ -81,7 +81,7 @@ async def _searched(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: A
 class Writable(Readable[T]):
     """A resource whose records can be created and updated."""
 
-    @quiet
+    @strip_traceback
     def modify(self, record: T, /, *, guard: bool = False, **changes: Any) -> Coroutine[None, None, T]:  # noqa: ANN401
         """Change fields of a record: sends the fields that an update requires and the changes, nothing else.
 
@@ -121,7 +121,7 @@ class Writable(Readable[T]):
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
         """Create a record from each item, the fields of `create`; yield outcomes as they come, with the index."""
-        create = quiet(cast("Create[...]", operations(type(self))["create"]).calling(self, bulk=True))
+        create = strip_traceback(cast("Create[...]", operations(type(self))["create"]).calling(self, bulk=True))
         return outcomes(items, lambda item: create(**given_fields(item)), concurrency)
 
     def update_many(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from ..errors import AmbiguousWriteError, ConflictError, MeitnerError, UnprocessableEntityError
 from ..records import DirectoryRecord, Record, fields
 from .comparison import has_dates_of, may_have_made
@@ -40,7 +40,7 @@ class Recovery(Generic[T]):
         body: Record,
         *,
         send: Callable[[], Coroutine[Any, Any, T]],
-        look: Callable[[Key], Coroutine[Any, Any, Fetched[T]]],
+        look: Callable[[Key], Coroutine[Any, Any, DecodedPage[T]]],
     ) -> None:
         """Create with `send`, look for records with the key with `look`."""
         self._key = key
@@ -131,7 +131,7 @@ class Recovery(Generic[T]):
         for record in rows:
             if self._is_recent(record, server_time) and has_dates_of(self._body, record):
                 raise self._ambiguous(f"record {record.id} may be it, and differs from it")
-        if not rows and not (self._key.unique or self._key.settled):
+        if not rows and not (self._key.unique or self._key.recoverable):
             raise self._ambiguous("nothing was found, but the server may spell it otherwise")
 
     def _too_late(self, pause: float) -> bool:

@@ -8,13 +8,13 @@ from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
 from ..errors import MultipleFound
 from ..query import ResourceQuery
 from ..records import DirectoryRecord
-from .operations import Face, Resource
+from .operations import CallSignature, Resource
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
 
 
-class _Finding(Face):
+class _Finding(CallSignature):
     method = "POST"
     suffix = "/_search"
     summary = "Return the record that meets every condition, None when none does; `MultipleFound` when several do."

@@ -49,7 +49,7 @@ class Key(Struct, frozen=True):
     """Whether the server refuses a second record with it."""
     several: bool = False
     """Whether records may share it over time."""
-    settled: bool = True
+    recoverable: bool = True
     """Whether it was written as servers are known to keep it, so that they keep it in no other way."""
 
     @property
@@ -78,8 +78,8 @@ def key_of(body: Record, names: tuple[str, ...], *, unique: bool = False, severa
     kinds = {field.name: field.kind for field in fields(type(body))}
     given = {name: str.__str__(_source_id(body) or "" if name == SOURCE else getattr(body, name)) for name in names}
     spelled = {name: _spellings(text, kinds.get(name)) for name, text in given.items()}
-    settled = all(kinds.get(name) == "uuid" or spelled[name][0] == text for name, text in given.items())
-    return Key(spelled, unique, several, settled)
+    recoverable = all(kinds.get(name) == "uuid" or spelled[name][0] == text for name, text in given.items())
+    return Key(spelled, unique, several, recoverable)
 
 
 def _spellings(text: str, kind: str | None) -> tuple[str, ...]:

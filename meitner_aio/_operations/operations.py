@@ -25,13 +25,13 @@ from typing import (
 
 from .._listing.endpoints import Facts, RecordSource
 from .._listing.listing import Listing
-from .._listing.source import Ask
-from .._wire.decoding import Fetched, RecordDecoder, invalid, read
+from .._listing.source import PageRequest
+from .._wire.decoding import DecodedPage, RecordDecoder, invalid, read
 from .._wire.headers import media_type
 from .._wire.messages import RawResponse, Request, Send, value_of
 from .._wire.page_bounds import A_RECORD
 from .._wire.page_size import PageSizes
-from .._wire.validation import built, checked, checked_id, encode, quiet
+from .._wire.validation import built, checked, checked_id, encode, strip_traceback
 from ..query import ResourceQuery, to_filter
 from ..records import DirectoryRecord, Record
 from .create_recovery import Recovery
@@ -46,7 +46,7 @@ P = ParamSpec("P")
 R = TypeVar("R", bound="Resource[Any]")
 
 
-class Wire(NamedTuple):
+class Binding(NamedTuple):
     """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing.
 
     `sizes` is what is known of the pages of the server, `widest` how many requests may be in flight at all.
@@ -76,13 +76,13 @@ class Resource(Generic[T]):
         Resources that share `sizes` learn together how large a page may be. A listing that asks for more requests in
         flight than `widest` is refused.
         """
-        self._wire = Wire(send, concurrency, PageSizes() if sizes is None else sizes, widest)
+        self._wire = Binding(send, concurrency, PageSizes() if sizes is None else sizes, widest)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(operations(type(self)))}>"
 
 
-def _wire(resource: Resource[Any]) -> Wire:
+def _wire(resource: Resource[Any]) -> Binding:
     # Private to users, so that tab completion shows nothing but operations.
     return resource._wire  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -108,7 +108,7 @@ class Operation:
 
     def _bound(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
         """Give the call its face, and keep it on the resource: afterwards it is a plain attribute."""
-        kind, call = type(resource), quiet(call)
+        kind, call = type(resource), strip_traceback(call)
         call.__name__ = self.name
         call.__qualname__ = f"{kind.__name__}.{self.name}"
         call.__module__ = kind.__module__
@@ -120,7 +120,7 @@ class Operation:
         return call
 
 
-class Face(Operation):
+class CallSignature(Operation):
     """What a call made of several operations looks like: it is bound as an operation is, without being one."""
 
     def __init__(self, body: type[Record] | None = None) -> None:
@@ -301,7 +301,7 @@ class Create(Operation, Generic[P]):
         """Return the call; one of many in `bulk` may use a kept connection where a lost answer can be settled."""
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body, reader = cast("type[Record]", self.body), _reader(model, None)
-        search, settled = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
+        search, recoverable = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
 
         def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
             write = checked(built(body, given))
@@ -310,14 +310,14 @@ class Create(Operation, Generic[P]):
                 body=encode(write),
                 largest=A_RECORD,
                 reader=reader,
-                settled=settled,
+                recoverable=recoverable,
             )
             key = lost_key(write, self.key, unique=self.unique) if search else NO_KEY
             return Recovery(key, write, send=lambda: _record(send, request), look=look).create()
 
-        async def look(key: Key) -> Fetched[T]:
+        async def look(key: Key) -> DecodedPage[T]:
             query = cast("type[ResourceQuery]", cast("Operation", search).body)
-            return await _source(resource, to_filter(built(query, conditions([key])))).fetch(Ask(SAME_KEY, 0))
+            return await _source(resource, to_filter(built(query, conditions([key])))).fetch(PageRequest(SAME_KEY, 0))
 
         return call
 

@@ -20,7 +20,7 @@ from ..errors import ConflictError, MultipleFound, NotFoundError, UnprocessableE
 from ..records import DirectoryRecord, Record, fields
 from .comparison import differences
 from .keys import SOURCE, Key, KeyName, Keys, conditions, key_of
-from .operations import SAME_KEY, Create, Face, Resource, operations
+from .operations import SAME_KEY, CallSignature, Create, Resource, operations
 
 T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)
@@ -38,7 +38,7 @@ class Upserted(Struct, Generic[T], frozen=True):
     changed: bool
 
 
-class Asked(Struct, frozen=True, gc=False):
+class UpsertItem(Struct, frozen=True, gc=False):
     """What an upsert is asked for: the fields of a create, and the key that they hold."""
 
     body: Record
@@ -70,7 +70,7 @@ class Upserting(Generic[T]):
         keys = " or ".join(map(repr, self._keys))
         raise ValueError(f"{self._body.__name__} cannot be upserted by {named}, only by {keys}")
 
-    def asked(self, key: KeyName, given: dict[str, Any]) -> Asked:
+    def asked(self, key: KeyName, given: dict[str, Any]) -> UpsertItem:
         """Return what keywords ask for; `TypeError` or `ValueError` for what no create takes, or has no such key."""
         self.check(key)
         body = checked(built(self._body, given))
@@ -78,7 +78,7 @@ class Upserting(Generic[T]):
             raise ValueError("upsert by source_id needs external=External(source_id=...)")
         names = key if isinstance(key, tuple) else (key,)
         natural, unique = names == self._create.key, self._create.unique
-        return Asked(body, key_of(body, names, unique=natural and unique, several=natural and not unique))
+        return UpsertItem(body, key_of(body, names, unique=natural and unique, several=natural and not unique))
 
     def creating(self, *, bulk: bool) -> Callable[..., Coroutine[None, None, T]]:
         """Return what creates a record, one alone or one of many."""
@@ -86,7 +86,7 @@ class Upserting(Generic[T]):
 
     async def upsert(
         self,
-        asked: Asked,
+        asked: UpsertItem,
         create: Callable[..., Coroutine[None, None, T]],
         known: Callable[[], T | None | UnsetType] = lambda: UNSET,
         *,
@@ -109,7 +109,7 @@ class Upserting(Generic[T]):
 
     async def _attempt(
         self,
-        asked: Asked,
+        asked: UpsertItem,
         create: Callable[..., Coroutine[None, None, T]],
         found: T | None | UnsetType,
         *,
@@ -134,13 +134,13 @@ class Upserting(Generic[T]):
         """Return the listing of the records that have one of some keys, and perhaps of more."""
         return self._resource.search(**conditions(keys))
 
-    async def _find(self, asked: Asked) -> T | None:
+    async def _find(self, asked: UpsertItem) -> T | None:
         page = await self.search([asked.key]).paged(limit=SAME_KEY)
         if page.pagination.total > len(page):
             raise self._several(page.pagination.total, asked.key)
         return self.chosen(page.data, asked)
 
-    def chosen(self, rows: list[T], asked: Asked) -> T | None:
+    def chosen(self, rows: list[T], asked: UpsertItem) -> T | None:
         """Return the record that an upsert means among those with its key; `MultipleFound` when that is not clear.
 
         Of placements that share their ends, it means the one that starts on the same day, else the one that is live.
@@ -171,7 +171,7 @@ class Upserting(Generic[T]):
         modified: T = await self._resource.modify(found, **differences(body, found))
         return Upserted(modified, created=False, changed=True)
 
-    async def settle(self, made: T, asked: Asked, same: list[T]) -> Upserted[T]:
+    async def settle(self, made: T, asked: UpsertItem, same: list[T]) -> Upserted[T]:
         """Give way to the oldest of the records with a key that the server does not keep unique: ours is deleted."""
         first = min([made, *same], key=_age)
         if first.id == made.id:
@@ -196,7 +196,7 @@ def _is_live(placement: Any) -> bool:  # noqa: ANN401 - a placement of a student
     return not ended and placement.archived_at is None
 
 
-class _UpsertFace(Face):
+class _UpsertFace(CallSignature):
     method = "POST"
     summary = """Create a record with these fields, or update the one with the same key where it differs from them.
 

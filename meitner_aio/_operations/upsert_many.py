@@ -10,13 +10,13 @@ from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
-from .._wire.validation import given_fields, quiet
+from .._wire.validation import given_fields, strip_traceback
 from ..errors import APIStatusError, MeitnerError
 from ..records import DirectoryRecord, Record
 from .bulk import Outcome, chunks, outcomes
 from .keys import Key, KeyName, values_in
-from .operations import Face, Resource
-from .upsert import Asked, Upsert, Upserted, Upserting
+from .operations import CallSignature, Resource
+from .upsert import Upsert, Upserted, Upserting, UpsertItem
 
 T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)
@@ -40,7 +40,7 @@ class _Item(Generic[T]):
 
     __slots__ = ("asked", "error", "followed", "found", "index", "previous", "record")
 
-    def __init__(self, index: int, asked: Asked) -> None:
+    def __init__(self, index: int, asked: UpsertItem) -> None:
         self.index = index
         self.asked = asked
         self.error: MeitnerError | None = None
@@ -86,7 +86,7 @@ class _Many(Generic[T]):
 
     def __init__(self, upserting: Upserting[T], key: KeyName, concurrency: int) -> None:
         self._upserting = upserting
-        self._create = quiet(upserting.creating(bulk=True))
+        self._create = strip_traceback(upserting.creating(bulk=True))
         self._key = key
         self._names = key if isinstance(key, tuple) else (key,)
         self._concurrency = concurrency
@@ -209,7 +209,7 @@ class UpsertManyCall(Protocol[K_contra, T]):
         ...
 
 
-class _UpsertManyFace(Face):
+class _UpsertManyFace(CallSignature):
     method = "POST"
     summary = """Upsert a record for each item, the fields of `create`; yield outcomes as they come, with the index.
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from .._wire.headers import LONGEST_WAIT, Limits, limits, retry_after, wait_asked
 from .._wire.messages import RawResponse, Request
 from .fair_share import FairShare, SingleCalls
-from .limiter import HOUR, Departure, Limiter, Quota
+from .server_limiter import HOUR, Departure, Quota, ServerLimiter
 from .smoothing import AssumedQuota
 
 PER_HOUR = 1500
@@ -118,7 +118,7 @@ class Admission:
         self._widest = widest
         self._policy = policy
         self._uniform = uniform
-        self._limiter = Limiter(wall)
+        self._limiter = ServerLimiter(wall)
         self._assumed = AssumedQuota(policy.per_hour, uniform)
         self._singles = SingleCalls()
         self._share = FairShare(uniform)

@@ -119,7 +119,7 @@ class BearerAuth:
         """Return a `Send` that has a token before it waits for its turn: who lacks one waits, and fails, together."""
 
         async def ready(request: Request) -> RawResponse:
-            request.hold(held=True)
+            request.queue_locally(queued=True)
             await self.headers()
             return await send(request)
 
@@ -250,9 +250,9 @@ class Authenticated:
     async def send(self, request: Request) -> RawResponse:
         """Send the request with credentials."""
         # No local holds the credentials: a traceback may be shown with the locals of its frames.
-        request.hold(held=True)  # while a token is fetched
+        request.queue_locally(queued=True)  # while a token is fetched
         signed = self._signed(request, await self._auth.headers())
-        request.hold(held=False)
+        request.queue_locally(queued=False)
         response = await self._next(signed)
         if self._bearer is None:
             return response

@@ -20,7 +20,7 @@ Opens = float | Exception
 """When somebody may enter, on the loop's clock: 0.0 is now, infinity after the next `admit`. Or why never."""
 
 
-class Slots(Generic[T]):
+class FairSemaphore(Generic[T]):
     """At most `width` holders at a time, and nobody enters while the door is shut.
 
     `door(visitor)` says when it opens for that one, and may turn it away; `entered` is told of everybody who enters.
@@ -31,18 +31,20 @@ class Slots(Generic[T]):
         "_alarm",
         "_alarm_at",
         "_closed",
-        "_door",
         "_entered",
         "_in_a_row",
         "_lines",
         "_narrowed",
+        "_next_admission",
         "_served",
         "held",
         "widest",
         "width",
     )
 
-    def __init__(self, width: int, door: Callable[[T], Opens], entered: Callable[[T], object] = lambda _: None) -> None:
+    def __init__(
+        self, width: int, next_admission: Callable[[T], Opens], entered: Callable[[T], object] = lambda _: None
+    ) -> None:
         """Raise `ValueError` for a width that lets nobody through."""
         if width < 1:
             raise ValueError("the number of slots must be at least 1")
@@ -50,7 +52,7 @@ class Slots(Generic[T]):
         self.held = 0
         self._served = 0
         self._narrowed = -math.inf
-        self._door = door
+        self._next_admission = next_admission
         self._entered = entered
         self._in_a_row = 0
         self._lines: tuple[OrderedDict[asyncio.Future[Exception | None], T], ...] = (OrderedDict(), OrderedDict())
@@ -62,24 +64,24 @@ class Slots(Generic[T]):
         """Return how many wait in a line."""
         return len(self._lines[line])
 
-    def enter(self, visitor: T, line: int = 0) -> bool:
+    def enter(self, waiter: T, line: int = 0) -> bool:
         """Take a slot at once; False when others wait, none is free or the door is shut."""
         if self._lines[0] or (line and self._lines[1]) or self.held >= self.width or self._closed:
             return False
-        if self._door(visitor) != 0.0:
+        if self._next_admission(waiter) != 0.0:
             return False
-        self._take(visitor)
+        self._take(waiter)
         return True
 
-    def _take(self, visitor: T) -> None:
+    def _take(self, waiter: T) -> None:
         self.held += 1
-        self._entered(visitor)
+        self._entered(waiter)
 
-    async def wait(self, visitor: T, line: int = 0) -> None:
-        """Take a slot after those who came earlier; raises what turned the visitor away."""
+    async def wait(self, waiter: T, line: int = 0) -> None:
+        """Take a slot after those who came earlier; raises what turned the waiter away."""
         self.refuse_if_closed()
         turn = asyncio.get_running_loop().create_future()
-        self._lines[line][turn] = visitor
+        self._lines[line][turn] = waiter
         if self.held < self.width:
             self.admit()
         try:
@@ -137,11 +139,11 @@ class Slots(Generic[T]):
     def _admit_from(self, number: int) -> float:
         """Let in or turn away the first of a line, and return 0.0; else when the door opens for that one."""
         line = self._lines[number]
-        turn, visitor = next(iter(line.items()))
+        turn, waiter = next(iter(line.items()))
         if turn.done():  # cancelled, and not gone yet
             del line[turn]
             return 0.0
-        opens = self._door(visitor)
+        opens = self._next_admission(waiter)
         if isinstance(opens, Exception):
             del line[turn]
             turn.set_result(opens)
@@ -150,7 +152,7 @@ class Slots(Generic[T]):
         else:
             del line[turn]
             self._in_a_row = 0 if number or not self._lines[1] else self._in_a_row + 1
-            self._take(visitor)
+            self._take(waiter)
             turn.set_result(None)
         return 0.0
 
@@ -178,4 +180,4 @@ class Slots(Generic[T]):
         self.admit()
 
     def __repr__(self) -> str:
-        return f"Slots({self.held} of {self.width} held, {self.waiting(0) + self.waiting(1)} waiting)"
+        return f"FairSemaphore({self.held} of {self.width} held, {self.waiting(0) + self.waiting(1)} waiting)"

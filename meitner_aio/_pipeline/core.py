@@ -32,7 +32,7 @@ from .authentication import TOKEN_RETRIES, Authenticated, BearerAuth, over
 from .capture import listening
 from .credentials import Auth, OAuth2
 from .logging import LOG, CallEnded, Log, harmless, listener
-from .rate_limit import Gate
+from .rate_limit import RateLimiter
 from .retry import Retrying
 from .retry_budget import RetryBudget
 from .retry_policy import RetryPolicy
@@ -131,13 +131,15 @@ class _OwnAuth:
 class Core:
     """What a client and its copies share: connections, gate, retry budget, page sizes, token, event loop, the end."""
 
-    def __init__(self, url: str, transport: Transport, auth: Auth | OAuth2, gate: Gate, options: Options) -> None:
+    def __init__(
+        self, url: str, transport: Transport, auth: Auth | OAuth2, rate_limiter: RateLimiter, options: Options
+    ) -> None:
         """Make no connection yet; tokens are asked for with `options`."""
         self.url = url
         self.place = url
         """Where the directory is: the same for every client of it, also of one in a process."""
         self.transport = transport
-        self.gate = gate
+        self.rate_limiter = rate_limiter
         self.widest = options.concurrency
         """Requests in flight at most, whatever copies and listings ask for."""
         self.budget = RetryBudget()
@@ -152,17 +154,17 @@ class Core:
         if policy.max_retries:
             policy = replace(policy, max_retries=max(policy.max_retries, TOKEN_RETRIES))
         headers = options.headers if same_server(self.url, url) else public_headers(options.headers)
-        tell = listener(options.log, options.on_event)
-        # Past the gate: whoever waits for a token may be holding the last place there.
+        emit = listener(options.log, options.on_event)
+        # Past the rate limiter: whoever waits for a token may be holding the last place there.
         asking = Authenticated(self.transport.send, NoAuth(), headers, options.timeout).send
         return BearerAuth(
-            oauth, Retrying(asking, policy, self.budget, on_event=tell, patience=self.gate.patience).send, url
+            oauth, Retrying(asking, policy, self.budget, on_event=emit, patience=self.rate_limiter.patience).send, url
         )
 
     def way(
         self,
         options: Options,
-        tell: OnEvent | None,
+        emit: OnEvent | None,
         noting: Callable[[Send], Send] | None = None,
         *,
         shrinks: bool = False,
@@ -171,17 +173,17 @@ class Core:
 
         One that `shrinks` is given up after a timeout, and waits for no end of what may be due to its size.
         """
-        # Signed behind the gate: a token may expire while a request waits there.
+        # Signed behind the rate limiter: a token may expire while a request waits there.
         signed = Authenticated(self.transport.send, self.auth, options.headers, options.timeout).send
-        admitted = self.gate.admitting(signed, tell)
+        admitted = self.rate_limiter.admitting(signed, emit)
         if isinstance(self.auth, BearerAuth):
             admitted = self.auth.before(admitted)
         seen, policy = noting(admitted) if noting else admitted, options.policy
-        patience = self.gate.patience
-        patient = Retrying(seen, policy, self.budget, on_event=tell, patience=patience).send
+        patience = self.rate_limiter.patience
+        patient = Retrying(seen, policy, self.budget, on_event=emit, patience=patience).send
         if not shrinks:
             return patient
-        brief = Retrying(_once(seen), replace(policy, outage=0.0), self.budget, on_event=tell, patience=patience).send
+        brief = Retrying(_once(seen), replace(policy, outage=0.0), self.budget, on_event=emit, patience=patience).send
         return _outlasting(brief, patient) if policy.outage else brief
 
     def refuse_wider(self, options: Options) -> None:
@@ -219,7 +221,7 @@ class Core:
         """Send away who waits, stop a token request, close the connections. Finishes although it is cancelled."""
         if self._closing is None or self._closing.cancelled():  # the end of a loop cancels every task, that one too
             self.closed = True
-            self.gate.close()
+            self.rate_limiter.close()
             self._closing = asyncio.ensure_future(self._let_go())
         await finished(self._closing)
 
@@ -261,16 +263,16 @@ def _outlasting(brief: Send, patient: Send) -> Send:
     return sent
 
 
-class Calls:
+class Dispatcher:
     """The `Send` of one client or copy: refuses calls after the end, and lets captures and the log see the others."""
 
     def __init__(self, core: Core, options: Options) -> None:
         """Send with `options` through what is shared."""
         self._core = core
         self._options = options
-        tell = None if options.on_event is None else harmless(options.on_event, options.log)
-        self._unseen = core.way(options, tell)
-        self._shrinking = core.way(options, tell, shrinks=True)
+        emit = None if options.on_event is None else harmless(options.on_event, options.log)
+        self._unseen = core.way(options, emit)
+        self._shrinking = core.way(options, emit, shrinks=True)
 
     async def send(self, request: Request) -> RawResponse:
         """Return a successful answer that was read; raise the error of the last failure."""
@@ -290,15 +292,15 @@ class Calls:
 
     async def _seen(self, request: Request, wanted: Sequence[list[RawResponse]]) -> RawResponse:
         options, watch = self._options, _Watch(request)
-        tell = listener(options.log, options.on_event)
+        emit = listener(options.log, options.on_event)
         try:
-            answer = await self._core.way(options, tell, watch.noting, shrinks=request.shrinks)(request)
+            answer = await self._core.way(options, emit, watch.noting, shrinks=request.shrinks)(request)
             watch.succeeded(answer)
         except BaseException as error:
             watch.failed(error)
             raise
         finally:
-            tell(watch.end())
+            emit(watch.end())
             if watch.answer is not None:
                 for answers in wanted:
                     answers.append(watch.answer)

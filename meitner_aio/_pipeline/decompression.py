@@ -30,7 +30,7 @@ class TooLargeError(BadAnswerError):
         super().__init__(f"more than {most} bytes")
 
 
-class Inflated:
+class Decompressor:
     """The body of an answer as it arrives, decompressed; `TooLargeError` for one larger than `most` bytes."""
 
     def __init__(self, encoding: str, most: int) -> None:

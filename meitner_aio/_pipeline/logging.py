@@ -79,7 +79,7 @@ def listener(log: Log, on_event: OnEvent | None = None) -> OnEvent:
     """Return what writes events to `log` and passes on to `on_event` what it was promised; neither can break a call."""
     after = None if on_event is None else harmless(on_event, log)
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         level, line = _LINES[type(event)]
         with suppress(Exception):  # a filter of the user's may raise
             if log.isEnabledFor(level):
@@ -87,19 +87,19 @@ def listener(log: Log, on_event: OnEvent | None = None) -> OnEvent:
         if after is not None and type(event) is not CallEnded:
             after(event)
 
-    return tell
+    return emit
 
 
 def harmless(on_event: OnEvent, log: Log) -> OnEvent:
     """Return a callback that cannot break a call: what it raises is logged."""
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         try:
             on_event(event)
         except Exception:
             log.exception("on_event failed")
 
-    return tell
+    return emit
 
 
 class _ToStderr(logging.Handler):

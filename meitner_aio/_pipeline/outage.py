@@ -54,13 +54,13 @@ class Outage:
     async def probe(
         self,
         attempt: Callable[[], Awaitable[object]],
-        tell: Callable[[float], None],
+        emit: Callable[[float], None],
         not_before: float,
         until: float,
     ) -> bool | None:
         """Make an attempt: False when it was this caller's turn, True when somebody else was answered meanwhile.
 
-        It starts at `not_before` at the earliest and before `until`, in the loop's time; None when it cannot. `tell`
+        It starts at `not_before` at the earliest and before `until`, in the loop's time; None when it cannot. `emit`
         hears how many seconds it will take until then.
         """
         answers, now = self._answers, asyncio.get_running_loop().time
@@ -71,7 +71,7 @@ class Outage:
                     leaves = max(not_before, self._failed_at + self._pause())
                     if leaves >= until:
                         return None
-                    tell(max(0.0, leaves - now()))
+                    emit(max(0.0, leaves - now()))
                     await self._sleep(leaves - now())
                 if answers == self._answers:
                     patience.reschedule(None)
@@ -84,7 +84,7 @@ class Outage:
             return None
         if max(not_before, now()) >= until:
             return None
-        tell(max(0.0, not_before - now()))
+        emit(max(0.0, not_before - now()))
         await asyncio.sleep(max(0.0, not_before - now()))
         await attempt()
         return True

@@ -18,8 +18,8 @@ from .._wire.messages import RawResponse, Request, Send
 from ..errors import MeitnerError, QuotaExhausted
 from ..events import OnEvent, QuotaWait
 from .admission import Admission, QuotaPolicy, Wait
-from .concurrency import Opens, Slots
-from .limiter import Quota
+from .concurrency import FairSemaphore, Opens
+from .server_limiter import Quota
 from .smoothing import Rate, Smoother, closed
 
 _AT_ONCE = 0.001
@@ -29,15 +29,15 @@ _SINGLES, _BULK = 0, 1
 """The two lines: single calls go first."""
 
 
-class _Visitor(Struct):
-    """A request before the gate, and whether the user was told that it waits."""
+class _Waiter(Struct):
+    """A request before the rate limiter, and whether the user was told that it waits."""
 
     request: Request
     on_event: OnEvent | None
-    told: bool = False
+    notified: bool = False
 
 
-class Gate:
+class RateLimiter:
     """Lets requests through to the next `Send`. One for each client, shared by its copies."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Gate:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """Allow `concurrency` requests in flight. `wall` tells seconds since 1970, `uniform` draws the jitter."""
-        self._slots: Slots[_Visitor] = Slots(concurrency, self._door, self._entered)
+        self._semaphore: FairSemaphore[_Waiter] = FairSemaphore(concurrency, self._next_admission, self._entered)
         self._policy = policy or QuotaPolicy()
         self._admission = Admission(concurrency, self._policy, wall=wall, uniform=uniform)
         self._rate = rate
@@ -71,20 +71,20 @@ class Gate:
         return self._policy.patience(request)
 
     def admitting(self, send: Send, on_event: OnEvent | None = None) -> Send:
-        """Return a `Send` that passes this gate first, and tells `on_event` of its waits."""
-        slots, admission, now = self._slots, self._admission, self._now
+        """Return a `Send` that passes this rate limiter first, and tells `on_event` of its waits."""
+        slots, admission, now = self._semaphore, self._admission, self._now
 
         async def admitted(request: Request) -> RawResponse:
-            visitor, line = _Visitor(request, on_event), _BULK if request.bulk else _SINGLES
+            waiter, line = _Waiter(request, on_event), _BULK if request.bulk else _SINGLES
             admission.came(request, now())
-            if not slots.enter(visitor, line):
-                request.hold(held=True)
-                await self._wait(visitor, line)
+            if not slots.enter(waiter, line):
+                request.queue_locally(queued=True)
+                await self._wait(waiter, line)
             try:
                 if self._rate is not None:
-                    request.hold(held=True)
+                    request.queue_locally(queued=True)
                     await self._smooth(self._rate)
-                request.hold(held=False)
+                request.queue_locally(queued=False)
                 departure = admission.departs(now(), slots.held - 1)
                 response = await send(request)
                 self._seen_at = now()
@@ -101,20 +101,20 @@ class Gate:
 
     def close(self) -> None:
         """Refuse whoever waits and whoever comes."""
-        self._slots.close(closed)
+        self._semaphore.close(closed)
         if self._smoother is not None:
             self._smoother.close()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _wait(self, visitor: _Visitor, line: int) -> None:
-        self._slots.refuse_if_closed()
+    async def _wait(self, waiter: _Waiter, line: int) -> None:
+        self._semaphore.refuse_if_closed()
         # Who would wait too long need not stand in line for that.
-        ahead = self._slots.waiting(line) if line == _SINGLES else 0
-        if isinstance(refusal := self._opens(visitor, ahead), QuotaExhausted):
+        ahead = self._semaphore.waiting(line) if line == _SINGLES else 0
+        if isinstance(refusal := self._opens(waiter, ahead), QuotaExhausted):
             raise refusal
-        await self._slots.wait(visitor, line)
+        await self._semaphore.wait(waiter, line)
 
     async def _smooth(self, rate: Rate) -> None:
         loop = asyncio.get_running_loop()
@@ -126,28 +126,28 @@ class Gate:
         """Mark a 429 of the quota; any other, and a 503, says that the server is busy: fewer requests at a time."""
         response.quota_spent = spent
         if response.status == 503 or (response.status == 429 and not spent):
-            self._slots.narrow(now)
+            self._semaphore.narrow(now)
         elif response.status < 500 and not spent:
-            self._slots.widen()
+            self._semaphore.widen()
 
-    def _entered(self, visitor: _Visitor) -> None:
-        self._admission.entered(visitor.request, self._now())
+    def _entered(self, waiter: _Waiter) -> None:
+        self._admission.entered(waiter.request, self._now())
 
-    def _door(self, visitor: _Visitor) -> Opens:
-        return self._opens(visitor, 0)
+    def _next_admission(self, waiter: _Waiter) -> Opens:
+        return self._opens(waiter, 0)
 
-    def _opens(self, visitor: _Visitor, ahead: int) -> Opens:
+    def _opens(self, waiter: _Waiter, ahead: int) -> Opens:
         """Return when a request may leave, or why it does not wait until then; `ahead` stand before it."""
         now = self._now()
-        wait = self._admission.wait_for(visitor.request, now, self._slots.held, ahead)
+        wait = self._admission.wait_for(waiter.request, now, self._semaphore.held, ahead)
         if wait is None or wait.until - now <= _AT_ONCE:
             return 0.0
         if wait.until == math.inf:
             return math.inf
         delay = wait.until - now
-        if wait.zone == "closed" and delay > self._policy.patience(visitor.request):
-            return self._refusal(visitor.request, delay)
-        self._tell(visitor, wait, delay)
+        if wait.zone == "closed" and delay > self._policy.patience(waiter.request):
+            return self._refusal(waiter.request, delay)
+        self._emit(waiter, wait, delay)
         return wait.until
 
     def _refusal(self, request: Request, delay: float) -> QuotaExhausted:
@@ -159,10 +159,10 @@ class Gate:
             route=request.route,
         )
 
-    def _tell(self, visitor: _Visitor, wait: Wait, delay: float) -> None:
-        if visitor.on_event is None or visitor.told:
+    def _emit(self, waiter: _Waiter, wait: Wait, delay: float) -> None:
+        if waiter.on_event is None or waiter.notified:
             return
         quota = self.quota
         if quota is not None:
-            visitor.told = True
-            visitor.on_event(QuotaWait(wait.zone, delay, quota.remaining, quota.reset_at, wait.reason))
+            waiter.notified = True
+            waiter.on_event(QuotaWait(wait.zone, delay, quota.remaining, quota.reset_at, wait.reason))

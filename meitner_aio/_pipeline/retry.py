@@ -67,7 +67,7 @@ class Retrying:
             response = outcome
         else:
             retries = Retries(request, outcome, self._policy, self._budget, ends)
-            if retries.verdict == AGAIN:
+            if retries.decision == AGAIN:
                 await self._further(retries, started, ends)
             response = retries.result()
         response.elapsed = now() - started
@@ -80,7 +80,7 @@ class Retrying:
             if ends is None and self._on_event is None:
                 outcome = await self._next(request)
             else:
-                outcome = await self._told(request, attempt, ends)
+                outcome = await self._observed(request, attempt, ends)
             if outcome.status < 300:
                 value_of(request, outcome)
         except errors.MeitnerError as error:
@@ -101,19 +101,19 @@ class Retrying:
         elif there and self._outage.failures and self._outage.answered():
             self._budget.refill()
 
-    async def _told(self, request: Request, attempt: int, ends: float | None) -> RawResponse:
-        tell, now = self._on_event, asyncio.get_running_loop().time
-        if tell is not None:
-            tell(RequestSent(request.method, request.route, attempt))
+    async def _observed(self, request: Request, attempt: int, ends: float | None) -> RawResponse:
+        emit, now = self._on_event, asyncio.get_running_loop().time
+        if emit is not None:
+            emit(RequestSent(request.method, request.route, attempt))
         sent = now()
         if ends is None:
             response = await self._next(request)
         else:
             response = await self._until(ends, request)
-        if tell is not None:
+        if emit is not None:
             took, named = now() - sent, response.request_id
             named = errors.mask(named) if named else None  # the server's word: it may hold anything
-            tell(ResponseReceived(request.method, request.route, response.status, took, attempt, named))
+            emit(ResponseReceived(request.method, request.route, response.status, took, attempt, named))
         return response
 
     async def _further(self, retries: Retries, started: float, ends: float | None) -> None:
@@ -156,11 +156,11 @@ class Retrying:
                 await self._again(retries, ends)
 
         def wait(state: RetryCallState) -> float:
-            wish = retries.wished()
-            if wish is None:
+            requested_delay = retries.requested_delay()
+            if requested_delay is None:
                 return backoff(state)
             # Whoever is told to come back at one moment comes back within the second after it.
-            return min(wish + random.uniform(0.0, min(1.0, wish / 10)), LONGEST_WAIT)  # noqa: S311
+            return min(requested_delay + random.uniform(0.0, min(1.0, requested_delay / 10)), LONGEST_WAIT)  # noqa: S311
 
         def stop(state: RetryCallState) -> bool:
             late = ends is not None and now() + state.upcoming_sleep >= ends
@@ -172,20 +172,22 @@ class Retrying:
             sleep=self._sleep,
             stop=stop,
             wait=wait,
-            retry=tenacity.retry_if_result(lambda _: retries.verdict == AGAIN and not self._gives_way(retries.request)),
+            retry=tenacity.retry_if_result(
+                lambda _: retries.decision == AGAIN and not self._gives_way(retries.request)
+            ),
             retry_error_callback=lambda _: None,
-            before_sleep=lambda state: self._tell(retries, state.upcoming_sleep),
+            before_sleep=lambda state: self._emit(retries, state.upcoming_sleep),
         )(attempt)
 
     async def _outlast(self, retries: Retries, started: float, ends: float | None) -> None:
         """Make the further attempts of a page that waits through an outage."""
         now, until, vain = asyncio.get_running_loop().time, started + self._policy.outage, 0
-        while retries.verdict == AGAIN and not self._is_too_long(retries):
+        while retries.decision == AGAIN and not self._is_too_long(retries):
             # Others may be answered while this page is not: it must not come back with every answer of theirs.
-            pause = max(2.0 ** min(vain, 5), retries.wished() or 0.0)
+            pause = max(2.0 ** min(vain, 5), retries.requested_delay() or 0.0)
             released = await self._outage.probe(
                 partial(self._again, retries, ends),
-                partial(self._tell, retries),
+                partial(self._emit, retries),
                 now() + pause,
                 until if ends is None else min(until, ends),
             )
@@ -199,22 +201,22 @@ class Retrying:
             return False
         patience = self._patience(retries.request)
         # How to behave towards the quota says nothing of a server that is busy.
-        return (retries.wished() or 0.0) > (patience if retries.limited else max(patience, _BUSY))
+        return (retries.requested_delay() or 0.0) > (patience if retries.limited else max(patience, _BUSY))
 
-    def _tell(self, retries: Retries, delay: float) -> None:
+    def _emit(self, retries: Retries, delay: float) -> None:
         if self._on_event is not None:
             request = retries.request
             self._on_event(RetryScheduled(request.method, request.route, retries.reason, delay, retries.made))
 
     async def _until(self, ends: float, request: Request) -> RawResponse:
-        holds, deadline = [False], asyncio.timeout_at(ends)
+        queued, deadline = [False], asyncio.timeout_at(ends)
         try:
             async with deadline:
-                return await self._next(replace(request, held=holds.append))
+                return await self._next(replace(request, queued_locally=queued.append))
         except TimeoutError:
             if not deadline.expired():
                 raise
-        raise errors.APITimeoutError("the deadline of the call passed before an answer arrived", sent=not holds[-1])
+        raise errors.APITimeoutError("the deadline of the call passed before an answer arrived", sent=not queued[-1])
 
 
 def _backoff(policy: RetryPolicy, *, steady: bool) -> tenacity.wait.wait_base:

@@ -131,7 +131,7 @@ def alive(outcome: Outcome) -> bool | None:
 
 
 def _of_quota(outcome: Outcome) -> bool:
-    """Whether an attempt failed for want of quota, and the wait for it is the gate's or the server's to tell."""
+    """Whether an attempt failed for want of quota: then the rate limiter or the server knows how long to wait."""
     if isinstance(outcome, RawResponse):
         return outcome.quota_spent
     return isinstance(outcome, errors.RateLimitError) and outcome.retry_after is not None
@@ -190,16 +190,16 @@ class Retries:
         return RawResponse(204, outcome.headers, b"") if outcome.status == 404 and self._lost else outcome
 
     @property
-    def verdict(self) -> str:
+    def decision(self) -> str:
         """What may follow the last attempt: the table, within what the policy allows."""
-        verdict, outcome = self._row[self.kind], self.last
+        decision, outcome = self._row[self.kind], self.last
         if self._renewed and not self._given_up:
             return AGAIN
-        if isinstance(outcome, RawResponse) and verdict != AMBIGUOUS:
-            verdict = AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else RAISE
-        if verdict == AGAIN and (self._given_up or self._odd > self._policy.max_retries):
+        if isinstance(outcome, RawResponse) and decision != AMBIGUOUS:
+            decision = AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else RAISE
+        if decision == AGAIN and (self._given_up or self._odd > self._policy.max_retries):
             return RAISE
-        return verdict
+        return decision
 
     @property
     def reason(self) -> str:
@@ -220,18 +220,18 @@ class Retries:
         """Raise the last failure, whatever the table says."""
         self._given_up = True
 
-    def wished(self) -> float | None:
+    def requested_delay(self) -> float | None:
         """Return the seconds that the server asks to wait, if it does."""
         if isinstance(self.last, RawResponse):
             headers = self.last.headers
-            wish = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
+            requested_delay = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
         elif self._stale:
-            wish = 0.0  # the next connection is a new one: there is nothing to wait for
+            requested_delay = 0.0  # the next connection is a new one: there is nothing to wait for
         else:
-            wish = self.last.retry_after if isinstance(self.last, errors.RateLimitError) else None
-        if wish is not None:
-            return min(wish, LONGEST_WAIT)
-        return 0.0 if self._spent or self._renewed else None  # the gate waits for the quota
+            requested_delay = self.last.retry_after if isinstance(self.last, errors.RateLimitError) else None
+        if requested_delay is not None:
+            return min(requested_delay, LONGEST_WAIT)
+        return 0.0 if self._spent or self._renewed else None  # the rate limiter waits for the quota
 
     def affordable(self) -> bool:
         """Take what the next retry costs from the budget; False when it is empty."""
@@ -259,7 +259,7 @@ class Retries:
         raise self._error(outcome)
 
     def _error(self, outcome: Outcome) -> errors.MeitnerError:
-        if self.verdict == AMBIGUOUS:
+        if self.decision == AMBIGUOUS:
             return self._ambiguous(outcome)
         if isinstance(outcome, RawResponse):
             outcome.attempts = self.made

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from ..errors import MeitnerError
-from .limiter import HOUR
+from .server_limiter import HOUR
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter

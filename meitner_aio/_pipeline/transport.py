@@ -19,7 +19,7 @@ from yarl import URL
 
 from .. import errors
 from .._wire.messages import RawResponse, Request
-from .decompression import BadAnswerError, Inflated, TooLargeError
+from .decompression import BadAnswerError, Decompressor, TooLargeError
 from .retry_policy import once
 from .settings import check_proxy, is_loopback
 
@@ -230,7 +230,7 @@ def _kept(request: Request) -> float:
     """
     if not once(request):
         return 10.0
-    return 0.1 if request.settled else 0.0
+    return 0.1 if request.recoverable else 0.0
 
 
 @lru_cache(maxsize=64)
@@ -289,7 +289,7 @@ async def _body(answer: aiohttp.ClientResponse, asked: int | None) -> bytes:
     most = LARGEST_BODY if asked is None else min(asked, LARGEST_BODY)
     if not content.at_eof() and (answer.content_length or 0) > most:
         raise TooLargeError(most)
-    inflated = Inflated(answer.headers.get("Content-Encoding", ""), most)
+    inflated = Decompressor(answer.headers.get("Content-Encoding", ""), most)
     while not content.at_eof():
         inflated.feed(await content.readany())
     return inflated.whole()
@@ -299,7 +299,7 @@ async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
     """Return the body of a failure, or its beginning: whatever becomes of it, the status says what matters."""
     content = answer.content
     try:
-        inflated = Inflated(answer.headers.get("Content-Encoding", ""), LARGEST_ERROR)
+        inflated = Decompressor(answer.headers.get("Content-Encoding", ""), LARGEST_ERROR)
     except BadAnswerError:
         return b""
     with suppress(BadAnswerError, aiohttp.ClientError, OSError):

@@ -120,7 +120,7 @@ def _unread(response: RawResponse) -> str:
     return "" if response.body else "an empty body"
 
 
-class Fetched(NamedTuple, Generic[T]):
+class DecodedPage(NamedTuple, Generic[T]):
     """A page as it was read. `invalid` names rows that were skipped, `server_time` is the answer's Date in seconds.
 
     The answer came at most `waited` seconds after it was asked for.
@@ -150,7 +150,7 @@ class Fetched(NamedTuple, Generic[T]):
         return None if self.server_time is None else self.server_time - self.waited
 
     @property
-    def slots(self) -> int:
+    def size(self) -> int:
         """Rows that the answer held, those that were skipped too."""
         return len(self.rows) + len(self.invalid)
 
@@ -163,20 +163,20 @@ class PageReader(Generic[R]):
         self._page = msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
         self._row = RecordDecoder(model)
 
-    def reader(self, offset: int, *, skip_invalid: bool) -> Callable[[Request, RawResponse], Fetched[R]]:
+    def reader(self, offset: int, *, skip_invalid: bool) -> Callable[[Request, RawResponse], DecodedPage[R]]:
         """Return a reader for the page at an offset.
 
         A page that says another offset is refused: its rows belong elsewhere. An invalid row is named by its id, and
         with `skip_invalid` left out of the page.
         """
 
-        def reading(request: Request, response: RawResponse) -> Fetched[R]:
-            fetched: Fetched[R] | None = None
+        def reading(request: Request, response: RawResponse) -> DecodedPage[R]:
+            fetched: DecodedPage[R] | None = None
             problem, row = _unread(response), None
             if not problem:
                 try:
                     envelope = self._page.decode(response.body)
-                    fetched = Fetched(envelope.data, envelope.pagination, (), server_time(response.headers))
+                    fetched = DecodedPage(envelope.data, envelope.pagination, (), server_time(response.headers))
                 except FOREIGN as error:
                     fetched, problem, row = self._row_by_row(response, _problem(error), every=skip_invalid)
             if fetched is None:
@@ -189,7 +189,7 @@ class PageReader(Generic[R]):
 
     def _row_by_row(
         self, response: RawResponse, problem: str, *, every: bool
-    ) -> tuple[Fetched[R] | None, str, str | None]:
+    ) -> tuple[DecodedPage[R] | None, str, str | None]:
         """Return a page without its invalid rows, or None and the problem: with the page, or with its first such row.
 
         Unless `every` row is wanted, the first invalid one is enough: a hostile page may hold millions.
@@ -209,7 +209,7 @@ class PageReader(Generic[R]):
                 wrong.append(_place(error))
                 if not every:
                     return None, f"{_problem(error, f'.data[{place}]')} (row {broken[0]})", broken[0]
-        fetched = Fetched(rows, raw.pagination, tuple(broken), server_time(response.headers), wrong=tuple(wrong))
+        fetched = DecodedPage(rows, raw.pagination, tuple(broken), server_time(response.headers), wrong=tuple(wrong))
         return fetched, "", None
 
 

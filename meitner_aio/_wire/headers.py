@@ -52,10 +52,10 @@ def _epoch(date: str) -> float | None:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that Retry-After asks for; a date is taken against the answer's own Date header."""
-    wish = headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(wish):
-        return float(wish)
-    until, now = _epoch(wish), server_time(headers)
+    requested_delay = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(requested_delay):
+        return float(requested_delay)
+    until, now = _epoch(requested_delay), server_time(headers)
     return None if until is None or now is None else max(0.0, until - now)
 
 

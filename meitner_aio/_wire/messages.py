@@ -45,11 +45,11 @@ class Request(Struct, frozen=True):
     """Whether a smaller page can be asked for in its place: then nobody waits long for this one."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
-    held: Callable[[bool], object] | None = None
+    queued_locally: Callable[[bool], object] | None = None
     """Is told when something keeps the request from leaving (True), and when nothing does any more (False)."""
     largest: int | None = None
     """Bytes that the body of a successful answer has at most; None leaves it to the transport."""
-    settled: bool = False
+    recoverable: bool = False
     """Whether a lost answer can be settled by looking: such a create needs no connection of its own."""
 
     @property
@@ -57,10 +57,10 @@ class Request(Struct, frozen=True):
         """Whether this is a page after the first of a read, or a question about one."""
         return self.bulk and not self.first
 
-    def hold(self, *, held: bool) -> None:
+    def queue_locally(self, *, queued: bool) -> None:
         """Tell whoever wants to know whether the request can leave."""
-        if self.held is not None:
-            self.held(held)
+        if self.queued_locally is not None:
+            self.queued_locally(queued)
 
     def __repr__(self) -> str:
         """Show what is asked, never with what data or credentials."""
@@ -79,7 +79,7 @@ class RawResponse(Struct):
     attempts: int = 1
     elapsed: float = 0.0
     quota_spent: bool = False
-    """Whether this is a 429 of the quota, for the end of which the next attempt waits at the gate."""
+    """Whether this is a 429 of the quota, for the end of which the next attempt waits at the rate limiter."""
     renewed: bool = False
     """Whether this is a 401 after which there is a new token: the next attempt carries that."""
     value: object = msgspec.UNSET

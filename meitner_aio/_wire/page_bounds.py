@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from .decoding import Fetched, invalid
+from .decoding import DecodedPage, invalid
 from .messages import RawResponse, Request
 
-_Reader: TypeAlias = Callable[[Request, RawResponse], Fetched[Any]]
+_Reader: TypeAlias = Callable[[Request, RawResponse], DecodedPage[Any]]
 
 _ALWAYS, _A_ROW = 4 * 1024 * 1024, 32 * 1024
 """Bytes of a page, and more for each row: most have about 1,000, a group has 39 for each of its members."""
@@ -41,9 +41,9 @@ A_RECORD = largest(1)
 def bounded(reader: _Reader, limit: int) -> _Reader:
     """Return a reader of pages that refuses those with more than `limit` rows, and most of them unread."""
 
-    def reading(request: Request, response: RawResponse) -> Fetched[Any]:
+    def reading(request: Request, response: RawResponse) -> DecodedPage[Any]:
         fetched = None if _is_too_much(response.body, limit) else reader(request, response)
-        if fetched is None or fetched.slots > limit:
+        if fetched is None or fetched.size > limit:
             raise invalid(request, response, f"more than the {limit} rows that a page can have")
         return fetched
 

@@ -82,7 +82,7 @@ def given_fields(item: Mapping[str, Any] | Record) -> dict[str, Any]:
     return dict(item)
 
 
-def quiet(call: Callable[P, T]) -> Callable[P, T]:
+def strip_traceback(call: Callable[P, T]) -> Callable[P, T]:
     """Return a call whose refusals show no frame but its own: those below hold what was handed in."""
 
     @wraps(call)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol, Type
 
 from msgspec import UNSET
 
-from .._operations.operations import ListCall, Wire
+from .._operations.operations import Binding, ListCall
 from ..resources import (
     AuditEvents,
     EmployeePlacements,
@@ -98,7 +98,7 @@ class CachedMeitner(Generic[D]):
     pass for an empty directory.
     """
 
-    def __init__(self, wire: Wire, caching: Caching | None, default: D) -> None:
+    def __init__(self, wire: Binding, caching: Caching | None, default: D) -> None:
         self._caching = caching
         schools, units, groups = wire.to(Schools), wire.to(Units), wire.to(Groups)
         employees, employee_placements, guardians = wire.to(Employees), wire.to(EmployeePlacements), wire.to(Guardians)
@@ -131,7 +131,7 @@ class CachedMeitner(Generic[D]):
 class Caches:
     """Makes `CachedMeitner`s of a client: this is `meitner.cached`, and is called."""
 
-    def __init__(self, wire: Wire, guard: Callable[[Send], Send], scope: bytes) -> None:
+    def __init__(self, wire: Binding, guard: Callable[[Send], Send], scope: bytes) -> None:
         """Read through `wire`, behind the `guard` that refuses calls of a closed client; keys depend on `scope`."""
         self._wire = wire
         self._guard = guard

@@ -79,7 +79,7 @@ class Seal:
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
-    def sealed(self, key: str, answer: Answer) -> bytes:
+    def fetch_raw(self, key: str, answer: Answer) -> bytes:
         """Return what to keep under a key."""
         data = _encode(answer)
         return self._over(key, data) + data

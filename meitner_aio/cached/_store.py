@@ -247,7 +247,7 @@ class Caching:
     async def _keep(self, key: str, answer: Answer, since: int) -> None:
         """Keep an answer, unless everything was to be forgotten since it was asked for, or is meanwhile."""
         if since == self._clears.count and not self._resting:
-            value = self._seal.sealed(key, answer)
+            value = self._seal.fetch_raw(key, answer)
             await self._ask(lambda: self._provider.set(key, value, answer.lifetime))
             if since != self._clears.count:
                 await self._ask(lambda: self._provider.delete(key))

@@ -46,14 +46,14 @@ class Choices(Struct, frozen=True):
     """The fingerprint of the key of the pseudonyms that the rows bear; None for rows as they are."""
 
 
-class Mark(Struct, frozen=True, array_like=True):
+class PageCheckpoint(Struct, frozen=True, array_like=True):
     """An answer that was read, and where in the spool its rows end."""
 
     offset: int
     limit: int
     """As the server reported it."""
     total: int
-    slots: int
+    size: int
     """Rows that the answer held."""
     rows: int
     """Those among them that had not arrived before, and are in the spool."""
@@ -94,7 +94,7 @@ class _Head(Struct, frozen=True, tag="head"):
 
 
 class _Pages(Struct, frozen=True, tag="pages"):
-    marks: list[Mark]
+    marks: list[PageCheckpoint]
 
 
 class _Read(Struct, frozen=True, tag="read"):
@@ -118,7 +118,7 @@ class Journal:
         self.choices = choices
         self.directory = directory
         """Which directory it is of."""
-        self.marks: list[Mark] = []
+        self.marks: list[PageCheckpoint] = []
         self.facts: Facts | None = None
         """Set when the resource was read to its end."""
         self.kept = False
@@ -163,17 +163,17 @@ class Journal:
         """Return notes about the same, of which nothing is on the disk."""
         return Journal(self._folder, self.resource, self.choices, self.directory)
 
-    def begin_again(self, marks: list[Mark], facts: Facts | None) -> None:
+    def begin_again(self, marks: list[PageCheckpoint], facts: Facts | None) -> None:
         """Write down what of the notes was found to be true."""
         self.marks, self.facts, self.kept = marks, facts, False
         self._write_all()
 
-    def checkpoint(self, marks: list[Mark]) -> None:
+    def checkpoint(self, marks: list[PageCheckpoint]) -> None:
         """Note answers whose rows are on the disk."""
         self.marks += marks
         self._add(_Pages(marks))
 
-    def finish(self, marks: list[Mark], facts: Facts) -> None:
+    def finish(self, marks: list[PageCheckpoint], facts: Facts) -> None:
         """Note the last answers, and that the resource was read to its end."""
         self.marks += marks
         self.facts = facts

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from msgspec import Struct
 
 from .._listing.listing import inside
-from .._pipeline.limiter import Quota
+from .._pipeline.server_limiter import Quota
 from ..errors import QuotaExhausted, ResponseValidationError
-from ._journal import Journal, Mark
+from ._journal import Journal, PageCheckpoint
 from ._read import advised
-from ._selection import Chosen, Selection, chosen
+from ._selection import ResourceJob, Selection, chosen
 
 if TYPE_CHECKING:
-    from .._wire.decoding import Fetched
+    from .._wire.decoding import DecodedPage
     from ..client import Meitner
 
 _HOUR = 3600.0
@@ -86,7 +86,7 @@ async def plan(  # noqa: PLR0913 - the choices of an export that decide what it 
 
 async def planned(
     meitner: Meitner,
-    everything: Sequence[Chosen],
+    everything: Sequence[ResourceJob],
     selection: Selection,
     left: Mapping[str, Journal] | None = None,
     *,
@@ -120,12 +120,12 @@ async def planned(
 class _Seen(NamedTuple):
     """A first page, and how it came: seconds until it was there, requests in flight that a read may have."""
 
-    page: Fetched[Any]
+    page: DecodedPage[Any]
     latency: float
     width: int
 
 
-async def _seen(one: Chosen, **how: Any) -> _Seen:  # noqa: ANN401 - fields of Ask
+async def _seen(one: ResourceJob, **how: Any) -> _Seen:  # noqa: ANN401 - fields of Ask
     clock = asyncio.get_running_loop().time
     source, reading = inside(one.listing)
     began = clock()
@@ -143,18 +143,18 @@ def _costs(found: Sequence[PlannedResource], quota: Quota | None, seen: Sequence
     return Plan(tuple(found), quota, max(answers, wait) if refills(quota) else answers + wait, wait)
 
 
-def _begun(one: Chosen, page: Fetched[Any], selection: Selection) -> PlannedResource:
+def _begun(one: ResourceJob, page: DecodedPage[Any], selection: Selection) -> PlannedResource:
     told, asked = page.pagination, page.asked or inside(one.listing)[1].ask.limit
     step = told.limit if 1 <= told.limit <= asked else asked
     return _resource(one, told.total, step, 0, selection)
 
 
-def _continued(one: Chosen, marks: Sequence[Mark], selection: Selection) -> PlannedResource:
+def _continued(one: ResourceJob, marks: Sequence[PageCheckpoint], selection: Selection) -> PlannedResource:
     last = marks[-1]
-    return _resource(one, last.total, max(mark.limit for mark in marks), last.offset + last.slots, selection)
+    return _resource(one, last.total, max(mark.limit for mark in marks), last.offset + last.size, selection)
 
 
-def _resource(one: Chosen, total: int, step: int, reached: int, selection: Selection) -> PlannedResource:
+def _resource(one: ResourceJob, total: int, step: int, reached: int, selection: Selection) -> PlannedResource:
     """Return what is missing of a resource, of which so many rows are there."""
     rows = total if selection.limit is None else min(total, selection.limit)
     return PlannedResource(one.name, rows, max(0 if reached else 1, -(-(rows - reached) // step)), step)

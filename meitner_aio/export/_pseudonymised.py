@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from .._listing.source import Ask, Deletions, Source
+from .._listing.source import Deletions, PageRequest, Source
 from .._pseudonyms import Pseudonyms
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from .._wire.validation import is_id
 
 
@@ -32,16 +32,16 @@ class Pseudonymised:
         """Whether an update can bring a row in or out."""
         return self._source.updates_matter
 
-    async def fetch(self, ask: Ask) -> Fetched[Any]:
+    async def fetch(self, ask: PageRequest) -> DecodedPage[Any]:
         """Bring a page."""
         return pseudonymised(await self._source.fetch(ask), self._names)
 
-    async def sealed(self, ask: Ask) -> Callable[[], Fetched[Any]]:
+    async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[Any]]:
         """Bring a page unread."""
-        read = await self._source.sealed(ask)
+        read = await self._source.fetch_raw(ask)
         return lambda: pseudonymised(read(), self._names)
 
-    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[Any]:
+    async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[Any]:
         """Bring a page of the rows created from `low` until before `high`."""
         return pseudonymised(await self._source.created(low, high, ask), self._names)
 
@@ -51,7 +51,7 @@ class Pseudonymised:
         return found if found.ids is None else found._replace(ids=frozenset(map(self._names.id, found.ids)))
 
 
-def pseudonymised(page: Fetched[Any], names: Pseudonyms) -> Fetched[Any]:
+def pseudonymised(page: DecodedPage[Any], names: Pseudonyms) -> DecodedPage[Any]:
     """Return a page under pseudonyms; a row that was left out and has no id is named by its place, as ever."""
     invalid = tuple(names.id(name) if is_id(name) else name for name in page.invalid)
     return page._replace(rows=[names.record(row) for row in page.rows], invalid=invalid)

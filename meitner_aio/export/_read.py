@@ -16,28 +16,28 @@ from .._listing.listing import inside
 from .._listing.reader import Read
 from .._runtime.threads import threaded
 from ..errors import ResponseValidationError
-from ._asked import Asked, Turns
 from ._journal import Facts
 from ._pseudonymised import Pseudonymised, pseudonymised
 from ._report import InvalidRow, Progress
+from ._source import ExportSource, Turns
 from ._spool import Spool
 
 if TYPE_CHECKING:
     from .._listing.completeness import ListingReport
     from .._listing.page import Page
-    from .._wire.decoding import Fetched
-    from ._selection import Chosen
+    from .._wire.decoding import DecodedPage
+    from ._selection import ResourceJob
 
 Tell: TypeAlias = Callable[[Progress], object]
 
 
-def begun(chosen: Chosen, limit: int | None, turns: Turns) -> tuple[Read[Any], Asked[Any]]:
+def begun(chosen: ResourceJob, limit: int | None, turns: Turns) -> tuple[Read[Any], ExportSource[Any]]:
     """Return a read of a resource, from its beginning, and its source."""
     source, how = inside(chosen.listing)
     first, names = chosen.first, chosen.pseudonyms
     if names is not None:
         source, first = Pseudonymised(source, names), [pseudonymised(first.pop(), names) for _ in tuple(first)]
-    asked = Asked(source, turns, limit, first)
+    asked = ExportSource(source, turns, limit, first)
     return Read(asked, how), asked
 
 
@@ -46,7 +46,7 @@ async def pages_of(read: Read[Any], limit: int | None, rows: int = 0) -> AsyncGe
 
     A read that the limit ends is left `unfinished`.
     """
-    total = read.ledger.total or 0
+    total = read.tracker.total or 0
     try:
         while limit is None or not rows == limit < total:
             page = await read.next()
@@ -61,13 +61,13 @@ async def pages_of(read: Read[Any], limit: int | None, rows: int = 0) -> AsyncGe
         await read.close()
 
 
-def progress(chosen: Chosen, read: Read[Any], rows: int, limit: int | None) -> Progress:
+def progress(chosen: ResourceJob, read: Read[Any], rows: int, limit: int | None) -> Progress:
     """Return how far a resource has come."""
-    total = read.ledger.total or 0
-    return Progress(chosen.name, rows, total if limit is None else min(total, limit), requests=read.ledger.requests)
+    total = read.tracker.total or 0
+    return Progress(chosen.name, rows, total if limit is None else min(total, limit), requests=read.tracker.requests)
 
 
-async def read_into(spool: Spool, chosen: Chosen, limit: int | None, turns: Turns, tell: Tell) -> None:
+async def read_into(spool: Spool, chosen: ResourceJob, limit: int | None, turns: Turns, tell: Tell) -> None:
     """Read what the spool lacks, to the end. Whatever ends this early, the spool can be continued from there."""
     began = time.perf_counter()
     read, asked = begun(chosen, limit, turns)
@@ -89,7 +89,7 @@ async def read_into(spool: Spool, chosen: Chosen, limit: int | None, turns: Turn
             await threaded(spool.checkpoint)
         raise
     invalid = tuple(asked.invalid.values())
-    await threaded(_finish, spool, read.ledger.report(), rows, invalid, time.perf_counter() - began)
+    await threaded(_finish, spool, read.tracker.report(), rows, invalid, time.perf_counter() - began)
 
 
 def advised(error: ResponseValidationError) -> ResponseValidationError:
@@ -104,7 +104,7 @@ def advised(error: ResponseValidationError) -> ResponseValidationError:
     return better
 
 
-def _next(answers: Any) -> Fetched[Any] | None:  # noqa: ANN401 - an iterator, whose end no thread can raise
+def _next(answers: Any) -> DecodedPage[Any] | None:  # noqa: ANN401 - an iterator, whose end no thread can raise
     return next(answers, None)
 
 

@@ -17,7 +17,6 @@ from .._runtime.cleanup import stopped
 from .._runtime.private_files import check_file
 from .._runtime.threads import stoppable, threaded
 from ..errors import ResponseValidationError
-from ._asked import Turns
 from ._files import Folder
 from ._held import check_key, check_wholes, directory_of, tell_given_up
 from ._journal import LONGEST, Choices, Journal, check_choices, left_in
@@ -28,7 +27,8 @@ from ._place import check_place
 from ._plan import check_wait, planned
 from ._read import Tell, advised, read_into
 from ._report import Progress, Report, ResourceReport
-from ._selection import Chosen, Selection, chosen
+from ._selection import ResourceJob, Selection, chosen
+from ._source import Turns
 from ._spool import Spool
 from ._stream import streamed
 from .formats.written import SHARED, Target, put_in_place
@@ -116,7 +116,7 @@ async def export(  # noqa: PLR0913 - every choice a user can make
 async def _within(
     max_wait: float | None,
     meitner: Meitner,
-    everything: Iterable[Chosen],
+    everything: Iterable[ResourceJob],
     selection: Selection,
     left: Mapping[str, Journal] | None = None,
 ) -> None:
@@ -160,7 +160,7 @@ class _Run:
     def __init__(  # noqa: PLR0913 - what is to be done, and how
         self,
         folder: Folder,
-        jobs: list[tuple[Chosen, Target]],
+        jobs: list[tuple[ResourceJob, Target]],
         selection: Selection,
         turns: Turns,
         tell: Tell,
@@ -233,7 +233,7 @@ class _Run:
             resources=taken,
         )
 
-    def _taken(self, one: Chosen) -> Taken:
+    def _taken(self, one: ResourceJob) -> Taken:
         names = one.fields or one.model.__struct_fields__
         rows = self._rows.get(one.name, 0)
         if one.name not in self._published:
@@ -282,7 +282,7 @@ class _Run:
         self._forget()
         tell_abandoned(self._folder, [one.name for one, _ in self._jobs], LONGEST)
 
-    async def _one(self, one: Chosen, target: Target, journal: Journal | None) -> None:
+    async def _one(self, one: ResourceJob, target: Target, journal: Journal | None) -> None:
         if journal is not None and journal.kept and self._is_there(target):
             self._published.add(one.name)
             self._tell_end(self._manifest.resources[one.name])
@@ -339,7 +339,7 @@ class _Run:
         self._tell(Progress(report.resource, rows, rows, finished=True, requests=report.requests))
 
 
-def _choices(one: Chosen, target: Target, selection: Selection) -> Choices:
+def _choices(one: ResourceJob, target: Target, selection: Selection) -> Choices:
     since = None if selection.since is None else selection.since.isoformat()
     key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
     return Choices(target.format, target.fields, one.fingerprint, since, selection.limit, selection.page_size, key)

@@ -19,7 +19,7 @@ from ._names import resource_names
 if TYPE_CHECKING:
     from .._listing.listing import Listing
     from .._pseudonyms import Pseudonyms
-    from .._wire.decoding import Fetched
+    from .._wire.decoding import DecodedPage
     from ..client import Meitner
 
 
@@ -85,7 +85,7 @@ def _check_count(name: str, value: object) -> None:
         raise ValueError(f"{name} must be an int of at least 1")
 
 
-class Chosen(NamedTuple):
+class ResourceJob(NamedTuple):
     """What is to be read of one resource."""
 
     name: str
@@ -95,7 +95,7 @@ class Chosen(NamedTuple):
     """Names of the fields to keep, in the order of the record."""
     fingerprint: str
     """A hash of the conditions, to tell them from others; empty when there are none."""
-    first: list[Fetched[Any]]
+    first: list[DecodedPage[Any]]
     """The first page, when a plan asked for it: whoever reads the resource takes it away."""
     pseudonyms: Pseudonyms | None = None
 
@@ -106,7 +106,7 @@ def chosen(
     selection: Selection,
     where: Mapping[str, object] | None,
     concurrency: int | None = None,
-) -> list[Chosen]:
+) -> list[ResourceJob]:
     """Return what is to be read, resource by resource: the rows that meet the conditions of `where`.
 
     Raises `ValueError` for a resource or a field that does not exist and for conditions on what cannot be searched,
@@ -120,12 +120,12 @@ def chosen(
 
 def _chosen(
     name: str, listing: Listing[Any], selection: Selection, where: Mapping[str, object] | None, concurrency: int | None
-) -> Chosen:
+) -> ResourceJob:
     model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
     listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
     fingerprint = _fingerprint(_query(name), where) if where else ""
     kept = _fields(name, model, selection)
-    return Chosen(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
+    return ResourceJob(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
 
 
 def _listing(resource: Any, name: str, selection: Selection, where: Mapping[str, object]) -> Any:  # noqa: ANN401

@@ -17,12 +17,12 @@ import msgspec
 from msgspec import Struct
 
 from .._runtime.private_files import open_private
-from .._wire.decoding import Fetched
+from .._wire.decoding import DecodedPage
 from ..records import DirectoryRecord, Id, Pagination
-from ._asked import Answered
 from ._files import Folder, RawFile
-from ._journal import Facts, Journal, Mark
+from ._journal import Facts, Journal, PageCheckpoint
 from ._leftovers import forget
+from ._source import Answered
 
 T = TypeVar("T", bound=DirectoryRecord)
 
@@ -49,7 +49,7 @@ class Spool:
         self._folder = folder
         self._name = part_name(journal.resource)
         self._file: RawFile | None = None
-        self._pending: list[Mark] = []
+        self._pending: list[PageCheckpoint] = []
         self._checked = time.monotonic()
         self._broken = False
 
@@ -68,7 +68,7 @@ class Spool:
 
     def _believe(self, file: RawFile) -> None:
         """Keep the rows whose checksums are right, and no more."""
-        good: list[Mark] = []
+        good: list[PageCheckpoint] = []
         for mark in self.journal.marks:
             if not self._proven(mark.end, mark.crc):
                 break
@@ -152,7 +152,7 @@ class Spool:
             file.seek(start)
             return file.read(end - start)
 
-    def replay(self, model: type[T]) -> Iterator[Fetched[T]]:
+    def replay(self, model: type[T]) -> Iterator[DecodedPage[T]]:
         """Yield the answers of the journal, as far as they matter: a row that had arrived before is not in here.
 
         For the books of a read any other that was seen will do in its place, and so the first is.
@@ -164,8 +164,8 @@ class Spool:
             first = first or lines[: lines.find(b"\n") + 1]
             pagination = Pagination(offset=mark.offset, limit=mark.limit, total=mark.total)
             names, wrong = (tuple(getattr(row, part) for row in mark.invalid) for part in ("id", "field"))
-            rows = decode(lines + first * (mark.slots - mark.rows - len(names)))
-            yield Fetched(rows, pagination, names, mark.date, wrong=wrong)
+            rows = decode(lines + first * (mark.size - mark.rows - len(names)))
+            yield DecodedPage(rows, pagination, names, mark.date, wrong=wrong)
             start = mark.end
 
     def chunks(self) -> Iterator[bytes]:
@@ -200,9 +200,9 @@ class Spool:
         self.journal.close()
 
 
-def _mark(answer: Answered, rows: int, spool: Spool) -> Mark:
-    page = answer.offset, answer.limit, answer.total, answer.slots, rows
-    return Mark(*page, spool.size, spool.crc, answer.date, answer.invalid)
+def _mark(answer: Answered, rows: int, spool: Spool) -> PageCheckpoint:
+    page = answer.offset, answer.limit, answer.total, answer.size, rows
+    return PageCheckpoint(*page, spool.size, spool.crc, answer.date, answer.invalid)
 
 
 class _Identified(Struct):

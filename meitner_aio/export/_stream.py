@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .._runtime.threads import threaded
 from ..records import wire_name
-from ._asked import Turns
 from ._read import Tell, begun, level, pages_of, progress
 from ._report import Progress, Report, ResourceReport
+from ._source import Turns
 from ._spool import encode_lines
 from .formats.ndjson import picked
 
 if TYPE_CHECKING:
-    from ._selection import Chosen, Selection
+    from ._selection import ResourceJob, Selection
 
 
 async def streamed(
-    everything: Sequence[Chosen], selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell
+    everything: Sequence[ResourceJob], selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell
 ) -> Report:
     """Write the records of all resources, a line each, and flush; what was written cannot be taken back."""
     began = time.perf_counter()
@@ -31,7 +31,7 @@ async def streamed(
     return Report(tuple(reports), time.perf_counter() - began)
 
 
-async def _one(chosen: Chosen, selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell) -> ResourceReport:
+async def _one(chosen: ResourceJob, selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell) -> ResourceReport:
     began = time.perf_counter()
     output, rows = _Output(stream, chosen.fields), 0
     read, asked = begun(chosen, selection.limit, turns)
@@ -40,7 +40,7 @@ async def _one(chosen: Chosen, selection: Selection, stream: BinaryIO, turns: Tu
             await threaded(output.write, page.data)
             rows += len(page)
             tell(progress(chosen, read, rows, selection.limit))
-    seen = read.ledger.report()
+    seen = read.tracker.report()
     tell(Progress(chosen.name, rows, rows, finished=True, requests=seen.requests))
     return ResourceReport(
         resource=chosen.name,

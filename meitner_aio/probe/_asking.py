@@ -34,7 +34,7 @@ _ONCE_MORE = {"GET": 2, "POST": 1}
 """How often one may be on the wire: aiohttp repeats a GET whose kept connection was closed."""
 
 _TOKENS = 4
-"""Token requests that one call may cause: before the gate, behind it, after a 401, and early for the next."""
+"""Token requests that one call may cause: before the rate limiter, behind it, after a 401, and early for the next."""
 
 _PATIENCE = 90.0
 """Seconds after which nothing more is asked, however many requests are left."""

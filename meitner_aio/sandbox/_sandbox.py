@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .._wire.messages import RawResponse, Request
 from ..resources import RESOURCES
 from .faults import Fault, Faults, Injected, as_fault, operation_names
-from .http.app import PREFIX, Door
+from .http.app import PREFIX, App
 from .http.auth import Credentials
 from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
 from .http.paging import OverCap, Paging
@@ -111,7 +111,7 @@ class Sandbox:
         step = 1000 if resolution == "second" else 1
         records = generate(students=students, schools=schools, seed=seed, now=today, step=step)
         self._directory = Directory(records, order=order, seed=seed, clock=clock, dialect=dialect)
-        self._door = Door(
+        self._door = App(
             self._directory,
             Credentials(self._pair, token_lifetime, clock),
             counter,
@@ -175,7 +175,7 @@ class Sandbox:
             self._faults.clear()
 
     @property
-    def door(self) -> Door:
+    def door(self) -> App:
         """The transport of clients in this process, which may close without closing the sandbox."""
         return self._door
 

@@ -10,7 +10,7 @@ from .._wire.validation import plausible
 from ..records import DirectoryRecord
 from .faults import Faults
 from .http.answers import Refusal
-from .http.app import Door, local
+from .http.app import App, local
 from .http.auth import Credentials
 from .http.dialect import Dialect
 from .http.paging import Paging
@@ -42,7 +42,7 @@ class Frozen:
         def clock() -> float:
             return max(time.time(), settled)
 
-        door = Door(
+        door = App(
             Directory({attribute: records}, order="created", seed=0, clock=clock, dialect=_PLAIN),
             Credentials(None, HOUR, clock),
             Unlimited(),

@@ -6,9 +6,9 @@ from fuzzing import instrumented, run
 
 with instrumented(__name__):
     from meitner_aio import RetryPolicy
-    from meitner_aio._pipeline.limiter import Limiter
     from meitner_aio._pipeline.retry_budget import RetryBudget
     from meitner_aio._pipeline.retry_policy import Retries
+    from meitner_aio._pipeline.server_limiter import Limiter
     from meitner_aio._wire.headers import (
         LONGEST_WAIT,
         limits,
@@ -45,8 +45,8 @@ def harness(data: bytes) -> None:
         assert quota is None or 0 <= quota.remaining <= quota.limit
         for status in (429, 503):
             retries = Retries(_REQUEST, RawResponse(status, headers, b""), RetryPolicy(), RetryBudget())
-            wish = retries.wished()
-            assert wish is None or 0 <= wish <= LONGEST_WAIT
+            requested_delay = retries.requested_delay()
+            assert requested_delay is None or 0 <= requested_delay <= LONGEST_WAIT
             assert retries.verdict == "again"
 
 

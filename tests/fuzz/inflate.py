@@ -8,7 +8,7 @@ import zlib
 from fuzzing import instrumented, run
 
 with instrumented(__name__):
-    from meitner_aio._pipeline.decompression import BadAnswerError, Inflated
+    from meitner_aio._pipeline.decompression import BadAnswerError, Decompressor
 
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate", "br", "gzip, gzip")
 MOST = 64 * 1024
@@ -20,7 +20,7 @@ def harness(data: bytes) -> None:
     size = (data[1] if len(data) > 1 else 0) + 1
     body = data[2:]
     try:
-        inflated = Inflated(encoding, MOST)
+        inflated = Decompressor(encoding, MOST)
         for start in range(0, len(body), size):
             inflated.feed(body[start : start + size])
             assert len(inflated.beginning()) <= MOST

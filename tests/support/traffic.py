@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from meitner_aio import MeitnerError, RetryPolicy
-from meitner_aio._pipeline.rate_limit import Gate
+from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._wire.messages import Request, Send
 
@@ -42,11 +42,16 @@ class Tally(Struct):
 
 
 def client(
-    server: Server, *, concurrency: int = 8, gate: Gate | None = None, on_event: Any = None, **options: Any
+    server: Server,
+    *,
+    concurrency: int = 8,
+    rate_limiter: RateLimiter | None = None,
+    on_event: Any = None,
+    **options: Any,
 ) -> Send:
     """Return the way of requests through a client's gate and retries."""
-    gate = gate or Gate(concurrency, wall=lambda: EPOCH + now(), **options)
-    return Retrying(gate.admitting(server.send, on_event), RetryPolicy(), on_event=on_event).send
+    rate_limiter = rate_limiter or RateLimiter(concurrency, wall=lambda: EPOCH + now(), **options)
+    return Retrying(rate_limiter.admitting(server.send, on_event), RetryPolicy(), on_event=on_event).send
 
 
 async def read(send: Send, pages: int, tally: Tally, concurrency: int = 8) -> None:

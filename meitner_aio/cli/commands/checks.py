@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from ... import errors
-from ..._pipeline.limiter import Quota
+from ..._pipeline.server_limiter import Quota
 from ..._wire.headers import server_time
 from ..rendering.amounts import counted, quota_left
 from .check import Check

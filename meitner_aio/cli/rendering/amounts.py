@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
-from ..._pipeline.limiter import Quota
+from ..._pipeline.server_limiter import Quota
 
 
 def counted(count: int, noun: str) -> str:

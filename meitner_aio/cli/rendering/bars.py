@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Column
 from rich.text import Text
 
-from ..._pipeline.limiter import Quota
+from ..._pipeline.server_limiter import Quota
 from ...export import Progress
 from .amounts import duration, quota_left
 

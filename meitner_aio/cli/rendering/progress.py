@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 
-from ..._pipeline.limiter import Quota
+from ..._pipeline.server_limiter import Quota
 from ...events import Event, QuotaWait
 from ...export import Progress
 from .amounts import counted, duration, quota_left

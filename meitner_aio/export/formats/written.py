@@ -16,7 +16,7 @@ from .._files import Folder
 from .._spool import Spool
 
 if TYPE_CHECKING:
-    from .._selection import Chosen, Selection
+    from .._selection import ResourceJob, Selection
     from .columns import Table
     from .writers import Writer
 
@@ -41,7 +41,7 @@ class Target(NamedTuple):
     """What the file says of the directory that it is of, where the format can."""
 
     @classmethod
-    def of(cls, one: Chosen, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:  # noqa: A002 - as in export
+    def of(cls, one: ResourceJob, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:  # noqa: A002 - as in export
         """Return the file to make of a resource."""
         return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, bom)
 

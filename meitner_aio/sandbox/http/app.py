@@ -59,7 +59,7 @@ def _document(_request: Request, _headers: Headers) -> RawResponse:
 _NOWHERE = Outside("", _nothing)
 
 
-class Door:
+class App:
     """Answers requests, one at a time: the directory is nobody else's meanwhile, not even another thread's."""
 
     identity = b""

@@ -76,7 +76,7 @@ class Departure(NamedTuple):
     seen_at: float
 
 
-class Limiter:
+class ServerLimiter:
     """What is known of the server's limiter."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from .._listing.source import Ask, Deletions, Source
-from .._wire.decoding import Fetched
+from .._listing.source import Deletions, PageRequest, Source
+from .._wire.decoding import DecodedPage
 from ..records import Pagination
 from ._report import InvalidRow
 
@@ -24,7 +24,7 @@ class Answered(Pagination):
     Pages that a repair makes have a plain one: what they held is not asked for in the same way again.
     """
 
-    slots: int
+    size: int
     """Rows that the answer held."""
     date: float | None
     """The server's time when it was asked for, in seconds since 1970."""
@@ -32,11 +32,11 @@ class Answered(Pagination):
     """Rows that were left out, in their order."""
 
 
-class Asked(Generic[T]):
+class ExportSource(Generic[T]):
     """The source of a listing, with an export in front of it."""
 
     def __init__(
-        self, source: Source[T], turns: Turns, most: int | None, first: list[Fetched[T]] | None = None
+        self, source: Source[T], turns: Turns, most: int | None, first: list[DecodedPage[T]] | None = None
     ) -> None:
         """Ask in one of the `turns`, and nothing from the row `most` on, which is as far as anybody reads.
 
@@ -60,7 +60,7 @@ class Asked(Generic[T]):
         """Whether an update can bring a row in or out."""
         return self._source.updates_matter
 
-    async def fetch(self, ask: Ask) -> Fetched[T]:
+    async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
         """Bring a page."""
         if self._beyond(ask):
             return self._nothing(ask)
@@ -69,15 +69,15 @@ class Asked(Generic[T]):
         async with self._turns:
             return self._noted(await self._source.fetch(self._bulk(ask)))
 
-    async def sealed(self, ask: Ask) -> Callable[[], Fetched[T]]:
+    async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
         """Bring a page unread."""
         if self._beyond(ask):
             return lambda: self._nothing(ask)
         async with self._turns:
-            read = await self._source.sealed(self._bulk(ask))
+            read = await self._source.fetch_raw(self._bulk(ask))
         return lambda: self._noted(read())
 
-    async def created(self, low: datetime | None, high: datetime, ask: Ask) -> Fetched[T]:
+    async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
         """Bring a page of the rows created from `low` until before `high`."""
         async with self._turns:
             fetched = await self._source.created(low, high, ask)
@@ -89,10 +89,10 @@ class Asked(Generic[T]):
         async with self._turns:
             return await self._source.deleted(since)
 
-    def _beyond(self, ask: Ask) -> bool:
+    def _beyond(self, ask: PageRequest) -> bool:
         return self._most is not None and ask.offset >= self._most
 
-    def _bulk(self, ask: Ask) -> Ask:
+    def _bulk(self, ask: PageRequest) -> PageRequest:
         if self._most is not None:
             ask = ask._replace(total=min(ask.total, self._most))
         if self._most is not None and ask.upcoming is not None:
@@ -100,24 +100,24 @@ class Asked(Generic[T]):
             ask = ask._replace(upcoming=min(ask.upcoming, after))
         return ask._replace(bulk=True)
 
-    def _nothing(self, ask: Ask) -> Fetched[T]:
-        return Fetched([], Pagination(offset=ask.offset, limit=ask.limit, total=self._total))
+    def _nothing(self, ask: PageRequest) -> DecodedPage[T]:
+        return DecodedPage([], Pagination(offset=ask.offset, limit=ask.limit, total=self._total))
 
-    def noted(self, fetched: Fetched[T]) -> tuple[InvalidRow, ...]:
+    def noted(self, fetched: DecodedPage[T]) -> tuple[InvalidRow, ...]:
         """Note which rows an answer lacks, and return them."""
         rows = tuple(map(InvalidRow, fetched.invalid, fetched.wrong or [""] * len(fetched.invalid)))
         for row in rows:
             self.invalid.setdefault(row.id, row)
         return rows
 
-    def _noted(self, fetched: Fetched[T]) -> Fetched[T]:
+    def _noted(self, fetched: DecodedPage[T]) -> DecodedPage[T]:
         page = fetched.pagination
         self._total = page.total
         answered = Answered(
             offset=page.offset,
             limit=page.limit,
             total=page.total,
-            slots=fetched.slots,
+            size=fetched.size,
             date=fetched.asked_at,
             invalid=self.noted(fetched),
         )

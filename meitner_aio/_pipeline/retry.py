@@ -21,7 +21,7 @@ from .._wire.headers import LONGEST_WAIT
 from .._wire.messages import RawResponse, Request, Send, value_of
 from ..events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
 from .retry_budget import RetryBudget
-from .retry_policy import AGAIN, Outcome, Retries, RetryPolicy, alive, is_outcome
+from .retry_policy import Decision, Outcome, Retries, RetryPolicy, alive, is_outcome
 
 if TYPE_CHECKING:
     import tenacity
@@ -67,7 +67,7 @@ class Retrying:
             response = outcome
         else:
             retries = Retries(request, outcome, self._policy, self._budget, ends)
-            if retries.decision == AGAIN:
+            if retries.decision is Decision.AGAIN:
                 await self._further(retries, started, ends)
             response = retries.result()
         response.elapsed = now() - started
@@ -173,7 +173,7 @@ class Retrying:
             stop=stop,
             wait=wait,
             retry=tenacity.retry_if_result(
-                lambda _: retries.decision == AGAIN and not self._gives_way(retries.request)
+                lambda _: retries.decision is Decision.AGAIN and not self._gives_way(retries.request)
             ),
             retry_error_callback=lambda _: None,
             before_sleep=lambda state: self._emit(retries, state.upcoming_sleep),
@@ -182,7 +182,7 @@ class Retrying:
     async def _outlast(self, retries: Retries, started: float, ends: float | None) -> None:
         """Make the further attempts of a page that waits through an outage."""
         now, until, vain = asyncio.get_running_loop().time, started + self._policy.outage, 0
-        while retries.decision == AGAIN and not self._is_too_long(retries):
+        while retries.decision is Decision.AGAIN and not self._is_too_long(retries):
             # Others may be answered while this page is not: it must not come back with every answer of theirs.
             pause = max(2.0 ** min(vain, 5), retries.requested_delay() or 0.0)
             released = await self._outage.probe(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping
+from enum import Enum, auto
 
 from msgspec import Struct
 
@@ -51,12 +52,27 @@ Outcome = RawResponse | errors.MeitnerError
 UNSENT, REFUSED, LOST, GARBLED, CONFLICT, FINAL = "unsent", "refused", "lost", "garbled", "conflict", "final"
 """Never sent; refused unprocessed; maybe processed; a success that cannot be read; 409; answered for good."""
 
-AGAIN, RAISE, AMBIGUOUS = "again", "raise", "ambiguous"
 
-_SAFE = {UNSENT: AGAIN, REFUSED: AGAIN, LOST: AGAIN, GARBLED: AGAIN, CONFLICT: AGAIN, FINAL: RAISE}
-_ONCE = _SAFE | {LOST: AMBIGUOUS, GARBLED: AMBIGUOUS}
+class Decision(Enum):
+    """What follows an attempt."""
 
-TABLE: dict[str, dict[str, str]] = {
+    AGAIN = auto()
+    RAISE = auto()
+    AMBIGUOUS = auto()
+    """Raise that a write may have happened, for whoever can look it up."""
+
+
+_SAFE = {
+    UNSENT: Decision.AGAIN,
+    REFUSED: Decision.AGAIN,
+    LOST: Decision.AGAIN,
+    GARBLED: Decision.AGAIN,
+    CONFLICT: Decision.AGAIN,
+    FINAL: Decision.RAISE,
+}
+_ONCE = _SAFE | {LOST: Decision.AMBIGUOUS, GARBLED: Decision.AMBIGUOUS}
+
+TABLE: dict[str, dict[str, Decision]] = {
     "list": _SAFE,
     "get": _SAFE,
     "search": _SAFE,  # a read, although POST
@@ -72,7 +88,7 @@ TABLE: dict[str, dict[str, str]] = {
 """What to do after an attempt, by operation and outcome. Any other operation is told by its method."""
 
 
-def row(request: Request) -> Mapping[str, str]:
+def row(request: Request) -> Mapping[str, Decision]:
     """Return what the table says of a request."""
     known = TABLE.get(request.operation)
     return known or TABLE["other read" if request.method.upper() in ("GET", "HEAD") else "other write"]
@@ -80,7 +96,7 @@ def row(request: Request) -> Mapping[str, str]:
 
 def once(request: Request) -> bool:
     """Whether a request must not reach the directory twice."""
-    return row(request)[LOST] == AMBIGUOUS
+    return row(request)[LOST] is Decision.AMBIGUOUS
 
 
 def outcome_kind(outcome: Outcome) -> str:
@@ -190,15 +206,17 @@ class Retries:
         return RawResponse(204, outcome.headers, b"") if outcome.status == 404 and self._lost else outcome
 
     @property
-    def decision(self) -> str:
+    def decision(self) -> Decision:
         """What may follow the last attempt: the table, within what the policy allows."""
         decision, outcome = self._row[self.kind], self.last
         if self._renewed and not self._given_up:
-            return AGAIN
-        if isinstance(outcome, RawResponse) and decision != AMBIGUOUS:
-            decision = AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else RAISE
-        if decision == AGAIN and (self._given_up or self._odd > self._policy.max_retries):
-            return RAISE
+            return Decision.AGAIN
+        if isinstance(outcome, RawResponse) and decision is not Decision.AMBIGUOUS:
+            decision = (
+                Decision.AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else Decision.RAISE
+            )
+        if decision is Decision.AGAIN and (self._given_up or self._odd > self._policy.max_retries):
+            return Decision.RAISE
         return decision
 
     @property
@@ -259,7 +277,7 @@ class Retries:
         raise self._error(outcome)
 
     def _error(self, outcome: Outcome) -> errors.MeitnerError:
-        if self.decision == AMBIGUOUS:
+        if self.decision is Decision.AMBIGUOUS:
             return self._ambiguous(outcome)
         if isinstance(outcome, RawResponse):
             outcome.attempts = self.made

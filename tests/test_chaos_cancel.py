@@ -67,7 +67,7 @@ def _export(folder: Path, pages: int, seed: int, *, last: int = 2000, stride: in
 
     with no_file_left():
         cancelled = run(main(), Turns)
-    whole, continued = {"students.ndjson", "manifest.json"}, {"students.part", "students.journal"}
+    whole, continued = {"students.ndjson", "manifest.json", "exports.log"}, {"students.part", "students.journal"}
     assert {path.name for path in folder.iterdir()} - whole <= continued
     return cancelled
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from typing import Any
 
+from limiters import EPOCH, Server
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -13,8 +14,6 @@ from meitner_aio import MeitnerError, RetryPolicy
 from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._wire.messages import Request, Send
-
-from .limiters import EPOCH, Server
 
 PAGE = Request("list", "GET", "/student", "/student", bulk=True)
 CALL = Request("get", "GET", "/student/{id}", "/student/x")

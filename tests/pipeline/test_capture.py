@@ -20,8 +20,8 @@ from meitner_aio import (
     ResponseValidationError,
     RetryPolicy,
     RetryScheduled,
-    _capture,
 )
+from meitner_aio._pipeline import capture
 
 
 def _client(students: int = 20) -> Meitner:
@@ -208,7 +208,7 @@ async def test_a_block_leaves_nothing_behind() -> None:
         for _ in range(3):
             with meitner.capture():
                 await meitner.students.list().count()
-        assert _capture._blocks.get() == ()
+        assert capture._blocks.get() == ()
 
 
 async def test_a_token_is_never_captured(scripted: Scripted) -> None:

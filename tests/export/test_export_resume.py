@@ -18,8 +18,9 @@ import pytest
 from numbered_directory import NumberedDirectory, refusing
 
 from meitner_aio import Meitner, MeitnerError, NotFoundError, QuotaExhausted
-from meitner_aio.export import _journal, _spool, _writers, export
+from meitner_aio.export import _journal, _spool, export
 from meitner_aio.export._manifest import Manifest
+from meitner_aio.export.formats import writers as _writers
 from meitner_aio.export.formats.ndjson import NdjsonWriter
 from meitner_aio.resources.students import Student
 

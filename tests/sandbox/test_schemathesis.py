@@ -1,7 +1,7 @@
 """The sandbox against the API's own facts, judged by a stranger: schemathesis, with a document made of the table.
 
 The suite asks each operation for its example and for a few more that schemathesis makes up, good and bad. By hand it
-asks everything it can think of: `SCHEMATHESIS="--phases coverage,fuzzing --max-examples 50" pytest tests/test_schemathesis.py`.
+asks everything it can think of: `SCHEMATHESIS="--phases coverage,fuzzing --max-examples 50" pytest tests/sandbox/test_schemathesis.py`.
 """
 
 from __future__ import annotations

@@ -408,7 +408,7 @@ def test_no_answer_takes_more_memory_than_its_cap() -> None:
     """F11: each refused as what breaks the contract, bombs within 8 MiB of resident memory; the control takes it all."""
     script = f"""
 import asyncio, json, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[path for path in sys.path if "tests" in path]!r}
 import test_chaos_wire as wire
 print(json.dumps({{name: asyncio.run(wire.grown(name)) for name in wire.MONSTERS}}))
 """

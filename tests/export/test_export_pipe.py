@@ -13,7 +13,7 @@ import pytest
 
 import meitner_aio
 
-PRIVACY = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text(encoding="utf-8")
+PRIVACY = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
 (RECIPE,) = re.findall(r"^```bash\n(.*?)^```$", PRIVACY, re.MULTILINE | re.DOTALL)
 BASH = shutil.which("bash") or "bash"
 FAKE = """#!/bin/sh

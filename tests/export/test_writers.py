@@ -25,7 +25,8 @@ from read_back import as_answered, encode_lines, flat, read, records, write
 from samples import ID, record, required
 
 from meitner_aio import Address, ConfigurationError, Meitner, MeitnerError, Meta, School, Student
-from meitner_aio.export import _columns, _parquet
+from meitner_aio.export.formats import columns as _columns
+from meitner_aio.export.formats import parquet as _parquet
 from meitner_aio.export.formats.columns import Rows, pieces
 from meitner_aio.export.formats.writers import check_format, open_writer
 from meitner_aio.records import DirectoryRecord, Id, OpenEnum, Record, Timestamp

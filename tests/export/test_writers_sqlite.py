@@ -10,14 +10,13 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from pathlib import Path
 
 import pytest
 from read_back import encode_lines, read, write
 from samples import ID, OTHER_ID, record, required
 
 from meitner_aio import GradeElementary, Group, MeitnerError, School, Student
-from meitner_aio.export import _sqlite
+from meitner_aio.export.formats import sqlite as _sqlite
 from meitner_aio.export.formats.writers import open_writer
 from meitner_aio.resources import RESOURCES
 
@@ -193,7 +192,7 @@ import itertools, os, signal, sys
 sys.path[:0] = sys.argv[3:]
 from pathlib import Path
 from test_writers_sqlite import crowd, put
-from meitner_aio.export import _sqlite
+from meitner_aio.export.formats import sqlite as _sqlite
 
 _sqlite._CACHE = 8  # so that most of the new rows are in the file before the end
 statements = _sqlite.SqliteWriter._statements
@@ -219,8 +218,8 @@ def crowd(title):
 def test_a_crash_at_any_moment_leaves_what_was_there(moment, path):
     """Before, between and after the statements of the move; and the next export is as good as any."""
     put(path, crowd("old"))
-    here = Path(__file__).parent
-    command = [sys.executable, "-c", CRASH, str(path), str(moment), str(here), str(here.parent)]
+    places = [place for place in sys.path if "tests" in place]
+    command = [sys.executable, "-c", CRASH, str(path), str(moment), *places]
     done = subprocess.run(command, timeout=60, check=False, capture_output=True)  # noqa: S603 - our own command
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}

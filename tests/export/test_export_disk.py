@@ -15,8 +15,9 @@ import pytest
 from numbered_directory import NumberedDirectory, refusing
 
 from meitner_aio import NotFoundError
-from meitner_aio.export import _spool, _writers, export
+from meitner_aio.export import _spool, export
 from meitner_aio.export._files import RawFile, new_file
+from meitner_aio.export.formats import writers as _writers
 
 ROWS = {"students": 95}
 
@@ -163,7 +164,7 @@ def test_a_read_only_folder_is_an_error_before_any_request():
 def _shown(error):
     """Return all that a crash report would show of an error, the locals of the package's frames included."""
     frames = StackSummary.extract(walk_tb(error.__traceback__), capture_locals=True)
-    ours = [frame for frame in frames if Path(frame.filename).parent != Path(__file__).parent]
+    ours = [frame for frame in frames if Path(__file__).parents[1] not in Path(frame.filename).parents]
     parts = [repr(error), str(error), *(f"{frame.name}: {frame.locals}" for frame in ours)]
     return parts + [part for other in (error.__cause__, error.__context__) if other for part in _shown(other)]
 

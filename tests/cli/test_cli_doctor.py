@@ -33,7 +33,7 @@ from meitner_aio import (
 )
 from meitner_aio._pipeline.transport import _translated
 from meitner_aio._wire.messages import Headers, Request
-from meitner_aio.cli import _doctor
+from meitner_aio.cli.commands import doctor as _doctor
 from meitner_aio.cli.commands.checks import Seen, verdicts
 from meitner_aio.probe import Asker, Heard
 from meitner_aio.resources import RESOURCES

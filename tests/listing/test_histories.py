@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
-from support.histories import READS, History, Plot, plot
+from histories import READS, History, Plot, plot
 from virtual_time import run
 
 from meitner_aio import IncompleteListing, like

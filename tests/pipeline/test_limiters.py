@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.limiters import EPOCH, Bucket, FixedWindow, Server
-from support.traffic import CALL
+from limiters import EPOCH, Bucket, FixedWindow, Server
+from traffic import CALL
 from virtual_time import run
 
 

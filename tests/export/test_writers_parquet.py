@@ -12,7 +12,7 @@ from read_back import encode_lines, write
 from samples import ID, record, required
 
 from meitner_aio import EmployeePlacement, Group, Student
-from meitner_aio.export import _parquet
+from meitner_aio.export.formats import parquet as _parquet
 from meitner_aio.export.formats.writers import open_writer
 
 TEXT, INSTANT = pa.string(), pa.timestamp("us", tz="UTC")

@@ -24,7 +24,7 @@ from yarl import URL
 from meitner_aio.errors import mask
 from meitner_aio.sandbox import Sandbox
 
-HERE = Path(__file__).with_name("fuzz")
+HERE = Path(__file__).parents[1] / "fuzz"
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "fuzzing")
 
 

@@ -28,7 +28,7 @@ def _shown(error: BaseException, seen: set[int]) -> Iterator[str]:
     seen.add(id(error))
     yield f"{error!r} {error} {error.args}"
     for frame in StackSummary.extract(walk_tb(error.__traceback__), capture_locals=True):
-        if Path(frame.filename).parent != Path(__file__).parent:
+        if Path(__file__).parents[1] not in Path(frame.filename).parents:
             yield f"{frame.filename}:{frame.name}: {frame.locals}"
     for other in (error.__cause__, error.__context__):
         if other is not None:

@@ -127,7 +127,7 @@ def test_a_date_that_means_no_time_of_this_age_is_none(date: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "seconds"),
+    ("requested_delay", "seconds"),
     [
         ("7", 7.0),
         ("0.5", 0.5),

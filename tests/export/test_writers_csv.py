@@ -15,7 +15,7 @@ from read_back import as_answered, flat, rebuilt, records, write
 from samples import ID, required
 
 from meitner_aio import EmployeePlacement, Group, Student
-from meitner_aio.export import _csv
+from meitner_aio.export.formats import csv as _csv
 from meitner_aio.export.formats.csv import guarded, plain
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"

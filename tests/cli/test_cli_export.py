@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from meitner_aio import APIConnectionError, ConfigurationError, equals
-from meitner_aio.cli import Exit, _export
+from meitner_aio.cli import Exit
+from meitner_aio.cli.commands import export as _export
 from meitner_aio.export import Progress, Report, ResourceReport
 from meitner_aio.export._files import Folder
 from meitner_aio.export._journal import Choices, Journal, PageCheckpoint

@@ -336,7 +336,7 @@ def test_a_spent_window_is_closed_until_it_ends() -> None:
     assert end + 1 <= reopened <= end + 1 + 5 + 1 + server.latency
 
 
-@pytest.mark.parametrize(("wish", "pause", "jitter"), [("7", 7, 1), ("9999", 3605, 2), ("soon", 3601, 6)])
+@pytest.mark.parametrize(("requested_delay", "pause", "jitter"), [("7", 7, 1), ("9999", 3605, 2), ("soon", 3601, 6)])
 def test_a_retry_after_wins_over_the_end_of_the_window(requested_delay: str, pause: float, jitter: float) -> None:
     """The rate limiter opens when a refusal says so, an hour later at the latest; what makes no sense is not heeded."""
     server = Hour(1)

@@ -9,8 +9,8 @@ import asyncio
 import itertools
 
 import pytest
-from support.limiters import EPOCH, Bucket, FixedWindow, Server
-from support.traffic import CALL, PAGE, Tally, client, now, read, serve
+from limiters import EPOCH, Bucket, FixedWindow, Server
+from traffic import CALL, PAGE, Tally, client, now, read, serve
 from virtual_time import run
 
 from meitner_aio._pipeline.rate_limit import RateLimiter

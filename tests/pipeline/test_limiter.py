@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.limiters import HOUR, Bucket, FixedWindow
-from support.limiters import ServerLimiter as Model
+from limiters import HOUR, Bucket, FixedWindow
+from limiters import Limiter as Model
 
 from meitner_aio._pipeline.server_limiter import Departure, Quota, ServerLimiter
 from meitner_aio._wire.headers import LONGEST_WAIT, Limits, limits

@@ -31,6 +31,7 @@ from meitner_aio._pipeline.credentials import ApiKey
 from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry_policy import RetryPolicy
 from meitner_aio._runtime.cleanup import finished, stopped
+from meitner_aio._runtime.private_files import read_private
 from meitner_aio._runtime.threads import stoppable, threaded
 from meitner_aio._wire.messages import RawResponse, Request
 from meitner_aio._wire.page_size import PageSizes
@@ -560,9 +561,9 @@ async def test_a_snapshot_is_read_once_although_its_first_reader_is_cancelled(tm
         await export(meitner, ["students"], to=tmp_path)
     reading = threading.Event()
     reads: list[int] = []
-    real = Path.read_bytes
+    real = read_private
 
-    def read_bytes(path: Path) -> bytes:
+    def read_slowly(path: Path) -> bytes:
         reads.append(1)
         reading.set()
         asyncio.run(asyncio.sleep(0.02))
@@ -571,7 +572,7 @@ async def test_a_snapshot_is_read_once_although_its_first_reader_is_cancelled(tm
 
     snapshot = Meitner(offline=tmp_path)
     with pytest.MonkeyPatch.context() as patch, no_file_left():
-        patch.setattr(Path, "read_bytes", read_bytes)
+        patch.setattr("meitner_aio.offline.read_private", read_slowly)
         with anyio.move_on_after(0.005) as scope:
             await snapshot.students.list().count()
         assert scope.cancelled_caught

@@ -22,7 +22,7 @@ from rich.pretty import pretty_repr
 
 from meitner_aio import Address, APIStatusError, MeitnerError
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 CREDENTIALS = ("id-canary-3f1", "secret-canary-8d2")
 TOKEN = "token-canary-5c7"
@@ -79,7 +79,7 @@ def shown(error: BaseException, seen: set[int] | None = None) -> Iterator[str]:
     if isinstance(error, MeitnerError) and not isinstance(error, APIStatusError):
         yield error.message  # our own words, before they are cut and masked; those of a server are a fact
     for frame, line in traceback.walk_tb(error.__traceback__):
-        if Path(frame.f_code.co_filename).parent != TESTS:
+        if TESTS not in Path(frame.f_code.co_filename).parents:
             where = f"{frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
             yield from (f"{where}: {name} = {_looked_at(value)}" for name, value in list(frame.f_locals.items()))
     for other in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):

@@ -25,6 +25,7 @@ from ._pipeline.settings import credentials, every_header, server_url
 from ._pipeline.smoothing import Rate
 from ._wire.messages import RawResponse
 from ._wire.raw_request import Params, any_request
+from ._wire.validation import strip_traceback
 from .errors import ConfigurationError
 from .events import OnEvent
 from .resources import (
@@ -82,6 +83,7 @@ class Meitner:
     that means nothing, without any request.
     """
 
+    @quiet
     def __init__(  # noqa: PLR0913 - every choice a user can make
         self,
         client_credentials: str | None = None,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn, Protocol, runtime_checkable
 
+from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
 
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -32,6 +33,7 @@ class Secret:
     def __init__(self, text: object, name: str) -> None:
         """Raise `ConfigurationError` for what cannot be a credential in a header."""
         if not isinstance(text, str) or not PRINTABLE.fullmatch(text):
+            del text  # this frame is shown by what is raised
             raise ConfigurationError(f"{name} must be printable ASCII without blanks, and not empty")
         self._text = text
 
@@ -51,6 +53,7 @@ class ApiKey:
 
     __slots__ = ("_credentials", "_secret")
 
+    @quiet
     def __init__(self, client_credentials: str, client_secret: str) -> None:
         """Raise `ConfigurationError` for what cannot be a credential."""
         self._credentials = Secret(client_credentials, "client_credentials")
@@ -76,6 +79,7 @@ class OAuth2:
 
     __slots__ = ("client_id", "client_secret", "token_url")
 
+    @quiet
     def __init__(self, client_id: str, client_secret: str, token_url: str = "/oauth/token") -> None:  # noqa: S107 - a path
         """Raise `ConfigurationError` for what cannot be a credential."""
         self.client_id = Secret(client_id, "client_id")

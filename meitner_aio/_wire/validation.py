@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import msgspec
 from msgspec import UNSET
 
+from ..errors import MeitnerError
 from ..records import External, ExternalRequest, Field, OpenEnum, Record, fields
 
 P = ParamSpec("P")
@@ -89,7 +90,7 @@ def strip_traceback(call: Callable[P, T]) -> Callable[P, T]:
     def quietly(*args: P.args, **given: P.kwargs) -> T:
         try:
             return call(*args, **given)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, MeitnerError) as error:
             refusal = error.with_traceback(None)
             del args, given
         refusal.__context__ = None

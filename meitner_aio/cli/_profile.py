@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 
 from .._pipeline.settings import SERVERS, same_server
 from .._runtime.private_files import open_private
-from .._wire.validation import suggestion
+from .._wire.validation import strip_traceback, suggestion
 from ..errors import ConfigurationError
 from ..export import Format
 from ._exit import UsageError
@@ -63,6 +63,7 @@ class Profile(Struct, frozen=True, kw_only=True):
             if value is not None:
                 yield name, "***" if name in (*_SECRETS, "client_id") else value
 
+    @quiet
     def auth(self, environment: Mapping[str, str]) -> ApiKey | OAuth2 | None:
         """Return the credentials of the profile; None when the environment or nothing has some.
 

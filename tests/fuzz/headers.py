@@ -8,7 +8,7 @@ with instrumented(__name__):
     from meitner_aio import RetryPolicy
     from meitner_aio._pipeline.retry_budget import RetryBudget
     from meitner_aio._pipeline.retry_policy import Retries
-    from meitner_aio._pipeline.server_limiter import Limiter
+    from meitner_aio._pipeline.server_limiter import ServerLimiter
     from meitner_aio._wire.headers import (
         LONGEST_WAIT,
         limits,
@@ -28,7 +28,7 @@ _REQUEST = Request("get", "GET", "/x", "/x")
 def harness(data: bytes) -> None:
     """Read two answers, one after the other: a line for each header, in the order of `NAMES`."""
     lines = data.decode("latin-1").split("\n")
-    limiter = Limiter(wall=lambda: 1_763_726_400.0)
+    limiter = ServerLimiter(wall=lambda: 1_763_726_400.0)
     for turn, now in enumerate((5.0, 7.5)):
         said = dict(zip(NAMES, lines[turn * len(NAMES) :], strict=False))
         headers = Headers(said)

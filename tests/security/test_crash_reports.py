@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from traceback import StackSummary, walk_tb
 from typing import Any
@@ -12,8 +12,11 @@ import pytest
 from conftest import Scripted
 from raw_server import STUDENT, STUDENT_ID, answer, failure, page, writes
 
-from meitner_aio import ApiKey, OAuth2, RetryPolicy
+from meitner_aio import ApiKey, Meitner, OAuth2, RetryPolicy
 from meitner_aio._operations import create_recovery
+from meitner_aio._operations.operations import create_recovery
+from meitner_aio._pseudonyms import Pseudonyms
+from meitner_aio.cli._profile import Profile
 from meitner_aio.errors import MeitnerError
 
 MIB = 1024 * 1024
@@ -118,3 +121,42 @@ async def test_a_call_that_is_given_up_shows_no_secret_either(scripted: Scripted
             await meitner.students.create(identity_number="20150101-4242", first_name="name-canary", last_name="Ek")
     for shown in _shown(caught.value, set()):
         assert not [secret for secret in SECRETS if secret in shown], shown
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: ApiKey("id-canary", "secret-canary\n"),
+        lambda: OAuth2("id-canary", "secret-canary\n"),
+        lambda: Meitner("id-canary", "secret-canary\n"),
+        lambda: Meitner("id-canary", "secret-canary", max_concurrency=0),
+        lambda: Meitner("id-canary", "secret-canary", headers={"X-Key": "token-canary\n"}),
+        lambda: Meitner(
+            "id-canary", "secret-canary", base_url="http://127.0.0.1:1", proxy="http://me:token-canary@192.0.2.1:1"
+        ),
+        Meitner,
+        lambda: Profile(client_id="id-canary", client_secret="secret-canary\n").auth({}),
+        lambda: Pseudonyms(b"secret-canary"),
+    ],
+    ids=[
+        "key",
+        "oauth",
+        "a line end",
+        "an option",
+        "a header",
+        "a proxy",
+        "the environment",
+        "a profile",
+        "a key of pseudonyms",
+    ],
+)
+def test_a_client_that_is_not_built_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, build: Callable[[], object]
+) -> None:
+    """A secret with the line end of its file, or a wrong option beside a good one, is what a new service dies of."""
+    monkeypatch.setenv("MEITNER_CLIENT_CREDENTIALS", "id-canary")
+    monkeypatch.setenv("MEITNER_CLIENT_SECRET", "secret-canary and more")
+    with pytest.raises((ValueError, MeitnerError)) as refused:
+        build()
+    shown = "\n".join(_shown(refused.value, set()))
+    assert [secret for secret in SECRETS if secret in shown] == []

@@ -26,6 +26,7 @@ import msgspec
 from msgspec import UNSET
 
 from ._runtime.private_files import open_private
+from ._wire.validation import strip_traceback
 from .errors import ConfigurationError
 from .records import Field, OpenEnum, Record, fields
 
@@ -189,6 +190,7 @@ _SHAPES = {
 class Pseudonyms:
     """Gives pseudonyms under one key. Shows the fingerprint of the key, never the key."""
 
+    @quiet
     def __init__(self, key: bytes, today: date | None = None) -> None:
         """Use a key of at least 32 random bytes; `ValueError` for what can be none.
 
@@ -196,7 +198,6 @@ class Pseudonyms:
         """
         problem = _problem(key)
         if problem:
-            del key  # this frame is shown by what is raised
             raise ValueError(problem)
         self._today = today or date.today()  # noqa: DTZ011 - an identity number means the calendar of here
         # One keyed hash for each realm, to be copied: the key itself is held by no attribute that a report could show.
@@ -244,6 +245,10 @@ class Pseudonyms:
     def source(self, value: str) -> str:
         """Return the pseudonym of an id in another system: 32 hexadecimal digits."""
         return self._digest(Rule.SOURCE, value.strip())[:32]
+
+    def conditions(self, text: str) -> str:
+        """Return what tells conditions from others, and from which only the key leads back: 16 hexadecimal digits."""
+        return self._digest(Rule.KEEP, f"conditions {text}")[:16]
 
     def record(self, record: R) -> R:
         """Return a record whose fields are what their rules make of them; what is dropped is as if never given."""

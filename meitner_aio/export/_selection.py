@@ -123,7 +123,7 @@ def _chosen(
 ) -> ResourceJob:
     model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
     listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
-    fingerprint = _fingerprint(_query(name), where) if where else ""
+    fingerprint = _fingerprint(_query(name), where, selection.pseudonyms) if where else ""
     kept = _fields(name, model, selection)
     return ResourceJob(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
 
@@ -143,8 +143,10 @@ def _listing(resource: Any, name: str, selection: Selection, where: Mapping[str,
     return resource.search(**{**where, "all_of": [*more, _changed(query, selection.since)]})
 
 
-def _fingerprint(query: type[ResourceQuery], where: Mapping[str, Any]) -> str:
-    return hashlib.sha256(encode(to_filter(query(**where)))).hexdigest()[:16]
+def _fingerprint(query: type[ResourceQuery], where: Mapping[str, Any], names: Pseudonyms | None) -> str:
+    """Return a hash of conditions. Beside pseudonyms it needs their key: there are few identity numbers to try out."""
+    text = encode(to_filter(query(**where)))
+    return hashlib.sha256(text).hexdigest()[:16] if names is None else names.conditions(text.decode())
 
 
 def _query(name: str) -> type[ResourceQuery]:

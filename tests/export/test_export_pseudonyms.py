@@ -25,6 +25,8 @@ from meitner_aio._pseudonyms import RULES, Pseudonyms, Rule
 from meitner_aio._wire.messages import Headers, RawResponse
 from meitner_aio.export import FORMATS, Progress, export
 from meitner_aio.export._pseudonymised import Pseudonymised
+from meitner_aio.export._selection import Selection, chosen
+from meitner_aio.query import equals
 from meitner_aio.records import Record, fields
 from meitner_aio.resources import RESOURCES
 
@@ -165,6 +167,21 @@ async def test_what_an_interrupted_export_leaves_bears_pseudonyms_too(tmp_path: 
     whole = tmp_path / "whole"
     await export(NumberedDirectory(), ["students"], to=whole, page_size=10, pseudonymise=key)
     assert (out / "students.ndjson").read_bytes() == (whole / "students.ndjson").read_bytes()
+
+
+async def test_no_condition_can_be_tried_out_without_the_key(tmp_path: Path, key: Path) -> None:
+    """Whoever has the notes of an interrupted export would else find who it was about: identity numbers are few."""
+    other = _key(tmp_path / "keys", 1)
+    where = {"identity_number": equals("20100101-2384")}
+    notes: list[str] = []
+    for number, one in enumerate([None, key, key, other]):
+        names = None if one is None else Pseudonyms.of_file(one)
+        selection = Selection.of(where, pseudonyms=names)
+        async with Meitner.sandbox(students=number + 1) as meitner:
+            ((_, _, _, _, fingerprint, *_),) = chosen(meitner, ["students"], selection, where)
+        notes.append(fingerprint)
+    assert notes[1] == notes[2]
+    assert len(set(notes)) == 3
 
 
 async def _interrupted(out: Path, key: Path | None) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
 
 from .._runtime.private_files import check_folder
+from ..errors import ConfigurationError, MeitnerError
 from ..resources import RESOURCES
 from ._files import Folder
 from ._journal import is_journal
@@ -102,7 +104,8 @@ class _Purge:
 
     def found(self) -> Iterator[Removed]:
         """Yield what is old enough."""
-        for path in dict.fromkeys([*self._exports(), *self._left(), *self._runs()]):
+        runs = self._run_folders()
+        for path in chain(dict.fromkeys([*self._exports(), *self._left()]), self._runs(runs)):
             yield Removed(str(path.relative_to(self._place)), path.lstat().st_size, overwritten=False)
 
     def run(self, log: Log, older_than: timedelta, *, assured: bool) -> tuple[Removed, ...]:
@@ -110,7 +113,7 @@ class _Purge:
         removed: list[Removed] = []
         error: BaseException | None = None
         try:
-            for one in list(self.found()):
+            for one in self.found():
                 overwritten = shred(self._place / one.file)
                 removed.append(Removed(one.file, one.bytes, overwritten=overwritten))
         except BaseException as broken:
@@ -155,12 +158,19 @@ class _Purge:
                 yield from pair
         yield from filter(self._is_old, self._regular(*sorted(_PARTS - {f"{name}.part" for name in RESOURCES})))
 
-    def _runs(self) -> Iterator[Path]:
-        """Yield the files of runs of which every file of ours is old."""
-        for run in self._run_folders():
-            files = list(self._regular(*(f"{run.name}/{name}" for name in sorted(_FILES | _PARTS | {_MANIFEST}))))
-            if all(map(self._is_old, files)):
-                yield from files
+    def _runs(self, runs: Iterable[Path]) -> Iterator[Path]:
+        """Yield the files of runs of which every file of ours is old; each is held meanwhile, as by an export."""
+        for run in runs:
+            with ExitStack() as held:
+                try:
+                    held.enter_context(Folder(run))
+                except ConfigurationError:
+                    raise
+                except MeitnerError:  # an export is writing to it, and may wait for the quota longer than a file is old
+                    continue
+                files = list(self._regular(*(f"{run.name}/{name}" for name in sorted(_FILES | _PARTS | {_MANIFEST}))))
+                if all(map(self._is_old, files)):
+                    yield from files
 
     def _run_folders(self) -> list[Path]:
         found = sorted(path for path in self._place.iterdir() if _RUN.fullmatch(path.name))

@@ -233,6 +233,21 @@ def test_a_running_export_is_not_purged(out: Path) -> None:
     assert names(out) == before
 
 
+def test_a_run_that_is_being_written_is_not_purged(out: Path) -> None:
+    """One that waits for the quota writes nothing for an hour; the other runs go all the same."""
+    for run in ("run=a", "run=b", "run=c"):
+        (out / run).mkdir(mode=0o700)
+        (out / run / "students.part").write_bytes(b"rows")
+        old(out / run / "students.part")
+    with Folder(out / "run=b"):
+        told = purge(out, DAYS_30, dry_run=True)
+        done = purge(out, DAYS_30)
+    assert [one.file for one in told.removed] == [one.file for one in done.removed]
+    assert [name for name in names(out) if name.startswith("run=")] == ["run=b", "run=b/students.part"]
+    purge(out, DAYS_30)
+    assert not (out / "run=b").exists()
+
+
 def test_a_folder_that_others_may_write_to_is_refused(out: Path) -> None:
     """What lies there may have been planted, to have other files removed."""
     out.chmod(0o777)

@@ -132,12 +132,24 @@ def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: boo
         raise ConfigurationError(f"{path} belongs to another user: use a place of your own")
     if stat.S_ISLNK(found.st_mode):  # whose permissions mean nothing
         return
-    if _others_may_write(found) and not (sticky and found.st_mode & stat.S_ISVTX):
+    if _others_may_write(path, found) and not (sticky and found.st_mode & stat.S_ISVTX):
         raise ConfigurationError(f"others may write to {path}: chmod go-w {path}")
 
 
-def _others_may_write(found: os.stat_result) -> bool:
-    return bool(found.st_mode & stat.S_IWOTH) or (bool(found.st_mode & stat.S_IWGRP) and not _is_alone(found))
+def _others_may_write(path: Path, found: os.stat_result) -> bool:
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and (_names_others(path) or not _is_alone(found))
+
+
+def _names_others(path: Path) -> bool:
+    """Whether a list says who else has a right (POSIX ACL): what looks like the group's is then the most of any."""
+    if sys.platform != "linux":
+        return False
+    try:
+        return bool(os.getxattr(path, "system.posix_acl_access", follow_symlinks=False))
+    except OSError:  # there is none, or the file system knows none
+        return False
 
 
 def _is_alone(found: os.stat_result) -> bool:
@@ -153,7 +165,10 @@ def _is_alone(found: os.stat_result) -> bool:
     except KeyError:
         return False
     own = group.gr_gid == owner.pw_gid and group.gr_name == owner.pw_name
-    return own and not set(group.gr_mem) - {owner.pw_name}
+    if not own or set(group.gr_mem) - {owner.pw_name}:
+        return False
+    # Whose first group it is, the group does not list.
+    return all(one.pw_uid == owner.pw_uid for one in pwd.getpwall() if one.pw_gid == group.gr_gid)
 
 
 def _end_of(path: Path) -> Path:

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import stat
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +153,48 @@ def test_a_group_of_ones_own_is_nobody_else(
         folder.chmod(0o777)
     with pytest.raises(ConfigurationError, match="others may write"):
         check_folder(folder)
+
+
+def test_whose_first_group_it_is_may_write_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group does not list them: an account made with the group of another one writes by it."""
+    own = pwd.getpwuid(os.geteuid())
+    anna = pwd.struct_passwd(("anna", *own[1:]))
+    service = pwd.struct_passwd(("service", "x", SOMEBODY, own.pw_gid, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: anna)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("anna", "x", gid, [])))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [anna])
+    tmp_path.chmod(0o770)
+    assert check_folder(tmp_path) == tmp_path
+    monkeypatch.setattr(pwd, "getpwall", lambda: [anna, service])
+    with pytest.raises(ConfigurationError, match="others may write"):
+        check_folder(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lists of rights are read on Linux only")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_list_of_rights_is_no_private_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Where it names another user, the mode shows the most that anybody named may do as the rights of the group."""
+    own = pwd.getpwuid(os.geteuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(("anna", *own[1:])))
+    monkeypatch.setattr(pwd, "getpwall", list)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("anna", "x", gid, [])))
+    path = tmp_path / kind
+    if kind == "file":
+        path.touch(mode=0o600)
+    else:
+        path.mkdir(mode=0o700)
+    look: Callable[[], object] = (lambda: read_private(path)) if kind == "file" else (lambda: check_folder(path))
+    path.chmod(0o760)
+    look()
+    nobody = 2**32 - 1
+    entries = [(0x01, 7, nobody), (0x02, 6, SOMEBODY), (0x04, 0, nobody), (0x10, 6, nobody), (0x20, 0, nobody)]
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", listed)
+    except OSError:
+        pytest.skip("this file system keeps no lists")
+    with pytest.raises(ConfigurationError, match="others may write"):
+        look()
 
 
 @pytest.mark.parametrize("above", [0, 1])

@@ -63,6 +63,9 @@ class RecordDecoder(Generic[R]):
         return self._strict.decode(msgspec.json.encode(data))
 
 
+_MOST = 2**63 - 1
+"""Rows that a listing may promise: what is made of a larger number (times, shares) does not fit a float."""
+
 _LARGEST_MENDED = 256 * 1024
 """Bytes of a record in which nulls are looked for: a hostile one shall not cost more than its reading did."""
 
@@ -181,6 +184,8 @@ class PageReader(Generic[R]):
                     fetched, problem, row = self._row_by_row(response, _problem(error), every=skip_invalid)
             if fetched is None:
                 raise invalid(request, response, problem, row)
+            if max(fetched.pagination.total, fetched.pagination.limit) > _MOST:
+                raise invalid(request, response, "more rows than can be counted")
             if fetched.pagination.offset != offset:
                 raise invalid(request, response, f"the page at another offset than {offset}")
             return fetched._replace(part=True) if PART in response.headers else fetched

@@ -192,6 +192,18 @@ def test_no_row_raises_anything_foreign(several):
         assert len(page.rows) == len(several)
 
 
+@pytest.mark.parametrize("name", ["total", "limit"])
+def test_a_page_that_promises_more_than_can_be_counted_is_refused(name):
+    """What is made of the number, such as the time that an export takes, would be no float."""
+    for number, refused in ((2**63 - 1, False), (2**63, True), (10**400, True)):
+        page = answer({"data": [], "pagination": {"offset": 0, "limit": 100, "total": 1, name: number}})
+        if refused:
+            with pytest.raises(ResponseValidationError, match="more rows than can be counted"):
+                read_page(page)
+        else:
+            assert getattr(read_page(page).pagination, name) == number
+
+
 def test_a_page_of_another_place_is_refused():
     """Rows that belong elsewhere would be read twice, and those of this place never."""
     with pytest.raises(ResponseValidationError, match="another offset than 100"):

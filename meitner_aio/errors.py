@@ -42,6 +42,7 @@ _EMAIL = re.compile(rf"(?<!{_WORD}){_WORD}++(?:@{_WORD}+)+")
 _NUMBER = re.compile(
     r"(?P<id>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"  # record and request ids stay readable
     r"|(?:(?<!\d)(?:\d{4}-\d\d-\d\d(?=[-+]\d{4}(?!\d))|\d{8}|\d{6}) ?[-+\u2010-\u2015\u2212]? ?\d{4}(?!\d)"
+    r"|(?<![\w.-])(?:\d{8}|\d{6})[-+]?(?=\d*[A-Z])[0-9A-Z]{4}(?!\w)"  # a temporary one ends in letters, too: TF01
     r"|(?<![\w.])(?:\+|00)\d[\d ()/-]{5,}\d"
     r"|(?<![\w.-])(?<!\d:)0\d{1,3}\)?[ /-]{0,3}\d[\d -]{3,}\d)"
     r"(?:[+:]\d(?:[\d ()/-]*\d)?)*"  # what follows without a blank may be another, and then looks like no beginning

@@ -118,6 +118,9 @@ def test_facts_are_none_where_nothing_is_known(kind):
 # One line that names nobody.
 
 PERSONAL = [
+    "20150101-TF01",
+    "20150101TF01",
+    "150101-T123",
     "20150101-4242",
     "201501014242",
     "20150101+4242",

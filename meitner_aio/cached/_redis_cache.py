@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from .._runtime.cleanup import finished
 from ..errors import ConfigurationError
 from ._providers import Cached
+from .._wire.validation import strip_traceback
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -44,6 +46,7 @@ class RedisCache:
     `ValueError` for what makes no cache.
     """
 
+    @quiet
     def __init__(self, redis: str | Redis, *, prefix: str = "meitner_aio:", maxsize: int = 10_000) -> None:
         """Connect when something is first asked for."""
         if not prefix:
@@ -115,7 +118,12 @@ def _client(redis: object) -> Any:  # noqa: ANN401 - its commands have no types 
         from redis.asyncio import Redis  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError('RedisCache needs redis: pip install "meitner-aio[redis]"') from None
-    client: Any = Redis.from_url(redis) if isinstance(redis, str) else redis  # pyright: ignore[reportUnknownMemberType]
+    try:
+        client: Any = Redis.from_url(redis) if isinstance(redis, str) else redis  # pyright: ignore[reportUnknownMemberType]
+    except ValueError:  # its text may quote a part of a password
+        raise ValueError(
+            "redis must be a URL such as redis://localhost:6379; a password in it is percent-encoded"
+        ) from None
     if not isinstance(client, Redis):
         raise TypeError(f"redis must be a URL or a redis.asyncio.Redis, not {type(redis).__name__}")
     if client.connection_pool.connection_kwargs.get("decode_responses"):

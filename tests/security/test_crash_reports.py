@@ -16,6 +16,7 @@ from meitner_aio import ApiKey, Meitner, OAuth2, RetryPolicy
 from meitner_aio._operations import create_recovery
 from meitner_aio._operations.operations import create_recovery
 from meitner_aio._pseudonyms import Pseudonyms
+from meitner_aio.cached import RedisCache
 from meitner_aio.cli._profile import Profile
 from meitner_aio.errors import MeitnerError
 
@@ -137,6 +138,7 @@ async def test_a_call_that_is_given_up_shows_no_secret_either(scripted: Scripted
         Meitner,
         lambda: Profile(client_id="id-canary", client_secret="secret-canary\n").auth({}),
         lambda: Pseudonyms(b"secret-canary"),
+        lambda: RedisCache("redis://me:secret-canary/token-canary@localhost:6379"),
     ],
     ids=[
         "key",
@@ -148,6 +150,7 @@ async def test_a_call_that_is_given_up_shows_no_secret_either(scripted: Scripted
         "the environment",
         "a profile",
         "a key of pseudonyms",
+        "a cache",
     ],
 )
 def test_a_client_that_is_not_built_shows_no_secret(

@@ -183,7 +183,7 @@ RULES: dict[str, dict[str, Rule]] = {
 _SHAPES = {
     Rule.LANGUAGE: re.compile(r"[A-Za-z]{2,3}"),
     Rule.YEARS: re.compile(r"[0-9]{4}[/_][0-9]{4}"),
-    Rule.COURSE: re.compile(r"(?![0-9]{6,8}[-+]?[0-9]{4}$)[0-9A-Za-zÅÄÖåäö+-]{1,12}"),
+    Rule.COURSE: re.compile(r"(?![0-9]{6,8}[-+]?[0-9A-Za-z]{4}$)[0-9A-Za-zÅÄÖåäö+-]{1,12}"),
 }
 
 

@@ -108,6 +108,8 @@ def test_a_choice_that_is_not_known_is_dropped() -> None:
         ("grade_elementaries", "subject_code", "MATMAT01a", "20150101-4242"),
         ("grade_elementaries", "subject_code", "SVA", "201501014242"),
         ("grade_upper_secondaries", "course_code", "ENGENG05", "150101-4242"),
+        ("grade_upper_secondaries", "course_code", "ENGENG05", "20150101TF01"),
+        ("grade_elementaries", "subject_code", "SVA", "150101-T123"),
         ("student_placements", "archive_year", "2025_2026", "2025"),
         ("student_placements", "modern_language_in_school_choice", "ES", "x y"),
     ],

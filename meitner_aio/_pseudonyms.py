@@ -190,7 +190,7 @@ _SHAPES = {
 class Pseudonyms:
     """Gives pseudonyms under one key. Shows the fingerprint of the key, never the key."""
 
-    @quiet
+    @strip_traceback
     def __init__(self, key: bytes, today: date | None = None) -> None:
         """Use a key of at least 32 random bytes; `ValueError` for what can be none.
 

@@ -83,7 +83,7 @@ class Meitner:
     that means nothing, without any request.
     """
 
-    @quiet
+    @strip_traceback
     def __init__(  # noqa: PLR0913 - every choice a user can make
         self,
         client_credentials: str | None = None,

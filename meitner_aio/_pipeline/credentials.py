@@ -53,7 +53,7 @@ class ApiKey:
 
     __slots__ = ("_credentials", "_secret")
 
-    @quiet
+    @strip_traceback
     def __init__(self, client_credentials: str, client_secret: str) -> None:
         """Raise `ConfigurationError` for what cannot be a credential."""
         self._credentials = Secret(client_credentials, "client_credentials")
@@ -79,7 +79,7 @@ class OAuth2:
 
     __slots__ = ("client_id", "client_secret", "token_url")
 
-    @quiet
+    @strip_traceback
     def __init__(self, client_id: str, client_secret: str, token_url: str = "/oauth/token") -> None:  # noqa: S107 - a path
         """Raise `ConfigurationError` for what cannot be a credential."""
         self.client_id = Secret(client_id, "client_id")

@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._runtime.cleanup import finished
-from ..errors import ConfigurationError
-from ._providers import Cached
 from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
+from ._providers import Cached
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -46,7 +45,7 @@ class RedisCache:
     `ValueError` for what makes no cache.
     """
 
-    @quiet
+    @strip_traceback
     def __init__(self, redis: str | Redis, *, prefix: str = "meitner_aio:", maxsize: int = 10_000) -> None:
         """Connect when something is first asked for."""
         if not prefix:

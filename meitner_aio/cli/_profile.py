@@ -63,7 +63,7 @@ class Profile(Struct, frozen=True, kw_only=True):
             if value is not None:
                 yield name, "***" if name in (*_SECRETS, "client_id") else value
 
-    @quiet
+    @strip_traceback
     def auth(self, environment: Mapping[str, str]) -> ApiKey | OAuth2 | None:
         """Return the credentials of the profile; None when the environment or nothing has some.
 

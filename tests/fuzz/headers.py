@@ -7,7 +7,7 @@ from fuzzing import instrumented, run
 with instrumented(__name__):
     from meitner_aio import RetryPolicy
     from meitner_aio._pipeline.retry_budget import RetryBudget
-    from meitner_aio._pipeline.retry_policy import Retries
+    from meitner_aio._pipeline.retry_policy import Decision, Retries
     from meitner_aio._pipeline.server_limiter import ServerLimiter
     from meitner_aio._wire.headers import (
         LONGEST_WAIT,
@@ -47,7 +47,7 @@ def harness(data: bytes) -> None:
             retries = Retries(_REQUEST, RawResponse(status, headers, b""), RetryPolicy(), RetryBudget())
             requested_delay = retries.requested_delay()
             assert requested_delay is None or 0 <= requested_delay <= LONGEST_WAIT
-            assert retries.verdict == "again"
+            assert retries.decision is Decision.AGAIN
 
 
 def _read(headers: Headers) -> None:

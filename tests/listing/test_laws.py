@@ -244,7 +244,7 @@ def test_a_deadline_holds_also_before_the_gate(data: st.DataObject) -> None:
         assert _now() <= deadline + 1e-6
         assert all(start < deadline for start in starts)
         assert all(isinstance(result, (RawResponse, MeitnerError)) for result in results)
-        assert (rate_limiter._slots.held, rate_limiter._slots.waiting(0)) == (0, 0)
+        assert (rate_limiter._semaphore.held, rate_limiter._semaphore.waiting(0)) == (0, 0)
         before = len(starts)
         await asyncio.sleep(4000)
         assert len(starts) == before

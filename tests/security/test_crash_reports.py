@@ -14,7 +14,6 @@ from raw_server import STUDENT, STUDENT_ID, answer, failure, page, writes
 
 from meitner_aio import ApiKey, Meitner, OAuth2, RetryPolicy
 from meitner_aio._operations import create_recovery
-from meitner_aio._operations.operations import create_recovery
 from meitner_aio._pseudonyms import Pseudonyms
 from meitner_aio.cached import RedisCache
 from meitner_aio.cli._profile import Profile

@@ -29,7 +29,7 @@ UNLIMITED = QuotaPolicy(per_hour=math.inf)
 """For servers that neither have a quota nor say so, and get more requests than are assumed to be allowed."""
 
 SHARES = {0.3: range(20), 0.5: range(5)}
-USUAL = 2
+USUAL = 1
 """Seeds of each share that are always run; the others are slow."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fault_server import NOON, FaultServer, Incoming, run, student_id
 from test_chaos import LIMIT, client
-from turns import EVERY_WAY, Turns, Ways, alone, no_file_left, turns
+from turns import EVERY_WAY, Turns, Ways, alone, in_every_way, no_file_left, turns
 
 from meitner_aio import Meitner, OAuth2
 from meitner_aio.export import export
@@ -72,13 +72,13 @@ def _export(folder: Path, pages: int, seed: int, *, last: int = 2000, stride: in
     return cancelled
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_export_cancelled_at_any_turn_leaves_nothing(tmp_path: Path, seed: int) -> None:
     """Every turn from the first to the last: no task, file, slot, connection or complaint; the client works on."""
     assert _export(tmp_path, 20, seed) > 50
 
 
-@pytest.mark.parametrize("way", EVERY_WAY[1:])
+@pytest.mark.parametrize("way", in_every_way(*EVERY_WAY[1:]))
 def test_an_export_cancelled_more_than_once_leaves_nothing(tmp_path: Path, way: Ways) -> None:
     """At two to five turns in a row, or at every turn until it has ended, as anyio does."""
     assert _export(tmp_path, 6, 0, way=way) > 20
@@ -152,7 +152,7 @@ def test_a_create_cancelled_at_any_turn_happens_at_most_once(lost: bool, way: Wa
     assert made[-1] == 1
 
 
-@pytest.mark.parametrize("way", EVERY_WAY)
+@pytest.mark.parametrize("way", in_every_way(*EVERY_WAY))
 @pytest.mark.parametrize("auth", ["key", "oauth"])
 def test_a_close_cancelled_at_any_turn_has_closed(auth: str, way: Ways) -> None:
     """Under load, with a token request under way or not: nothing is left open, and another close() has no complaint."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from conftest import NO_QUOTA
 
 from meitner_aio import (
     AmbiguousWriteError,
@@ -276,7 +277,9 @@ async def either(request, meitner, meitner_sandbox):
         yield meitner
         return
     policy = RetryPolicy(max_retries=0)
-    async with Meitner("any", "thing", base_url=meitner_sandbox.url, retry=policy, timeout=0.1) as client:
+    async with Meitner(
+        "any", "thing", base_url=meitner_sandbox.url, retry=policy, timeout=0.1, quota=NO_QUOTA
+    ) as client:
         yield client
 
 

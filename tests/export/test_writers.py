@@ -74,7 +74,7 @@ def test_a_resource_is_read_back_as_it_was(form, resource, tmp_path):
 
 @pytest.mark.parametrize("model", [kind.model for kind in RESOURCES.values()], ids=list(RESOURCES))
 @pytest.mark.parametrize("form", FORMATS)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_any_records_are_read_back_as_they_were(form, model, data):
     """Nothing that a record can hold is beyond a form: years 1 and 9999, NUL, formulas, unknown choices, nothing."""
@@ -119,7 +119,7 @@ class Twelfth(DirectoryRecord):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_a_twelfth_resource_needs_no_code(form, data):
     """Objects in objects, lists of objects, dates in them: the columns follow from the record."""

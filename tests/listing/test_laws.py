@@ -180,7 +180,7 @@ def test_a_limit_that_is_raised_lets_those_who_wait_go_at_once(
 _seconds = st.one_of(st.sampled_from([0.0, 5e-324, 1e-9, 0.5, 1e9, 1.7e308]), st.floats(0, 1e308))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(initial=_seconds, maximum=_seconds, exponent=st.floats(1, 1.7e308), attempts=st.integers(1, 60))
 def test_a_wait_is_finite_and_bounded_for_every_policy_there_is(
     initial: float, maximum: float, exponent: float, attempts: int
@@ -207,7 +207,7 @@ def test_a_wait_is_finite_and_bounded_for_every_policy_there_is(
 # -- P4, deadlines
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_deadline_holds_also_before_the_gate(data: st.DataObject) -> None:
     """P4: whoever waits for a slot or a window is told in time; nothing of theirs leaves afterwards."""

@@ -553,7 +553,7 @@ def questions(draw: st.DrawFn, library: Library, attribute: str, depth: int = 2)
 def test_a_search_finds_what_it_says(attribute, library):
     """For any query, the rows that come are those for which it holds, read in Python: no more, no fewer, in order."""
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         question = data.draw(questions(library, attribute))

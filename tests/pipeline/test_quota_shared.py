@@ -24,7 +24,7 @@ def _told(kind, into):
     ("limiter", "options"),
     [
         ("bucket", {"reset": "full"}),
-        ("bucket", {"reset": "top"}),
+        pytest.param("bucket", {"reset": "top"}, marks=pytest.mark.slow),
         ("bucket", {"reset": "next", "headers": "late"}),
         ("window", {}),
     ],

@@ -19,7 +19,7 @@ import anyio
 import pytest
 from fake_directory import FakeDirectory, row
 from fault_server import FaultServer, run
-from turns import EVERY_WAY, Turns, TurnsWithThreads, Ways, alone, no_file_left, turns
+from turns import EVERY_WAY, Turns, TurnsWithThreads, Ways, alone, in_every_way, no_file_left, turns
 
 from meitner_aio import Meitner, OAuth2, Portal
 from meitner_aio._listing.listing import Listing
@@ -41,7 +41,7 @@ from meitner_aio.outbox import Outbox
 from meitner_aio.sandbox import Sandbox
 from meitner_aio.testing._served import ServedSandbox
 
-every_way = pytest.mark.parametrize("way", EVERY_WAY)
+every_way = pytest.mark.parametrize("way", in_every_way(*EVERY_WAY))
 
 STEPS = 12
 """Turns of the loop that tidying up takes: more than any of the cancellations in a row."""

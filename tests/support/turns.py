@@ -14,12 +14,18 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import anyio
+import pytest
 from fault_server import SocketLoop
 
 Ways = int | Literal["anyio"]
 """How often to cancel, at one turn after the other; anyio does at every turn, until its scope is left."""
 
 EVERY_WAY: tuple[Ways, ...] = (1, 2, 3, 4, 5, "anyio")
+
+
+def in_every_way(*ways: Ways) -> list[Any]:
+    """Return what a test is tried with: between two turns and every turn nothing was ever found, so that they are slow."""
+    return [pytest.param(way, marks=pytest.mark.slow) if way in (3, 4, 5) else way for way in ways]
 
 
 class _Turning(asyncio.SelectorEventLoop):

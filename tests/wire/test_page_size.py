@@ -113,7 +113,7 @@ def test_a_read_takes_the_largest_pages_that_the_server_gives(cap: int, how: Any
     run(main())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_every_row_once_in_few_requests(data: st.DataObject) -> None:
     """Whatever the rule, the total and the way to read: the law of requests, and every row exactly once, in order."""

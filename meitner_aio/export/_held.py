@@ -11,7 +11,7 @@ from ..errors import MeitnerError
 from ..resources import RESOURCES
 from ._journal import Journal, left_in
 from ._manifest import Manifest
-from .formats.written import SHARED
+from ._names import SHARED
 
 if TYPE_CHECKING:
     from ._files import Folder

@@ -1,4 +1,4 @@
-"""Which resources a caller means. Pure."""
+"""Names: of the resources that a caller means, and of what becomes of them in a folder. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ from collections.abc import Iterable
 
 from .._wire.validation import suggestion
 from ..resources import RESOURCES
+
+SHARED = "directory.sqlite"
+"""The one file of the format that has a table for each resource."""
+
+SINGLE = ("ndjson", "csv", "parquet")
+"""The formats that have a file for each resource, and it the format's name."""
+
+
+def parts_of(resource: str) -> tuple[str, ...]:
+    """Return the files that an export of a resource may leave when it ends early, in the order in which they go.
+
+    The journal first, which is worth nothing without the rows; then the spool, files that were not whole yet, and rows
+    on their way to a table.
+    """
+    notes = f"{resource}.journal"
+    files = (resource, notes, *(f"{resource}.{form}" for form in SINGLE), f"{SHARED}.{resource}")
+    return (notes, *(f"{file}.part" for file in files))
 
 
 def resource_names(given: Iterable[str] = ()) -> tuple[str, ...]:

@@ -24,14 +24,14 @@ from ._files import Folder
 from ._journal import is_journal
 from ._log import LOG, Gone, Log, PurgeLine
 from ._manifest import Manifest
+from ._names import SHARED, SINGLE, parts_of
 from ._shred import doubt, shred
-from .formats.written import SHARED
 
 _MANIFEST = "manifest.json"
 _RUN = re.compile(r"run=[0-9A-Za-z._:+-]+")
-_FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in ("ndjson", "csv", "parquet")) | {SHARED}
-_WHOLES = (*RESOURCES, *_FILES, _MANIFEST, *(f"{name}.journal" for name in RESOURCES))
-_PARTS = frozenset(f"{name}.part" for name in (*_WHOLES, *(f"{SHARED}.{name}" for name in RESOURCES)))
+_FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in SINGLE) | {SHARED}
+_PARTS = frozenset(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
+_PARTS |= {f"{SHARED}.part", f"{_MANIFEST}.part"}
 _BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
 """What SQLite may have left beside its database."""
 

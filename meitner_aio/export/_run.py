@@ -23,6 +23,7 @@ from ._journal import LONGEST, Choices, Journal, check_choices, left_in
 from ._leftovers import forget, tell_abandoned
 from ._log import ExportLine, Log, Taken
 from ._manifest import Manifest
+from ._names import SHARED
 from ._place import check_place
 from ._plan import check_wait, planned
 from ._read import Tell, advised, read_into
@@ -31,7 +32,7 @@ from ._selection import ResourceJob, Selection, chosen
 from ._source import Turns
 from ._spool import Spool
 from ._stream import streamed
-from .formats.written import SHARED, Target, put_in_place
+from .formats.written import Target, put_in_place
 
 if TYPE_CHECKING:
     from ..client import Meitner

@@ -13,15 +13,13 @@ from ..._pipeline.identity import Stamp
 from ..._runtime.private_files import open_private
 from ...records import DirectoryRecord
 from .._files import Folder
+from .._names import SHARED
 from .._spool import Spool
 
 if TYPE_CHECKING:
     from .._selection import ResourceJob, Selection
     from .columns import Table
     from .writers import Writer
-
-SHARED = "directory.sqlite"
-"""The one file of the format that has a table for each resource."""
 
 
 class Target(NamedTuple):

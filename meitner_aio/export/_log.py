@@ -11,7 +11,6 @@ import os
 import socket
 import sys
 from datetime import UTC, datetime
-from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from msgspec import Struct
 
 from .. import __version__
 from .._runtime.private_files import open_private
+from ._files import RawFile
 
 if sys.platform != "win32":
     import fcntl
@@ -117,7 +117,7 @@ class Log:
     def __init__(self, folder: Path) -> None:
         """Make or open it; what `open_private` raises where it may not be trusted."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-        self._file = FileIO(open_private(folder / LOG, flags), "rb+")
+        self._file = RawFile(open_private(folder / LOG, flags))
         self.began = datetime.now(UTC)
         self.by = Actor.here()
 
@@ -132,18 +132,15 @@ class Log:
     def add(self, line: ExportLine | PurgeLine) -> None:
         """Add a line, on the disk itself. A line that a full disk cut off before is ended first."""
         data = msgspec.json.encode(line) + b"\n"
-        handle = self._file.fileno()
         if sys.platform != "win32":
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             size = self._file.seek(0, os.SEEK_END)
             if size:
                 self._file.seek(size - 1)
                 data = data if self._file.read(1) == b"\n" else b"\n" + data
-            written = 0
-            while written < len(data):
-                written += os.write(handle, data[written:])
-            os.fsync(handle)
+            self._file.write(data)
+            self._file.sync()
         finally:
             if sys.platform != "win32":
-                fcntl.flock(handle, fcntl.LOCK_UN)
+                fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -20,17 +20,8 @@ class Pseudonymised:
 
     def __init__(self, source: Source[Any], names: Pseudonyms) -> None:
         self._source = source
+        self.searchable, self.updates_matter = source.searchable, source.updates_matter
         self._names = names
-
-    @property
-    def searchable(self) -> bool:
-        """Whether rows can be asked for by when they were created."""
-        return self._source.searchable
-
-    @property
-    def updates_matter(self) -> bool:
-        """Whether an update can bring a row in or out."""
-        return self._source.updates_matter
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[Any]:
         """Bring a page."""

@@ -43,22 +43,13 @@ class ExportSource(Generic[T]):
         The `first` page may have been asked for before.
         """
         self._source = source
+        self.searchable, self.updates_matter = source.searchable, source.updates_matter
         self._turns = turns
         self._most = most
         self._first = first or []
         self._total = 0
         self.invalid: dict[str, InvalidRow] = {}
         """Rows that were left out, each once, by what names them."""
-
-    @property
-    def searchable(self) -> bool:
-        """Whether rows can be asked for by when they were created."""
-        return self._source.searchable
-
-    @property
-    def updates_matter(self) -> bool:
-        """Whether an update can bring a row in or out."""
-        return self._source.updates_matter
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
         """Bring a page."""

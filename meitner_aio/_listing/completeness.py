@@ -78,11 +78,12 @@ class CompletenessTracker:
         self._kept = _Kept() if keep else None
         self._distinct = Distinct()
         self._began = False
-        self._asked: datetime | None = None
+        self.asked: datetime | None = None
+        """When the first answer was asked for, by the clock of the server; None when no answer said the time."""
         self.counted = 0
         """Rows that the first answer counted."""
         self._expected = 0
-        self._slots = 0
+        self._size = 0
         self._old = 0
         self._recent = array("d")
         self._behind = _BEHIND
@@ -112,7 +113,7 @@ class CompletenessTracker:
         self.total = fetched.pagination.total
         self._part = self._part or fetched.part
         self.kept = self.kept and fetched.kept
-        self._slots += fetched.size
+        self._size += fetched.size
         self._name(fetched.invalid)
         rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
         self.duplicates += len(fetched.rows) - len(rows)
@@ -138,7 +139,7 @@ class CompletenessTracker:
         self._expected = max(0, self.counted - self._offset)
         self._distinct = Distinct(self._expected)
         if fetched.asked_at is not None:
-            self._asked = datetime.fromtimestamp(fetched.asked_at, UTC)
+            self.asked = datetime.fromtimestamp(fetched.asked_at, UTC)
         # A single answer is a snapshot.
         self._whole = fetched.size >= self._expected
 
@@ -167,12 +168,12 @@ class CompletenessTracker:
 
     def _date(self, rows: list[Any], made: list[datetime] | None) -> None:
         """Count which rows surely existed before the first answer, and remember when the young ones were made."""
-        if made is None or self._asked is None:
+        if made is None or self.asked is None:
             self._undated += len(rows)
             return
         if self._updates:
             made = [max(at, _updated(row) or at) for at, row in zip(made, rows, strict=True)]
-        horizon = self._asked - timedelta(seconds=_LATE + _BEHIND)
+        horizon = self.asked - timedelta(seconds=_LATE + _BEHIND)
         ends = (made[0], made[-1]) if made and self._distinct.ordered and not self._updates else made
         recent = [at.timestamp() for at in made if at >= horizon] if made and max(ends) >= horizon else []
         self._recent.fromlist(recent)
@@ -181,20 +182,15 @@ class CompletenessTracker:
     @property
     def _young(self) -> int:
         """Rows that may have been made, or in a search changed, after the first answer."""
-        if self._asked is None:
+        if self.asked is None:
             return 0
-        cut = self._asked.timestamp() - _LATE - self._behind
+        cut = self.asked.timestamp() - _LATE - self._behind
         return sum(at >= cut for at in self._recent)
 
     @property
     def datable(self) -> bool:
         """Whether rows can be told by when they were created, so that a repair can ask for windows of time."""
-        return self._asked is not None and not self._undated and not self._offset
-
-    @property
-    def asked(self) -> datetime | None:
-        """When the first answer was asked for, by the clock of the server; None when no answer said the time."""
-        return self._asked
+        return self.asked is not None and not self._undated and not self._offset
 
     @property
     def since(self) -> datetime | None:
@@ -202,7 +198,7 @@ class CompletenessTracker:
 
         A whole minute: reads that follow each other ask the same, which a cache need not send again.
         """
-        return None if self._asked is None else (self._asked - _EARLIER).replace(second=0, microsecond=0)
+        return None if self.asked is None else (self.asked - _EARLIER).replace(second=0, microsecond=0)
 
     def made(self, *, without: frozenset[str]) -> list[tuple[float, int]]:
         """Return when each row was created, in order, in seconds since 1970, with the hash of its id."""
@@ -220,7 +216,7 @@ class CompletenessTracker:
 
     @property
     def _counted(self) -> bool:
-        return not (self._moved or self.duplicates) and self._slots == self._expected
+        return not (self._moved or self.duplicates) and self._size == self._expected
 
     @property
     def _proven(self) -> bool:
@@ -236,7 +232,7 @@ class CompletenessTracker:
         A read from an offset proves nothing by their number: it needs rows that did not move, and so are old. One that
         skipped rows is not complete anyhow, and only a repair wants to know.
         """
-        if self._searched or not self.steady or self._proven or self._asked is None or self._undated:
+        if self._searched or not self.steady or self._proven or self.asked is None or self._undated:
             return False
         return not self._young if self._offset else self._kept is not None or not self.invalid
 
@@ -258,7 +254,7 @@ class CompletenessTracker:
         self.problems.append(f"two pages in a row brought no new row, the last one at {offset}")
 
     def _explain(self, lost: int) -> None:
-        lacking = self._expected - self._slots
+        lacking = self._expected - self._size
         if self._moved:
             self.problems.append("the total moved during the read")
         if self.duplicates:

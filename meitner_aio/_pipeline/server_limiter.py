@@ -200,6 +200,7 @@ class ServerLimiter:
         elif not jumped and not passed:
             self._is_a_bucket()
         elif not jumped and not at_limit:
+            self._passed += 1
             since = self.server_time(None, now) - departure.reset
             if not self._may_be_spent(said.limit - remaining - ours, since):
                 self._is_a_bucket()
@@ -208,7 +209,6 @@ class ServerLimiter:
         """Whether others may have sent so many requests in a window that began so long ago."""
         if self._elapsed:
             return requests <= _HASTE * self.drain * (1 - 1 / self.share) * seconds
-        self._passed += 1
         return self._passed < _SURE
 
     def _is_a_bucket(self) -> None:

@@ -1,6 +1,5 @@
 """The folder of an export: what another user may have planted in it receives no row, is not believed, and not waited for."""
 
-import grp
 import hashlib
 import json
 import os
@@ -18,19 +17,15 @@ from meitner_aio import ConfigurationError, Meitner
 from meitner_aio.export import export
 from meitner_aio.export._journal import is_kept
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither owners nor permissions like these")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither owners nor permissions like these"),
+    pytest.mark.usefixtures("company"),
+]
 
 SOMEBODY = 4711
 as_root = pytest.mark.skipif(
     sys.platform == "win32" or os.geteuid() != 0, reason="only root can make files of another user's: run as root"
 )
-
-
-@pytest.fixture(autouse=True)
-def _company(monkeypatch):
-    """Give every group another member: what it may write, others may."""
-    real = grp.getgrgid
-    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((real(gid).gr_name, "x", gid, ["somebody"])))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 import pytest
+from conftest import importing
 from numbered_directory import NumberedDirectory
 from read_back import write
 from samples import ID, required
@@ -143,14 +144,13 @@ def test_what_a_part_overwrites_is_overwritten(path):
 
 SORTING = """
 import os, sys
-sys.path[:0] = sys.argv[3:]
 from pathlib import Path
 from test_export_erasure import students, write
 from meitner_aio import Student
 from meitner_aio.export.formats import sqlite as _sqlite
 
 _sqlite._CACHE = 16  # KiB: more than that is sorted in pieces
-folder, watched = map(Path, sys.argv[1:3])
+folder, watched = map(Path, sys.argv[1:])
 rows = students(30_000)
 os.utime(watched, (1, 1))
 write("sqlite", Student, rows, folder / "directory.sqlite", table="students")
@@ -163,15 +163,8 @@ def test_nothing_is_sorted_in_the_systems_temporary_folder(tmp_path):
     watched = tmp_path / "watched"
     watched.mkdir()
     places = {"SQLITE_TMPDIR": str(watched), "TMPDIR": str(watched)}
-    command = [
-        sys.executable,
-        "-c",
-        SORTING,
-        str(tmp_path),
-        str(watched),
-        *(place for place in sys.path if "tests" in place),
-    ]
-    done = subprocess.run(command, env=os.environ | places, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    command = [sys.executable, "-c", SORTING, str(tmp_path), str(watched)]
+    done = subprocess.run(command, env=importing() | places, capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert float(done.stdout) == 1.0
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import killed_exports
 import msgspec
 import pytest
+from conftest import importing
 from numbered_directory import NumberedDirectory, refusing
 
 from meitner_aio import Meitner, MeitnerError, NotFoundError, QuotaExhausted
@@ -421,7 +422,7 @@ async def test_kills_at_random_moments_cost_a_few_pages(tmp_path, kills, step):
         str(kills),
         str(step),
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=importing(),
     )
     out, _ = await asyncio.wait_for(process.communicate(), 120)
     trials = [json.loads(line) for line in out.splitlines()]

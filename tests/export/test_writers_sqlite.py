@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
 import pytest
+from conftest import importing
 from read_back import encode_lines, read, write
 from samples import ID, OTHER_ID, record, required
 
@@ -189,7 +190,6 @@ def test_only_one_writer_moves_its_records_at_a_time(path, monkeypatch):
 
 CRASH = """
 import itertools, os, signal, sys
-sys.path[:0] = sys.argv[3:]
 from pathlib import Path
 from test_writers_sqlite import crowd, put
 from meitner_aio.export.formats import sqlite as _sqlite
@@ -218,9 +218,8 @@ def crowd(title):
 def test_a_crash_at_any_moment_leaves_what_was_there(moment, path):
     """Before, between and after the statements of the move; and the next export is as good as any."""
     put(path, crowd("old"))
-    places = [place for place in sys.path if "tests" in place]
-    command = [sys.executable, "-c", CRASH, str(path), str(moment), *places]
-    done = subprocess.run(command, timeout=60, check=False, capture_output=True)  # noqa: S603 - our own command
+    command = [sys.executable, "-c", CRASH, str(path), str(moment)]
+    done = subprocess.run(command, env=importing(), timeout=60, check=False, capture_output=True)  # noqa: S603 - our own command
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     journal = ["directory.sqlite-journal"] if moment else []

@@ -24,17 +24,13 @@ from meitner_aio._runtime.private_files import (
 )
 from meitner_aio.cli._profile import Profile, config_path, load
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither owners nor permissions like these")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither owners nor permissions like these"),
+    pytest.mark.usefixtures("company"),
+]
 
 SOMEBODY = 4711
 NEW = os.O_RDWR | os.O_CREAT
-
-
-@pytest.fixture(autouse=True)
-def _company(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every group another member: what it may write, others may."""
-    real = grp.getgrgid
-    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((real(gid).gr_name, "x", gid, ["somebody"])))
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o277])

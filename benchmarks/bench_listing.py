@@ -1,6 +1,6 @@
 """What does a row of a long listing cost? 100,000 students, pages of 100 and of 1,000, no latency.
 
-Peers: this client, with every safeguard on (ordered look-ahead, quota gate, duplicates, proof of completeness); the
+Peers: this client, with every safeguard on (ordered look-ahead, rate limiter, duplicates, proof of completeness); the
 loop that one would write by hand with aiohttp and msgspec; the official client with hand-made offsets, because its own
 `next()` ends after page one; and the limit, a bare asyncio protocol that decodes each page with msgspec.
 

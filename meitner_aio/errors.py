@@ -206,7 +206,8 @@ class UnprocessableEntityError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: the quota is spent. `reset_at` is when the window ends.
 
-    `retry_after` is the server's wish in seconds: Retry-After, else until RateLimit-Reset where that stands alone.
+    `retry_after` is how long the server asks to wait, in seconds: Retry-After, else until RateLimit-Reset where that
+    stands alone.
     """
 
     def __init__(

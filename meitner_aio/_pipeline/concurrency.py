@@ -1,4 +1,4 @@
-"""Two lines before a door: first come, first served in each, a bounded number inside. Knows nothing of who they are."""
+"""A semaphore with two lines: first come, first served in each, a bounded number inside. Does not know what waits."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Opens = float | Exception
 
 
 class FairSemaphore(Generic[T]):
-    """At most `width` holders at a time, and nobody enters while the door is shut.
+    """At most `width` holders at a time, and nobody enters before admission.
 
-    `door(visitor)` says when it opens for that one, and may turn it away; `entered` is told of everybody who enters.
-    Those in the first line go first: while it waits for the door, the second waits too.
+    `next_admission(waiter)` says when that one may enter, and may turn it away; `entered` is called for everybody who
+    enters. Those in the first line go first: while the first of it waits for admission, the second line waits too.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class FairSemaphore(Generic[T]):
         return len(self._lines[line])
 
     def enter(self, waiter: T, line: int = 0) -> bool:
-        """Take a slot at once; False when others wait, none is free or the door is shut."""
+        """Take a slot at once; False when others wait, none is free, or it may not enter yet."""
         if self._lines[0] or (line and self._lines[1]) or self.held >= self.width or self._closed:
             return False
         if self._next_admission(waiter) != 0.0:
@@ -137,7 +137,7 @@ class FairSemaphore(Generic[T]):
         self._set_alarm(opens or math.inf)  # while all slots are held, whoever leaves lets the next one in
 
     def _admit_from(self, number: int) -> float:
-        """Let in or turn away the first of a line, and return 0.0; else when the door opens for that one."""
+        """Let in or turn away the first of a line, and return 0.0; else when that one may enter."""
         line = self._lines[number]
         turn, waiter = next(iter(line.items()))
         if turn.done():  # cancelled, and not gone yet

@@ -129,7 +129,7 @@ class _OwnAuth:
 
 
 class Core:
-    """What a client and its copies share: connections, gate, retry budget, page sizes, token, event loop, the end."""
+    """What a client and its copies share: connections, rate limiter, retry budget, page sizes, token, loop, the end."""
 
     def __init__(
         self, url: str, transport: Transport, auth: Auth | OAuth2, rate_limiter: RateLimiter, options: Options

@@ -72,12 +72,12 @@ class RateLimiter:
 
     def admitting(self, send: Send, on_event: OnEvent | None = None) -> Send:
         """Return a `Send` that passes this rate limiter first, and tells `on_event` of its waits."""
-        slots, admission, now = self._semaphore, self._admission, self._now
+        semaphore, admission, now = self._semaphore, self._admission, self._now
 
         async def admitted(request: Request) -> RawResponse:
             waiter, line = _Waiter(request, on_event), _BULK if request.bulk else _SINGLES
             admission.came(request, now())
-            if not slots.enter(waiter, line):
+            if not semaphore.enter(waiter, line):
                 request.queue_locally(queued=True)
                 await self._wait(waiter, line)
             try:
@@ -85,16 +85,16 @@ class RateLimiter:
                     request.queue_locally(queued=True)
                     await self._smooth(self._rate)
                 request.queue_locally(queued=False)
-                departure = admission.departs(now(), slots.held - 1)
+                departure = admission.departs(now(), semaphore.held - 1)
                 response = await send(request)
                 self._seen_at = now()
-                spent = admission.answered(request, response, departure, self._seen_at, slots.held - 1)
+                spent = admission.answered(request, response, departure, self._seen_at, semaphore.held - 1)
                 self._judge(response, self._seen_at, spent=spent)
             except MeitnerError:
                 admission.failed()
                 raise
             finally:
-                slots.leave()
+                semaphore.leave()
             return response
 
         return admitted

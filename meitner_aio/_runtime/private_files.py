@@ -1,4 +1,4 @@
-"""The door of every file that holds secrets or rows: only its owner, and root, may have had a hand in it. Blocking.
+"""Opens every file that holds secrets or rows: only its owner, and root, may have had a hand in it. Blocking.
 
 Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So each folder
 on the way is the owner's or root's and not writable by others, and a file is opened without following links, without

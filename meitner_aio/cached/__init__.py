@@ -1,6 +1,6 @@
 """The reads of a client through a cache: the same resources and the same calls, of which none is written again here.
 
-What is kept, for how long and for whom is the business of `_caching`; this is the view of it that users hold.
+What is kept, for how long and for whom is the business of `_store`; this is the view of it that users hold.
 """
 
 from __future__ import annotations

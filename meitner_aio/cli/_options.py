@@ -52,7 +52,7 @@ Where = Annotated[
         metavar="FIELD=VALUE|@FILE",
     ),
 ]
-"""Conditions, whose grammar is that of `_where`."""
+"""Conditions, whose grammar is that of `conditions`."""
 
 NO_CREDENTIALS = "no credentials"
 """How the library begins when it found none anywhere."""

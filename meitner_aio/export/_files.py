@@ -1,6 +1,6 @@
 """Files that are whole or absent, in a folder that one export at a time may fill. Blocking; knows no event loop.
 
-All of them pass the door of `_private_files`: the folder is ours and closed to others' writing, and so are they.
+All of them pass the checks of `private_files`: the folder is ours and closed to others' writing, and so are they.
 
 What a name stands for is on the disk before the name is: data is synced, then renamed, then the folder is synced. A
 sync that fails is never tried again: the system may have dropped the data and would call the second one a success.

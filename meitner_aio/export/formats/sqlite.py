@@ -197,7 +197,7 @@ def held(path: Path) -> Held:
 
 
 def _connected(path: Path, **how: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3.connect takes them
-    """Open a file that has passed the door."""
+    """Open a file that has passed the checks of `private_files`."""
     database: sqlite3.Connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, **how)
     database.execute("PRAGMA secure_delete = ON")
     database.execute("PRAGMA temp_store = MEMORY")

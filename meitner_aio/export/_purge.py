@@ -30,8 +30,9 @@ from ._shred import doubt, shred
 _MANIFEST = "manifest.json"
 _RUN = re.compile(r"run=[0-9A-Za-z._:+-]+")
 _FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in SINGLE) | {SHARED}
-_PARTS = frozenset(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
-_PARTS |= {f"{SHARED}.part", f"{_MANIFEST}.part"}
+_PARTS = frozenset(
+    {f"{SHARED}.part", f"{_MANIFEST}.part"},
+).union(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
 _BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
 """What SQLite may have left beside its database."""
 

@@ -44,12 +44,16 @@ class Stamp(Struct, frozen=True):
 class Reader:
     """Who reads which server. Shows the server, and nobody who."""
 
-    __slots__ = ("_digests", "_salt", "_who", "server")
+    __slots__ = ("_digests", "_salt", "_who", "place", "server")
 
-    def __init__(self, server: str, who: Mapping[str, str]) -> None:
-        """Read `server`, an address for people, as the one whom these headers prove."""
-        self.server = server
-        self._who = Secret(_named(server, who), "auth")
+    def __init__(self, place: str, who: Mapping[str, str], how: str = "") -> None:
+        """Read the server at `place`, an address for people, as the one whom these headers prove.
+
+        What is read in another way, as under pseudonyms, is of another directory: `how` is said beside its address.
+        """
+        self.place = place
+        self.server = place + how
+        self._who = Secret(_named(self.server, who), "auth")
         self._salt = os.urandom(16).hex()
         self._digests: dict[str, str] = {}
 
@@ -84,17 +88,16 @@ def _named(server: str, who: Mapping[str, str]) -> str:
 async def reader_of(meitner: object, how: str = "") -> Reader | None:
     """Return who reads what through a client; None for an object that is none and so cannot tell.
 
-    What is read in another way, as under pseudonyms, is of another directory: `how` is said beside its address.
     Asks an auth object of the caller's for its headers, and nobody else for anything.
     """
     core: Any = getattr(meitner, "_core", None)
     if core is None:
         return None
-    auth, server = core.auth, address(core.place) + how
+    auth, place = core.auth, address(core.place)
     if isinstance(auth, ApiKey | BearerAuth):
-        return Reader(server, {_CLIENT: auth.secrets()[0].reveal()})
+        return Reader(place, {_CLIENT: auth.secrets()[0].reveal()}, how)
     named = getattr(auth, "client_id", None)
-    return Reader(server, {_CLIENT: named} if isinstance(named, str) else await auth.headers())
+    return Reader(place, {_CLIENT: named} if isinstance(named, str) else await auth.headers(), how)
 
 
 def address(place: str) -> str:

@@ -223,7 +223,7 @@ class _Run:
             outcome=("interrupted" if interrupted else "failed") if error else "complete" if read else "partial",
             error=None if error is None else type(error).__name__,
             by=log.by,
-            server=None if self._reader is None else self._reader.server.removesuffix(_how(self._selection.pseudonyms)),
+            server=None if self._reader is None else self._reader.place,
             format=self._jobs[0][1].format,
             where=self._selection.where,
             since=self._selection.since is not None,

@@ -46,7 +46,7 @@ def measured() -> Iterator[Cost]:
 def child(command: Sequence[str]) -> tuple[Cost, bytes]:
     """Run a process to its end; return what all of it cost, start and exit included, and what it printed."""
     before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own commands
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(cpu, time.perf_counter() - wall), done.stdout

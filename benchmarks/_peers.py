@@ -1,7 +1,5 @@
 """What the peers of several benchmarks share: credentials, the hand-written loop, the official client."""
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

@@ -34,7 +34,7 @@ _END = b"\r\n\r\n"
 
 def students(count: int) -> list[Any]:
     """Return synthetic students, the same in every process."""
-    from meitner_aio.sandbox.synthetic import generate  # noqa: PLC0415 - peers that only start a server need none
+    from meitner_aio.sandbox.synthetic import generate
 
     return generate(students=count, schools=10, seed=1, now=datetime(2026, 11, 20, tzinfo=UTC))["students"]
 
@@ -150,9 +150,9 @@ async def _serve(count: int, latency: float) -> None:
 def serving(count: int = 10_000, latency: float = 0.0) -> Iterator[str]:
     """Serve so many students from a process of its own, after so many seconds each; the value is the base URL."""
     command = [sys.executable, str(Path(__file__).resolve()), str(count), str(latency)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this file
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None  # noqa: S101 - it was asked for
+            assert process.stdout is not None
             url = process.stdout.readline().strip()
             if not url:
                 raise RuntimeError("the server did not start")

@@ -7,8 +7,6 @@ and gathered.
     python benchmarks/bench_bulk.py
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio
@@ -138,9 +136,9 @@ async def _serve(latency: float) -> None:
 def serving(latency: float) -> Iterator[str]:
     """Serve a sandbox from a process of its own; the value is the base URL."""
     command = [sys.executable, sys.argv[0], "--serve", str(latency)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this file
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None  # noqa: S101 - it was asked for
+            assert process.stdout is not None
             yield process.stdout.readline().strip()
         finally:
             process.terminate()

@@ -6,8 +6,6 @@ the official client, async and sync. The server answers from memory, in a proces
     python benchmarks/bench_call.py
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

@@ -6,8 +6,6 @@ SDK builds them; and two libraries that stop at dictionaries, as a floor: orjson
     python benchmarks/bench_decode.py
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import json

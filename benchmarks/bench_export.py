@@ -8,8 +8,6 @@ Writing alone: the writers of the export, given the lines. Memory: an export of 
     python benchmarks/bench_export.py
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

@@ -6,8 +6,6 @@ first page tells how many there are, so a reader that asks for nothing in vain n
     python benchmarks/bench_latency.py
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

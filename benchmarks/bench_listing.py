@@ -7,8 +7,6 @@ loop that one would write by hand with aiohttp and msgspec; the official client 
     python benchmarks/bench_listing.py
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

@@ -5,8 +5,6 @@ Prints the resident set at 10 % of the rows and at the end, and the growth in be
     python benchmarks/bench_memory.py
 """
 
-# ruff: noqa: PLC0415 - the peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

@@ -6,8 +6,6 @@ default) and of 100: its requests are counted on a real server; their time is th
 a client that is never refused. The bound is one request for each page of 1,000.
 """
 
-# ruff: noqa: PLC0415 - a peer loads its own libraries and no others
-
 from __future__ import annotations
 
 import asyncio

@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Run the command line and return its exit code. Without the extra `cli`, say how to get it."""
     try:
-        from .cli import run  # noqa: PLC0415 - the extra may be missing
+        from .cli import run
     except ModuleNotFoundError as missing:
         if missing.name != "cyclopts":
             raise

@@ -84,7 +84,7 @@ class Meitner:
     """
 
     @strip_traceback
-    def __init__(  # noqa: PLR0913 - every choice a user can make
+    def __init__(
         self,
         client_credentials: str | None = None,
         client_secret: str | None = None,
@@ -110,7 +110,7 @@ class Meitner:
         offline: str | os.PathLike[str] | None = None,
     ) -> None:
         if offline is not None:
-            from .offline import Snapshot  # noqa: PLC0415 - only who works offline loads it
+            from .offline import Snapshot
 
             unlimited = QuotaPolicy(per_hour=math.inf)
             url, auth = f"offline:{os.fspath(offline)}", ApiKey("offline", "offline")
@@ -131,7 +131,7 @@ class Meitner:
             on_event=on_event,
             log=LOG if logger is None else logger,
         )
-        from ._pipeline.transport import HttpTransport  # noqa: PLC0415 - aiohttp takes longer to import than all the rest
+        from ._pipeline.transport import HttpTransport
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
         options = options.changed(concurrency=transport.slots(max_concurrency))
@@ -176,7 +176,7 @@ class Meitner:
         `max_concurrency` requests are in flight; `with_options` gives
         the client other options. A `directory` of your own takes its place; closing the client leaves it as it is.
         """
-        from .sandbox import Sandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
+        from .sandbox import Sandbox
 
         if directory is not None and size:
             raise TypeError(f"{', '.join(size)} cannot be given beside a sandbox, which has its size already")
@@ -188,7 +188,7 @@ class Meitner:
         client._within(directory.door, url, auth, quota, max_concurrency, place=directory.name)  # noqa: SLF001 - its own
         return client
 
-    def _within(  # noqa: PLR0913 - what a directory in this process is
+    def _within(
         self,
         transport: Transport,
         url: str,
@@ -204,7 +204,7 @@ class Meitner:
         core.place = place
         self._join(core, options)
 
-    def with_options(  # noqa: PLR0913 - every choice that a copy can make
+    def with_options(
         self,
         *,
         timeout: float | aiohttp.ClientTimeout | UnsetType = UNSET,
@@ -259,15 +259,15 @@ class Meitner:
 
     def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> Outbox:
         """Return an outbox for writes that nobody waits for; leaving its `async with` block sends what is left."""
-        from .outbox import Outbox  # noqa: PLC0415 - only who asks for one loads it
+        from .outbox import Outbox
 
         return Outbox(concurrency=concurrency, maxsize=maxsize)
 
     @property
     def cached(self) -> Caches:
         """`meitner.cached(ttl=5.0, maxsize=1000, ...)`: the reads of this client through a cache."""
-        from .cached import Caches  # noqa: PLC0415 - as above
-        from .cached._sealing import scope  # noqa: PLC0415 - only who asks for a cache loads it
+        from .cached import Caches
+        from .cached._sealing import scope
 
         core = self._core
         asker = scope(identity(core.auth), core.url, self._options.headers, core.transport.identity)

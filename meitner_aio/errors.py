@@ -136,15 +136,15 @@ class AmbiguousWriteError(MeitnerError):
         self.max_sends = max_sends
 
 
-class IncompleteListing(MeitnerError):  # noqa: N818 - the name is part of the public contract
+class IncompleteListing(MeitnerError):
     """A listing read with `strict=True` could not be shown to be complete."""
 
 
-class MultipleFound(MeitnerError):  # noqa: N818 - the name is part of the public contract
+class MultipleFound(MeitnerError):
     """A single record was asked for, but several match."""
 
 
-class QuotaExhausted(MeitnerError):  # noqa: N818 - the name is part of the public contract
+class QuotaExhausted(MeitnerError):
     """The hourly quota does not allow the call within the wait that the caller allows."""
 
     def __init__(self, message: str = "", *, reset_at: datetime | None = None, **facts: Any) -> None:  # noqa: ANN401
@@ -159,7 +159,7 @@ class APIStatusError(MeitnerError):
     `headers` and `body` are the answer's own, `code` and `data` the decoded error object when there was one.
     """
 
-    def __init__(  # noqa: PLR0913 - the facts
+    def __init__(
         self,
         message: str = "",
         *,

@@ -130,16 +130,16 @@ class _Pattern:
 like = _Pattern()
 null = Null((("null", True),))
 
-Exact = Union[V, Equals[V], OneOf[V], UnsetType]  # noqa: UP007 - an alias with a type variable
+Exact = Union[V, Equals[V], OneOf[V], UnsetType]
 """uuid, enum, boolean: equals, contains."""
 
-Text = Union[str, Equals[str], OneOf[str], Like, UnsetType]  # noqa: UP007
+Text = Union[str, Equals[str], OneOf[str], Like, UnsetType]
 """string: equals, contains, like."""
 
-Ordered = Union[V, Equals[V], OneOf[V], Range[V], UnsetType]  # noqa: UP007
+Ordered = Union[V, Equals[V], OneOf[V], Range[V], UnsetType]
 """date, integer: equals, contains, range."""
 
-Instant = Union[datetime, Equals[datetime], Range[datetime], UnsetType]  # noqa: UP007
+Instant = Union[datetime, Equals[datetime], Range[datetime], UnsetType]
 """date-time: equals, range."""
 
 

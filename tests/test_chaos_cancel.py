@@ -118,7 +118,7 @@ class Register:
 
 @pytest.mark.parametrize("way", [1, 3, "anyio"])
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_create_cancelled_at_any_turn_happens_at_most_once(lost: bool, way: Ways) -> None:  # noqa: FBT001
+def test_a_create_cancelled_at_any_turn_happens_at_most_once(lost: bool, way: Ways) -> None:
     """Also while it is looked up after its answer was lost: afterwards nothing more is sent."""
 
     async def main() -> list[int]:

@@ -328,7 +328,7 @@ MADE = [
 
 def repickled(error):
     """Return what another process would get."""
-    return pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    return pickle.loads(pickle.dumps(error))
 
 
 @pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)

@@ -115,7 +115,7 @@ def _absolute(node: ast.ImportFrom, path: Path) -> str:
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
-def _import(name: str, line: int, lazy: bool) -> Import:  # noqa: FBT001 - a column
+def _import(name: str, line: int, lazy: bool) -> Import:
     library, *inner = name.split(".")
     return Import(inner[0] if library == "meitner_aio" and inner else None, library, line, lazy)
 

@@ -86,7 +86,7 @@ def test_errors_come_as_themselves_with_the_way_they_took(portal: Portal) -> Non
 def test_an_error_is_freed_without_the_garbage_collector(portal: Portal) -> None:
     """What failed holds no cycle that keeps its locals alive."""
 
-    class Held(Exception):  # noqa: N818 - what is looked for
+    class Held(Exception):
         pass
 
     async def fail() -> None:
@@ -384,7 +384,7 @@ def test_an_interpreter_ends_though_a_portal_is_open(state: str) -> None:
         if {state == "running"}:
             threading.Thread(target=lambda: portal.run(asyncio.Event().wait()), daemon=True).start()
     """
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=8, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "30\n", "")

@@ -245,7 +245,7 @@ def test_the_plugin_costs_an_import_of_the_package_and_no_more():
     """Whoever has it installed and does not use it never loads aiohttp, the sandbox, or data for it."""
     heavy = "{'aiohttp', 'tenacity', 'aiolimiter', 'meitner_aio.sandbox', 'meitner_aio._pipeline.transport', 'opentelemetry'}"
     code = f"import sys, pytest, meitner_aio.testing; print({heavy} & set(sys.modules))"
-    result = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    result = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
 
 
@@ -614,7 +614,7 @@ def test_a_clock_advances(seconds):
 def test_a_start_without_a_zone_is_no_instant():
     """It would be another one on another machine."""
     with pytest.raises(ValueError, match="aware"):
-        VirtualClock(datetime(2026, 3, 1))  # noqa: DTZ001 - what is refused
+        VirtualClock(datetime(2026, 3, 1))
 
 
 # What a failed test is told

@@ -48,7 +48,7 @@ def _pages(model: type[Record]) -> PageReader[Any]:
 class RecordSource(Generic[T]):
     """The pages of a list, or of a search with `filter`."""
 
-    def __init__(self, send: Send, facts: Facts, filter: dict[str, Any] | None, sizes: PageSizes) -> None:  # noqa: A002
+    def __init__(self, send: Send, facts: Facts, filter: dict[str, Any] | None, sizes: PageSizes) -> None:
         """Ask through `send`, for pages as large as `sizes` knows them to be."""
         self._send = send
         self._sizes = sizes

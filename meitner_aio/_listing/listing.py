@@ -49,7 +49,7 @@ class Listing(Generic[T]):
                 "build it with max_concurrency (a session of your own bounds it, too)"
             )
 
-    def paged(  # noqa: PLR0913 - every way to read
+    def paged(
         self,
         *,
         limit: int | None = None,

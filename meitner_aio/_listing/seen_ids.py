@@ -159,6 +159,6 @@ class Distinct:
             notes, self._notes = self._notes, None
             self._keys.fresh(notes.keys())
 
-    def __contains__(self, id: str) -> bool:  # noqa: A002 - the API's own word
+    def __contains__(self, id: str) -> bool:
         self._look_up()
         return hash(id) in self._keys

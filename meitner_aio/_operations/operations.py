@@ -141,7 +141,7 @@ def _decoder(model: type[Record]) -> RecordDecoder[Any]:
     return RecordDecoder(model)
 
 
-def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:  # noqa: A002
+def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:
     kind, wire = type(resource), _wire(resource)
     table = operations(kind)
     deletion = table.get("delete")
@@ -152,7 +152,7 @@ def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> Reco
     return RecordSource(wire.send, Facts(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
 
 
-def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:  # noqa: A002
+def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:
     """Return a reader of one record, which must be the one that was asked for."""
     decoder: RecordDecoder[T] = _decoder(model)
 
@@ -245,8 +245,8 @@ class OnOne(Operation):
             return self
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
 
-        def call(id: str) -> Coroutine[None, None, T]:  # noqa: A002 - the API's own word
-            id = checked_id(id)  # noqa: A001
+        def call(id: str) -> Coroutine[None, None, T]:
+            id = checked_id(id)
             path = route.replace("{id}", id)
             reader = _reader(model, id)
             return _record(send, Request(self.name, self.method, route, path, largest=A_RECORD, reader=reader))
@@ -347,8 +347,8 @@ class Update(Operation, Generic[P]):
         send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
-        def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401, A002 - typed by P
-            id = checked_id(id)  # noqa: A001
+        def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
+            id = checked_id(id)
             data = encode(checked(built(body, given)))
             path = route.replace("{id}", id)
             reader = _reader(model, id)
@@ -382,8 +382,8 @@ class Delete(Operation):
             return self
         send, route = _wire(resource).send, self.route(type(resource))
 
-        def call(id: str) -> Coroutine[None, None, None]:  # noqa: A002 - the API's own word
-            id = checked_id(id)  # noqa: A001
+        def call(id: str) -> Coroutine[None, None, None]:
+            id = checked_id(id)
             return _gone(send, Request(self.name, self.method, route, route.replace("{id}", id), reader=_nothing))
 
         return cast("Callable[[str], Coroutine[None, None, None]]", self._bound(resource, call))

@@ -219,7 +219,7 @@ def identity(auth: Auth) -> bytes:
     """
     if not isinstance(auth, ApiKey | BearerAuth):
         return os.urandom(32)
-    from hashlib import blake2b  # noqa: PLC0415 - it loads OpenSSL
+    from hashlib import blake2b
 
     return blake2b(" ".join([type(auth).__name__, *(secret.reveal() for secret in auth.secrets())]).encode()).digest()
 

@@ -71,7 +71,7 @@ class Reader:
 
     def _digest(self, salt: str) -> str:
         if salt not in self._digests:
-            from hashlib import pbkdf2_hmac  # noqa: PLC0415 - it loads OpenSSL
+            from hashlib import pbkdf2_hmac
 
             digest = pbkdf2_hmac("sha256", self._who.reveal().encode(), salt.encode(), _ROUNDS)
             self._digests[salt] = digest.hex()

@@ -34,7 +34,7 @@ _BUSY = 60.0
 class Retrying:
     """A `Send` that tries again by a policy, and raises what the last attempt came to."""
 
-    def __init__(  # noqa: PLR0913 - what it needs, and two clocks for tests
+    def __init__(
         self,
         send: Send,
         policy: RetryPolicy,
@@ -145,7 +145,7 @@ class Retrying:
 
     async def _retry(self, retries: Retries, ends: float | None) -> None:
         """Make the further attempts of any call."""
-        import tenacity  # noqa: PLC0415 - most calls succeed at once and never need it
+        import tenacity
 
         policy, now, attempts = self._policy, asyncio.get_running_loop().time, count()
         backoff = _backoff(policy, steady=retries.request.operation == "token")
@@ -221,7 +221,7 @@ class Retrying:
 
 def _backoff(policy: RetryPolicy, *, steady: bool) -> tenacity.wait.wait_base:
     """Return how long to wait; `steady` leaves only half of each wait to chance, so that retries surely span a time."""
-    import tenacity  # noqa: PLC0415 - as above
+    import tenacity
 
     if not steady:
         return tenacity.wait_random_exponential(policy.initial, policy.maximum, policy.exponent)

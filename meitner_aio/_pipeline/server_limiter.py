@@ -183,7 +183,7 @@ class ServerLimiter:
     def _is_other_window(self, reset: float, now: float) -> bool:
         return abs(reset - self._reset) > _SAME or now >= self.ends
 
-    def _compare_resets(  # noqa: PLR0913, PLR0917 - one answer, and what was known before it
+    def _compare_resets(  # noqa: PLR0917 - one answer, and what was known before it
         self, said: Limits, departure: Departure, reset: float, remaining: int, now: float, in_flight: int
     ) -> None:
         """See a bucket in a RateLimit-Reset that moves although no window ended."""
@@ -224,7 +224,7 @@ class ServerLimiter:
         self._windows += 1
         self._accept(remaining, now, spent=None)
 
-    def _go_on(  # noqa: PLR0913 - as above
+    def _go_on(
         self, departure: Departure, reset: float, remaining: int, now: float, *, served: bool, alone: bool
     ) -> None:
         gain = departure.counted + served + remaining - departure.floor

@@ -42,7 +42,7 @@ class Rate(Struct, frozen=True):
 
 
 def _bucket(burst: float, seconds: float) -> AsyncLimiter:
-    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - a client that makes no request needs none
+    from aiolimiter import AsyncLimiter
 
     return AsyncLimiter(burst, seconds)
 

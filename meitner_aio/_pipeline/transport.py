@@ -48,7 +48,7 @@ class HttpTransport:
     never closed; what must not happen twice then shares its connections with everything else.
     """
 
-    def __init__(  # noqa: PLR0913 - the knobs of a connection
+    def __init__(
         self,
         base_url: str,
         *,

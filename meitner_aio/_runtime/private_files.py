@@ -157,8 +157,8 @@ def _is_alone(found: os.stat_result) -> bool:
 
     There the usual umask is 002, and every folder of a user's writable by that group. As OpenSSH judges it on Debian.
     """
-    import grp  # noqa: PLC0415 - Windows has neither
-    import pwd  # noqa: PLC0415
+    import grp
+    import pwd
 
     try:
         owner, group = pwd.getpwuid(found.st_uid), grp.getgrgid(found.st_gid)

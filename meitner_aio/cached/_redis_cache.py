@@ -114,7 +114,7 @@ class RedisCache:
 
 def _client(redis: object) -> Any:  # noqa: ANN401 - its commands have no types that a checker could use
     try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an extra
+        from redis.asyncio import Redis
     except ImportError:
         raise ConfigurationError('RedisCache needs redis: pip install "meitner-aio[redis]"') from None
     try:

@@ -86,7 +86,7 @@ class Caching:
     it. A second pass, and whoever bears witness about a listing, always asks the server.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts
+    def __init__(
         self, send: Send, provider: CacheProvider, *, scope: bytes, ttl: float, stale: float, reads: int
     ) -> None:
         """Ask through `send`.

@@ -117,7 +117,7 @@ class Directory:
 
         Raises `ConfigurationError` without credentials, and `UsageError` for an address to which none may go.
         """
-        from ..client import Meitner  # noqa: PLC0415 - help and version need no client
+        from ..client import Meitner
 
         if self.sandbox:
             wide = options.get("max_concurrency")

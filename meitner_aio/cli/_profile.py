@@ -70,7 +70,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         A secret of the environment completes an id of the profile; an id of the environment needs a secret from there,
         too: halves that were not made for each other prove nothing.
         """
-        from .._pipeline.credentials import ApiKey, OAuth2  # noqa: PLC0415 - help and version need no credentials
+        from .._pipeline.credentials import ApiKey, OAuth2
 
         secret = environment.get("MEITNER_CLIENT_SECRET") or self.client_secret
         if _in_environment(environment) or not secret:
@@ -131,7 +131,7 @@ def _in_environment(environment: Mapping[str, str]) -> bool:
 
 def config_path() -> Path:
     """Return where the file is: in the folder that the platform has for the settings of a user."""
-    import platformdirs  # noqa: PLC0415 - help and version read no file
+    import platformdirs
 
     return platformdirs.user_config_path("meitner-aio", appauthor=False) / "config.toml"
 

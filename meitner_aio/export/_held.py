@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("meitner_aio.export")
 
 
-def directory_of(  # noqa: PLR0913 - where to look, and for whom
+def directory_of(
     folder: Folder, manifest: Manifest, reader: Reader | None, resources: Iterable[str], *, tables: bool, resume: bool
 ) -> Stamp | None:
     """Return what the files of an export shall say of the directory that they are of, as others of the folder do.
@@ -32,7 +32,7 @@ def directory_of(  # noqa: PLR0913 - where to look, and for whom
     if manifest.resources:
         found.append((manifest.directory, f"what {folder.path} holds"))
     if tables:
-        from .formats.sqlite import held  # noqa: PLC0415 - only who asks for SQLite loads it
+        from .formats.sqlite import held
 
         database = held(folder.path / SHARED)
         if database.tables:

@@ -63,7 +63,7 @@ class Plan(Struct, frozen=True):
         return None if self.quota is None else self.requests / self.quota.limit
 
 
-async def plan(  # noqa: PLR0913 - the choices of an export that decide what it costs
+async def plan(
     meitner: Meitner,
     resources: Iterable[str] = (),
     *,

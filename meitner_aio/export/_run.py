@@ -46,12 +46,12 @@ _AT_ONCE = 4
 """Resources that are read at the same time: their pages leave in turn, and memory holds some of each."""
 
 
-async def export(  # noqa: PLR0913 - every choice a user can make
+async def export(
     meitner: Meitner,
     resources: Iterable[str] = (),
     *,
     to: str | os.PathLike[str] | BinaryIO,
-    format: Format = "ndjson",  # noqa: A002 - the public contract's word
+    format: Format = "ndjson",
     progress: Callable[[Progress], object] | None = None,
     page_size: int | None = None,
     concurrency: int | None = None,
@@ -129,13 +129,13 @@ async def _within(
     check_wait(await planned(meitner, missing, selection, left, begins=True), max_wait)
 
 
-def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:  # noqa: A002 - as in export
+def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:
     if format not in FORMATS:
         raise ValueError(f"there is no format {format!r}; there is {', '.join(FORMATS)}")
     if bom and format != "csv":
         raise ValueError("bom is for csv")
     if format != "ndjson":
-        from .formats.writers import check_format  # noqa: PLC0415 - only who asks for a format loads what writes it
+        from .formats.writers import check_format
 
         check_format(format)
     check_place(to)
@@ -158,7 +158,7 @@ def _silent(_: Progress) -> None:
 class _Run:
     """One export into a folder."""
 
-    def __init__(  # noqa: PLR0913 - what is to be done, and how
+    def __init__(
         self,
         folder: Folder,
         jobs: list[tuple[ResourceJob, Target]],

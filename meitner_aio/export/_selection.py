@@ -37,7 +37,7 @@ class Selection(NamedTuple):
     """What the rows are to bear in the place of ids and names."""
 
     @classmethod
-    def of(  # noqa: PLR0913, PLR0917 - every choice that selects
+    def of(  # noqa: PLR0917 - every choice that selects
         cls,
         where: Mapping[str, object] | None = None,
         since: datetime | None = None,

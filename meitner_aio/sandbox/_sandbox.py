@@ -62,7 +62,7 @@ class Sandbox:
     Raises `ValueError` for what makes no directory.
     """
 
-    def __init__(  # noqa: PLR0913 - every choice a user can make
+    def __init__(
         self,
         *,
         students: int = 200,
@@ -194,7 +194,7 @@ class Sandbox:
         """Serve over HTTP until `close`, and return `url`; port 0 takes a free one."""
         if self._server is not None:
             raise RuntimeError("the sandbox is served already")
-        from .http.server import Server  # noqa: PLC0415 - in process, the sandbox needs no aiohttp
+        from .http.server import Server
 
         server = Server(self._door.send)
         self._url = f"{await server.start(host, port)}{PREFIX}"

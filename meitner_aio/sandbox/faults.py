@@ -120,7 +120,7 @@ class Faults:
     """Decides which requests fail, and keeps a log of it."""
 
     def __init__(self, faults: Iterable[Fault], seed: int) -> None:
-        self._random = Random(seed)  # noqa: S311 - chance that replays
+        self._random = Random(seed)
         self._armed: list[_Armed] = []
         self.injected: list[Injected] = []
         for one in faults:

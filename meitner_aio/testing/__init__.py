@@ -53,7 +53,7 @@ def pytest_runtest_makereport(
     report = yield
     sandbox = item.stash.get(_SANDBOX, None)
     if sandbox is not None and report.failed and call.when == "call":
-        from ._story import story  # noqa: PLC0415 - only failures are told of
+        from ._story import story
 
         report.sections.append(("meitner sandbox", story(sandbox)))
     return report
@@ -75,7 +75,7 @@ def meitner_sandbox(request: pytest.FixtureRequest) -> Iterator[ServedSandbox]:
     It has no quota unless the test asks for one: with `quota=`, or `limiter=` for another kind than the usual bucket.
     Serving begins when `url` is first asked for, on loopback and in a thread of its own.
     """
-    from ._served import ServedSandbox  # noqa: PLC0415 - only who asks for a sandbox loads it
+    from ._served import ServedSandbox
 
     choices = _choices(request)
     choices.pop("client", None)
@@ -99,7 +99,7 @@ def meitner(request: pytest.FixtureRequest, meitner_sandbox: ServedSandbox) -> M
     So that tests do not wait, it tries again at once, and an answer is late after a tenth of a second. With
     `meitner_clock` in the test, it is as patient as any client. `client` in the marker says otherwise.
     """
-    from .._pipeline.retry_policy import RetryPolicy  # noqa: PLC0415 - see the module
+    from .._pipeline.retry_policy import RetryPolicy
 
     choices = _choices(request)
     options: dict[str, Any] = dict(choices.get("client", {}))

@@ -106,12 +106,12 @@ class _Held:
         self._loop = loop
         self._passed = passed
         self._advance = advance
-        self._selector: Any = loop._selector  # noqa: SLF001 - where a loop passes its time
-        self._resolution = loop._clock_resolution  # noqa: SLF001 - as above
+        self._selector: Any = loop._selector
+        self._resolution = loop._clock_resolution
         self._real: Callable[[], float] = loop.time
         self._ahead: float = self._real() - shown
-        loop._selector = self  # noqa: SLF001 - as above
-        loop._clock_resolution = _TICK  # noqa: SLF001 - as above
+        loop._selector = self
+        loop._clock_resolution = _TICK
         loop.time = self.time
 
     def time(self) -> float:
@@ -131,8 +131,8 @@ class _Held:
     def release(self) -> None:
         """Give the loop its own clock back, set forward so that no time is seen twice."""
         real, gained = self._real, self.time() - self._real()
-        self._loop._selector = self._selector  # noqa: SLF001 - as above
-        self._loop._clock_resolution = self._resolution  # noqa: SLF001 - as above
+        self._loop._selector = self._selector
+        self._loop._clock_resolution = self._resolution
         self._loop.time = lambda: real() + gained
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else of a selector

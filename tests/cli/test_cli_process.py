@@ -40,7 +40,7 @@ def _heed_interrupts():
 
 def _start(*arguments, environment=None, **streams):
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    return subprocess.Popen(  # noqa: S603 - our own command
+    return subprocess.Popen(
         (*COMMAND, *arguments),
         env=ENVIRONMENT | (environment or {}),
         preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads here
@@ -67,7 +67,7 @@ def test_help_and_version_load_nothing_heavy(arguments):
         "import sys; from meitner_aio.cli import run; assert run(sys.argv[1:]) == 0; "
         "print(*sys.modules, sep='\\n', file=sys.stderr)"
     )
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         (sys.executable, "-c", code, *arguments), env=ENVIRONMENT, capture_output=True, check=True, timeout=DEADLINE
     )
     loaded = set(done.stderr.decode().split())
@@ -83,13 +83,13 @@ def test_a_sandbox_in_this_process_loads_no_http():
     code = (
         "import sys; from meitner_aio.cli import run; run(['count', '--sandbox']); assert 'aiohttp' not in sys.modules"
     )
-    subprocess.run((sys.executable, "-c", code), env=ENVIRONMENT, capture_output=True, check=True, timeout=DEADLINE)  # noqa: S603
+    subprocess.run((sys.executable, "-c", code), env=ENVIRONMENT, capture_output=True, check=True, timeout=DEADLINE)
 
 
 def test_without_the_extra_the_command_says_how_to_get_it():
     """One line and exit code 1, not an ImportError."""
     code = "import sys; sys.modules['cyclopts'] = None; from meitner_aio.__main__ import main; sys.exit(main())"
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         (sys.executable, "-c", code), env=ENVIRONMENT, capture_output=True, check=False, timeout=DEADLINE
     )
     assert done.returncode == 1
@@ -320,8 +320,8 @@ def test_completion_in_bash():
         ends() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _meitner_aio; echo "${COMPREPLY[@]}"; }
         ends meitner-aio exp; ends meitner-aio export stud; ends meitner-aio export --form
     """
-    done = subprocess.run(  # noqa: S603 - our own script
-        ("bash", "--norc", "-c", script + ask),  # noqa: S607 - the shell of whoever tests
+    done = subprocess.run(
+        ("bash", "--norc", "-c", script + ask),
         capture_output=True,
         check=True,
         timeout=DEADLINE,

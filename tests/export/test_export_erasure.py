@@ -164,7 +164,7 @@ def test_nothing_is_sorted_in_the_systems_temporary_folder(tmp_path):
     watched.mkdir()
     places = {"SQLITE_TMPDIR": str(watched), "TMPDIR": str(watched)}
     command = [sys.executable, "-c", SORTING, str(tmp_path), str(watched)]
-    done = subprocess.run(command, env=importing() | places, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    done = subprocess.run(command, env=importing() | places, capture_output=True, text=True, check=True)
     assert float(done.stdout) == 1.0
 
 

@@ -142,7 +142,7 @@ class _Own:
         (_Own({"client-id": "me", "X-Proof": "1"}), ApiKey("me", "secret"), True),
     ],
 )
-async def test_an_auth_object_is_known_by_its_id_or_by_what_it_shows(one: Any, other: Any, same: bool) -> None:  # noqa: FBT001 - a table
+async def test_an_auth_object_is_known_by_its_id_or_by_what_it_shows(one: Any, other: Any, same: bool) -> None:
     """Whose token changes says `client_id`."""
     readers = [await reader_of(Meitner(auth=auth, base_url="https://api.example/v1")) for auth in (one, other)]
     assert readers[0] is not None

@@ -47,7 +47,7 @@ def _run(folder: Path, script: str) -> subprocess.CompletedProcess[bytes]:
         "PYTHONPATH": str(Path(meitner_aio.__file__).parents[1]),
         "HOME": str(folder),
     }
-    return subprocess.run(  # noqa: S603 - our own words
+    return subprocess.run(
         [BASH, "-c", script], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
     )
 

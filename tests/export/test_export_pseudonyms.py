@@ -82,7 +82,7 @@ class Canaries(NumberedDirectory):
     def _send_for(self, name: str) -> Any:
         row = canary(RESOURCES[name].model, name)  # type: ignore[attr-defined]
 
-        async def send(request: Any) -> RawResponse:  # noqa: ARG001 - it always answers the same
+        async def send(request: Any) -> RawResponse:
             page = {"data": [row], "pagination": {"offset": 0, "limit": 50, "total": 1}}
             headers = {"Content-Type": "application/json", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}
             return RawResponse(200, Headers(headers), json.dumps(page).encode())
@@ -151,7 +151,7 @@ def _rows(folder: Path, form: str, resource: str) -> list[dict[str, Any]]:
         return list(pyarrow.parquet.ParquetFile(folder / f"{resource}.parquet").read().to_pylist())
     with closing(sqlite3.connect(folder / "directory.sqlite")) as database:
         database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute(f"SELECT * FROM {resource}")]  # noqa: S608
+        return [dict(row) for row in database.execute(f"SELECT * FROM {resource}")]
 
 
 async def test_what_an_interrupted_export_leaves_bears_pseudonyms_too(tmp_path: Path, key: Path) -> None:

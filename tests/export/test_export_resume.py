@@ -363,7 +363,7 @@ async def test_resources_that_share_a_file_share_its_checksum(directory, tmp_pat
     """The manifest is true of the file as it is, whichever resource came last."""
 
     class Writer(NdjsonWriter):
-        def __init__(self, kind, model, path, **_):  # noqa: ARG002 - as open_writer is called
+        def __init__(self, kind, model, path, **_):
             super().__init__(path.with_suffix(".tmp"), None)
             self._shared = path
 

@@ -104,7 +104,7 @@ def test_pyarrow_is_loaded_to_be_frugal_unless_told_otherwise(environment, backe
         "print(pyarrow().default_memory_pool().backend_name, os.environ == before)"
     )
     clean = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == [backend, "True"]

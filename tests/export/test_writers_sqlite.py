@@ -219,7 +219,7 @@ def test_a_crash_at_any_moment_leaves_what_was_there(moment, path):
     """Before, between and after the statements of the move; and the next export is as good as any."""
     put(path, crowd("old"))
     command = [sys.executable, "-c", CRASH, str(path), str(moment)]
-    done = subprocess.run(command, env=importing(), timeout=60, check=False, capture_output=True)  # noqa: S603 - our own command
+    done = subprocess.run(command, env=importing(), timeout=60, check=False, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     journal = ["directory.sqlite-journal"] if moment else []

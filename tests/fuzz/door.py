@@ -32,7 +32,7 @@ def harness(data: bytes) -> None:
     query, _, body = data[2:].partition(b"\n")
     method, route = ROUTES[choice % len(ROUTES)]
     known = _IDS.get(route.partition("/{id}")[0])
-    id = known[0].id if known and odd & 4 else query.decode("latin-1")[:40]  # noqa: A001 - the API's own word
+    id = known[0].id if known and odd & 4 else query.decode("latin-1")[:40]
     request = Request(
         "request", method, route, route.replace("{id}", id), query.decode("latin-1"), body, _TYPES[odd & 3], KEY
     )

@@ -27,7 +27,7 @@ def harness(data: bytes) -> None:
     assert str(error).isprintable()
     assert len(str(error)) <= 300 + len(" (request )") + 300
     assert mask(error.message) == mask(mask(error.message))
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    again = pickle.loads(pickle.dumps(error))
     assert (str(again), vars(again)) == (str(error), vars(error))
     assert response.request_id == error.request_id
 

@@ -78,7 +78,7 @@ def told(plot: Plot, how: str) -> Told:
         got: list[str] = []
         try:
             async for group in listing:
-                got.append(group.id)  # noqa: PERF401 - what came before the error counts
+                got.append(group.id)
         except IncompleteListing:
             assert not listing.report.complete
         assert len(got) == len(set(got)) == listing.report.rows
@@ -136,7 +136,7 @@ def test_what_broke_the_proof_breaks_it_no_more(kind: Plot, how: str) -> None:
 
 @pytest.mark.parametrize("whole_seconds", [False, True])
 @pytest.mark.parametrize("search", [False, True])
-def test_a_history_in_which_nothing_happens_is_certified(search: bool, whole_seconds: bool) -> None:  # noqa: FBT001
+def test_a_history_in_which_nothing_happens_is_certified(search: bool, whole_seconds: bool) -> None:
     """No false alarm: old rows cost their pages and nothing else, whatever the clocks say."""
     for ahead in (0.0, 400.0, -240.0):
         strip_traceback = Plot(1, busy=0.0, young=False, ahead=ahead, search=search, whole_seconds=whole_seconds)

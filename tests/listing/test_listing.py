@@ -58,8 +58,8 @@ async def _read(listing: Listing[Row]) -> tuple[list[Row], Exception | None]:
     got: list[Row] = []
     try:
         async for one in listing:
-            got.append(one)  # noqa: PERF401 - what came before the error counts
-    except Exception as error:  # noqa: BLE001 - whatever the directory raised
+            got.append(one)
+    except Exception as error:
         return got, error
     return got, None
 
@@ -412,7 +412,7 @@ async def _time_out(listing: Listing[Row]) -> None:
 
 @pytest.mark.parametrize("leave", [_break, _break_pages, _fail, _drop, _close, _time_out])
 @pytest.mark.parametrize("exact", [False, True])
-def test_leaving_leaves_nothing_behind(leave: Callable[[Listing[Row]], Any], exact: bool) -> None:  # noqa: FBT001
+def test_leaving_leaves_nothing_behind(leave: Callable[[Listing[Row]], Any], exact: bool) -> None:
     """No task, no request in flight, nothing for the loop to complain of; the listing can be read again."""
     complaints: list[Any] = []
 
@@ -455,7 +455,7 @@ def _stumbling(fetched: DecodedPage[Any], ask: PageRequest) -> DecodedPage[Any]:
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_cancelling_at_any_step_leaves_nothing_behind(exact: bool) -> None:  # noqa: FBT001
+def test_cancelling_at_any_step_leaves_nothing_behind(exact: bool) -> None:
     """F12: at every turn of the loop from the first to the last, in the read and in its repair."""
     at, finished, repaired = 0, False, 0
     while not finished:
@@ -618,7 +618,7 @@ print("left")
 
 def test_no_way_to_leave_makes_python_complain() -> None:
     """A process of its own with every warning an error, in asyncio's debug mode, to the end of the interpreter."""
-    ran = subprocess.run(  # noqa: S603 - this interpreter, and a script of this module
+    ran = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", LEAVING],
         env=os.environ | {"PYTHONASYNCIODEBUG": "1"},
         capture_output=True,

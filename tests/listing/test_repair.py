@@ -409,7 +409,7 @@ def test_an_answer_without_a_date_leaves_passes() -> None:
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_a_row_that_is_skipped_is_skipped_by_the_repair(dated: bool) -> None:  # noqa: FBT001
+def test_a_row_that_is_skipped_is_skipped_by_the_repair(dated: bool) -> None:
     """The other rows are made whole; the read stays incomplete, and names the row, wherever it was met first."""
     broken = row(44, BEGIN - 30 * DAYS + 44 * 60.0)
 

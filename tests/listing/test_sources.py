@@ -78,8 +78,8 @@ class Scripted:
         return [json.loads(request.body or b"null")["filter"] for request in self.requests]
 
 
-def _source(send: Scripted, audited: bool | None = True, filter: dict[str, Any] | None = None) -> Any:  # noqa: A002, FBT001, FBT002
-    return RecordSource[Group](send, Facts("/group", Group, True, audited), filter, PageSizes())  # noqa: FBT003
+def _source(send: Scripted, audited: bool | None = True, filter: dict[str, Any] | None = None) -> Any:
+    return RecordSource[Group](send, Facts("/group", Group, True, audited), filter, PageSizes())
 
 
 # -- pages
@@ -169,7 +169,7 @@ async def test_a_window_of_every_row_leaves_the_conditions_out() -> None:
 async def test_a_window_of_events_is_one_of_their_timestamps() -> None:
     """They have no meta."""
     send = Scripted([])
-    source = RecordSource[AuditEvent](send, Facts("/audit-event", AuditEvent, True, None), None, PageSizes())  # noqa: FBT003
+    source = RecordSource[AuditEvent](send, Facts("/audit-event", AuditEvent, True, None), None, PageSizes())
     await source.created(SINCE, SINCE, PageRequest(5, 0))
     assert send.bodies[0]["smallerThan"] == {"timestamp": "2026-09-21T14:00:00Z"}
     assert send.bodies[0]["greaterOrEqual"] == {"timestamp": "2026-09-21T14:00:00Z"}
@@ -262,7 +262,7 @@ async def test_a_witness_that_contradicts_itself_knows_nothing() -> None:
 
 
 @pytest.mark.parametrize(("audited", "known"), [(None, Deletions(frozenset())), (False, Deletions(None))])
-async def test_what_leaves_no_event_is_not_asked_about(audited: bool | None, known: Deletions) -> None:  # noqa: FBT001
+async def test_what_leaves_no_event_is_not_asked_about(audited: bool | None, known: Deletions) -> None:
     """Schools are never deleted, and grades go without a word: neither costs a request."""
     send = Scripted([])
     assert await _source(send, audited=audited).deleted(SINCE) == known

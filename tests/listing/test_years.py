@@ -51,7 +51,7 @@ async def test_a_search_over_such_rows_ends(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["ndjson", "csv", "sqlite"])
-async def test_an_export_of_such_rows_is_complete(folder: Path, tmp_path: Path, format: Any) -> None:  # noqa: A002
+async def test_an_export_of_such_rows_is_complete(folder: Path, tmp_path: Path, format: Any) -> None:
     """In many pages: no foreign error, and a proof that needs no dates."""
     async with Meitner(offline=folder) as offline:
         report = await export(offline, ["students"], to=tmp_path / "again", format=format, page_size=7)

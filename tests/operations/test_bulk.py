@@ -155,7 +155,7 @@ def test_what_the_iterable_raises_comes_after_the_outcomes_of_the_items_before(m
 
         async def consume() -> None:
             async for outcome in outcomes(make(breaking()), doubled, 8):
-                got.append(outcome.index)  # noqa: PERF401 - what came before the error counts
+                got.append(outcome.index)
 
         with pytest.raises(_PoorError):
             await consume()
@@ -189,7 +189,7 @@ def test_an_item_that_fails_does_not_stop_the_others() -> None:
 @given(step=st.integers(0, 120), close=st.booleans(), concurrency=st.integers(1, 5), slow=st.integers(0, 3))
 def test_cancelling_or_closing_at_any_step_leaves_nothing(  # noqa: C901 - a source, a call and a consumer
     step: int,
-    close: bool,  # noqa: FBT001
+    close: bool,
     concurrency: int,
     slow: int,
 ) -> None:

@@ -156,7 +156,7 @@ def test_a_group_that_never_came_about_is_created_however_it_is_spelled(text: st
         ("7\u0430", False),
     ],
 )
-def test_digits_and_ids_have_no_other_spelling(text: str, certain: bool) -> None:  # noqa: FBT001
+def test_digits_and_ids_have_no_other_spelling(text: str, certain: bool) -> None:
     """Of anything else nobody knows how a server keeps it."""
     assert key_of(GroupCreate(school_id=ID, title=text), ("school_id", "title")).certain is certain
 

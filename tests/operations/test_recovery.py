@@ -449,7 +449,7 @@ def test_a_grade_cannot_be_searched_and_is_never_sent_twice() -> None:
 
 @pytest.mark.parametrize("name", ["students", "units"])
 @pytest.mark.parametrize("changed", [False, True])
-def test_an_older_record_with_the_key_is_a_conflict_that_names_it(name: str, changed: bool) -> None:  # noqa: FBT001
+def test_an_older_record_with_the_key_is_a_conflict_that_names_it(name: str, changed: bool) -> None:
     """Equal or not: what was there long before is not what this create made."""
 
     async def main() -> None:

@@ -668,11 +668,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], type[Exception], str]] = {
     "one alternative alone": ("students", {"any_of": StudentQuery(id=ID)}, TypeError, "any_of must be a sequence"),
     "None": ("students", {"email_address1": None}, TypeError, "use null or ~null"),
     "None in an object": ("students", {"meta": MetaQuery(updated_at=None)}, TypeError, "use null"),
-    "a naive datetime": ("audit_events", {"timestamp": datetime(2026, 1, 1)}, ValueError, "aware"),  # noqa: DTZ001
-    "a naive bound": ("students", {"meta": MetaQuery(updated_at=above(datetime(2026, 1, 1)))}, ValueError, "aware"),  # noqa: DTZ001
+    "a naive datetime": ("audit_events", {"timestamp": datetime(2026, 1, 1)}, ValueError, "aware"),
+    "a naive bound": ("students", {"meta": MetaQuery(updated_at=above(datetime(2026, 1, 1)))}, ValueError, "aware"),
     "a naive end": (
         "students",
-        {"meta": MetaQuery(created_at=between(NOON, datetime(2026, 1, 1)))},  # noqa: DTZ001
+        {"meta": MetaQuery(created_at=between(NOON, datetime(2026, 1, 1)))},
         ValueError,
         "aware",
     ),

@@ -80,7 +80,7 @@ ARCHIVED = {"startDate": "2018-08-20", "archivedAt": "2023-01-01T00:00:00Z"}
     ],
 )
 @pytest.mark.parametrize("many", [False, True])
-def test_a_wrong_key_is_refused_at_once(attribute: str, key: Any, given: Any, message: str, many: bool) -> None:  # noqa: FBT001
+def test_a_wrong_key_is_refused_at_once(attribute: str, key: Any, given: Any, message: str, many: bool) -> None:
     """Before any I/O, with the keys that there are; what may be a value in the wrong place is not quoted."""
     directory = PlainDirectory()
     resource: Any = RESOURCES[attribute](directory)
@@ -625,7 +625,7 @@ async def test_what_the_iterable_raises_comes_after_the_items_before(end: int) -
 
     async def consume() -> None:
         async for outcome in students.upsert_many("identity_number", breaking()):
-            got.append(outcome.index)  # noqa: PERF401 - what came before the error counts
+            got.append(outcome.index)
 
     with pytest.raises(_PoorError):
         await consume()
@@ -666,7 +666,7 @@ def test_no_more_writes_are_under_way_than_allowed() -> None:
 
 @pytest.mark.parametrize("step", range(0, 90, 3))
 @pytest.mark.parametrize("close", [True, False])
-def test_cancelling_or_closing_leaves_nothing(step: int, close: bool) -> None:  # noqa: FBT001
+def test_cancelling_or_closing_leaves_nothing(step: int, close: bool) -> None:
     """No task and no open source, at whatever step of the loop."""
 
     async def main() -> None:

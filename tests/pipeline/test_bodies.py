@@ -148,7 +148,7 @@ async def test_what_cannot_be_decompressed_is_refused(carried: Any, encoding: st
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 8192, 5 * 4096, 5 * 4096 + 1, 3 * 4096 + 7])
 @pytest.mark.parametrize("wbits", [31, 15, -15])
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_body_may_arrive_in_any_pieces(wbits: int, size: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+def test_a_body_may_arrive_in_any_pieces(wbits: int, size: int, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at the edges of what is decompressed at once, well and badly compressible, cut anywhere."""
     monkeypatch.setattr("meitner_aio._pipeline.decompression._STEP", 4096)
     chance = random.Random(size)

@@ -523,8 +523,8 @@ def _judged(model: Model, now: float, ways: Ways) -> tuple[Limits, bool]:
     spent=st.floats(0, 1),
     ways=_ways,
 )
-@example(50, HOUR, False, 0.0, Ways((0.3, 1.0), (0.0, 0.0, 3000.0), late=False, dated=True, seed=630))  # noqa: FBT003
-def test_a_window_is_never_taken_for_a_bucket(limit: int, seconds: float, grid: bool, spent: float, ways: Ways) -> None:  # noqa: FBT001
+@example(50, HOUR, False, 0.0, Ways((0.3, 1.0), (0.0, 0.0, 3000.0), late=False, dated=True, seed=630))
+def test_a_window_is_never_taken_for_a_bucket(limit: int, seconds: float, grid: bool, spent: float, ways: Ways) -> None:
     """Whatever its size, however answers overtake each other, with eight in flight when it turns, headers late or not."""
     model, limiter = FixedWindow(limit, seconds, grid=grid), ServerLimiter(lambda: float(EPOCH))
     for _ in range(int(spent * limit)):
@@ -541,8 +541,8 @@ def test_a_window_is_never_taken_for_a_bucket(limit: int, seconds: float, grid: 
     held=st.floats(0.05, 0.7),
     ways=_ways,
 )
-@example(10, False, "top", 0.5, Ways((0.3, 1.0), (0.0, 0.0, 3000.0), late=True, dated=True, seed=725))  # noqa: FBT003
-def test_a_bucket_is_never_taken_for_a_window(limit: int, small: bool, meaning: str, held: float, ways: Ways) -> None:  # noqa: FBT001
+@example(10, False, "top", 0.5, Ways((0.3, 1.0), (0.0, 0.0, 3000.0), late=True, dated=True, seed=725))
+def test_a_bucket_is_never_taken_for_a_window(limit: int, small: bool, meaning: str, held: float, ways: Ways) -> None:
     """Nor forgotten once it is known: by a client that is alone on it."""
     model, limiter = (
         Bucket(limit, meaning, burst=min(limit, 50) if small else limit),

@@ -264,7 +264,7 @@ asyncio.run(main())
 
 
 def _stderr(before: str = "", **environment: str) -> list[str]:
-    done = subprocess.run(  # noqa: S603 - ours
+    done = subprocess.run(
         [sys.executable, "-c", _SCRIPT.format(before=before)],
         env={"PYTHONPATH": ":".join(sys.path), **environment},
         capture_output=True,

@@ -198,7 +198,7 @@ async def test_as_many_requests_are_in_flight_as_was_said(
     ],
 )
 @pytest.mark.parametrize("within", [False, True])
-def test_more_requests_in_flight_than_a_client_may_have_are_refused_at_once(asked: Any, within: bool) -> None:  # noqa: FBT001
+def test_more_requests_in_flight_than_a_client_may_have_are_refused_at_once(asked: Any, within: bool) -> None:
     """Rather than given in silence what the client was built with: the error names `max_concurrency`."""
     meitner = Meitner.sandbox(students=1) if within else Meitner(*CREDENTIALS)
     with pytest.raises(ConfigurationError, match="max_concurrency"):

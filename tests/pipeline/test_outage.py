@@ -125,7 +125,7 @@ DOWN = [_says_503, _gateway, _refuses, _cuts, _cuts_whenever_it_likes, _hangs]
 @pytest.mark.parametrize("down", DOWN)
 @pytest.mark.parametrize("oauth", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_listing_outlasts_an_outage_of_ten_minutes(down: Any, oauth: bool, seed: int) -> None:  # noqa: FBT001
+def test_a_listing_outlasts_an_outage_of_ten_minutes(down: Any, oauth: bool, seed: int) -> None:
     """Every row once; at most 30 requests in all meanwhile, at most one in 30 s after the first minute.
 
     With OAuth the token expires in the middle, and its endpoint is down too.

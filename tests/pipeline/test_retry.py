@@ -232,7 +232,7 @@ class Timed:
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-def test_a_deadline_holds_whatever_happens(bulk: bool) -> None:  # noqa: FBT001
+def test_a_deadline_holds_whatever_happens(bulk: bool) -> None:
     """200 histories: no attempt starts after it, no wait crosses it, none ends later; the error is the last outcome's."""
 
     async def history(seed: int) -> bool:
@@ -395,7 +395,7 @@ def test_a_quota_that_is_spent_is_waited_for_once_and_by_the_gate() -> None:
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-def test_a_gate_that_refuses_to_wait_leaves_the_servers_own_words(bulk: bool) -> None:  # noqa: FBT001
+def test_a_gate_that_refuses_to_wait_leaves_the_servers_own_words(bulk: bool) -> None:
     """The server said 429 first, and when to come back; only who never asked gets QuotaExhausted."""
 
     async def main() -> None:
@@ -641,8 +641,8 @@ def _reset_alone(spelling: str, *, dated: bool) -> bytes:
 @pytest.mark.parametrize("policy", [QuotaPolicy(), QuotaPolicy(per_hour=math.inf)])
 def test_a_429_that_says_only_when_the_quota_is_reset_is_not_tried_again_before(
     spelling: str,
-    dated: bool,  # noqa: FBT001
-    known: bool,  # noqa: FBT001
+    dated: bool,
+    known: bool,
     policy: QuotaPolicy,
 ) -> None:
     """Whatever was known of the quota before; and a call that would not wait so long is told for how long it is."""

@@ -54,7 +54,7 @@ async def _then_refuses(server: RawServer, writer: asyncio.StreamWriter) -> None
 
 
 @pytest.mark.parametrize("warm", [False, True])
-async def test_a_delete_whose_answer_was_lost_finds_nothing_and_succeeds(scripted: Scripted, warm: bool) -> None:  # noqa: FBT001
+async def test_a_delete_whose_answer_was_lost_finds_nothing_and_succeeds(scripted: Scripted, warm: bool) -> None:
     """The server deletes and cuts the connection, the retry gets 404: that is success, on any connection."""
     policy = RetryPolicy(max_retries=1, initial=0.0)
     meitner, server = await scripted(*[answer()] * warm, writes(), failure(404, "NotFound"), retry=policy)
@@ -320,8 +320,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate")
     path = tmp_path_factory.mktemp("tls") / "self-signed.pem"
-    subprocess.run(  # noqa: S603 - nothing from outside
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",  # noqa: S607
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.crt"],
         check=True, capture_output=True,
     )  # fmt: skip

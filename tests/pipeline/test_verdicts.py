@@ -179,7 +179,7 @@ def _resent(answer: RawResponse) -> RawResponse:
         ((_resent(said(429)), GONE), True),
     ],
 )
-async def test_nothing_left_is_what_a_delete_wanted(replies: tuple[object, ...], gone: bool) -> None:  # noqa: FBT001
+async def test_nothing_left_is_what_a_delete_wanted(replies: tuple[object, ...], gone: bool) -> None:
     """404 is success after an attempt that may have been processed, a hidden one of the transport included."""
     outcome = await call(*replies, operation="delete", method="DELETE")  # type: ignore[arg-type]
     if gone:

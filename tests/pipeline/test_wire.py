@@ -162,7 +162,7 @@ async def test_without_retries_one_request_leaves_on_a_connection_that_served_be
     call: Callable[[Meitner], Any], options: dict[str, Any]
 ) -> None:
     """A server that closes just then gets one request more, not two."""
-    judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT  # noqa: E731 - a judge
+    judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT
     async with Binding(judge) as wire, _client(wire, retry=None, max_retries=0, **options) as meitner:
         await meitner.students.get(ID)
         with pytest.raises(MeitnerError) as caught:
@@ -309,7 +309,7 @@ def authority() -> trustme.CA:
 async def test_a_connection_that_was_closed_while_the_program_was_busy_is_not_used(
     authority: trustme.CA,
     monkeypatch: pytest.MonkeyPatch,
-    secure: bool,  # noqa: FBT001
+    secure: bool,
 ) -> None:
     """The server said goodbye while nobody listened: not one request is lost for it, retries or not."""
     monkeypatch.setattr("meitner_aio._pipeline.transport._QUIET", 0.01)
@@ -346,7 +346,7 @@ async def test_a_read_that_met_a_connection_just_closed_costs_no_retry() -> None
 
 async def test_it_does_not_wait_either() -> None:
     """The next connection is a new one: there is nothing to wait for."""
-    judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT  # noqa: E731 - a judge
+    judge: Judge = lambda _number, nth: 200 if nth == 1 else CUT
     async with Binding(judge) as wire:
         async with _client(wire, retry=RetryPolicy(max_retries=1, initial=50.0, maximum=50.0)) as meitner:
             async with asyncio.timeout(10.0):
@@ -380,7 +380,7 @@ async def test_a_new_connection_is_never_stale() -> None:
 async def test_no_more_than_one_try_of_a_call_is_excused() -> None:
     """Eight connections that all went stale cost a read no eight requests."""
     cut = [False]
-    judge: Judge = lambda _number, nth: CUT if cut[0] and nth > 1 else 200  # noqa: E731 - a judge
+    judge: Judge = lambda _number, nth: CUT if cut[0] and nth > 1 else 200
     async with Binding(judge) as wire, _client(wire, retry=RetryPolicy(max_retries=1, initial=0.0)) as meitner:
         await asyncio.gather(*(meitner.students.get(ID) for _ in range(8)))
         before, cut[0] = len(wire.methods), True

@@ -74,7 +74,7 @@ def rich(value: object) -> str:
 
 def repickled(value):
     """Return what another process would get."""
-    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+    return pickle.loads(pickle.dumps(value))
 
 
 # What a record keeps to itself.

@@ -424,7 +424,7 @@ def _filters(depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(_filter, st.booleans(), conditions, nested)
 
 
-def _filter(either: bool, conditions: list[tuple[str, str, Any]], nested: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: FBT001 - as built
+def _filter(either: bool, conditions: list[tuple[str, str, Any]], nested: list[dict[str, Any]]) -> dict[str, Any]:
     groups: dict[str, Any] = {}
     for group, wire, value in conditions:
         groups.setdefault(group, {})[wire] = value
@@ -481,7 +481,7 @@ async def test_a_search_finds_what_sql_finds(asked, judged):
     """Any combination of conditions means to the sandbox what it means to a database."""
     sandbox, database = judged
     values: list[Any] = []
-    sql = f"SELECT id FROM rows WHERE {_sql(asked, values)}"  # noqa: S608 - names from a list
+    sql = f"SELECT id FROM rows WHERE {_sql(asked, values)}"
     expected = [row[0] for row in database.execute(sql, values)]
     answer = await call(sandbox, "POST", "/employee-placement/_search", {"filter": asked}, query="limit=1000")
     assert [row["id"] for row in answer.rows] == expected

@@ -479,7 +479,7 @@ def test_hash_randomisation_changes_nothing():
     )
     path = ":".join(filter(None, sys.path))
     said = {
-        subprocess.run(  # noqa: S603 - this interpreter, our own code
+        subprocess.run(
             [sys.executable, "-c", code],
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": path},
             check=True,
@@ -569,7 +569,7 @@ def test_many_schools_have_titles_of_their_own():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"students": -1}, {"schools": -1}, {"schools": 0}, {"now": datetime(2026, 1, 1)}],  # noqa: DTZ001 - the wrong one
+    [{"students": -1}, {"schools": -1}, {"schools": 0}, {"now": datetime(2026, 1, 1)}],
 )
 def test_what_makes_no_directory_is_refused(wrong):
     """Negative numbers, students without a school, a moment without a time zone."""

@@ -42,7 +42,7 @@ async def _fails(call: Any) -> BaseException:
     try:
         async with asyncio.timeout(1.0):
             await call
-    except BaseException as error:  # noqa: BLE001 - whatever it is
+    except BaseException as error:
         return error
     pytest.fail("nothing was raised")
 

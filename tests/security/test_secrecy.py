@@ -453,7 +453,7 @@ async def test_nothing_leaks_on_the_terminal(tmp_path: Path, pair: tuple[str, st
     environment = {**ENVIRONMENT, "MEITNER_CLIENT_CREDENTIALS": pair[0], "MEITNER_CLIENT_SECRET": pair[1]}
 
     def run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own command
+        return subprocess.run(
             [sys.executable, "-m", "meitner_aio", *command],
             env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip

@@ -229,7 +229,7 @@ def _old_tls_is_deprecated() -> Iterator[None]:
 async def test_a_server_that_is_not_who_it_should_be_gets_nothing(
     authority: trustme.CA,
     case: Callable[[trustme.CA], ssl.SSLContext],
-    oauth: bool,  # noqa: FBT001 - a case
+    oauth: bool,
 ) -> None:
     """No handshake, not a byte of any request, at most a retry; and a create that never left is not ambiguous."""
     listener = Listener(case(authority))
@@ -310,7 +310,7 @@ def test_nothing_travels_in_the_clear(url: str, monkeypatch: pytest.MonkeyPatch)
 async def test_no_cookie_is_kept(status: int) -> None:
     """Whatever sets one, with whatever scope: the next request carries none."""
     cookies = ["a=1", "b=2; Path=/", "c=3; Domain=127.0.0.1; Path=/; Max-Age=9999", "__Host-d=4; Secure; Path=/"]
-    made = lambda meitner: meitner.units.create(title="Norr")  # noqa: E731 - on a connection of its own; nothing to look up
+    made = lambda meitner: meitner.units.create(title="Norr")
     head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % status
     head += b"".join(b"Set-Cookie: %s\r\n" % cookie.encode() for cookie in cookies)
     body = answer().partition(b"\r\n\r\n")[2]

@@ -91,7 +91,7 @@ def _looked_at(value: object) -> str:
     """Return a value as the tools that print locals print it: by `repr`, and as rich takes it apart."""
     try:
         return f"{value!r} {pretty_repr(value, max_length=20, max_depth=6)}"
-    except Exception as broken:  # noqa: BLE001 - what cannot be shown shows nothing
+    except Exception as broken:
         return f"<{type(broken).__name__}>"
 
 
@@ -165,7 +165,7 @@ class Mine:
         """Await what must fail, and search its error."""
         try:
             await call
-        except BaseException as error:  # noqa: BLE001 - whatever it is
+        except BaseException as error:
             self.errors.append(error)
             return error
         raise AssertionError("nothing was raised")
@@ -174,7 +174,7 @@ class Mine:
         """Call what must be refused at once, and search its error."""
         try:
             call(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:
             self.refusals.append(error)
             return error
         raise AssertionError("nothing was raised")

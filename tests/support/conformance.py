@@ -132,7 +132,7 @@ def _declared_kind(owner: type[Record], field: Field) -> str:
     return _kind(kind, field.required, field.nullable, shown)
 
 
-def _kind(kind: str, required: bool, nullable: bool, default: str | None) -> str:  # noqa: FBT001 - two marks
+def _kind(kind: str, required: bool, nullable: bool, default: str | None) -> str:
     marks = "!" * required + "?" * nullable
     return f"{kind}{marks}" if default is None else f"{kind}{marks} by default {default}"
 

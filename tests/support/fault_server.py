@@ -45,7 +45,7 @@ class SocketLoop(VirtualLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - as a thread would hand it on
+        except Exception as error:
             future.set_exception(error)
         return future
 

@@ -58,7 +58,7 @@ def _forked(folder, log, kind, *, resume=False, killed_at=None):
         if killed_at is not None:
             _kill_at(killed_at)
         asyncio.run(_export(folder, kind, resume))
-    except BaseException:  # noqa: BLE001 - whatever it is, this process ends here
+    except BaseException:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)

@@ -54,7 +54,7 @@ def read(form: str, model: type[Record], path: Path, *, table: str = "rows") -> 
         return [msgspec.convert(_spelled(model, row), model) for row in rows]
     with closing(sqlite3.connect(path)) as database:
         database.row_factory = sqlite3.Row
-        return [rebuilt(model, dict(row), _of_sqlite) for row in database.execute(f'SELECT * FROM "{table}"')]  # noqa: S608
+        return [rebuilt(model, dict(row), _of_sqlite) for row in database.execute(f'SELECT * FROM "{table}"')]
 
 
 def rebuilt(model: type[Record], row: Mapping[str, Any], value: Any, prefix: str = "") -> Any:
@@ -149,7 +149,7 @@ TEXTS = st.text(max_size=12) | st.sampled_from(
     ]
 )
 _ZONES = st.sampled_from([UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-9, minutes=-30))])
-_INSTANTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=_ZONES) | st.sampled_from(  # noqa: DTZ001 - zones come with them
+_INSTANTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=_ZONES) | st.sampled_from(
     [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)]
 )
 _VALUES: dict[str, st.SearchStrategy[Any]] = {

@@ -58,7 +58,7 @@ class RedisServer:
         """Run the server on its port; False when somebody else took it meanwhile."""
         assert _BINARY is not None
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._options]
-        self._shell = subprocess.Popen(  # noqa: S603 - a server of our own
+        self._shell = subprocess.Popen(
             ["/bin/sh", "-c", _WITH_US, "sh", _BINARY, *options],
             cwd=self._folder.name,
             stdin=subprocess.PIPE,

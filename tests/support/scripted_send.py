@@ -122,5 +122,5 @@ def stepping(coroutine: Coroutine[Any, Any, Any], step: Callable[[], None]) -> G
         step()
         try:
             resume = partial(coroutine.send, (yield yielded))
-        except BaseException as error:  # noqa: BLE001 - handed on as it is
+        except BaseException as error:
             resume = partial(coroutine.throw, error)

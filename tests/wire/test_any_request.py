@@ -236,7 +236,7 @@ def test_whatever_params_hold_they_arrive(params: dict[str, Any]) -> None:
         ({"a": {"b": 1}}, None, TypeError),
         ({"a": b"x"}, None, TypeError),
         ({"a": float("nan")}, None, TypeError),
-        ({"a": datetime(2026, 3, 1)}, None, ValueError),  # noqa: DTZ001 - naive is the point
+        ({"a": datetime(2026, 3, 1)}, None, ValueError),
         ({"a": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))}, None, ValueError),
         ({1: "x"}, None, TypeError),
         ({"a": "canary\ud800"}, None, ValueError),

@@ -79,7 +79,7 @@ SERVERS = {"whole seconds": (0, False), "whole seconds, also of bounds": (0, Tru
 
 @pytest.mark.parametrize(("digits", "cuts"), SERVERS.values(), ids=SERVERS)
 @pytest.mark.parametrize(("make", "holds"), MEANING.values(), ids=MEANING)
-async def test_a_bound_means_the_same_to_every_server(make: Any, holds: Any, digits: int, cuts: bool) -> None:  # noqa: FBT001
+async def test_a_bound_means_the_same_to_every_server(make: Any, holds: Any, digits: int, cuts: bool) -> None:
     """Every row whose own stamp meets the bound is found; a lower bound may add the rest of its second, no more."""
     directory = PlainDirectory(digits=digits, cuts=cuts)
     for moment in STAMPS:

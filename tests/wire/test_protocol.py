@@ -170,7 +170,7 @@ def test_an_error_can_be_pickled_with_the_headers_of_a_socket():
     response = failed(404)
     response.headers = CIMultiDictProxy(CIMultiDict({"X-Trace": "t1"}))
     error = error_from(GET, response)
-    twin = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    twin = pickle.loads(pickle.dumps(error))
     assert twin.headers["x-trace"] == error.headers["X-TRACE"] == "t1"
 
 

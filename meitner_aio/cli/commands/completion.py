@@ -30,9 +30,9 @@ def completion_command(
     To try it in bash: source <(meitner-aio completion bash)
     To keep it: meitner-aio completion --install
     """
-    from cyclopts.completion.detect import ShellDetectionError, detect_shell  # noqa: PLC0415 - only this command
+    from cyclopts.completion.detect import ShellDetectionError, detect_shell
 
-    from .. import app  # noqa: PLC0415 - it holds this command
+    from .. import app
 
     try:
         chosen = shell or detect_shell()

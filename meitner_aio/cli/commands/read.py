@@ -42,7 +42,7 @@ Exact = Annotated[
 ]
 
 
-async def list_command(  # noqa: PLR0913 - every choice a user can make
+async def list_command(
     resource: ResourceName,
     /,
     *,
@@ -62,7 +62,7 @@ async def list_command(  # noqa: PLR0913 - every choice a user can make
     return await _shown(_Wanted(resource, {}, limit, offset, exact), directory, paging, json=json)
 
 
-async def search_command(  # noqa: PLR0913 - every choice a user can make
+async def search_command(
     resource: ResourceName,
     /,
     *,
@@ -185,7 +185,7 @@ def _uuid(_: type, value: Any) -> None:  # noqa: ANN401 - cyclopts' protocol
 
 async def get_command(
     resource: ResourceName,
-    id: Annotated[str, Parameter(help="The record's UUID.", validator=_uuid)],  # noqa: A002 - the API's own word
+    id: Annotated[str, Parameter(help="The record's UUID.", validator=_uuid)],
     /,
     *,
     json: Json = False,

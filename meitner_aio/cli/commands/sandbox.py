@@ -22,7 +22,7 @@ Any credentials are good there. In another terminal:
 """
 
 
-async def sandbox_command(  # noqa: PLR0913 - every choice a user can make
+async def sandbox_command(
     *,
     port: Annotated[int, Parameter(help="0 takes a free one.", validator=Number(gte=0, lte=65535))] = 8080,
     students: Annotated[Natural | None, Parameter(help="How many students there are.")] = None,
@@ -49,7 +49,7 @@ async def sandbox_command(  # noqa: PLR0913 - every choice a user can make
 
     Left to itself it does what the vendor has published: 1,500 requests an hour from a bucket, whole seconds.
     """
-    from ...sandbox import Sandbox  # noqa: PLC0415 - the other commands need none
+    from ...sandbox import Sandbox
 
     sandbox = Sandbox(
         **given(

@@ -103,7 +103,7 @@ def lines_out() -> BinaryIO:
     return cast("BinaryIO", _Lines()) if for_people() else sys.stdout.buffer
 
 
-def write_table(  # noqa: PLR0913 - how a table looks
+def write_table(
     rows: Sequence[Sequence[str]],
     *,
     numbers: frozenset[int] = frozenset(),
@@ -118,9 +118,9 @@ def write_table(  # noqa: PLR0913 - how a table looks
     in `styles` is drawn in that style where the terminal has any. `width` is that of the table; unless it is said, that
     of the terminal, and elsewhere nothing is cut off.
     """
-    from rich.console import Console  # noqa: PLC0415 - who asks for JSON need not load it
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(*(rows[0] if rows else ()), box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, column in enumerate(table.columns):

@@ -30,7 +30,7 @@ def can_draw() -> bool:
 def shown_progress(quota: Callable[[], Quota | None], *, drawing: bool) -> Generator[Show]:
     """Yield what to tell the progress to. `quota` is what is left of it; without `drawing` there are lines only."""
     if drawing:
-        from .bars import Bars  # noqa: PLC0415 - only a terminal needs rich's bars
+        from .bars import Bars
 
         with Bars(quota) as bars:
             yield bars.show

@@ -71,7 +71,7 @@ class SqliteWriter:
 
     def write(self, lines: bytes) -> None:
         """Add the records of whole lines. `MeitnerError` for an integer that SQLite cannot hold."""
-        insert = f"INSERT INTO records VALUES ({', '.join('?' * len(self._rows.columns))})"  # noqa: S608 - no value
+        insert = f"INSERT INTO records VALUES ({', '.join('?' * len(self._rows.columns))})"
         with _plainly(self._path, self._table):
             for batch in self._rows.batches(lines):
                 self._staging.executemany(insert, zip(*map(_cells, self._rows.columns, batch), strict=True))
@@ -117,7 +117,7 @@ class SqliteWriter:
         """Return how many rows the table has; 0 where there is none."""
         if not database.execute("SELECT 1 FROM pragma_table_info(?, 'main')", [self._table]).fetchone():
             return 0
-        ((rows,),) = database.execute(f"SELECT count(*) FROM main.{_quoted(self._table)}")  # noqa: S608 - no value
+        ((rows,),) = database.execute(f"SELECT count(*) FROM main.{_quoted(self._table)}")
         return int(rows)
 
     def _statements(self, database: sqlite3.Connection) -> Iterator[str]:
@@ -133,7 +133,7 @@ class SqliteWriter:
         names = _listed(columns)
         updates = ", ".join(f"{name} = excluded.{name}" for name in map(_quoted, declared))
         yield (
-            f"INSERT INTO main.{table} ({names}) SELECT {names} FROM staged.records WHERE true "  # noqa: S608 - no value
+            f"INSERT INTO main.{table} ({names}) SELECT {names} FROM staged.records WHERE true "
             f"ON CONFLICT (id) DO UPDATE SET {updates}"
         )
         for column in columns:
@@ -148,8 +148,8 @@ def _put_stamp(database: sqlite3.Connection, directory: Stamp | None) -> None:
     if directory is None:
         return
     database.execute(f"CREATE TABLE IF NOT EXISTS main.{_STAMP} (server TEXT, salt TEXT, digest TEXT)")
-    database.execute(f"DELETE FROM main.{_STAMP}")  # noqa: S608 - no value
-    database.execute(f"INSERT INTO main.{_STAMP} VALUES (?, ?, ?)", astuple(directory))  # noqa: S608 - no value
+    database.execute(f"DELETE FROM main.{_STAMP}")
+    database.execute(f"INSERT INTO main.{_STAMP} VALUES (?, ?, ?)", astuple(directory))
 
 
 def _overwrite_free(database: sqlite3.Connection) -> None:
@@ -164,7 +164,7 @@ def _overwrite_free(database: sqlite3.Connection) -> None:
     database.execute(f"CREATE TABLE main.{_FREE} (zeros BLOB)")
     while pages := _number(database, "PRAGMA main.freelist_count"):
         zeros = min(pages, _AT_ONCE, 1_000_000_000 // size - 1) * size
-        database.execute(f"INSERT INTO main.{_FREE} VALUES (zeroblob(?))", [zeros])  # noqa: S608 - no value
+        database.execute(f"INSERT INTO main.{_FREE} VALUES (zeroblob(?))", [zeros])
     database.execute(f"DROP TABLE main.{_FREE}")
 
 
@@ -192,7 +192,7 @@ def held(path: Path) -> Held:
         return Held(frozenset(), None)
     with _plainly(path, ""), closing(_connected(path)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        found = database.execute(f"SELECT server, salt, digest FROM {_STAMP}").fetchone() if _STAMP in tables else None  # noqa: S608 - no value
+        found = database.execute(f"SELECT server, salt, digest FROM {_STAMP}").fetchone() if _STAMP in tables else None
     return Held(frozenset(tables - {_STAMP}), None if found is None else Stamp(*map(str, found)))
 
 

@@ -34,18 +34,18 @@ class Writer(Protocol):
         ...
 
 
-def check_format(format: str) -> None:  # noqa: A002 - the public contract's word
+def check_format(format: str) -> None:
     """Raise `ValueError` for a format without a writer, `ConfigurationError` for one whose library is not installed."""
     if format == "parquet":
-        from .parquet import pyarrow  # noqa: PLC0415 - optional
+        from .parquet import pyarrow
 
         pyarrow()
     elif format not in ("csv", "sqlite"):
         raise ValueError(f"there is no writer of {format!r}; there is csv, parquet, sqlite")
 
 
-def open_writer(  # noqa: PLR0913 - every choice that a format has
-    format: str,  # noqa: A002 - the public contract's word
+def open_writer(
+    format: str,
     model: type[Record],
     path: Path,
     *,
@@ -65,14 +65,14 @@ def open_writer(  # noqa: PLR0913 - every choice that a format has
     check_format(format)
     match format:
         case "csv":
-            from .csv import CsvWriter  # noqa: PLC0415 - only what is asked for
+            from .csv import CsvWriter
 
             return CsvWriter(path, Rows(model, fields), bom=bom)
         case "sqlite":
-            from .sqlite import SqliteWriter  # noqa: PLC0415 - only what is asked for
+            from .sqlite import SqliteWriter
 
             return SqliteWriter(path, Rows(model, fields), table=table, replace=replace, directory=directory)
         case _:
-            from .parquet import ParquetWriter  # noqa: PLC0415 - only what is asked for
+            from .parquet import ParquetWriter
 
             return ParquetWriter(path, model, fields)

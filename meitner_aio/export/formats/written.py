@@ -39,7 +39,7 @@ class Target(NamedTuple):
     """What the file says of the directory that it is of, where the format can."""
 
     @classmethod
-    def of(cls, one: ResourceJob, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:  # noqa: A002 - as in export
+    def of(cls, one: ResourceJob, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:
         """Return the file to make of a resource."""
         return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, bom)
 
@@ -107,10 +107,10 @@ def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event, *,
 
 def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
     if target.format == "ndjson":
-        from .ndjson import NdjsonWriter  # noqa: PLC0415 - as the others
+        from .ndjson import NdjsonWriter
 
         return NdjsonWriter(path, target.fields)
-    from .writers import open_writer  # noqa: PLC0415 - each format has libraries of its own
+    from .writers import open_writer
 
     return open_writer(
         target.format,

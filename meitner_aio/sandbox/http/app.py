@@ -64,7 +64,7 @@ class App:
 
     identity = b""
 
-    def __init__(  # noqa: PLR0913 - the parts
+    def __init__(
         self,
         directory: Directory,
         credentials: Credentials,

@@ -157,7 +157,7 @@ class Late:
         return self._limiter.headers() if before is None else before
 
 
-def new_limiter(  # noqa: PLR0913 - every choice a user can make
+def new_limiter(
     kind: Kind,
     quota: int,
     seconds: float,

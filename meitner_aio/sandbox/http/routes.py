@@ -37,7 +37,7 @@ class Routes:
 
     def find(self, method: str, path: str) -> Place:
         """Return what is asked; 404 for an unknown path, 405 for another method, 400 for an id that is no UUID."""
-        route, id = self._route(path)  # noqa: A001 - the API's own word
+        route, id = self._route(path)
         methods = self._methods.get(route)
         if methods is None:
             raise Refusal(404, "there is nothing at this path")
@@ -55,5 +55,5 @@ class Routes:
         parts = path.split("/")
         if len(parts) < 3 or parts[2] == _SEARCH:  # "", name, id
             return path, ""
-        id, parts[2] = parts[2], "{id}"  # noqa: A001 - the API's own word
+        id, parts[2] = parts[2], "{id}"
         return "/".join(parts) if id else "", id

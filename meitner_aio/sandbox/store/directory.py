@@ -46,7 +46,7 @@ class Directory:
         """Hold `records`, by attribute of the client and as created; `clock` tells the seconds since 1970."""
         self._kinds = kinds()
         self._tables = {attribute: Table(records.get(attribute, ()), order) for attribute in self._kinds}
-        self._ids = Random(f"ids of directory {seed}")  # noqa: S311 - the same seed makes the same ids
+        self._ids = Random(f"ids of directory {seed}")
         self._clock = clock
         self._dialect = dialect
         self._stamped = dialect.rounded(self.now())

@@ -30,7 +30,7 @@ class Dice:
     """Draws of every kind; the same seed draws the same."""
 
     def __init__(self, seed: int | str) -> None:
-        source = Random(seed)  # noqa: S311 - data to play with, not secrets
+        source = Random(seed)
         self.random = source.random
         self.sample = source.sample
         self._bits = source.getrandbits

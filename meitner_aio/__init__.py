@@ -41,6 +41,9 @@ from .errors import (
     QuotaExhausted,
     RateLimitError,
     ResponseValidationError,
+    ResyncReason,
+    ResyncRequired,
+    TooManyDeletions,
     UnprocessableEntityError,
 )
 from .events import Event, QuotaWait, RequestSent, ResponseReceived, RetryScheduled
@@ -197,6 +200,8 @@ __all__ = [
     "RequestSent",
     "ResponseReceived",
     "ResponseValidationError",
+    "ResyncReason",
+    "ResyncRequired",
     "RetryPolicy",
     "RetryScheduled",
     "School",
@@ -215,6 +220,7 @@ __all__ = [
     "StudentPlacementSchoolType",
     "StudentPlacementUpdate",
     "StudentQuery",
+    "TooManyDeletions",
     "Unit",
     "UnitFields",
     "UnitQuery",

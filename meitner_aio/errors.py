@@ -9,6 +9,8 @@ MeitnerError                      message; request_id, method, route and attempt
 ├── IncompleteListing             a strict listing that could not be shown to be whole
 ├── MultipleFound                 one record was asked for, several match
 ├── QuotaExhausted                the hourly quota does not allow the call in time
+├── ResyncRequired                changes since a checkpoint can no longer be known
+├── TooManyDeletions              a mirror's brakes stopped a run
 └── APIStatusError                the server said no
     ├── BadRequestError           400
     ├── AuthenticationError       401
@@ -26,6 +28,7 @@ numbers are masked. The unmasked facts are on attributes, for code that asks for
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -151,6 +154,49 @@ class QuotaExhausted(MeitnerError):
         """Keep `reset_at`, when the window opens again."""
         super().__init__(message, **facts)
         self.reset_at = reset_at
+
+
+class ResyncReason(Enum):
+    """Why changes since a checkpoint can no longer be known."""
+
+    TOO_OLD = "too_old"
+    """The checkpoint is older than the server keeps audit events: deletions may be missing."""
+    OTHER_DIRECTORY = "other_directory"
+    """The checkpoint is of another server, or of other credentials."""
+    NEW_RESOURCE = "new_resource"
+    """A resource is asked for that the checkpoint says nothing of."""
+    OTHER_VERSION = "other_version"
+    """The checkpoint was made by a version that this one cannot read."""
+
+
+class ResyncRequired(MeitnerError):
+    """Changes since a checkpoint can no longer be known, for a `reason`: read everything, with `since=None`."""
+
+    def __init__(self, message: str = "", *, reason: ResyncReason | None = None, **facts: Any) -> None:  # noqa: ANN401
+        """Keep the reason, where one is known."""
+        super().__init__(message, **facts)
+        self.reason = reason
+
+
+class TooManyDeletions(MeitnerError):
+    """A run would delete more of a mirror than its brakes allow; nothing was changed.
+
+    `deletions` says how many records of each resource would go, and `rows` how many there are. A person who has made
+    sure that they are gone allows as many with `accept_deletions`.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        deletions: Mapping[str, int] | None = None,
+        rows: Mapping[str, int] | None = None,
+        **facts: Any,  # noqa: ANN401 - the keywords of MeitnerError
+    ) -> None:
+        """Keep the numbers."""
+        super().__init__(message, **facts)
+        self.deletions: Mapping[str, int] = deletions or {}
+        self.rows: Mapping[str, int] = rows or {}
 
 
 class APIStatusError(MeitnerError):

@@ -36,6 +36,8 @@ from meitner_aio.errors import (
     QuotaExhausted,
     RateLimitError,
     ResponseValidationError,
+    ResyncRequired,
+    TooManyDeletions,
     UnprocessableEntityError,
     mask,
 )
@@ -57,6 +59,8 @@ CONTRACT = {
     IncompleteListing: MeitnerError,
     MultipleFound: MeitnerError,
     QuotaExhausted: MeitnerError,
+    ResyncRequired: MeitnerError,
+    TooManyDeletions: MeitnerError,
     APIStatusError: MeitnerError,
     BadRequestError: APIStatusError,
     AuthenticationError: APIStatusError,
@@ -80,7 +84,8 @@ def test_the_tree_in_the_docstring_is_true():
     drawn = {}
     for line in (errors.__doc__ or "").splitlines():
         found = re.match(
-            r"(?P<indent>(?:│   |    )*(?:[├└]── )?)(?P<name>\w+Error|IncompleteListing|\w+Found|\w+Exhausted)\b", line
+            r"(?P<indent>(?:│   |    )*(?:[├└]── )?)(?P<name>\w+Error|IncompleteListing|\w+Found|\w+Exhausted|\w+Required|\w+Deletions)\b",
+            line,
         )
         if found:
             depth = len(found["indent"]) // 4

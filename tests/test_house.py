@@ -28,7 +28,9 @@ FLOORS = (
     ("_pipeline",),  # how a request travels
     ("resources",),  # the directory
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
-    (),  # made with the client, and strangers to each other: everything without an underscore that is not named here
+    # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
+    # "changes"; "mirror" may stand on those.
+    ("changes", "mirror"),
     ("cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,25 @@ def mask(text: str) -> str:
     return masked if len(masked) <= _LONGEST_LINE else masked[: _LONGEST_LINE - 1] + "…"
 
 
+class Facts(TypedDict, total=False):
+    """What every error may know of its call."""
+
+    request_id: str | None
+    method: str | None
+    route: str | None
+    attempts: int | None
+
+
+class StatusFacts(Facts, total=False):
+    """What an error with a status may know of its answer."""
+
+    status_code: int
+    headers: Mapping[str, str] | None
+    body: bytes
+    code: str | None
+    data: object
+
+
 class MeitnerError(Exception):
     """The base of every error that this package raises for a call."""
 
@@ -81,8 +100,8 @@ class MeitnerError(Exception):
         self.retry_budget_exhausted = False
         """Whether the call was not tried again because the client's retries had used up their budget."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as what it is: made anew from its line, an error would be masked and cut a second time."""
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the attributes: running `__init__` again would mask and cut the line a second time."""
         return Exception.__new__, (type(self), *self.args), vars(self)
 
 
@@ -90,22 +109,62 @@ class ConfigurationError(MeitnerError):
     """The client cannot be built as asked: nothing was sent."""
 
 
+class ConnectionReason(Enum):
+    """Why no usable answer arrived."""
+
+    DNS = "dns"
+    """The name of the server could not be looked up."""
+    REFUSED = "refused"
+    """Nothing listens at the server's address."""
+    UNREACHABLE = "unreachable"
+    """There is no connection to the server, for another reason."""
+    PROXY = "proxy"
+    """The proxy could not be reached, or refused."""
+    TLS = "tls"
+    """The encrypted connection could not be set up."""
+    UNTRUSTED = "untrusted"
+    """The server's certificate does not prove who it is."""
+    CONNECT_TIMEOUT = "connect_timeout"
+    """The time was up before there was a connection."""
+    READ_TIMEOUT = "read_timeout"
+    """The time was up before the whole answer had arrived."""
+    DEADLINE = "deadline"
+    """The deadline of the call passed before an answer arrived."""
+    DISCONNECTED = "disconnected"
+    """The connection broke before the whole answer had arrived."""
+    UNREADABLE = "unreadable"
+    """What arrived is not HTTP."""
+    OFFLINE = "offline"
+    """A snapshot does not hold what was asked for; there is no server."""
+    OTHER = "other"
+    """Anything else."""
+
+
 class APIConnectionError(MeitnerError):
-    """No usable answer arrived: the connection was refused, reset or cut off.
+    """No usable answer arrived, for a `reason`.
 
     `sent` is False when the request certainly never reached the server. `stale` is True when a connection broke that
     was kept from an earlier request: the server may have closed it for being idle, just as this one was on its way.
     """
 
-    def __init__(self, message: str = "", *, sent: bool = True, stale: bool = False, **facts: Any) -> None:  # noqa: ANN401
-        """Keep whether the server may have seen the request, and whether the connection was an old one."""
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: ConnectionReason = ConnectionReason.OTHER,
+        sent: bool = True,
+        stale: bool = False,
+        **facts: Unpack[Facts],
+    ) -> None:
+        """Keep why, whether the server may have seen the request, and whether the connection was an old one."""
         super().__init__(message, **facts)
+        self.reason = reason
         self.sent = sent
         self.stale = stale
 
 
 class APITimeoutError(APIConnectionError):
-    """An attempt took longer than its timeout."""
+    """An attempt took longer than its timeout, or the call longer than its deadline."""
 
 
 class ResponseValidationError(MeitnerError):
@@ -131,7 +190,7 @@ class AmbiguousWriteError(MeitnerError):
         *,
         deadline: float | None = None,
         max_sends: int = 1,
-        **facts: Any,  # noqa: ANN401 - those of MeitnerError
+        **facts: Unpack[Facts],
     ) -> None:
         """Keep what may still be done."""
         super().__init__(message, **facts)
@@ -150,7 +209,7 @@ class MultipleFound(MeitnerError):
 class QuotaExhausted(MeitnerError):
     """The hourly quota does not allow the call within the wait that the caller allows."""
 
-    def __init__(self, message: str = "", *, reset_at: datetime | None = None, **facts: Any) -> None:  # noqa: ANN401
+    def __init__(self, message: str = "", *, reset_at: datetime | None = None, **facts: Unpack[Facts]) -> None:
         """Keep `reset_at`, when the window opens again."""
         super().__init__(message, **facts)
         self.reset_at = reset_at
@@ -172,7 +231,7 @@ class ResyncReason(Enum):
 class ResyncRequired(MeitnerError):
     """Changes since a checkpoint can no longer be known, for a `reason`: read everything, with `since=None`."""
 
-    def __init__(self, message: str = "", *, reason: ResyncReason | None = None, **facts: Any) -> None:  # noqa: ANN401
+    def __init__(self, message: str = "", *, reason: ResyncReason | None = None, **facts: Unpack[Facts]) -> None:
         """Keep the reason, where one is known."""
         super().__init__(message, **facts)
         self.reason = reason
@@ -191,7 +250,7 @@ class TooManyDeletions(MeitnerError):
         *,
         deletions: Mapping[str, int] | None = None,
         rows: Mapping[str, int] | None = None,
-        **facts: Any,  # noqa: ANN401 - the keywords of MeitnerError
+        **facts: Unpack[Facts],
     ) -> None:
         """Keep the numbers."""
         super().__init__(message, **facts)
@@ -214,7 +273,7 @@ class APIStatusError(MeitnerError):
         body: bytes = b"",
         code: str | None = None,
         data: object = None,
-        **facts: Any,  # noqa: ANN401 - the keywords of MeitnerError
+        **facts: Unpack[Facts],
     ) -> None:
         """Keep the facts of the answer."""
         super().__init__(message, **facts)
@@ -262,7 +321,7 @@ class RateLimitError(APIStatusError):
         *,
         reset_at: datetime | None = None,
         retry_after: float | None = None,
-        **facts: Any,  # noqa: ANN401 - the keywords of APIStatusError
+        **facts: Unpack[StatusFacts],
     ) -> None:
         """Keep when the call may be repeated."""
         super().__init__(message, **facts)

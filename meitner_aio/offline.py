@@ -22,7 +22,7 @@ from ._runtime.private_files import read_private
 from ._runtime.threads import threaded
 from ._wire.decoding import PART
 from ._wire.messages import FOREIGN, Headers, RawResponse, Request
-from .errors import APIConnectionError, ConfigurationError, MeitnerError
+from .errors import APIConnectionError, ConfigurationError, ConnectionReason, MeitnerError
 from .resources import RESOURCES
 from .sandbox.frozen import Frozen, reads
 
@@ -99,14 +99,14 @@ class Snapshot:
             )
         if attribute and attribute not in self._files:
             problem = f"offline: the snapshot {self._folder} holds no {attribute}; export them, too"
-            raise APIConnectionError(problem, sent=False, attempts=0, **facts)
+            raise APIConnectionError(problem, reason=ConnectionReason.OFFLINE, sent=False, attempts=0, **facts)
         response = await (await self._directory(attribute)).send(request)
         file = self._files.get(attribute)
         if file is None or (file.complete and not file.narrowed):
             return response
         if response.status == _NOT_FOUND:
             problem = f"offline: the snapshot {self._folder} holds a part of {attribute}, and this record is not in it"
-            raise APIConnectionError(problem, sent=False, attempts=0, **facts)
+            raise APIConnectionError(problem, reason=ConnectionReason.OFFLINE, sent=False, attempts=0, **facts)
         return replace(response, headers=Headers({**response.headers, PART: "1"}))
 
     async def close(self) -> None:

@@ -216,7 +216,11 @@ class Retrying:
         except TimeoutError:
             if not deadline.expired():
                 raise
-        raise errors.APITimeoutError("the deadline of the call passed before an answer arrived", sent=not queued[-1])
+        raise errors.APITimeoutError(
+            "the deadline of the call passed before an answer arrived: give it more time",
+            reason=errors.ConnectionReason.DEADLINE,
+            sent=not queued[-1],
+        )
 
 
 def _backoff(policy: RetryPolicy, *, steady: bool) -> tenacity.wait.wait_base:

@@ -8,10 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from errno import ECONNREFUSED
 from functools import lru_cache
 from io import BytesIO
 from ssl import CERT_NONE, SSLContext
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -19,6 +21,8 @@ from yarl import URL
 
 from .. import errors
 from .._wire.messages import RawResponse, Request
+from ..errors import ConnectionReason
+from .connection_errors import sentence
 from .decompression import BadAnswerError, Decompressor, TooLargeError
 from .retry_policy import once
 from .settings import check_proxy, is_loopback
@@ -133,7 +137,7 @@ class HttpTransport:
         except errors.MeitnerError:
             raise
         except Exception as error:  # noqa: BLE001 - nothing foreign may escape
-            problem = _translated(request, error, sent=_may_have_arrived(tracker, error))
+            problem = _translated(request, self._host(request), error, sent=_may_have_arrived(tracker, error))
         finally:
             self._used = now()
         raise problem
@@ -192,6 +196,9 @@ class HttpTransport:
     def _url(self, request: Request) -> URL:
         target = request.path if "://" in request.path else self._base + request.path
         return URL(f"{target}?{request.query}" if request.query else target, encoded=True)
+
+    def _host(self, request: Request) -> str:
+        return urlsplit(request.path if "://" in request.path else self._base).netloc
 
     async def close(self) -> None:
         """Close the sessions that are ours."""
@@ -324,25 +331,54 @@ def _may_have_arrived(tracker: aiohttp.UploadTracker, error: BaseException) -> b
     return not (upload.done() and isinstance(upload.exception(), aiohttp.UploadAbortedError))
 
 
-def _translated(request: Request, error: Exception, *, sent: bool) -> errors.MeitnerError:
+_REASONS: tuple[tuple[type[Exception], ConnectionReason], ...] = (  # subclasses before their bases
+    (aiohttp.ClientConnectorCertificateError, ConnectionReason.UNTRUSTED),
+    (aiohttp.ServerFingerprintMismatch, ConnectionReason.UNTRUSTED),
+    (aiohttp.ClientSSLError, ConnectionReason.TLS),
+    (aiohttp.ClientConnectorDNSError, ConnectionReason.DNS),
+    (aiohttp.ClientProxyConnectionError, ConnectionReason.PROXY),
+    (aiohttp.ClientHttpProxyError, ConnectionReason.PROXY),
+    (aiohttp.ConnectionTimeoutError, ConnectionReason.CONNECT_TIMEOUT),
+    (aiohttp.ClientConnectorError, ConnectionReason.UNREACHABLE),
+    (aiohttp.ClientResponseError, ConnectionReason.UNREADABLE),
+)
+
+
+def _reason(error: Exception, *, sent: bool) -> ConnectionReason:
+    """Return why no usable answer came, as far as aiohttp's exceptions tell."""
+    if isinstance(error, ConnectionRefusedError) or (isinstance(error, OSError) and error.errno == ECONNREFUSED):
+        return (
+            ConnectionReason.PROXY
+            if isinstance(error, aiohttp.ClientProxyConnectionError)
+            else ConnectionReason.REFUSED
+        )
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    if isinstance(error, asyncio.TimeoutError):
+        return ConnectionReason.READ_TIMEOUT if sent else ConnectionReason.CONNECT_TIMEOUT
+    return ConnectionReason.DISCONNECTED if sent else ConnectionReason.OTHER
+
+
+def _translated(request: Request, host: str, error: Exception, *, sent: bool) -> errors.MeitnerError:
     """Return our error for a foreign one, with its kind and nothing that it says.
 
     aiohttp's exceptions show request headers and bytes of bodies.
     """
-    kind, facts = type(error).__name__, dict[str, Any](method=request.method, route=request.route)
+    facts = errors.Facts(method=request.method, route=request.route)
     if isinstance(error, BadAnswerError):
         invalid = errors.ResponseValidationError(f"{request.method} {request.route} was answered with {error}", **facts)
         invalid.too_large = isinstance(error, TooLargeError)
         return invalid
-    if isinstance(error, asyncio.TimeoutError):
-        return errors.APITimeoutError(f"no answer in time ({kind})", sent=sent, **facts)
-    if isinstance(error, _UNTRUSTED):
-        facts["attempts"] = 1  # known here, which means that no further one will help
-        return errors.APIConnectionError(f"the server could not prove who it is ({kind})", sent=sent, **facts)
+    reason, kind = _reason(error, sent=sent), type(error).__name__
     if isinstance(error, OSError) and error.errno:
         kind = f"{kind}, errno {error.errno}"
-    what = "the connection broke before a whole answer" if sent else "no connection to the server"
-    return errors.APIConnectionError(f"{what} ({kind})", sent=sent, stale=_went_stale(error), **facts)
+    message = sentence(reason, host, kind)
+    if isinstance(error, asyncio.TimeoutError):
+        return errors.APITimeoutError(message, reason=reason, sent=sent, **facts)
+    if reason is ConnectionReason.UNTRUSTED:
+        facts["attempts"] = 1  # known here, which means that no further one will help
+    return errors.APIConnectionError(message, reason=reason, sent=sent, stale=_went_stale(error), **facts)
 
 
 def _went_stale(error: Exception) -> bool:

@@ -21,6 +21,7 @@ from meitner_aio import (
     APIConnectionError,
     APITimeoutError,
     AuthenticationError,
+    ConnectionReason,
     InternalServerError,
     NotFoundError,
     PermissionDeniedError,
@@ -135,7 +136,7 @@ def test_a_refusal_fails_where_it_belongs(error, names, failed):
         (APIConnectionError("no connection to the server (ClientConnectorError)"), ["server"]),
         (APITimeoutError("no answer in time"), ["server"]),
         (ResponseValidationError("not a page"), ["server"]),
-        (APIConnectionError("the server could not prove who it is (X)"), ["server", "TLS"]),
+        (APIConnectionError("whoever it is", reason=ConnectionReason.UNTRUSTED), ["server", "TLS"]),
     ],
 )
 def test_without_an_answer_only_the_way_is_judged(error, names):
@@ -149,7 +150,7 @@ def test_without_an_answer_only_the_way_is_judged(error, names):
 def test_a_certificate_that_the_transport_refuses_fails_the_check_of_tls():
     """Whatever sentence the transport finds for it."""
     refused = aiohttp.ClientConnectorCertificateError(None, ssl.CertificateError("who is this?"))
-    error = _translated(Request("request", "GET", "/school", "/school"), refused, sent=False)
+    error = _translated(Request("request", "GET", "/school", "/school"), "the.server", refused, sent=False)
     assert [check.name for check in verdicts(Seen(url=URL, error=error))] == ["server", "TLS"]
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -18,11 +19,13 @@ from conftest import AT_ONCE, CREDENTIALS, Scripted
 from raw_server import STUDENT_ID, RawServer, Reply, answer, failure, writes
 
 from meitner_aio import Meitner, RetryPolicy
+from meitner_aio._pipeline.transport import HttpTransport
 from meitner_aio._wire.messages import Request
 from meitner_aio.errors import (
     AmbiguousWriteError,
     APIConnectionError,
     APITimeoutError,
+    ConnectionReason,
     MeitnerError,
     NotFoundError,
     ResponseValidationError,
@@ -71,6 +74,53 @@ async def test_a_delete_that_arrived_may_have_happened(carried: Any) -> None:
         await transport.send(_delete())
     assert caught.value.sent
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "patience", "reason"),
+    [
+        (None, 5.0, ConnectionReason.DISCONNECTED),
+        (writes(b"HTTP/1.1 2"), 5.0, ConnectionReason.DISCONNECTED),
+        (writes(b"SSH-2.0-OpenSSH\r\n\r\n"), 5.0, ConnectionReason.UNREADABLE),
+        (writes(b"", pause=1.0), 0.1, ConnectionReason.READ_TIMEOUT),
+    ],
+)
+async def test_the_reason_of_a_lost_answer_is_data(
+    carried: Any, reply: Any, patience: float, reason: ConnectionReason
+) -> None:
+    """What the server did can be told without reading the message, which names its host."""
+    transport, server = await carried(reply)
+    with pytest.raises(APIConnectionError) as caught:
+        await transport.send(_create(timeout=patience))
+    assert caught.value.reason is reason
+    assert f"127.0.0.1:{urlsplit(server.url).port}" in str(caught.value)
+
+
+async def test_the_reason_of_a_connection_that_never_was_is_data() -> None:
+    """A name that does not exist, a port where nobody listens, and a server that speaks no TLS are told apart."""
+    server = await asyncio.start_server(_speaks_no_tls, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    assert await _reason_of(f"https://{host}") is ConnectionReason.TLS
+    server.close()
+    await server.wait_closed()
+    assert await _reason_of(f"http://{host}") is ConnectionReason.REFUSED
+    assert await _reason_of("https://nobody.invalid") is ConnectionReason.DNS
+
+
+async def _speaks_no_tls(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 ready\r\n")
+    writer.close()
+
+
+async def _reason_of(url: str) -> ConnectionReason:
+    transport = HttpTransport(url)
+    try:
+        with pytest.raises(APIConnectionError) as caught:
+            await transport.send(_get(timeout=5.0))
+        assert not caught.value.sent
+        return caught.value.reason
+    finally:
+        await transport.close()
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "PATCH"])
@@ -200,6 +250,7 @@ async def test_a_connection_that_never_came_about_carried_nothing(
         with pytest.raises(APITimeoutError) as caught:
             await transport.send(request)
         assert not caught.value.sent
+        assert caught.value.reason is ConnectionReason.CONNECT_TIMEOUT
     assert not server.seen
 
 
@@ -353,6 +404,7 @@ async def test_a_server_that_cannot_prove_who_it_is_gets_nothing(certificate: Pa
             with pytest.raises(APIConnectionError, match="prove who it is") as caught:
                 await call()
             assert (caught.value.sent, caught.value.attempts) == (False, 1)
+            assert caught.value.reason is ConnectionReason.UNTRUSTED
         assert server.seen == []
 
 

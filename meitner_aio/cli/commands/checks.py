@@ -89,7 +89,7 @@ def _server(seen: Seen) -> Check:
 
 
 def _untrusted(error: errors.MeitnerError) -> bool:
-    return isinstance(error, errors.APIConnectionError) and "could not prove who it is" in error.message
+    return isinstance(error, errors.APIConnectionError) and error.reason is errors.ConnectionReason.UNTRUSTED
 
 
 def _tls(seen: Seen) -> Check:

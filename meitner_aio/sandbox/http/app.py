@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..._wire.messages import Envelope, Headers, RawResponse, Request
-from ...errors import APIConnectionError, APITimeoutError
+from ...errors import APIConnectionError, APITimeoutError, ConnectionReason
 from ...records import Record
 from ..faults import CUT, Fault, Faults
 from ..store.directory import Directory
@@ -114,7 +114,12 @@ class App:
             answer, delay = self._decide(request)
         await self._travel(delay, patience - self._latency)
         if answer is None:
-            raise APIConnectionError("the connection was cut", method=request.method, route=request.route)
+            raise APIConnectionError(
+                "the connection was cut",
+                reason=ConnectionReason.DISCONNECTED,
+                method=request.method,
+                route=request.route,
+            )
         return answer
 
     def _decide(self, request: Request) -> tuple[RawResponse | None, float]:
@@ -140,7 +145,7 @@ class App:
             return
         if patience < seconds:
             await asyncio.sleep(patience)
-            raise APITimeoutError("no answer in time")
+            raise APITimeoutError("no answer in time", reason=ConnectionReason.READ_TIMEOUT)
         if seconds < math.inf:
             await asyncio.sleep(seconds)
             return

@@ -119,7 +119,7 @@ class BearerAuth:
         """Return a `Send` that has a token before it waits for its turn: who lacks one waits, and fails, together."""
 
         async def ready(request: Request) -> RawResponse:
-            request.queue_locally(queued=True)
+            request.attempt.left = False
             await self.headers()
             return await send(request)
 
@@ -250,9 +250,9 @@ class Authenticated:
     async def send(self, request: Request) -> RawResponse:
         """Send the request with credentials."""
         # No local holds the credentials: a traceback may be shown with the locals of its frames.
-        request.queue_locally(queued=True)  # while a token is fetched
+        request.attempt.left = False  # while a token is fetched
         signed = self._signed(request, await self._auth.headers())
-        request.queue_locally(queued=False)
+        request.attempt.left = True
         response = await self._next(signed)
         if self._bearer is None:
             return response

@@ -78,13 +78,13 @@ class RateLimiter:
             waiter, line = _Waiter(request, on_event), _BULK if request.bulk else _SINGLES
             admission.came(request, now())
             if not semaphore.enter(waiter, line):
-                request.queue_locally(queued=True)
+                request.attempt.left = False
                 await self._wait(waiter, line)
             try:
                 if self._rate is not None:
-                    request.queue_locally(queued=True)
+                    request.attempt.left = False
                     await self._smooth(self._rate)
-                request.queue_locally(queued=False)
+                request.attempt.left = True
                 departure = admission.departs(now(), semaphore.held - 1)
                 response = await send(request)
                 self._seen_at = now()

@@ -8,24 +8,21 @@ outlast an outage by probing.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from .. import errors
 from .._wire.headers import LONGEST_WAIT
-from .._wire.messages import RawResponse, Request, Send, value_of
+from .._wire.messages import Attempt, RawResponse, Request, Send, value_of
 from ..events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
 from .retry_budget import RetryBudget
 from .retry_policy import Decision, Outcome, Retries, RetryPolicy, alive, is_outcome
 
 if TYPE_CHECKING:
-    import tenacity
-    from tenacity import RetryCallState
+    from tenacity.wait import wait_base
 
 _BUSY = 60.0
 """Seconds that any call waits for a server that asks for it and does not speak of the quota."""
@@ -118,7 +115,7 @@ class Retrying:
 
     async def _further(self, retries: Retries, started: float, ends: float | None) -> None:
         try:
-            await self._retry(retries, ends)
+            await self._retry(retries, started, ends)
             if retries.request.bulk and self._policy.outage:
                 await self._outlast(retries, started, ends)
         finally:
@@ -143,41 +140,19 @@ class Retrying:
             return self._outage.probing  # it is part of the probe
         return request.bulk and self._policy.outage > 0 and self._outage.suspected
 
-    async def _retry(self, retries: Retries, ends: float | None) -> None:
+    async def _retry(self, retries: Retries, started: float, ends: float | None) -> None:
         """Make the further attempts of any call."""
-        import tenacity
-
-        policy, now, attempts = self._policy, asyncio.get_running_loop().time, count()
-        backoff = _backoff(policy, steady=retries.request.operation == "token")
-
-        async def attempt() -> None:
-            # The first attempt was made before there was anything to retry.
-            if next(attempts) and not self._gives_way(retries.request):
+        schedule, now = _Schedule(self._policy, retries.request, started), asyncio.get_running_loop().time
+        while retries.decision is Decision.AGAIN and not self._gives_way(retries.request):
+            late, delay = schedule.next(now(), retries.requested_delay())
+            if late or retries.counted > self._policy.max_retries or self._is_too_long(retries):
+                return
+            if not retries.affordable():
+                return
+            self._emit(retries, delay)
+            await self._sleep(delay)
+            if not self._gives_way(retries.request):  # others may have failed meanwhile
                 await self._again(retries, ends)
-
-        def wait(state: RetryCallState) -> float:
-            requested_delay = retries.requested_delay()
-            if requested_delay is None:
-                return backoff(state)
-            # Whoever is told to come back at one moment comes back within the second after it.
-            return min(requested_delay + random.uniform(0.0, min(1.0, requested_delay / 10)), LONGEST_WAIT)  # noqa: S311
-
-        def stop(state: RetryCallState) -> bool:
-            late = ends is not None and now() + state.upcoming_sleep >= ends
-            done = retries.counted > policy.max_retries or self._is_too_long(retries)
-            return late or done or not retries.affordable()
-
-        # A controller of this call's own: one shared by concurrent calls mixes up their outcomes.
-        await tenacity.AsyncRetrying(
-            sleep=self._sleep,
-            stop=stop,
-            wait=wait,
-            retry=tenacity.retry_if_result(
-                lambda _: retries.decision is Decision.AGAIN and not self._gives_way(retries.request)
-            ),
-            retry_error_callback=lambda _: None,
-            before_sleep=lambda state: self._emit(retries, state.upcoming_sleep),
-        )(attempt)
 
     async def _outlast(self, retries: Retries, started: float, ends: float | None) -> None:
         """Make the further attempts of a page that waits through an outage."""
@@ -209,21 +184,54 @@ class Retrying:
             self._on_event(RetryScheduled(request.method, request.route, retries.reason, delay, retries.made))
 
     async def _until(self, ends: float, request: Request) -> RawResponse:
-        queued, deadline = [False], asyncio.timeout_at(ends)
+        attempt, deadline = Attempt(), asyncio.timeout_at(ends)
         try:
             async with deadline:
-                return await self._next(replace(request, queued_locally=queued.append))
+                return await self._next(replace(request, attempt=attempt))
         except TimeoutError:
             if not deadline.expired():
                 raise
         raise errors.APITimeoutError(
             "the deadline of the call passed before an answer arrived: give it more time",
             reason=errors.ConnectionReason.DEADLINE,
-            sent=not queued[-1],
+            sent=attempt.left,
         )
 
 
-def _backoff(policy: RetryPolicy, *, steady: bool) -> tenacity.wait.wait_base:
+class _Schedule:
+    """When the further attempts of one call start: tenacity's waits, and its stop at a deadline.
+
+    tenacity keeps what they need in a state, which belongs to one call: a shared one mixes concurrent calls up.
+    """
+
+    def __init__(self, policy: RetryPolicy, request: Request, started: float) -> None:
+        import tenacity
+
+        self._wait = _backoff(policy, steady=request.operation == "token")
+        self._stop = tenacity.stop_never if policy.deadline is None else tenacity.stop_before_delay(policy.deadline)
+        self._state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+        self._state.start_time = started
+        self._state.attempt_number = 0
+
+    def next(self, now: float, requested_delay: float | None) -> tuple[bool, float]:
+        """Return whether the next attempt would start too late, and after how many seconds it starts."""
+        state = self._state
+        state.attempt_number += 1
+        state.outcome_timestamp = now
+        wait = self._wait if requested_delay is None else _spread(requested_delay)
+        state.upcoming_sleep = wait(state)
+        return self._stop(state), state.upcoming_sleep
+
+
+def _spread(requested_delay: float) -> wait_base:
+    """Return a wait within the second after the moment at which the server tells everybody to come back."""
+    import tenacity
+
+    spread = min(1.0, requested_delay / 10, max(0.0, LONGEST_WAIT - requested_delay))
+    return tenacity.wait_fixed(requested_delay) + tenacity.wait_random(0.0, spread)
+
+
+def _backoff(policy: RetryPolicy, *, steady: bool) -> wait_base:
     """Return how long to wait; `steady` leaves only half of each wait to chance, so that retries surely span a time."""
     import tenacity
 

@@ -20,6 +20,13 @@ from .headers import media_type, reset_at, wait_asked
 T = TypeVar("T")
 
 
+class Attempt(Struct):
+    """One attempt of a request, which travels with it through the pipeline."""
+
+    left: bool = True
+    """Whether the request may have left this process; False while a stage of the pipeline holds it back."""
+
+
 class Request(Struct, frozen=True):
     """One call of the API, before credentials and retries. `body` is JSON."""
 
@@ -45,8 +52,8 @@ class Request(Struct, frozen=True):
     """Whether a smaller page can be asked for in its place: then nobody waits long for this one."""
     reader: Callable[[Request, RawResponse], object] | None = None
     """Reads a successful answer; what it raises is an answer that may be asked for again."""
-    queued_locally: Callable[[bool], object] | None = None
-    """Is told when something keeps the request from leaving (True), and when nothing does any more (False)."""
+    attempt: Attempt = msgspec.field(default_factory=Attempt)
+    """The attempt that is being made with it."""
     largest: int | None = None
     """Bytes that the body of a successful answer has at most; None leaves it to the transport."""
     recoverable: bool = False
@@ -56,11 +63,6 @@ class Request(Struct, frozen=True):
     def follows(self) -> bool:
         """Whether this is a page after the first of a read, or a question about one."""
         return self.bulk and not self.first
-
-    def queue_locally(self, *, queued: bool) -> None:
-        """Tell whoever wants to know whether the request can leave."""
-        if self.queued_locally is not None:
-            self.queued_locally(queued)
 
     def __repr__(self) -> str:
         """Show what is asked, never with what data or credentials."""

@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+import tenacity
 from conftest import CREDENTIALS, Scripted
 from raw_server import STUDENT, STUDENT_ID, RawServer, Seen, answer, failure
 from scripted_send import DATE, EPOCH, Script, call, endless, garbled, lost, request, said, stepping, unsent
@@ -174,6 +175,29 @@ async def test_jitter_is_uniform() -> None:
     for wait in waits:
         parts[min(int(wait), 9)] += 1
     assert all(800 <= part <= 1200 for part in parts)
+
+
+async def test_the_waits_are_tenacitys() -> None:
+    """With the same chance, calls wait as tenacity's own controller does with the wait that the policy names."""
+    policy, asked = RetryPolicy(max_retries=9, initial=0.3, maximum=20.0, exponent=2.5, deadline=1e6), []
+
+    async def keep(seconds: float) -> None:
+        asked.append(seconds)
+
+    random.seed(11)
+    with suppress(InternalServerError):
+        await Retrying(Script(*[said(500)] * 10), policy, endless(), sleep=keep).send(request())
+    ours, asked = asked, []
+    random.seed(11)
+    with suppress(tenacity.RetryError):
+        await tenacity.AsyncRetrying(
+            sleep=keep,
+            wait=tenacity.wait_random_exponential(0.3, 20.0, 2.5),
+            stop=tenacity.stop_after_attempt(10),
+            retry=tenacity.retry_always,
+        )(Script(*[said(500)] * 10), request())
+    assert len(ours) == 9
+    assert ours == asked
 
 
 async def test_concurrent_calls_do_not_share_their_retries() -> None:

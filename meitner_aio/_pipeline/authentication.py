@@ -8,7 +8,6 @@ import os
 import random
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,7 +16,7 @@ from msgspec.structs import replace
 
 from .._runtime.cleanup import stopped
 from .._wire.decoding import read
-from .._wire.messages import RawResponse, Request, Send
+from .._wire.messages import RawResponse, Request, Send, Timeout
 from ..errors import APIStatusError, AuthenticationError, InternalServerError, MeitnerError, RateLimitError
 from .credentials import PRINTABLE, ApiKey, Auth, OAuth2, Secret
 
@@ -31,8 +30,9 @@ class _TokenAnswer(Struct, frozen=True):
     def __repr__(self) -> str:
         return "_TokenAnswer(***)"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the token
-        yield "***"
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Show rich nothing: msgspec's would show the token."""
+        return []
 
 
 _token_decoder = msgspec.json.Decoder(_TokenAnswer)
@@ -71,8 +71,9 @@ class _Token(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"_Token(***, stale_at={self.stale_at})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the token
-        yield "stale_at", self.stale_at
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Show rich the same: msgspec's would show the token."""
+        return [("stale_at", self.stale_at)]
 
 
 class BearerAuth:
@@ -237,7 +238,7 @@ def over(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
 class Authenticated:
     """A `Send` that adds headers to every request, and fetches a new token when one was refused."""
 
-    def __init__(self, send: Send, auth: Auth, headers: Mapping[str, str], timeout: Any) -> None:  # noqa: ANN401
+    def __init__(self, send: Send, auth: Auth, headers: Mapping[str, str], timeout: Timeout) -> None:
         """Add `headers`, those of `auth`, and `timeout` (seconds, or what the transport takes) to requests."""
         self._next = send
         self._auth = auth
@@ -269,3 +270,8 @@ class Authenticated:
         if proof != self._proof:  # the same from call to call, until a token is renewed
             self._proof, self._usual = proof, over(self._headers, proof)
         return replace(request, headers=self._usual, timeout=self._timeout)
+
+
+def signing(send: Send, auth: Auth, headers: Mapping[str, str], timeout: Timeout) -> Send:
+    """Be a stage of the pipeline: add headers, proof and timeout."""
+    return Authenticated(send, auth, headers, timeout).send

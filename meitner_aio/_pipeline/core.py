@@ -1,4 +1,4 @@
-"""How a client is put together: what its copies share, what each has of its own, and the way of a call through both.
+"""How a client is put together: what copies share, what each has of its own, and the pipeline of a call through both.
 
 Knows every mechanism and no resource. A directory in this process is as good as one behind HTTP: see `Transport`.
 """
@@ -6,9 +6,10 @@ Knows every mechanism and no resource. A directory in this process is as good as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from logging import INFO
-from typing import Any, Protocol
+from typing import Protocol, TypedDict, Unpack
 from urllib.parse import urljoin
 
 from msgspec import UNSET, Struct, UnsetType
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 
 from .._runtime.bulk_context import is_in_bulk
 from .._runtime.cleanup import finished
-from .._wire.messages import RawResponse, Request, Send
+from .._wire.messages import RawResponse, Request, Send, Timeout
 from .._wire.page_size import PageSizes, is_heavy
 from ..errors import (
     APIConnectionError,
@@ -28,12 +29,13 @@ from ..errors import (
     mask,
 )
 from ..events import OnEvent
-from .authentication import TOKEN_RETRIES, Authenticated, BearerAuth, over
+from .authentication import TOKEN_RETRIES, BearerAuth, over, signing
 from .capture import listening
 from .credentials import Auth, OAuth2
 from .logging import LOG, CallEnded, Log, harmless, listener
+from .pipeline import Stage, pipeline
 from .rate_limit import RateLimiter
-from .retry import Retrying
+from .retry import retrying
 from .retry_budget import RetryBudget
 from .retry_policy import RetryPolicy
 from .settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
@@ -44,7 +46,7 @@ class Transport(Protocol):
 
     @property
     def identity(self) -> bytes:
-        """What may change answers on this way and on no other; hashed before it is shown to anybody."""
+        """What may change answers through this transport and no other; hashed before it is shown to anybody."""
         ...
 
     async def send(self, request: Request) -> RawResponse:
@@ -56,12 +58,21 @@ class Transport(Protocol):
         ...
 
 
+class _Others(TypedDict, total=False):
+    """Options that are taken as they are."""
+
+    timeout: Timeout | UnsetType
+    concurrency: int | UnsetType
+    on_event: OnEvent | UnsetType | None
+    log: Log | UnsetType
+
+
 class Options(Struct, frozen=True):
     """What each copy of a client has of its own. Raises `TypeError` and `ValueError` for what cannot be one."""
 
     policy: RetryPolicy
     headers: Mapping[str, str]
-    timeout: Any = 60.0
+    timeout: Timeout = 60.0
     concurrency: int = 8
     on_event: OnEvent | None = None
     log: Log = LOG
@@ -87,10 +98,10 @@ class Options(Struct, frozen=True):
         max_retries: int | UnsetType = UNSET,
         retry: RetryPolicy | UnsetType = UNSET,
         headers: Mapping[str, str] | UnsetType = UNSET,
-        **others: Any,  # noqa: ANN401 - options as they are
+        **others: Unpack[_Others],
     ) -> Options:
         """Return these options with others laid over them; what is UNSET stays."""
-        changes = {name: value for name, value in others.items() if value is not UNSET}
+        changes: dict[str, object] = {name: value for name, value in others.items() if value is not UNSET}
         if retry is not UNSET:
             changes["policy"] = retry
             if max_retries is not UNSET:
@@ -104,9 +115,8 @@ class Options(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Options(timeout={self.timeout}, {self.policy})"  # headers may hold secrets
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield "timeout", self.timeout
-        yield self.policy
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("timeout", self.timeout), ("policy", self.policy)]
 
 
 class NoAuth:
@@ -155,36 +165,43 @@ class Core:
             policy = replace(policy, max_retries=max(policy.max_retries, TOKEN_RETRIES))
         headers = options.headers if same_server(self.url, url) else public_headers(options.headers)
         emit = listener(options.log, options.on_event)
-        # Past the rate limiter: whoever waits for a token may be holding the last place there.
-        asking = Authenticated(self.transport.send, NoAuth(), headers, options.timeout).send
-        return BearerAuth(
-            oauth, Retrying(asking, policy, self.budget, on_event=emit, patience=self.rate_limiter.patience).send, url
+        stages = (
+            self._retry(policy, emit),
+            # No rate limiter: whoever waits for a token may be holding the last place there.
+            partial(signing, auth=NoAuth(), headers=headers, timeout=options.timeout),
         )
+        return BearerAuth(oauth, pipeline(stages, self.transport.send), url)
 
-    def way(
-        self,
-        options: Options,
-        emit: OnEvent | None,
-        noting: Callable[[Send], Send] | None = None,
-        *,
-        shrinks: bool = False,
+    def pipeline(
+        self, options: Options, emit: OnEvent | None, noting: Stage | None = None, *, shrinks: bool = False
     ) -> Send:
-        """Return the way of a request from its first attempt to its last; `noting` sees the answer to each.
+        """Return what carries a request from its first attempt to its last; `noting` sees the answer to each.
 
         One that `shrinks` is given up after a timeout, and waits for no end of what may be due to its size.
         """
-        # Signed behind the rate limiter: a token may expire while a request waits there.
-        signed = Authenticated(self.transport.send, self.auth, options.headers, options.timeout).send
-        admitted = self.rate_limiter.admitting(signed, emit)
-        if isinstance(self.auth, BearerAuth):
-            admitted = self.auth.before(admitted)
-        seen, policy = noting(admitted) if noting else admitted, options.policy
-        patience = self.rate_limiter.patience
-        patient = Retrying(seen, policy, self.budget, on_event=emit, patience=patience).send
-        if not shrinks:
-            return patient
-        brief = Retrying(_once(seen), replace(policy, outage=0.0), self.budget, on_event=emit, patience=patience).send
-        return _outlasting(brief, patient) if policy.outage else brief
+        retry = self._retry_briefly if shrinks else self._retry
+        stages = (
+            retry(options.policy, emit),
+            noting,
+            self.auth.before if isinstance(self.auth, BearerAuth) else None,  # a token: who lacks one waits together
+            partial(self.rate_limiter.admitting, on_event=emit),
+            # Signed behind the rate limiter: a token may expire while a request waits there.
+            partial(signing, auth=self.auth, headers=options.headers, timeout=options.timeout),
+        )
+        return pipeline(stages, self.transport.send)
+
+    def _retry(self, policy: RetryPolicy, emit: OnEvent | None) -> Stage:
+        return partial(retrying, policy=policy, budget=self.budget, on_event=emit, patience=self.rate_limiter.patience)
+
+    def _retry_briefly(self, policy: RetryPolicy, emit: OnEvent | None) -> Stage:
+        patient = self._retry(policy, emit)
+        brief = self._retry(replace(policy, outage=0.0), emit)
+
+        def stage(send: Send) -> Send:
+            shortly = brief(_once(send))
+            return _outlasting(shortly, patient(send)) if policy.outage else shortly
+
+        return stage
 
     def refuse_wider(self, options: Options) -> None:
         """Raise `ConfigurationError` for a copy that asks for more requests in flight than there may be."""
@@ -250,7 +267,7 @@ def _once(send: Send) -> Send:
 
 
 def _outlasting(brief: Send, patient: Send) -> Send:
-    """Return a `Send` that goes the patient way, too, when an outage and not the size of a page is in the way."""
+    """Return a `Send` that is patient, too, when an outage and not the size of a page is in the way."""
 
     async def sent(request: Request) -> RawResponse:
         try:
@@ -271,8 +288,8 @@ class Dispatcher:
         self._core = core
         self._options = options
         emit = None if options.on_event is None else harmless(options.on_event, options.log)
-        self._unseen = core.way(options, emit)
-        self._shrinking = core.way(options, emit, shrinks=True)
+        self._unseen = core.pipeline(options, emit)
+        self._shrinking = core.pipeline(options, emit, shrinks=True)
 
     async def send(self, request: Request) -> RawResponse:
         """Return a successful answer that was read; raise the error of the last failure."""
@@ -294,7 +311,7 @@ class Dispatcher:
         options, watch = self._options, _Watch(request)
         emit = listener(options.log, options.on_event)
         try:
-            answer = await self._core.way(options, emit, watch.noting, shrinks=request.shrinks)(request)
+            answer = await self._core.pipeline(options, emit, watch.noting, shrinks=request.shrinks)(request)
             watch.succeeded(answer)
         except BaseException as error:
             watch.failed(error)

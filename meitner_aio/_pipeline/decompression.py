@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Protocol
 
 _STEP = 1024 * 1024
 """Bytes that are decompressed at once."""
@@ -30,6 +30,18 @@ class TooLargeError(BadAnswerError):
         super().__init__(f"more than {most} bytes")
 
 
+class _Stream(Protocol):
+    """What `zlib.decompressobj` returns: zlib does not export the type."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
 class Decompressor:
     """The body of an answer as it arrives, decompressed; `TooLargeError` for one larger than `most` bytes."""
 
@@ -38,7 +50,7 @@ class Decompressor:
         self._most = most
         self._parts: list[bytes | bytearray] = []
         self._size = self._taken = self._members = 0
-        self._stream: Any = None
+        self._stream: _Stream | None = None
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise BadAnswerError("an encoding that was not asked for")
 
@@ -63,7 +75,7 @@ class Decompressor:
             data = self._stream.unconsumed_tail or self._stream.unused_data
             self._keep(part, self._taken - len(data))
 
-    def _next_stream(self, data: bytes) -> Any:  # noqa: ANN401 - zlib does not export the type
+    def _next_stream(self, data: bytes) -> _Stream:
         self._members += 1
         if self._members > _MEMBERS:
             raise BadAnswerError("a body compressed in too many pieces")

@@ -16,9 +16,11 @@ _FIRST, _FACTOR, _LONGEST = 2.0, 3.0, 32.0
 class Outage:
     """What the calls of a client know together about a server that does not answer, and whose turn it is to ask."""
 
-    __slots__ = ("_answers", "_failed_at", "_news", "_probes", "_turn", "failures")
+    __slots__ = ("_answers", "_failed_at", "_news", "_probes", "_turn", "_uniform", "failures")
 
-    def __init__(self) -> None:
+    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        """Draw with `uniform` how much longer each pause is: clients must not probe in step."""
+        self._uniform = uniform
         self.failures = 0
         """Attempts that failed since the last one that was answered."""
         self._probes = 0
@@ -92,7 +94,7 @@ class Outage:
     def _pause(self) -> float:
         """Return the seconds between the last failure and the next probe."""
         pause = _LONGEST if self._probes > 2 else _FIRST * _FACTOR**self._probes
-        return pause * random.uniform(1.0, 1.1)  # noqa: S311 - clients must not probe in step
+        return pause * self._uniform(1.0, 1.1)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but no longer than until somebody is answered."""

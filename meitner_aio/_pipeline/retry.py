@@ -198,6 +198,17 @@ class Retrying:
         )
 
 
+def retrying(
+    send: Send,
+    policy: RetryPolicy,
+    budget: RetryBudget,
+    on_event: OnEvent | None,
+    patience: Callable[[Request], float] | None,
+) -> Send:
+    """Be a stage of the pipeline: try again by a policy."""
+    return Retrying(send, policy, budget, on_event=on_event, patience=patience).send
+
+
 class _Schedule:
     """When the further attempts of one call start: tenacity's waits, and its stop at a deadline.
 

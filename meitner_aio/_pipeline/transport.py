@@ -12,7 +12,8 @@ from errno import ECONNREFUSED
 from functools import lru_cache
 from io import BytesIO
 from ssl import CERT_NONE, SSLContext
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,12 +21,16 @@ import aiohttp
 from yarl import URL
 
 from .. import errors
-from .._wire.messages import RawResponse, Request
+from .._wire.messages import RawResponse, Request, Timeout
 from ..errors import ConnectionReason
 from .connection_errors import sentence
 from .decompression import BadAnswerError, Decompressor, TooLargeError
 from .retry_policy import once
 from .settings import check_proxy, is_loopback
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.tracing import Trace
 
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes after decompression; a page of 1,000 records has about one million."""
@@ -224,9 +229,14 @@ _reused: ContextVar[bool] = ContextVar("meitner_aio_reused", default=False)
 class _Connector(aiohttp.TCPConnector):
     """Tells requests that get a connection of their own from those that share one."""
 
-    async def _create_connection(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as aiohttp's
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp's
+    ) -> ResponseHandler:
         _reused.set(False)
-        return await super()._create_connection(*args, **kwargs)
+        return await super()._create_connection(req, traces, timeout)
 
 
 def _kept(request: Request) -> float:
@@ -241,9 +251,11 @@ def _kept(request: Request) -> float:
 
 
 @lru_cache(maxsize=64)
-def _timeout(asked: Any) -> aiohttp.ClientTimeout:  # noqa: ANN401 - see Request.timeout
+def _timeout(asked: Timeout) -> aiohttp.ClientTimeout:
     if isinstance(asked, aiohttp.ClientTimeout):
         return asked
+    if not isinstance(asked, (int, float, NoneType)):
+        asked = asked.total
     # aiohttp rounds timeouts above the threshold up to whole seconds.
     return aiohttp.ClientTimeout(total=asked, ceil_threshold=float("inf"))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,26 @@ from ..records import Error, Pagination
 from .headers import media_type, reset_at, wait_asked
 
 T = TypeVar("T")
+
+
+class Timeouts(Protocol):
+    """An `aiohttp.ClientTimeout`, known by its shape."""
+
+    @property
+    def total(self) -> float | None:
+        """Seconds for one attempt; None knows no end."""
+        ...
+
+    @property
+    def sock_connect(self) -> float | None:
+        """Seconds for connecting to a peer."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+Timeout = float | Timeouts | None
+"""Seconds, or what aiohttp knows of them."""
 
 
 class Attempt(Struct):
@@ -40,8 +60,8 @@ class Request(Struct, frozen=True):
     body: bytes | None = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = {}
-    timeout: Any = None
-    """Seconds for one attempt, or whatever else the transport takes."""
+    timeout: Timeout = None
+    """How long one attempt may take; None leaves it to the transport."""
     bulk: bool = False
     """Whether this is one of many, a page or a write: it may wait where a single call gives up."""
     first: bool = False
@@ -68,8 +88,9 @@ class Request(Struct, frozen=True):
         """Show what is asked, never with what data or credentials."""
         return f"Request({self.method} {self.route})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the headers
-        yield f"{self.method} {self.route}"
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Show rich the same: msgspec's would show the headers."""
+        return [("method", self.method), ("route", self.route)]
 
 
 class RawResponse(Struct):
@@ -97,9 +118,9 @@ class RawResponse(Struct):
         """Show the status and the size: a body holds personal data, headers may hold secrets."""
         return f"RawResponse({self.status}, {len(self.body)} bytes)"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the body
-        yield self.status
-        yield f"{len(self.body)} bytes"
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Show rich the same: msgspec's would show the body."""
+        return [("status", self.status), ("bytes", len(self.body))]
 
 
 Send = Callable[[Request], Coroutine[Any, Any, RawResponse]]
@@ -123,7 +144,13 @@ class Headers(dict[str, str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and super().__contains__(name.lower())
 
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as dict.get
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+    @overload
+    def get(self, name: str, default: T, /) -> str | T: ...
+    def get(self, name: str, default: object = None, /) -> object:
         return super().get(name.lower(), default)
 
 
@@ -136,9 +163,8 @@ class Envelope(Struct, Generic[T], frozen=True):
     def __repr__(self) -> str:
         return f"Envelope({len(self.data)} rows, {self.pagination!r})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield f"{len(self.data)} rows"
-        yield self.pagination
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("rows", len(self.data)), ("pagination", self.pagination)]
 
 
 class _ErrorBody(Struct, frozen=True):
@@ -183,21 +209,22 @@ def error_from(request: Request, response: RawResponse) -> errors.APIStatusError
     """Return the error that an unsuccessful answer stands for."""
     status, data = response.status, error_object(response)
     kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
-    facts: dict[str, Any] = {
-        "status_code": status,
-        "headers": Headers(response.headers),  # a copy that can be pickled: those of aiohttp cannot
-        "body": response.body,
-        "code": data.code.value if data else None,
-        "data": data,
-        "request_id": data.request_id if data else response.headers.get("X-Request-ID"),
-        "method": request.method,
-        "route": request.route,
-        "attempts": response.attempts,
-    }
-    if kind is errors.RateLimitError:
-        facts["reset_at"] = reset_at(response.headers)
-        facts["retry_after"] = wait_asked(response.headers, time.time())
-    return kind(data.message if data else _described(request, response), **facts)
+    message = data.message if data else _described(request, response)
+    facts = errors.StatusFacts(
+        status_code=status,
+        headers=Headers(response.headers),  # a copy that can be pickled: those of aiohttp cannot
+        body=response.body,
+        code=data.code.value if data else None,
+        data=data,
+        request_id=data.request_id if data else response.headers.get("X-Request-ID"),
+        method=request.method,
+        route=request.route,
+        attempts=response.attempts,
+    )
+    if kind is not errors.RateLimitError:
+        return kind(message, **facts)
+    asked = wait_asked(response.headers, time.time())
+    return errors.RateLimitError(message, reset_at=reset_at(response.headers), retry_after=asked, **facts)
 
 
 def _described(request: Request, response: RawResponse) -> str:

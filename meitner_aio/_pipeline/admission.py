@@ -14,8 +14,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .._wire.headers import LONGEST_WAIT, Limits, limits, retry_after, wait_asked
+from .._wire.headers import limits
 from .._wire.messages import RawResponse, Request
+from .._wire.too_many import TooMany, what_429_means
 from .fair_share import FairShare, SingleCalls
 from .server_limiter import HOUR, Departure, Quota, ServerLimiter
 from .smoothing import AssumedQuota
@@ -168,8 +169,8 @@ class Admission:
 
     def answered(
         self, request: Request, response: RawResponse, departure: Departure, now: float, in_flight: int
-    ) -> bool:
-        """Learn from an answer, with `in_flight` others still out; return whether it is a 429 of the quota."""
+    ) -> TooMany | None:
+        """Learn from an answer, with `in_flight` others still out; return what it means if it is a 429."""
         limiter, status = self._limiter, response.status
         self._answered = True
         undated = "Date" not in response.headers
@@ -182,33 +183,28 @@ class Admission:
                 limiter.unsaid(now)
             self._open_wider()
         if status == 429:
-            spent = self._is_spent(response, said, now)
-            if spent:
-                self._refused(response, departure, now, in_flight)
-            return spent
+            too_many = what_429_means(
+                response.headers,
+                said,
+                known=bool(limiter.limit),
+                remaining=limiter.remaining,
+                assumed=self._policy.per_hour < math.inf,
+                now=limiter.server_time(None, now),
+            )
+            if too_many.quota_spent:
+                self._refused(too_many, departure, now, in_flight)
+            return too_many
         if not limiter.limit:
             self._assumed.succeeded(now)
         elif request.bulk:
             self._adapt(now)
-        return False
+        return None
 
-    def _is_spent(self, response: RawResponse, said: Limits | None, now: float) -> bool:
-        """Whether a 429 is one of the quota. A reset that stands alone speaks of it, too."""
-        if said is not None:
-            return self._limiter.remaining <= 1
-        if self._limiter.limit:
-            return retry_after(response.headers) is None and self._asked(response, now) is not None
-        return self._policy.per_hour < math.inf
-
-    def _asked(self, response: RawResponse, now: float) -> float | None:
-        return wait_asked(response.headers, self._limiter.server_time(None, now))
-
-    def _refused(self, response: RawResponse, departure: Departure, now: float, in_flight: int) -> None:
+    def _refused(self, too_many: TooMany, departure: Departure, now: float, in_flight: int) -> None:
         """Learn from a 429 that what all clients send together is too much."""
-        asked, by_reset = self._asked(response, now), retry_after(response.headers) is None
-        wait = None if asked is None else min(asked, LONGEST_WAIT)
+        wait = too_many.wait
         if not self._limiter.limit:
-            self._assumed.refused(now, departure.at, wait, by_reset=by_reset)
+            self._assumed.refused(now, departure.at, wait, by_reset=too_many.by_reset)
             return
         if departure.at > self._refused_at:
             self._share.halve()

@@ -88,8 +88,9 @@ class RateLimiter:
                 departure = admission.departs(now(), semaphore.held - 1)
                 response = await send(request)
                 self._seen_at = now()
-                spent = admission.answered(request, response, departure, self._seen_at, semaphore.held - 1)
-                self._judge(response, self._seen_at, spent=spent)
+                held = semaphore.held - 1
+                response.too_many = admission.answered(request, response, departure, self._seen_at, held)
+                self._adapt(response, self._seen_at)
             except MeitnerError:
                 admission.failed()
                 raise
@@ -122,9 +123,9 @@ class RateLimiter:
             self._smoother = Smoother(rate, loop)
         await self._smoother.wait()
 
-    def _judge(self, response: RawResponse, now: float, *, spent: bool) -> None:
-        """Mark a 429 of the quota; any other, and a 503, says that the server is busy: fewer requests at a time."""
-        response.quota_spent = spent
+    def _adapt(self, response: RawResponse, now: float) -> None:
+        """Send fewer requests at a time when the server is busy: it says so by a 503, or a 429 not of the quota."""
+        spent = response.too_many is not None and response.too_many.quota_spent
         if response.status == 503 or (response.status == 429 and not spent):
             self._semaphore.narrow(now)
         elif response.status < 500 and not spent:

@@ -17,15 +17,13 @@ from msgspec.structs import replace
 from .. import errors
 from .._wire.headers import LONGEST_WAIT
 from .._wire.messages import Attempt, RawResponse, Request, Send, value_of
+from .._wire.too_many import is_beyond
 from ..events import OnEvent, RequestSent, ResponseReceived, RetryScheduled
 from .retry_budget import RetryBudget
 from .retry_policy import Decision, Outcome, Retries, RetryPolicy, alive, is_outcome
 
 if TYPE_CHECKING:
     from tenacity.wait import wait_base
-
-_BUSY = 60.0
-"""Seconds that any call waits for a server that asks for it and does not speak of the quota."""
 
 
 class Retrying:
@@ -174,9 +172,7 @@ class Retrying:
         """Whether the server asks to wait longer than the caller will."""
         if self._patience is None:
             return False
-        patience = self._patience(retries.request)
-        # How to behave towards the quota says nothing of a server that is busy.
-        return (retries.requested_delay() or 0.0) > (patience if retries.limited else max(patience, _BUSY))
+        return is_beyond(retries.requested_delay(), self._patience(retries.request), limited=retries.limited)
 
     def _emit(self, retries: Retries, delay: float) -> None:
         if self._on_event is not None:

@@ -149,7 +149,7 @@ def alive(outcome: Outcome) -> bool | None:
 def _of_quota(outcome: Outcome) -> bool:
     """Whether an attempt failed for want of quota: then the rate limiter or the server knows how long to wait."""
     if isinstance(outcome, RawResponse):
-        return outcome.quota_spent
+        return outcome.too_many is not None and outcome.too_many.quota_spent
     return isinstance(outcome, errors.RateLimitError) and outcome.retry_after is not None
 
 
@@ -241,8 +241,11 @@ class Retries:
     def requested_delay(self) -> float | None:
         """Return the seconds that the server asks to wait, if it does."""
         if isinstance(self.last, RawResponse):
-            headers = self.last.headers
-            requested_delay = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
+            headers, too_many = self.last.headers, self.last.too_many
+            if too_many is not None:
+                requested_delay = too_many.wait
+            else:  # of a token endpoint, which no rate limiter stands before
+                requested_delay = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
         elif self._stale:
             requested_delay = 0.0  # the next connection is a new one: there is nothing to wait for
         else:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from .. import errors
 from ..records import Error, Pagination
 from .headers import media_type, reset_at, wait_asked
+from .too_many import TooMany
 
 T = TypeVar("T")
 
@@ -101,8 +102,8 @@ class RawResponse(Struct):
     body: bytes
     attempts: int = 1
     elapsed: float = 0.0
-    quota_spent: bool = False
-    """Whether this is a 429 of the quota, for the end of which the next attempt waits at the rate limiter."""
+    too_many: TooMany | None = None
+    """What this means, if it is a 429 that passed the rate limiter."""
     renewed: bool = False
     """Whether this is a 401 after which there is a new token: the next attempt carries that."""
     value: object = msgspec.UNSET

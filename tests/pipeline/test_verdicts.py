@@ -26,6 +26,7 @@ from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._pipeline.retry_policy import TABLE, Retries, once
 from meitner_aio._wire.headers import LONGEST_WAIT
 from meitner_aio._wire.messages import RawResponse
+from meitner_aio._wire.too_many import TooMany
 from meitner_aio.errors import APIConnectionError, APIStatusError, MeitnerError, NotFoundError
 from meitner_aio.resources import RESOURCES
 
@@ -267,7 +268,7 @@ async def test_callers_sent_away_together_do_not_come_back_together() -> None:
 def _spent(**headers: str) -> RawResponse:
     """Return a 429 that the rate limiter took for the quota's."""
     refused = said(429, **headers)
-    refused.quota_spent = True
+    refused.too_many = TooMany(quota_spent=True, wait=None, by_reset=False)
     return refused
 
 

@@ -66,7 +66,7 @@ class Script:
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if not isinstance(reply, RawResponse):
             raise reply()
-        return RawResponse(reply.status, reply.headers, reply.body, reply.attempts, quota_spent=reply.quota_spent)
+        return RawResponse(reply.status, reply.headers, reply.body, reply.attempts, too_many=reply.too_many)
 
 
 class Outcome(NamedTuple):

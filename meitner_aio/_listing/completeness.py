@@ -16,7 +16,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from .._wire.decoding import DecodedPage
-from .._wire.validation import plausible
+from .creation import CreationTimes, creation_times
 from .seen_ids import Distinct
 
 Level = Literal["unfinished", "unverified", "consistent", "stable", "certified", "repaired"]
@@ -80,6 +80,8 @@ class CompletenessTracker:
         self._began = False
         self.asked: datetime | None = None
         """When the first answer was asked for, by the clock of the server; None when no answer said the time."""
+        self._horizon: datetime | None = None
+        """Rows stamped before then surely existed when the first answer was asked for, whatever the clocks say."""
         self.counted = 0
         """Rows that the first answer counted."""
         self._expected = 0
@@ -140,6 +142,7 @@ class CompletenessTracker:
         self._distinct = Distinct(self._expected)
         if fetched.asked_at is not None:
             self.asked = datetime.fromtimestamp(fetched.asked_at, UTC)
+            self._horizon = self.asked - timedelta(seconds=_LATE + _BEHIND)
         # A single answer is a snapshot.
         self._whole = fetched.size >= self._expected
 
@@ -147,37 +150,42 @@ class CompletenessTracker:
         self.invalid += [name for name in invalid if name not in self.invalid]
 
     def _fresh(self, rows: list[Any], date: float | None) -> list[Any]:
-        ids, made = [row.id for row in rows], made_at(rows)
-        if made and date is not None:
-            self._compare_clocks(max(made[0], made[-1]) if self._distinct.ordered else max(made), date)
-        new = self._distinct.fresh(ids, made)
+        if not rows:
+            return rows
+        ids, created = [row.id for row in rows], creation_times(rows)
+        if created is not None and date is not None:
+            self._compare_clocks(created.latest, date)
+        new = self._distinct.fresh(ids, created)
         if new is not None:
             rows, ids = [rows[place] for place in new], [ids[place] for place in new]
-            made = None if made is None else [made[place] for place in new]
-        self._date(rows, made)
+            created = created and created.at(new)
+        self._date(rows, created)
         self.rows += len(rows)
-        if self._kept is not None:
-            self._kept.keep(ids, made)
+        if self._kept is not None and created is not None:
+            self._kept.keep(ids, created.stamps)
         return rows
 
-    def _compare_clocks(self, youngest: datetime, date: float) -> None:
+    def _compare_clocks(self, latest: datetime, date: float) -> None:
         """Learn how far the clock of stamps can be behind that of answers, from a stamp and the Date it came with."""
-        behind = date + 1.0 - youngest.timestamp()  # Date has whole seconds
+        behind = date + 1.0 - latest.timestamp()  # Date has whole seconds
         if behind > -_BEHIND:  # a stamp from far ahead is an error, and says nothing of a clock
             self._behind = min(self._behind, max(0.0, behind))
 
-    def _date(self, rows: list[Any], made: list[datetime] | None) -> None:
+    def _date(self, rows: list[Any], created: CreationTimes | None) -> None:
         """Count which rows surely existed before the first answer, and remember when the young ones were made."""
-        if made is None or self.asked is None:
+        horizon = self._horizon
+        if created is None or horizon is None:
             self._undated += len(rows)
             return
+        stamps = created.stamps
         if self._updates:
-            made = [max(at, _updated(row) or at) for at, row in zip(made, rows, strict=True)]
-        horizon = self.asked - timedelta(seconds=_LATE + _BEHIND)
-        ends = (made[0], made[-1]) if made and self._distinct.ordered and not self._updates else made
-        recent = [at.timestamp() for at in made if at >= horizon] if made and max(ends) >= horizon else []
+            stamps = [max(at, _updated(row) or at) for at, row in zip(stamps, rows, strict=True)]
+        elif created.latest < horizon:
+            self._old += len(rows)
+            return
+        recent = [at.timestamp() for at in stamps if at >= horizon]
         self._recent.fromlist(recent)
-        self._old += len(made) - len(recent)
+        self._old += len(stamps) - len(recent)
 
     @property
     def _young(self) -> int:
@@ -286,21 +294,6 @@ class CompletenessTracker:
         )
 
 
-def made_at(rows: list[Any]) -> list[datetime] | None:
-    """Return when rows were created; None when one does not say: meta may be absent.
-
-    An event has no meta, and happened when its own timestamp says.
-    """
-    try:
-        made: list[datetime] = [row.meta.created_at for row in rows]
-    except AttributeError:
-        try:
-            made = [row.timestamp if row.meta is None else row.meta.created_at for row in rows]
-        except AttributeError:
-            return None
-    return made if not made or (plausible(min(made)) and plausible(max(made))) else None
-
-
 def _updated(row: Any) -> datetime | None:  # noqa: ANN401 - a record of any kind
     return None if row.meta is None else row.meta.updated_at
 
@@ -314,11 +307,10 @@ class _Kept:
         self._keys = array("q")
         self._stamps = array("d")
 
-    def keep(self, ids: list[str], made: list[datetime] | None) -> None:
-        """Remember rows; those without a date make the stamps useless, and nobody asks for them."""
-        if made is not None:
-            self._keys.fromlist(list(map(hash, ids)))
-            self._stamps.fromlist([at.timestamp() for at in made])
+    def keep(self, ids: list[str], stamps: list[datetime]) -> None:
+        """Remember rows. Those without a date are not: they make the others useless."""
+        self._keys.fromlist(list(map(hash, ids)))
+        self._stamps.fromlist([at.timestamp() for at in stamps])
 
     def sorted(self, without: set[int]) -> list[tuple[float, int]]:
         """Return stamps and keys in the order of the stamps, some of them left out."""

@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from .._wire.decoding import DecodedPage
 from .._wire.page_size import LARGEST
-from .completeness import CompletenessTracker, made_at
+from .completeness import CompletenessTracker
+from .creation import creation_times
 from .source import PageRequest, Source
 
 T = TypeVar("T")
@@ -223,8 +224,10 @@ class _Windows(Generic[T]):
     def _found(self, answer: DecodedPage[T]) -> list[T]:
         """Enter an answer; return the rows that were missing."""
         rows = self._tracker.found(answer)
-        for made, row in zip(made_at(rows) or (), rows, strict=False):
-            insort(self._rows, (made.timestamp(), hash(row.id)))
+        created = creation_times(rows)
+        if created is not None:
+            for made, row in zip(created.stamps, rows, strict=True):
+                insort(self._rows, (made.timestamp(), hash(row.id)))
         return rows
 
     def _miss(self, window: _Window, present: set[int]) -> None:

@@ -10,52 +10,53 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import islice
 from operator import gt, lt
 
+from msgspec import msgpack
+
+from .creation import CreationTimes
+
 _SHORT = 200_000
-"""Rows up to which ids are noted (37 bytes each) or kept in a set (about 80); beyond, a table takes 8 to 32."""
+"""Rows up to which ids are noted (38 bytes each) or kept in a set (about 80); beyond, a table takes 8 to 32."""
 
 _LONGEST = 4_000_000
 """Rows for which room is made at once: a server may promise any number."""
 
-_LINE = "\n"
-
 _MASK = 2**64 - 1
+
+_pack = msgpack.Encoder().encode
+_unpack = msgpack.Decoder(list[str]).decode
 
 
 class _Notes:
     """Ids of rows that arrived in the strict order of their creation."""
 
-    __slots__ = ("_follows", "_last", "_text")
+    __slots__ = ("_follows", "_last", "_packed")
 
     def __init__(self) -> None:
-        self._text: list[str] = []
+        self._packed: list[bytes] = []
         self._last: datetime | None = None
         self._follows: Callable[[datetime, datetime], bool] | None = None
 
-    def take(self, ids: Sequence[str], made: Sequence[datetime]) -> bool:
-        """Note rows that continue the order; False when they do not."""
-        if not ids:
-            return True
-        last = self._last
-        if self._follows is None and (last is not None or len(made) > 1):
-            self._follows = lt if (made[0] if last is None else last) < made[-1] else gt
+    def take(self, ids: Sequence[str], created: CreationTimes) -> bool:
+        """Note the rows of a page that continues the order; False when it does not."""
+        last, (stamps, *_, within) = self._last, created
         follows = self._follows
-        if follows is not None:
-            continues = last is None or follows(last, made[0])
-            if not (continues and all(map(follows, made, islice(made, 1, None)))):
+        if last is not None:
+            follows = follows or (lt if last < stamps[0] else gt)
+            if not follows(last, stamps[0]):
                 return False
-        text = _LINE.join(ids)
-        if text.count(_LINE) != len(ids) - 1:
-            return False
-        self._text.append(text)
-        self._last = made[-1]
+        if len(stamps) > 1:
+            follows = follows or within
+            if within is None or within is not follows:
+                return False
+        self._packed.append(_pack(ids))
+        self._last, self._follows = stamps[-1], follows
         return True
 
     def keys(self) -> list[int]:
         """Return the hashes of all ids noted."""
-        return [hash(id_) for text in self._text for id_ in text.split(_LINE)]
+        return [hash(id_) for packed in self._packed for id_ in _unpack(packed)]
 
 
 class _Table:
@@ -140,15 +141,12 @@ class Distinct:
         self._notes = _Notes() if short else None
         self._keys = _Set() if short else _Table(expected)
 
-    @property
-    def ordered(self) -> bool:
-        """Whether every row so far came in the strict order of creation."""
-        return self._notes is not None
-
-    def fresh(self, ids: Sequence[str], made: Sequence[datetime] | None) -> list[int] | None:
-        """Remember the ids of rows created at `made`; return the places of those that are new, or None when all are."""
+    def fresh(self, ids: Sequence[str], created: CreationTimes | None) -> list[int] | None:
+        """Remember the ids of the rows of a page; return the places of those that are new, or None when all are."""
+        if not ids:
+            return None
         if self._notes is not None:
-            if made is not None and self._notes.take(ids, made):
+            if created is not None and self._notes.take(ids, created):
                 return None
             self._look_up()
         new = self._keys.fresh(list(map(hash, ids)))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meitner_aio._listing import seen_ids
+from meitner_aio._listing.creation import CreationTimes, in_order
 from meitner_aio._listing.seen_ids import Distinct
 
 DAWN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,6 +20,10 @@ DAWN = datetime(2026, 1, 1, tzinfo=UTC)
 def _made(number: int) -> datetime:
     """Return when a row was created: three in a row at the same instant now and then."""
     return DAWN + timedelta(seconds=number - number % 3 if number % 50 > 40 else number)
+
+
+def _times(stamps: list[datetime]) -> CreationTimes | None:
+    return in_order(stamps) if stamps else None
 
 
 def _places(known: set[int], numbers: list[int]) -> list[int]:
@@ -59,10 +64,29 @@ def test_what_is_new_is_what_a_set_says(expected: int, pages: list[list[int]], d
     distinct, known = Distinct(expected), set[int]()
     for at, numbers in enumerate(pages):
         made = None if dated == "none" or (dated == "some" and at % 3 == 2) else [_made(number) for number in numbers]
-        new = distinct.fresh([row_id(number) for number in numbers], made)
+        new = distinct.fresh([row_id(number) for number in numbers], None if made is None else _times(made))
         assert (list(range(len(numbers))) if new is None else new) == _places(known, numbers)
     assert all(row_id(number) in distinct for number in known)
     assert not any(row_id(number) in distinct for number in range(1000, 1100))
+
+
+@pytest.mark.parametrize("steps", [[1, 1, 0], [-1, -1, 0], [0, 1, 1], [1, -1, 1], [1, 1, -9]])
+def test_stamps_that_are_not_in_strict_order_have_none(steps: list[int]) -> None:
+    """Rows of one instant may be one row twice; and the earliest and the latest are found wherever they are."""
+    stamps = [DAWN]
+    for step in steps:
+        stamps.append(stamps[-1] + timedelta(seconds=step))
+    times = in_order(stamps)
+    assert times.follows is None
+    assert (times.earliest, times.latest) == (min(stamps), max(stamps))
+
+
+@pytest.mark.parametrize("ids", ["a\nb", "a\x00b", "\N{SNOWMAN}", ""])
+def test_ids_of_any_characters_are_told_apart(ids: str) -> None:
+    """What separates ids where they are noted cannot be taken for a part of one."""
+    distinct = Distinct()
+    assert distinct.fresh([ids, "c"], _times([DAWN, DAWN + timedelta(seconds=1)])) is None
+    assert distinct.fresh(["a", "b", ids], None) == [0, 1]
 
 
 def test_every_row_new_is_told_without_a_list() -> None:
@@ -71,7 +95,7 @@ def test_every_row_new_is_told_without_a_list() -> None:
         distinct = Distinct(expected)
         for at in range(0, 500, 50):
             numbers = range(at, at + 50)
-            assert distinct.fresh([row_id(number) for number in numbers], [DAWN] * 50) is None
+            assert distinct.fresh([row_id(number) for number in numbers], _times([DAWN] * 50)) is None
 
 
 @pytest.mark.parametrize("lengths", [(36, 36), (35, 37), (1, 71), (0, 72)])
@@ -79,7 +103,7 @@ def test_ids_of_any_length_are_told_apart(lengths: tuple[int, int]) -> None:
     """A directory whose ids are no UUIDs is read as well: none is taken for a part of another."""
     ids = [letter * length for letter, length in zip("ab", lengths, strict=True)]
     distinct = Distinct()
-    assert distinct.fresh(ids, [DAWN, DAWN + timedelta(seconds=1)]) is None
+    assert distinct.fresh(ids, _times([DAWN, DAWN + timedelta(seconds=1)])) is None
     assert distinct.fresh(ids, None) == []
     assert distinct.fresh(["b" * 36, *ids[:1]], None) == ([] if lengths == (36, 36) else [0])
 

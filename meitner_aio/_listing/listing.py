@@ -12,7 +12,8 @@ from .._wire.page_size import LARGEST, USUAL
 from ..errors import ConfigurationError
 from .completeness import CompletenessTracker, ListingReport
 from .page import Page, fetch_page
-from .reader import Read, Reading
+from .plan import Reading
+from .reader import Read
 from .source import PageRequest, Source
 
 T = TypeVar("T")

@@ -1,0 +1,81 @@
+"""The pages of one read in the order of their rows, fetched as its plan says."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeAlias, TypeVar
+
+from .._wire.decoding import DecodedPage
+from .plan import Plan
+from .prefetch import Idle, Prefetcher
+from .source import PageRequest, Source
+
+T = TypeVar("T")
+
+Asked: TypeAlias = tuple[PageRequest, DecodedPage[T]]
+"""A page, and the request that it answers."""
+
+
+class Pages(Generic[T]):
+    """Fetches pages alone while their size is not known, and then ahead of the reader.
+
+    Not an async generator: inside another one it would be closed twice when a loop ends. Not a TaskGroup: yielding
+    inside one would cancel the reader (PEP 789).
+    """
+
+    def __init__(self, source: Source[T], plan: Plan, concurrency: int) -> None:
+        self._source = source
+        self._plan = plan
+        self._concurrency = concurrency
+        self._ahead: Prefetcher[T] | None = None
+
+    async def next(self) -> Asked[T] | None:
+        """Return the next page; None at the end."""
+        if self._ahead is None:
+            ask = self._plan.alone
+            if ask is not None:
+                return await self._alone(ask)
+            self._ahead = self._prefetcher()  # after pages that were replayed
+        return await self._rest(self._ahead) or await self._following(self._ahead)
+
+    async def stop(self) -> None:
+        """Cancel what is under way, and wait until it is gone."""
+        if self._ahead is not None:
+            await self._ahead.stop()
+
+    async def _alone(self, ask: PageRequest) -> Asked[T]:
+        plan, waiting = self._plan, Idle()
+        page = await self._source.fetch(ask)
+        busy = waiting.busy()
+        ask = plan.hear_alone(ask, page)
+        if plan.alone is None:
+            self._ahead = self._prefetcher(busy=busy)
+        return ask, page
+
+    def _prefetcher(self, *, busy: bool = False) -> Prefetcher[T]:
+        ahead = Prefetcher(self._source, self._plan.begin_following(), self._concurrency, busy=busy)
+        ahead.reach(self._plan.end)
+        return ahead
+
+    async def _rest(self, ahead: Prefetcher[T]) -> Asked[T] | None:
+        """Fetch what the last page lacks; None when it lacks nothing, or nothing more comes."""
+        plan = self._plan
+        rest = None if ahead.ended else plan.rest
+        if rest is None:
+            return None
+        for _ in range(plan.tries):
+            page = await ahead.beside(rest)
+            plan.hear_rest(page)
+            if page.size:
+                return rest, page
+        if plan.give_up_rest():
+            ahead.end()
+        return None
+
+    async def _following(self, ahead: Prefetcher[T]) -> Asked[T] | None:
+        upcoming = await ahead.next()
+        if upcoming is None:
+            return None
+        ask, page, answers = upcoming
+        self._plan.hear(ask, page, answers)
+        ahead.reach(self._plan.end)
+        return ask, page

@@ -1,0 +1,164 @@
+"""Which pages a read asks for. Pure: hears of every answer in order, and says what to ask for next."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._wire.decoding import DecodedPage
+from .._wire.page_size import LARGEST
+from .completeness import CompletenessTracker
+from .source import PageRequest
+
+_DOUBTS = 3
+"""How often a page without rows is asked for again before it is believed: it contradicts its own total, so it may be
+a faulty answer, and believing it ends the read."""
+
+
+class Reading(NamedTuple):
+    """How a listing is read."""
+
+    limit: int | None = None
+    """Rows a page; None for as many as the server gives."""
+    offset: int = 0
+    concurrency: int = 8
+    strict: bool = False
+    exact: bool = False
+    on_invalid: str = "raise"
+    largest: int = LARGEST
+    """Rows a page at most, where `limit` leaves it to the server."""
+    widest: int | None = None
+    """Requests that may be in flight at all; None where nobody says."""
+
+    @property
+    def ask(self) -> PageRequest:
+        """What to ask for first."""
+        limit = self.largest if self.limit is None else self.limit
+        skip = self.on_invalid == "skip"
+        return PageRequest(limit, self.offset, bulk=True, first=True, skip_invalid=skip, open=self.limit is None)
+
+
+class Plan:
+    """What one read asks for. Enters requests and wrong answers in the books of the read; pages are not its business.
+
+    Pages are asked for by themselves until it is known how large they may be, and then follow each other by that size.
+    A page that holds fewer rows than it should is followed by its rest.
+    """
+
+    def __init__(self, reading: Reading, tracker: CompletenessTracker) -> None:
+        self._largest = reading.largest
+        self._tracker = tracker
+        self._ask = reading.ask
+        self._seeking = self._ask.open
+        self._total: int | None = None
+        """Rows of the listing as the last answer counted them; None before the first."""
+        self._got = self._short = 0
+        self.end = 0
+        """Up to where there may be rows."""
+
+    @property
+    def alone(self) -> PageRequest | None:
+        """What to ask for by itself; None when the size of pages is known."""
+        if self._total is None:
+            return self._ask
+        reached = self._ask.offset + self._got
+        if not (self._seeking and self._got and reached < self.end):
+            return None
+        return self._ask._replace(limit=self._largest, offset=reached, first=False, open=True, total=self.end)
+
+    def hear_alone(self, ask: PageRequest, page: DecodedPage[Any]) -> PageRequest:
+        """Enter a page that was asked for by itself; return what it turned out to be an answer to."""
+        self._tracker.requests += page.requests
+        ask = ask._replace(limit=page.asked or ask.limit, open=False)
+        self._ask = ask._replace(limit=self._step(ask, page))
+        self._seeking = self._seeking and (page.larger or self._may_lie(page))
+        self._enter(page)
+        return self._ask
+
+    def begin_following(self) -> PageRequest:
+        """Return the page after which others follow by its size."""
+        self._ask = self._ask._replace(open=False)
+        return self._ask
+
+    def hear(self, ask: PageRequest, page: DecodedPage[Any], answers: int) -> None:
+        """Enter a page that followed the one before; so many answers were needed to get it."""
+        self._tracker.requests += answers
+        self._ask = ask
+        self._enter(page)
+
+    @property
+    def rest(self) -> PageRequest | None:
+        """What the last page lacks: it held fewer rows than were asked for, although more are said to exist."""
+        ask, got = self._ask, self._got
+        return ask._replace(limit=ask.limit - got, offset=ask.offset + got) if self._lacks() else None
+
+    @property
+    def tries(self) -> int:
+        """How often the rest of the last page is asked for before it is believed that there is none."""
+        return 1 if self._got else _DOUBTS
+
+    def hear_rest(self, page: DecodedPage[Any]) -> None:
+        """Enter an answer to the question for the rest of the last page."""
+        self._tracker.requests += 1
+        if page.size:
+            self._total, self._got = page.pagination.total, self._got + page.size
+
+    def give_up_rest(self) -> bool:
+        """Enter that the last page has no rest; return whether the read ends there, because it had no row at all."""
+        self._tracker.problems.append(f"the page at {self._ask.offset} ends after {self._got} rows")
+        return not self._got  # a page that stays empty is the end, whatever the total says
+
+    def replay(self, page: DecodedPage[Any]) -> None:
+        """Enter an answer that an interrupted read of the same listing was given.
+
+        Answers are entered in their order, before anything is asked; those that held nothing need not be.
+        """
+        ask, offset, size = self._ask, page.pagination.offset, page.size
+        if self._total is not None and offset < ask.offset + ask.limit:
+            size += self._got  # the rest of a page that was short
+        else:
+            if self._total is not None and self._lacks():
+                self._tracker.requests += 1
+                self.give_up_rest()
+            ask = ask._replace(offset=offset)
+            if self._total is None or (ask.open and size > ask.limit):
+                ask = ask._replace(limit=self._step(ask, page))
+            self._ask, self.end = ask, self._end_after(ask, page)
+        self._total, self._got = page.pagination.total, size
+        self._tracker.requests += 1
+
+    def _enter(self, page: DecodedPage[Any]) -> None:
+        self._total, self._got = page.pagination.total, page.size
+        self.end = self._end_after(self._ask, page)
+
+    def _lacks(self) -> bool:
+        return self._got < min(self._ask.limit, (self._total or 0) - self._ask.offset)
+
+    def _may_lie(self, page: DecodedPage[Any]) -> bool:
+        """Whether to see if a page that is short comes from a server that gives fewer rows than it says.
+
+        Two such pages in a row, equally short, are as large as pages are.
+        """
+        ask, size, before = self._ask, page.size, self._short
+        self._short = size if size < min(ask.limit, page.pagination.total - ask.offset) else 0
+        if self._short and self._short == before:
+            self._ask = ask._replace(limit=size)
+            return False
+        return self._short > 0
+
+    def _step(self, ask: PageRequest, page: DecodedPage[Any]) -> int:
+        """Return by how many rows pages follow each other: the server may clamp the limit, and reports what it used."""
+        limit, got = page.pagination.limit, page.size
+        if limit >= 1 and (limit <= ask.limit or got == min(limit, page.pagination.total - ask.offset)):
+            return limit
+        self._tracker.problems.append(f"the server reports a limit of {limit} where {ask.limit} was asked for")
+        return max(got, 1)
+
+    def _end_after(self, ask: PageRequest, page: DecodedPage[Any]) -> int:
+        """Return up to where there may be rows: the total, unless a full page that reaches beyond proves it wrong."""
+        total, reached = page.pagination.total, ask.offset + page.size
+        if reached <= total or reached < ask.offset + ask.limit:
+            return total
+        problem = "the server counted fewer rows than it sent"
+        if problem not in self._tracker.problems:
+            self._tracker.problems.append(problem)
+        return reached + 1

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import msgspec
 
 from .._wire.decoding import DecodedPage, PageReader
-from .._wire.messages import Request, Send, value_of
+from .._wire.messages import RawResponse, Request, Send, value_of
 from .._wire.page_bounds import bounded, largest
 from .._wire.page_size import LARGEST, Fitting, PageSizes
 from .._wire.validation import encode, floored
@@ -79,7 +79,7 @@ class RecordSource(Generic[T]):
         """Bring a page unread."""
         request = self._request(ask, self._asking)
         response = await self._send(msgspec.structs.replace(request, reader=None))
-        return lambda: cast("DecodedPage[T]", value_of(request, response))._replace(kept=not response.attempts)
+        return lambda: _as_kept(cast("DecodedPage[T]", value_of(request, response)), response)
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
         """Bring a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
@@ -105,7 +105,7 @@ class RecordSource(Generic[T]):
         began = time()
         response = await self._send(request)
         page = cast("DecodedPage[T]", value_of(request, response))
-        return page._replace(waited=max(time() - began, response.elapsed), kept=not response.attempts)
+        return _as_kept(page, response)._replace(waited=max(time() - began, response.elapsed))
 
     async def _largest(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
         """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
@@ -178,3 +178,8 @@ class RecordSource(Generic[T]):
             if not page.rows and offset < total:
                 return Deletions(None, requests)
         return Deletions(frozenset(ids), requests)
+
+
+def _as_kept(page: DecodedPage[T], response: RawResponse) -> DecodedPage[T]:
+    """Return a page that says whether a cache answered: then no attempt was made."""
+    return page if response.attempts else page._replace(kept=True)

@@ -108,8 +108,10 @@ class Listing(Generic[T]):
     async def __aiter__(self) -> AsyncGenerator[T, None]:
         read = self._begun()
         try:
-            while (batch := await read.next()) is not None:
-                for row in batch.data:
+            while (page := await read.next()) is not None:
+                # Rows are let go before the next page is read, which finds their memory in the processor's cache.
+                rows, page = iter(page.data), None
+                for row in rows:
                     yield row
         finally:
             await read.close()

@@ -70,4 +70,4 @@ def following(ask: PageRequest, fetched: DecodedPage[Any]) -> PageRequest | None
     """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
     size = fetched.size
     end = ask.offset + size
-    return ask._replace(offset=end, first=False) if size and end < fetched.pagination.total else None
+    return ask._replace(offset=end, first=False, upcoming=None) if size and end < fetched.pagination.total else None

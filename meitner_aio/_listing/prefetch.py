@@ -52,7 +52,9 @@ class Prefetcher(Generic[T]):
     def __init__(self, source: Source[T], first: PageRequest, concurrency: int, *, busy: bool = False) -> None:
         """Follow the page `first`; `busy` says that fetching it took more computing than waiting."""
         self._source = source
-        self._following = _after(first)._replace(bulk=True, first=False)
+        self._pattern = first._replace(bulk=True, first=False)
+        self._offset = first.offset + first.limit
+        """Where the next page begins."""
         self._most = max(_FEWEST, ROWS // first.limit)
         self._concurrency = concurrency
         self._narrow = min(_NARROW, concurrency) if first.limit >= _LARGE else concurrency
@@ -95,9 +97,10 @@ class Prefetcher(Generic[T]):
             return
         tasks, width = self._tasks, self._width
         room, most = width - self._borrowed, min(2 * width, self._most)
-        while self._following.offset < self._total and len(self._flying) < room and len(tasks) < most:
-            ask, self._following = self._following, _after(self._following)
-            task = asyncio.create_task(self._source.fetch_raw(ask._replace(upcoming=self._upcoming)))
+        while self._offset < self._total and len(self._flying) < room and len(tasks) < most:
+            offset, self._offset = self._offset, self._offset + self._pattern.limit
+            ask = self._pattern._replace(offset=offset, upcoming=self._upcoming)
+            task = asyncio.create_task(self._source.fetch_raw(ask))
             self._flying.add(task)
             self._unsent = True
             tasks.append((ask, task))
@@ -106,7 +109,7 @@ class Prefetcher(Generic[T]):
     @property
     def _upcoming(self) -> int:
         """Pages that were not asked for yet."""
-        return max(0, -(-(self._total - self._following.offset) // self._following.limit))
+        return max(0, -(-(self._total - self._offset) // self._pattern.limit))
 
     def _landed(self, task: asyncio.Task[Callable[[], DecodedPage[T]]]) -> None:
         self._flying.discard(task)
@@ -119,7 +122,6 @@ class Prefetcher(Generic[T]):
 
         A failure is raised at its turn.
         """
-        self._issue()
         if self._unsent:
             # What was just issued leaves before the processor is spent on reading: the server works meanwhile.
             self._unsent = False
@@ -136,9 +138,12 @@ class Prefetcher(Generic[T]):
             return ask, read(), 1  # pages wait unread: rows decoded when they are taken stay in the processor's cache
         except ResponseValidationError:
             pass
-        return ask, await self._source.fetch(ask), 2
+        return ask, await self._source.fetch(ask._replace(upcoming=None)), 2
 
     async def _arrival(self, task: asyncio.Task[Callable[[], DecodedPage[T]]]) -> None:
+        if self._narrow == self._concurrency:
+            await asyncio.wait([task])
+            return
         waiting = Idle()
         await asyncio.wait([task])
         self._width = self._narrow if waiting.busy() else self._concurrency
@@ -147,7 +152,3 @@ class Prefetcher(Generic[T]):
         """Cancel what is under way, and wait until it is gone."""
         self._ended = True
         await stopped(*(task for _, task in self._tasks))
-
-
-def _after(ask: PageRequest) -> PageRequest:
-    return ask._replace(offset=ask.offset + ask.limit)

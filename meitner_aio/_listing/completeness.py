@@ -11,11 +11,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from .._wire.decoding import DecodedPage
+from ..records import Meta
 from .creation import CreationTimes, creation_times
 from .seen_ids import Distinct
 
@@ -294,7 +295,12 @@ class CompletenessTracker:
         )
 
 
-def _updated(row: Any) -> datetime | None:  # noqa: ANN401 - a record of any kind
+class _Row(Protocol):
+    @property
+    def meta(self) -> Meta | None: ...
+
+
+def _updated(row: _Row) -> datetime | None:
     return None if row.meta is None else row.meta.updated_at
 
 

@@ -48,7 +48,7 @@ def _pages(model: type[Record]) -> PageReader[Any]:
 class RecordSource(Generic[T]):
     """The pages of a list, or of a search with `filter`."""
 
-    def __init__(self, send: Send, facts: Facts, filter: dict[str, Any] | None, sizes: PageSizes) -> None:
+    def __init__(self, send: Send, facts: Facts, filter: dict[str, object] | None, sizes: PageSizes) -> None:
         """Ask through `send`, for pages as large as `sizes` knows them to be."""
         self._send = send
         self._sizes = sizes
@@ -90,7 +90,7 @@ class RecordSource(Generic[T]):
             body.filter["nestedFilters"] = [self._filter]
         return await self._page(ask, self._question(body))
 
-    def _made(self, at: datetime) -> dict[str, Any]:
+    def _made(self, at: datetime) -> dict[str, object]:
         """Return the condition on when a row was made: an event has no meta, and happens at its own timestamp."""
         return {"timestamp": at} if "timestamp" in self._facts.model.__struct_fields__ else {"meta": {"createdAt": at}}
 

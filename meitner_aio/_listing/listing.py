@@ -6,17 +6,18 @@ Knows nothing of requests, only of a `Source` that brings pages and can bear wit
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
 
 from .._wire.page_size import LARGEST, USUAL
-from ..errors import ConfigurationError
 from .completeness import CompletenessTracker, ListingReport
 from .page import Page, fetch_page
-from .plan import Reading
 from .reader import Read
+from .reading import Reading, ReadingOptions
 from .source import PageRequest, Source
 
 T = TypeVar("T")
+
+_USUAL = Reading()
 
 
 class Listing(Generic[T]):
@@ -28,27 +29,14 @@ class Listing(Generic[T]):
 
     __slots__ = ("_reading", "_source", "_tracker")
 
-    def __init__(self, source: Source[T], **reading: Any) -> None:  # noqa: ANN401 - the fields of Reading
-        """Raise `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give."""
+    def __init__(self, source: Source[T], reading: Reading = _USUAL, **options: Unpack[ReadingOptions]) -> None:
+        """Read from a source, as `reading` says but for the `options`.
+
+        Raises `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give.
+        """
         self._source = source
-        self._reading = Reading(**{name: value for name, value in reading.items() if value is not None})
+        self._reading = reading.changed(options)
         self._tracker: CompletenessTracker | None = None
-        for name, least in (("limit", 1), ("offset", 0), ("concurrency", 1)):
-            value: object = getattr(self._reading, name)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be an int of at least {least}")
-        if self._reading.on_invalid not in ("raise", "skip"):
-            raise ValueError('on_invalid must be "raise" or "skip"')
-        if self._reading.exact and self._reading.offset:
-            raise ValueError("an exact listing starts at offset 0")
-        wanted, widest = self._reading.concurrency, self._reading.widest
-        if widest is not None and wanted > widest:
-            raise ConfigurationError(
-                f"concurrency={wanted} is more than the {widest} requests that this client may have in flight: "
-                "build it with max_concurrency (a session of your own bounds it, too)"
-            )
 
     def paged(
         self,
@@ -67,15 +55,16 @@ class Listing(Generic[T]):
         `IncompleteListing` at the end of a read that is not known to be complete. `on_invalid="skip"` leaves out rows
         that break the contract, and says in the report which.
         """
-        given = {
-            "limit": limit,
-            "offset": offset,
-            "concurrency": concurrency,
-            "strict": strict,
-            "exact": exact,
-            "on_invalid": on_invalid,
-        }
-        return Listing(self._source, **self._reading._asdict() | {n: v for n, v in given.items() if v is not None})
+        return Listing(
+            self._source,
+            self._reading,
+            limit=limit,
+            offset=offset,
+            concurrency=concurrency,
+            strict=strict,
+            exact=exact,
+            on_invalid=on_invalid,
+        )
 
     @property
     def report(self) -> ListingReport:
@@ -84,7 +73,7 @@ class Listing(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
         reading = self._reading
-        ask = PageRequest(reading.limit or USUAL, reading.offset, skip_invalid=reading.on_invalid == "skip")
+        ask = PageRequest(reading.limit or USUAL, reading.offset, skip_invalid=reading.skip_invalid)
         return fetch_page(self._source, ask).__await__()
 
     if not TYPE_CHECKING:  # a checker says it without this
@@ -136,7 +125,7 @@ class Listing(Generic[T]):
 
     async def first(self) -> T | None:
         """Return the first row, or None when there is none; one request of one row, unless rows are skipped."""
-        ask = PageRequest(1, self._reading.offset, skip_invalid=self._reading.on_invalid == "skip")
+        ask = PageRequest(1, self._reading.offset, skip_invalid=self._reading.skip_invalid)
         while True:
             page = await self._source.fetch(ask)
             if page.rows or not page.invalid:
@@ -151,7 +140,7 @@ class Listing(Generic[T]):
 def at_most(listing: Listing[T], rows: int) -> Listing[T]:
     """Return the same listing for who wants so many rows of it: no page is asked for more, the first one neither."""
     source, reading = inside(listing)
-    return Listing(source, **reading._asdict() | {"largest": min(rows, LARGEST)})
+    return Listing(source, reading, largest=min(rows, LARGEST))
 
 
 def inside(listing: Listing[T]) -> tuple[Source[T], Reading]:

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._wire.decoding import DecodedPage
-from .._wire.page_size import LARGEST
 from .completeness import CompletenessTracker
+from .reading import Reading
 from .source import PageRequest
 
 _DOUBTS = 3
 """How often a page without rows is asked for again before it is believed: it contradicts its own total, so it may be
 a faulty answer, and believing it ends the read."""
-
-
-class Reading(NamedTuple):
-    """How a listing is read."""
-
-    limit: int | None = None
-    """Rows a page; None for as many as the server gives."""
-    offset: int = 0
-    concurrency: int = 8
-    strict: bool = False
-    exact: bool = False
-    on_invalid: str = "raise"
-    largest: int = LARGEST
-    """Rows a page at most, where `limit` leaves it to the server."""
-    widest: int | None = None
-    """Requests that may be in flight at all; None where nobody says."""
-
-    @property
-    def ask(self) -> PageRequest:
-        """What to ask for first."""
-        limit = self.largest if self.limit is None else self.limit
-        skip = self.on_invalid == "skip"
-        return PageRequest(limit, self.offset, bulk=True, first=True, skip_invalid=skip, open=self.limit is None)
 
 
 class Plan:

@@ -12,7 +12,8 @@ from ..records import Pagination
 from .completeness import CompletenessTracker
 from .page import Page, following
 from .pages import Pages
-from .plan import Plan, Reading
+from .plan import Plan
+from .reading import Reading
 from .repair import repair
 from .source import PageRequest, Source
 

@@ -57,7 +57,8 @@ _UNEXPLAINED = 50
 
 async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
     """Yield the rows that a read missed, asking for pages as large as `ask`, and set the level that was reached."""
-    windows = _Windows(source, tracker, ask) if source.searchable and tracker.datable else None
+    asked = tracker.asked if source.searchable and tracker.datable else None
+    windows = None if asked is None else _Windows(source, tracker, ask, asked)
     if windows is not None and source.updates_matter:
         rows = _search(source, tracker, windows)
     elif source.searchable and tracker.since is not None and not source.updates_matter:
@@ -130,8 +131,7 @@ async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset
 class _Windows(Generic[T]):
     """What was delivered, and what the directory says of it by windows of creation time."""
 
-    def __init__(self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> None:
-        assert tracker.asked is not None  # noqa: S101 - rows that can be dated came with an answer that has a date
+    def __init__(self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest, asked: datetime) -> None:
         self.vanished: dict[int, float] = {}
         """Rows that were delivered and were not in their window, by the hash of their id: when they were made."""
         self._source = source
@@ -140,7 +140,7 @@ class _Windows(Generic[T]):
         self._largest = ask._replace(limit=LARGEST, open=True)
         self._began = tracker.requests
         self._most = tracker.requests + _COSTLIEST * (tracker.requests + 10)
-        self._later = tracker.asked.replace(microsecond=0) - _YOUNG
+        self._later = asked.replace(microsecond=0) - _YOUNG
         self._young: _Window = (self._later, self._later + _AHEAD)
         self._pending: list[_Window] = [self._young, (None, self._later)]
         self._counted: list[tuple[_Window, int]] = []

@@ -75,12 +75,12 @@ class _Table:
         slots, mask = self._slots, len(self._slots) - 1
         new: list[int] = []
         for place, key in enumerate(keys):
-            key = key & _MASK or 1  # noqa: PLW2901 - 0 marks an empty slot
-            slot = key & mask
-            while (found := slots[slot]) and found != key:
+            mark = key & _MASK or 1  # 0 marks an empty slot
+            slot = mark & mask
+            while (found := slots[slot]) and found != mark:
                 slot = (slot + 1) & mask
             if not found:
-                slots[slot] = key
+                slots[slot] = mark
                 new.append(place)
         self._count += len(new)
         return new
@@ -92,9 +92,9 @@ class _Table:
 
     def __contains__(self, key: int) -> bool:
         slots, mask = self._slots, len(self._slots) - 1
-        key = key & _MASK or 1
-        slot = key & mask
-        while (found := slots[slot]) and found != key:
+        mark = key & _MASK or 1
+        slot = mark & mask
+        while (found := slots[slot]) and found != mark:
             slot = (slot + 1) & mask
         return bool(found)
 

@@ -1,0 +1,76 @@
+"""How a listing is read: what its caller chose, and what its client allows. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypedDict
+
+from .._wire.page_size import LARGEST
+from ..errors import ConfigurationError
+from .source import PageRequest
+
+
+class ReadingOptions(TypedDict, total=False):
+    """The fields of a `Reading`, each of which may be left out; None leaves it out, too."""
+
+    limit: int | None
+    offset: int | None
+    concurrency: int | None
+    strict: bool | None
+    exact: bool | None
+    on_invalid: str | None
+    largest: int | None
+    widest: int | None
+
+
+class Reading(NamedTuple):
+    """How a listing is read."""
+
+    limit: int | None = None
+    """Rows a page; None for as many as the server gives."""
+    offset: int = 0
+    concurrency: int = 8
+    strict: bool = False
+    exact: bool = False
+    on_invalid: str = "raise"
+    largest: int = LARGEST
+    """Rows a page at most, where `limit` leaves it to the server."""
+    widest: int | None = None
+    """Requests that may be in flight at all; None where nobody says."""
+
+    @property
+    def skip_invalid(self) -> bool:
+        """Whether rows that break the contract are left out."""
+        return self.on_invalid == "skip"
+
+    @property
+    def ask(self) -> PageRequest:
+        """What to ask for first."""
+        limit = self.largest if self.limit is None else self.limit
+        start = PageRequest(limit, self.offset, bulk=True, first=True, open=self.limit is None)
+        return start._replace(skip_invalid=self.skip_invalid)
+
+    def changed(self, options: ReadingOptions) -> Reading:
+        """Return this with the options that were given.
+
+        Raises `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give.
+        """
+        reading = Reading(**self._asdict() | {name: value for name, value in options.items() if value is not None})
+        reading._check()
+        return reading
+
+    def _check(self) -> None:
+        for name, least in (("limit", 1), ("offset", 0), ("concurrency", 1)):
+            value: object = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be an int of at least {least}")
+        if self.on_invalid not in ("raise", "skip"):
+            raise ValueError('on_invalid must be "raise" or "skip"')
+        if self.exact and self.offset:
+            raise ValueError("an exact listing starts at offset 0")
+        if self.widest is not None and self.concurrency > self.widest:
+            raise ConfigurationError(
+                f"concurrency={self.concurrency} is more than the {self.widest} requests that this client may have in "
+                "flight: build it with max_concurrency (a session of your own bounds it, too)"
+            )

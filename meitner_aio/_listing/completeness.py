@@ -65,7 +65,7 @@ class ListingReport(Struct, frozen=True, kw_only=True):
 
 
 class CompletenessTracker:
-    """The books of one read: what arrived, what was new, what it proves."""
+    """Tracks one read: what arrived, what was new, what that proves."""
 
     def __init__(self, *, offset: int = 0, updates: bool, keep: bool = False) -> None:
         """Read from `offset`.
@@ -104,31 +104,31 @@ class CompletenessTracker:
         self.gone: list[str] = []
         self.problems: list[str] = []
 
-    def admit(self, fetched: DecodedPage[Any], *, replayed: bool = False) -> list[Any]:
+    def admit(self, page: DecodedPage[Any], *, replayed: bool = False) -> list[Any]:
         """Enter a page of the read; return the rows that were not delivered before.
 
         One that is `replayed` from a journal does not say any more when it arrived.
         """
         if not self._began:
-            self._begin(fetched)
-        if self.total is not None and fetched.pagination.total != self.total:
+            self._begin(page)
+        if self.total is not None and page.pagination.total != self.total:
             self._moved = True
-        self.total = fetched.pagination.total
-        self._part = self._part or fetched.part
-        self.kept = self.kept and fetched.kept
-        self._size += fetched.size
-        self._name(fetched.invalid)
-        rows = self._fresh(fetched.rows, None if replayed else fetched.server_time)
-        self.duplicates += len(fetched.rows) - len(rows)
+        self.total = page.pagination.total
+        self._part = self._part or page.part
+        self.kept = self.kept and page.kept
+        self._size += page.size
+        self._name(page.invalid)
+        rows = self._fresh(page.rows, None if replayed else page.server_time)
+        self.duplicates += len(page.rows) - len(rows)
         return rows
 
-    def found(self, fetched: DecodedPage[Any]) -> list[Any]:
+    def found(self, page: DecodedPage[Any]) -> list[Any]:
         """Enter rows that were fetched again; return those that were not delivered before."""
-        self._name(fetched.invalid)
-        return self._fresh(fetched.rows, fetched.server_time)
+        self._name(page.invalid)
+        return self._fresh(page.rows, page.server_time)
 
     def again(self) -> CompletenessTracker:
-        """Return empty books for reading the listing, or a part of it, once more from its beginning."""
+        """Return an empty tracker, for reading the listing, or a part of it, once more from its beginning."""
         return CompletenessTracker(updates=self._searched)
 
     def mended(self, *, level: Level = "repaired", gone: frozenset[str] = frozenset()) -> None:
@@ -136,16 +136,16 @@ class CompletenessTracker:
         self.level = level
         self.gone = sorted(id_ for id_ in gone if id_ in self._distinct)
 
-    def _begin(self, fetched: DecodedPage[Any]) -> None:
+    def _begin(self, page: DecodedPage[Any]) -> None:
         self._began = True
-        self.counted = fetched.pagination.total
+        self.counted = page.pagination.total
         self._expected = max(0, self.counted - self._offset)
         self._distinct = Distinct(self._expected)
-        if fetched.asked_at is not None:
-            self.asked = datetime.fromtimestamp(fetched.asked_at, UTC)
+        if page.asked_at is not None:
+            self.asked = datetime.fromtimestamp(page.asked_at, UTC)
             self._horizon = self.asked - timedelta(seconds=_LATE + _BEHIND)
         # A single answer is a snapshot.
-        self._whole = fetched.size >= self._expected
+        self._whole = page.size >= self._expected
 
     def _name(self, invalid: Iterable[str]) -> None:
         self.invalid += [name for name in invalid if name not in self.invalid]

@@ -30,7 +30,7 @@ class Deletion(Record):
     resource_id: Id
 
 
-class Facts(NamedTuple):
+class Listed(NamedTuple):
     """What the table of a resource says that its listings need to know."""
 
     path: str
@@ -48,13 +48,13 @@ def _pages(model: type[Record]) -> PageReader[Any]:
 class RecordSource(Generic[T]):
     """The pages of a list, or of a search with `filter`."""
 
-    def __init__(self, send: Send, facts: Facts, filter: dict[str, object] | None, sizes: PageSizes) -> None:
+    def __init__(self, send: Send, resource: Listed, filter: dict[str, object] | None, sizes: PageSizes) -> None:
         """Ask through `send`, for pages as large as `sizes` knows them to be."""
         self._send = send
         self._sizes = sizes
-        self._facts = facts
+        self._resource = resource
         self._filter = filter
-        self._pages: PageReader[T] = _pages(facts.model)
+        self._pages: PageReader[T] = _pages(resource.model)
         self._asking = self._question(None if filter is None else SearchBody(filter))
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class RecordSource(Generic[T]):
     @property
     def searchable(self) -> bool:
         """Whether rows can be asked for by when they were created."""
-        return self._facts.searchable
+        return self._resource.searchable
 
     @property
     def updates_matter(self) -> bool:
@@ -72,17 +72,17 @@ class RecordSource(Generic[T]):
         return self._filter is not None
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
-        """Bring a page."""
+        """Fetch a page."""
         return await self._page(ask, self._asking)
 
     async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
-        """Bring a page unread."""
+        """Fetch a page, but leave reading it to the caller."""
         request = self._request(ask, self._asking)
         response = await self._send(msgspec.structs.replace(request, reader=None))
         return lambda: _as_kept(cast("DecodedPage[T]", value_of(request, response)), response)
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
-        """Bring a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
+        """Fetch a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
         body = SearchBody({"smallerThan": self._made(high), "orCondition": False})
         if low is not None:
             body.filter["greaterOrEqual"] = self._made(low)
@@ -92,7 +92,9 @@ class RecordSource(Generic[T]):
 
     def _made(self, at: datetime) -> dict[str, object]:
         """Return the condition on when a row was made: an event has no meta, and happens at its own timestamp."""
-        return {"timestamp": at} if "timestamp" in self._facts.model.__struct_fields__ else {"meta": {"createdAt": at}}
+        return (
+            {"timestamp": at} if "timestamp" in self._resource.model.__struct_fields__ else {"meta": {"createdAt": at}}
+        )
 
     async def _page(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
         if ask.open:
@@ -100,7 +102,7 @@ class RecordSource(Generic[T]):
         return await self._answered(self._request(ask, asking))
 
     async def _answered(self, request: Request) -> DecodedPage[T]:
-        """Bring a page, and how long it took: its Date says when it was answered, which may be after it counted."""
+        """Fetch a page, and say how long it took: its Date says when it was answered, which may be after it counted."""
         time = asyncio.get_running_loop().time
         began = time()
         response = await self._send(request)
@@ -108,7 +110,7 @@ class RecordSource(Generic[T]):
         return _as_kept(page, response)._replace(waited=max(time() - began, response.elapsed))
 
     async def _largest(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
-        """Bring as many rows as the server gives. Who tries what nobody knows does so alone, and the others learn."""
+        """Fetch as many rows as the server gives. One read at a time tries what nobody knows yet; the others learn."""
         fitting = Fitting(self._sizes.of(asking.route), ask.limit, ask.total)
         page: DecodedPage[T] | None = None
         while page is None:
@@ -121,7 +123,7 @@ class RecordSource(Generic[T]):
         return page
 
     async def _tried(self, fitting: Fitting, ask: PageRequest, asking: Request) -> DecodedPage[T] | None:
-        """Bring a page of the size to try; None when a smaller one is worth a try."""
+        """Fetch a page of the size to try; None when a smaller one is worth a try."""
         limit, shrinks = fitting.limit, fitting.shrinks
         after = max(0, -(-(ask.total - ask.offset - limit) // limit)) if ask.total else None
         trial = ask._replace(limit=limit, open=False, upcoming=after)
@@ -137,7 +139,7 @@ class RecordSource(Generic[T]):
 
     def _question(self, body: SearchBody | None) -> Request:
         """Return the request for a list or a search, but for the page; it shows its body to no traceback."""
-        path = self._facts.path
+        path = self._resource.path
         if body is None:
             return Request("list", "GET", path, path)
         return Request("search", "POST", f"{path}/_search", f"{path}/_search", body=encode(body))
@@ -154,24 +156,24 @@ class RecordSource(Generic[T]):
         )
 
     async def deleted(self, since: datetime) -> Deletions:
-        """Bring the ids of the rows deleted since then, from the audit events."""
-        if self._facts.audited is None:
+        """Fetch the ids of the rows deleted since then, from the audit events."""
+        if self._resource.audited is None:
             return Deletions(frozenset())
-        if not self._facts.audited:
+        if not self._resource.audited:
             return Deletions(None)
-        condition = {
-            "equals": {"resource": self._facts.model.__name__, "type": "Delete"},
+        condition: dict[str, object] = {
+            "equals": {"resource": self._resource.model.__name__, "type": "Delete"},
             "greaterOrEqual": {"timestamp": floored(since)},
             "orCondition": False,
         }
-        facts = Facts("/audit-event", Deletion, searchable=True, audited=None)
-        events = RecordSource[Deletion](self._send, facts, condition, self._sizes)
+        listed = Listed("/audit-event", Deletion, searchable=True, audited=None)
+        events = RecordSource[Deletion](self._send, listed, condition, self._sizes)
         ids: set[str] = set()
         requests, offset, total = 0, 0, 1
         while offset < total:
             try:
                 page = await events.fetch(PageRequest(LARGEST, offset, bulk=True, open=True))
-            except MeitnerError:  # credentials may not reach the audit events; a witness who is away ends no read
+            except MeitnerError:  # credentials may not reach the audit events; that ends no read
                 return Deletions(None, requests + 1)
             ids.update(event.resource_id for event in page.rows)
             requests, offset, total = requests + page.requests, offset + len(page.rows), page.pagination.total

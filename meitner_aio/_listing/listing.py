@@ -1,6 +1,6 @@
 """A listing: rows of a resource, read when they are asked for, every row once.
 
-Knows nothing of requests, only of a `Source` that brings pages and can bear witness about rows that moved.
+Knows nothing of HTTP, only of a `Source` of pages.
 """
 
 from __future__ import annotations

@@ -62,12 +62,12 @@ class Page(Generic[T]):
 
 async def fetch_page(source: Source[T], ask: PageRequest) -> Page[T]:
     """Fetch a page by itself."""
-    fetched = await source.fetch(ask)
-    return Page(fetched.rows, fetched.pagination, source, following(ask, fetched))
+    page = await source.fetch(ask)
+    return Page(page.rows, page.pagination, source, following(ask, page))
 
 
-def following(ask: PageRequest, fetched: DecodedPage[Any]) -> PageRequest | None:
+def following(ask: PageRequest, page: DecodedPage[Any]) -> PageRequest | None:
     """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
-    size = fetched.size
+    size = page.size
     end = ask.offset + size
-    return ask._replace(offset=end, first=False, upcoming=None) if size and end < fetched.pagination.total else None
+    return ask._replace(offset=end, first=False, upcoming=None) if size and end < page.pagination.total else None

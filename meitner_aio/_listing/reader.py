@@ -1,4 +1,7 @@
-"""One read of a listing from its beginning to its end: what is asked next, what is missing, what it proves."""
+"""One read of a listing from its beginning to its end: each page is checked once and delivered, then all are proven.
+
+The way of a page: `Plan` says what to ask for, `Pages` fetches it, `CompletenessTracker` checks it, `Read` delivers it.
+"""
 
 from __future__ import annotations
 

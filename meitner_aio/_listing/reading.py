@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from .._wire.page_size import LARGEST
 from ..errors import ConfigurationError
@@ -54,7 +54,8 @@ class Reading(NamedTuple):
 
         Raises `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give.
         """
-        reading = Reading(**self._asdict() | {name: value for name, value in options.items() if value is not None})
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        reading = Reading(**self._asdict() | given)
         reading._check()
         return reading
 

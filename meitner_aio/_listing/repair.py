@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _NONE: frozenset[str] = frozenset()
 
-_Window: TypeAlias = tuple[datetime | None, datetime]
+_CreationWindow: TypeAlias = tuple[datetime | None, datetime]
 """Creation times: from the first (None: from the beginning) until before the second."""
 
 _ROUNDS = 16
@@ -58,7 +58,7 @@ _UNEXPLAINED = 50
 async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
     """Yield the rows that a read missed, asking for pages as large as `ask`, and set the level that was reached."""
     asked = tracker.asked if source.searchable and tracker.datable else None
-    windows = None if asked is None else _Windows(source, tracker, ask, asked)
+    windows = None if asked is None else _CreationWindows(source, tracker, ask, asked)
     if windows is not None and source.updates_matter:
         rows = _search(source, tracker, windows)
     elif source.searchable and tracker.since is not None and not source.updates_matter:
@@ -70,7 +70,7 @@ async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageReque
 
 
 async def _list(
-    source: Source[T], tracker: CompletenessTracker, ask: PageRequest, windows: _Windows[T] | None
+    source: Source[T], tracker: CompletenessTracker, ask: PageRequest, windows: _CreationWindows[T] | None
 ) -> AsyncGenerator[list[T], None]:
     """Look for what is missing in windows until the listing counts what was delivered; where they fail, read again."""
     before: object = None
@@ -98,7 +98,7 @@ async def _list(
 
 
 async def _search(
-    source: Source[T], tracker: CompletenessTracker, windows: _Windows[T]
+    source: Source[T], tracker: CompletenessTracker, windows: _CreationWindows[T]
 ) -> AsyncGenerator[list[T], None]:
     """Read every window in one answer, and explain what vanished from it meanwhile.
 
@@ -128,7 +128,7 @@ async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset
     return deletions.ids
 
 
-class _Windows(Generic[T]):
+class _CreationWindows(Generic[T]):
     """What was delivered, and what the directory says of it by windows of creation time."""
 
     def __init__(self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest, asked: datetime) -> None:
@@ -141,10 +141,10 @@ class _Windows(Generic[T]):
         self._began = tracker.requests
         self._most = tracker.requests + _COSTLIEST * (tracker.requests + 10)
         self._later = asked.replace(microsecond=0) - _YOUNG
-        self._young: _Window = (self._later, self._later + _AHEAD)
-        self._pending: list[_Window] = [self._young, (None, self._later)]
-        self._counted: list[tuple[_Window, int]] = []
-        self._crowded: list[_Window] = []
+        self._young: _CreationWindow = (self._later, self._later + _AHEAD)
+        self._pending: list[_CreationWindow] = [self._young, (None, self._later)]
+        self._counted: list[tuple[_CreationWindow, int]] = []
+        self._crowded: list[_CreationWindow] = []
         self._countable = not source.updates_matter  # no event tells of the rows that an update takes out of a search
         self._rows = tracker.made(without=_NONE)
 
@@ -196,52 +196,52 @@ class _Windows(Generic[T]):
             if not self.affordable:
                 break
             low, high = _around(made, made)
-            answer = await self._created((low, high), self._largest._replace(every=True))
-            if key in _keys(answer.rows):
+            page = await self._created((low, high), self._largest._replace(every=True))
+            if key in _keys(page.rows):
                 del self.vanished[key]
         return not self.vanished
 
-    async def _created(self, window: _Window, ask: PageRequest) -> DecodedPage[T]:
-        answer = await self._source.created(*window, ask)
-        self._tracker.requests += answer.requests
-        return answer
+    async def _created(self, window: _CreationWindow, ask: PageRequest) -> DecodedPage[T]:
+        page = await self._source.created(*window, ask)
+        self._tracker.requests += page.requests
+        return page
 
-    async def _checked(self, window: _Window) -> AsyncGenerator[list[T], None]:
+    async def _checked(self, window: _CreationWindow) -> AsyncGenerator[list[T], None]:
         """Ask for a window; yield its missing rows, or leave it to be looked at again."""
-        answer = await self._created(window, self._largest if window == self._young else self._ask)
-        yield self._found(answer)
-        total = answer.pagination.total
-        if answer.size >= total:
-            self._miss(window, _keys(answer.rows))
+        page = await self._created(window, self._largest if window == self._young else self._ask)
+        yield self._found(page)
+        total = page.pagination.total
+        if page.size >= total:
+            self._miss(window, _keys(page.rows))
         elif self._countable and total == self._delivered(window):
             self._counted.append((window, total))
         elif halves := self._halves(window):
             self._pending += halves
         else:
-            async for rows in self._crowd(window, answer):
+            async for rows in self._crowd(window, page):
                 yield rows
 
-    def _found(self, answer: DecodedPage[T]) -> list[T]:
+    def _found(self, page: DecodedPage[T]) -> list[T]:
         """Enter an answer; return the rows that were missing."""
-        rows = self._tracker.found(answer)
+        rows = self._tracker.found(page)
         created = creation_times(rows)
         if created is not None:
             for made, row in zip(created.stamps, rows, strict=True):
                 insort(self._rows, (made.timestamp(), hash(row.id)))
         return rows
 
-    def _miss(self, window: _Window, present: set[int]) -> None:
+    def _miss(self, window: _CreationWindow, present: set[int]) -> None:
         """Note which rows that were delivered from a window are not in it any more."""
         for key in present & self.vanished.keys():
             del self.vanished[key]
         start, end = self._span(*window)
         self.vanished |= {key: made for made, key in self._rows[start:end] if key not in present}
 
-    def _delivered(self, window: _Window) -> int:
+    def _delivered(self, window: _CreationWindow) -> int:
         start, end = self._span(*window)
         return end - start
 
-    def _halves(self, window: _Window) -> list[_Window]:
+    def _halves(self, window: _CreationWindow) -> list[_CreationWindow]:
         middle = self._middle(*window)
         return [] if middle is None else [(window[0], middle), (middle, window[1])]
 
@@ -268,7 +268,7 @@ class _Windows(Generic[T]):
             return first
         return last if last < high else None
 
-    async def _crowd(self, window: _Window, first: DecodedPage[T]) -> AsyncGenerator[list[T], None]:
+    async def _crowd(self, window: _CreationWindow, first: DecodedPage[T]) -> AsyncGenerator[list[T], None]:
         """Read a window that cannot be split, in the largest pages that there are: in one answer, if that will do.
 
         Else from its end: a deletion only moves rows towards the pages to come.
@@ -281,16 +281,16 @@ class _Windows(Generic[T]):
             self._miss(window, _keys(first.rows))
             yield self._found(first)
             return
-        book, step = self._tracker.again(), max(1, first.size)
+        recount, step = self._tracker.again(), max(1, first.size)
         present: set[int] = set()
         for offset in range((total - 1) // step * step, -1, -step):
             if not self.affordable:
                 break
-            answer = await self._created(window, self._ask._replace(limit=step, offset=offset, open=False))
-            present |= _keys(book.admit(answer))
-            yield self._found(answer)
-        book.conclude()
-        if book.level == "certified":
+            page = await self._created(window, self._ask._replace(limit=step, offset=offset, open=False))
+            present |= _keys(recount.admit(page))
+            yield self._found(page)
+        recount.conclude()
+        if recount.level == "certified":
             self._miss(window, present)
         else:
             self._crowded.append(window)
@@ -303,23 +303,23 @@ async def _passes(source: Source[T], tracker: CompletenessTracker, ask: PageRequ
     have left and come back meanwhile: there a pass has to be proven by itself, and to find what was delivered.
     """
     for _ in range(_PASSES):
-        book, fresh, named = tracker.again(), 0, len(tracker.invalid)
+        recount, fresh, named = tracker.again(), 0, len(tracker.invalid)
         offset, total, vain = 0, 1, 0
         while offset < total and vain < _IN_VAIN:
-            answer = await source.fetch(ask._replace(offset=offset))
-            tracker.requests += answer.requests
-            new, missed = book.admit(answer), tracker.found(answer)
+            page = await source.fetch(ask._replace(offset=offset))
+            tracker.requests += page.requests
+            new, missed = recount.admit(page), tracker.found(page)
             fresh += len(missed)
-            vain = 0 if new or answer.invalid else vain + 1
+            vain = 0 if new or page.invalid else vain + 1
             yield missed
-            offset, total = offset + answer.size, answer.pagination.total if answer.size else 0
-        book.conclude()
-        known = book.left(_NONE) - fresh - (len(tracker.invalid) - named)
-        proven = book.level == "certified" or known == book.counted
+            offset, total = offset + page.size, page.pagination.total if page.size else 0
+        recount.conclude()
+        known = recount.left(_NONE) - fresh - (len(tracker.invalid) - named)
+        proven = recount.level == "certified" or known == recount.counted
         if source.updates_matter:
-            if book.left(_NONE) != tracker.left(await _deleted(source, tracker) or _NONE):
+            if recount.left(_NONE) != tracker.left(await _deleted(source, tracker) or _NONE):
                 break  # rows vanished that nobody deleted: they may have changed, or the index is not what it was
-            proven = book.level == "certified"
+            proven = recount.level == "certified"
         if proven:
             tracker.mended(level="stable")
             return

@@ -1,4 +1,4 @@
-"""Where the rows of a listing come from, as the mechanisms see it: a bringer of pages that can bear witness."""
+"""What a listing reads from: pages of rows, and two questions that help to prove that none is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PageRequest(NamedTuple):
     """Whether a read of many pages begins with this one."""
     skip_invalid: bool = False
     open: bool = False
-    """Whether fewer rows will do: the source asks for as many as the server gives, at most `limit`."""
+    """Whether the source chooses how many rows to ask for: as many as the server gives, at most `limit`."""
     total: int = 0
     """Rows of the listing, where a page that is open follows another one: whether larger ones would spare requests."""
     upcoming: int | None = None
@@ -38,7 +38,7 @@ class Deletions(NamedTuple):
 
 
 class Source(Protocol[T]):
-    """Brings the pages of one listing, and tells what else the directory knows about its rows."""
+    """The pages of one listing, and what else the directory knows about its rows."""
 
     @property
     def searchable(self) -> bool:
@@ -51,17 +51,17 @@ class Source(Protocol[T]):
         ...
 
     def fetch(self, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
-        """Bring a page."""
+        """Fetch a page."""
         ...
 
     def fetch_raw(self, ask: PageRequest) -> Coroutine[Any, Any, Callable[[], DecodedPage[T]]]:
-        """Bring a page unread; calling what arrives reads it, and raises `ResponseValidationError` when it cannot."""
+        """Fetch a page unread; calling the result reads it, and raises `ResponseValidationError` when it cannot."""
         ...
 
     def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
-        """Bring a page of the rows created from `low` until before `high`; only where `searchable`."""
+        """Fetch a page of the rows created from `low` until before `high`; only where `searchable`."""
         ...
 
     def deleted(self, since: datetime) -> Coroutine[Any, Any, Deletions]:
-        """Bring the ids of the rows deleted since then."""
+        """Fetch the ids of the rows deleted since then."""
         ...

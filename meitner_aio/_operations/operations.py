@@ -23,7 +23,7 @@ from typing import (
     overload,
 )
 
-from .._listing.endpoints import Facts, RecordSource
+from .._listing.endpoints import Listed, RecordSource
 from .._listing.listing import Listing
 from .._listing.source import PageRequest
 from .._wire.decoding import DecodedPage, RecordDecoder, invalid, read
@@ -149,7 +149,7 @@ def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> Reco
         audited: bool | None = deletion.audited
     else:  # what nobody can write nobody deletes; a school or unit may still be deleted elsewhere, without an event
         audited = False if "update" in table else None
-    return RecordSource(wire.send, Facts(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
+    return RecordSource(wire.send, Listed(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
 
 
 def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:

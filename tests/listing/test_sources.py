@@ -24,7 +24,7 @@ from meitner_aio import (
     like,
     one_of,
 )
-from meitner_aio._listing.endpoints import Facts, RecordSource
+from meitner_aio._listing.endpoints import Listed, RecordSource
 from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._wire.page_size import PageSizes
@@ -79,7 +79,7 @@ class Scripted:
 
 
 def _source(send: Scripted, audited: bool | None = True, filter: dict[str, Any] | None = None) -> Any:
-    return RecordSource[Group](send, Facts("/group", Group, True, audited), filter, PageSizes())
+    return RecordSource[Group](send, Listed("/group", Group, True, audited), filter, PageSizes())
 
 
 # -- pages
@@ -169,7 +169,7 @@ async def test_a_window_of_every_row_leaves_the_conditions_out() -> None:
 async def test_a_window_of_events_is_one_of_their_timestamps() -> None:
     """They have no meta."""
     send = Scripted([])
-    source = RecordSource[AuditEvent](send, Facts("/audit-event", AuditEvent, True, None), None, PageSizes())
+    source = RecordSource[AuditEvent](send, Listed("/audit-event", AuditEvent, True, None), None, PageSizes())
     await source.created(SINCE, SINCE, PageRequest(5, 0))
     assert send.bodies[0]["smallerThan"] == {"timestamp": "2026-09-21T14:00:00Z"}
     assert send.bodies[0]["greaterOrEqual"] == {"timestamp": "2026-09-21T14:00:00Z"}

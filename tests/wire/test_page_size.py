@@ -28,7 +28,7 @@ from meitner_aio import (
     UnprocessableEntityError,
     like,
 )
-from meitner_aio._listing.endpoints import Facts, RecordSource
+from meitner_aio._listing.endpoints import Listed, RecordSource
 from meitner_aio._listing.listing import Listing
 from meitner_aio._listing.prefetch import ROWS, Idle
 from meitner_aio._listing.source import Deletions, PageRequest
@@ -656,7 +656,7 @@ def test_a_witness_is_asked_for_pages_that_it_gives() -> None:
 
     async def main() -> None:
         server = Server(10, refuses(80))
-        facts = Facts("/student", Student, searchable=True, audited=True)
+        facts = Listed("/student", Student, searchable=True, audited=True)
         source = RecordSource[Any](server.client()._calls.send, facts, None, PageSizes())
         deletions = await source.deleted(datetime(2026, 1, 1, tzinfo=UTC))
         assert deletions.ids == frozenset()
@@ -682,7 +682,7 @@ def test_a_repair_asks_for_the_largest_pages(*, searchable: bool) -> None:
         counts = {(False, 1)} if searchable else set()
         assert {(ask.open, ask.limit) for ask in directory.asks[3:]} == {(True, LARGEST)} | counts
         server, now = Server(400, refuses(80)), datetime(2026, 12, 1, tzinfo=UTC)
-        facts = Facts("/student", Student, searchable=True, audited=True)
+        facts = Listed("/student", Student, searchable=True, audited=True)
         source = RecordSource[Any](server.client()._calls.send, facts, None, PageSizes())
         ask = PageRequest(LARGEST, 0, bulk=True, open=True)
         assert (await source.created(None, now, ask)).requests == len(server.asked) > 1

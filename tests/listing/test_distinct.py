@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import gt, lt
 from typing import Any
 
 import pytest
@@ -68,6 +69,13 @@ def test_what_is_new_is_what_a_set_says(expected: int, pages: list[list[int]], d
         assert (list(range(len(numbers))) if new is None else new) == _places(known, numbers)
     assert all(row_id(number) in distinct for number in known)
     assert not any(row_id(number) in distinct for number in range(1000, 1100))
+
+
+@pytest.mark.parametrize(("step", "follows"), [(1, lt), (-1, gt)])
+def test_strict_order_tells_the_earliest_and_the_latest(step: int, follows: object) -> None:
+    """Forwards and backwards: they are the two ends, and no row of the page is there twice."""
+    stamps = [DAWN + timedelta(seconds=step * number) for number in range(5)]
+    assert in_order(stamps) == (stamps, min(stamps), max(stamps), follows)
 
 
 @pytest.mark.parametrize("steps", [[1, 1, 0], [-1, -1, 0], [0, 1, 1], [1, -1, 1], [1, 1, -9]])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from .cached import Caches
+    from .changes import Changes
     from .outbox import Outbox
     from .sandbox import Sandbox
 
@@ -256,6 +259,30 @@ class Meitner:
         tasks have blocks of their own. Bodies stay in memory as long as the list does.
         """
         return capturing(self._core)
+
+    def changes(
+        self,
+        since: datetime | str | None = None,
+        resources: Iterable[str] | None = None,
+        *,
+        lookback: float | timedelta = 600.0,
+        grades_every: float | timedelta | None = None,
+        retention: float | timedelta = timedelta(days=30),
+    ) -> Changes:
+        """Return what changed since the checkpoint of an earlier run, or an instant; None tells everything.
+
+        `resources` are names, all with records by default. What was stamped up to `lookback` seconds before is told
+        again: stamps are late, clocks differ, indexes lag. Grades are read in full, but only when `grades_every` has
+        passed. Deletions are known for `retention`; `ResyncRequired` is raised, at the first change, after that.
+        """
+        from ._pipeline.identity import reader_of
+        from .changes import Changes
+
+        if self._core.url.startswith("offline:"):
+            raise ConfigurationError("offline: a snapshot does not change; ask a server for changes")
+        times = {"lookback": lookback, "retention": retention}
+        reader = partial(reader_of, self)
+        return Changes(self._wire, reader, since, resources, grades_every=grades_every, **times)
 
     def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> Outbox:
         """Return an outbox for writes that nobody waits for; leaving its `async with` block sends what is left."""

@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from ._change import Change, Deleted, Upserted
+from ._changes import Changes
+from ._run import Count
 
-__all__ = ["Change", "Deleted", "Upserted"]
+__all__ = ["Change", "Changes", "Count", "Deleted", "Upserted"]

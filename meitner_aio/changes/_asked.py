@@ -1,0 +1,104 @@
+"""What a caller asks changes of: names, times and limits, checked before any I/O. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from .._operations.operations import operations
+from .._wire.validation import check_instant, suggestion
+from ..resources import RESOURCES
+from ..resources.audit_events import AuditEventResource
+from ._checkpoint import Checkpoint, parse
+
+_FIRST = ("schools", "units", "employees", "guardians", "students", "groups")
+"""Resources that others refer to, before those that refer to them; the others follow in their own order."""
+
+_EVENTS = "audit_events"
+
+
+class Asked(NamedTuple):
+    """What is asked for. Times are in seconds, and since 1970."""
+
+    since: float | None
+    """None asks for everything."""
+    checkpoint: Checkpoint | None
+    foreign: bool
+    """Whether a checkpoint was given that another version made."""
+    resources: tuple[str, ...]
+    lookback: float
+    grades_every: float | None
+    retention: float
+
+
+def asked(
+    since: datetime | str | None,
+    resources: Iterable[str] | None,
+    lookback: float | timedelta,
+    grades_every: float | timedelta | None,
+    retention: float | timedelta,
+) -> Asked:
+    """Return what is asked for; `TypeError` or `ValueError` for what means nothing."""
+    checkpoint = parse(since) if isinstance(since, str) else None
+    if isinstance(since, datetime):
+        check_instant(since, "since")
+        at: float | None = since.astimezone(UTC).timestamp()
+    elif since is None or isinstance(since, str):
+        at = None if checkpoint is None else checkpoint.at
+    else:
+        raise TypeError(f"since must be a checkpoint, an aware datetime or None, not {type(since).__name__}")
+    return Asked(
+        at,
+        checkpoint,
+        isinstance(since, str) and checkpoint is None,
+        names(resources),
+        _seconds("lookback", lookback),
+        None if grades_every is None else _seconds("grades_every", grades_every),
+        _seconds("retention", retention),
+    )
+
+
+def _seconds(name: str, value: float | timedelta) -> float:
+    seconds: object = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} must be seconds or a timedelta, not {type(seconds).__name__}")
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite")
+    return seconds
+
+
+def names(given: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the attributes of the resources named, each once, in the order in which they are told.
+
+    `student-placements` is `student_placements`; None names all that have records of their own.
+    """
+    if given is None:
+        chosen = {name for name in RESOURCES if name != _EVENTS}
+    else:
+        chosen = {_attribute(name) for name in ([given] if isinstance(given, str) else given)}
+    if not chosen:
+        raise ValueError("resources names no resource; None asks for all of them")
+    others = sorted((name for name in RESOURCES if name not in _FIRST), key=lambda name: not searchable(name))
+    return tuple(name for name in (*_FIRST, *others) if name in chosen)
+
+
+def _attribute(name: str) -> str:
+    attribute = name.replace("-", "_")
+    if attribute == _EVENTS:
+        raise ValueError("audit_events do not change: they are where deletions are read from; list or search them")
+    if attribute not in RESOURCES:
+        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")
+    return attribute
+
+
+def searchable(attribute: str) -> bool:
+    """Whether a resource can be asked for what changed; the others are read in full."""
+    return "search" in operations(RESOURCES[attribute])
+
+
+def event_name(attribute: str) -> AuditEventResource | None:
+    """Return what audit events call a resource; None when its deletions leave none."""
+    name = AuditEventResource(RESOURCES[attribute].model.__name__)
+    return name if name.known else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._operations.operations import operations
 from .._wire.validation import check_instant, suggestion
@@ -34,13 +34,13 @@ class Asked(NamedTuple):
 
 
 def asked(
-    since: datetime | str | None,
+    since: object,
     resources: Iterable[str] | None,
-    lookback: float | timedelta,
-    grades_every: float | timedelta | None,
-    retention: float | timedelta,
+    lookback: object,
+    grades_every: object,
+    retention: object,
 ) -> Asked:
-    """Return what is asked for; `TypeError` or `ValueError` for what means nothing."""
+    """Return what `meitner.changes` was called with; `TypeError` or `ValueError` for what means nothing."""
     checkpoint = parse(since) if isinstance(since, str) else None
     if isinstance(since, datetime):
         check_instant(since, "since")
@@ -60,8 +60,8 @@ def asked(
     )
 
 
-def _seconds(name: str, value: float | timedelta) -> float:
-    seconds: object = value.total_seconds() if isinstance(value, timedelta) else value
+def _seconds(name: str, value: object) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name} must be seconds or a timedelta, not {type(seconds).__name__}")
     if not 0 <= seconds < math.inf:
@@ -100,5 +100,6 @@ def searchable(attribute: str) -> bool:
 
 def event_name(attribute: str) -> AuditEventResource | None:
     """Return what audit events call a resource; None when its deletions leave none."""
-    name = AuditEventResource(RESOURCES[attribute].model.__name__)
+    table: Any = RESOURCES[attribute]  # the class, of which `model` is not generic
+    name = AuditEventResource(table.model.__name__)
     return name if name.known else None

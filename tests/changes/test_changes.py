@@ -255,7 +255,7 @@ async def test_a_checkpoint_holds_nothing_of_anybody(meitner):
         id_ = change.record.id
         assert id_.encode() not in inside
         assert bytes.fromhex(id_.replace("-", "")) not in inside
-        assert getattr(change.record, "first_name", "?!").encode() not in inside
+        assert str(getattr(change.record, "identity_number", id_)).encode() not in inside
     assert meitner._core.auth.secrets()[0].reveal().encode() not in inside
     shown = repr(changes) + repr(everything)
     assert not any(change.record.last_name in shown for change in everything if isinstance(change.record, Student))

@@ -81,17 +81,19 @@ class Changes:
     @property
     def complete(self) -> bool:
         """Whether everything was told, with a proof for each resource."""
-        return self._run.checkpoint is not None and all(report.complete for report in self._run.reports.values())
+        return self._run.checkpoint is not None and all(
+            report.complete for report in self._run.reading.reports.values()
+        )
 
     @property
     def full(self) -> frozenset[str]:
         """Resources of which every record was told in this run: what was not told of them does not exist."""
-        return frozenset(self._run.full) if self._run.checkpoint is not None else frozenset()
+        return frozenset(self._run.reading.full) if self._run.checkpoint is not None else frozenset()
 
     @property
     def reports(self) -> Mapping[str, ListingReport]:
         """How far it was shown, of each resource that was read, that its listing is complete."""
-        return MappingProxyType(self._run.reports)
+        return MappingProxyType(self._run.reading.reports)
 
     @property
     def counts(self) -> Mapping[str, Count]:
@@ -101,7 +103,7 @@ class Changes:
     @property
     def requests(self) -> int:
         """Requests spent so far, those that were sent again included."""
-        return self._run.watch.requests
+        return self._run.reading.watch.requests
 
     @property
     def since(self) -> datetime | None:

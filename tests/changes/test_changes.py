@@ -421,7 +421,9 @@ async def test_many_grades_that_are_gone_are_told_after_a_second_reading(followe
     await follower.run()
     for id_ in list(follower.directory.tables[GRADES])[5:]:
         follower.directory.delete(GRADES, id_)
+    follower.directory.asked.clear()
     assert await follower.run()
+    assert follower.directory.asked.count(("GET", GRADES)) == 2
     assert follower.last.counts["grade_elementaries"].deleted == 65
     assert follower.rows == truth(follower.directory)
     singly = sum(path.startswith(f"{GRADES}/") for _, path in follower.directory.asked)
@@ -506,3 +508,61 @@ async def test_a_clock_that_is_ahead_widens_the_lookback(monkeypatch):
     checkpoint = parse(follower.checkpoint)
     assert checkpoint is not None
     assert 4900 < checkpoint.ahead <= 5000  # kept, although no young row says so again
+    follower.directory.filters.clear()
+    assert await follower.run()
+    bounds = {one["greaterOrEqual"]["timestamp"] for one in follower.directory.filters if "greaterOrEqual" in one}
+    assert bounds == {
+        datetime.fromtimestamp(checkpoint.at - 600 - checkpoint.ahead, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    }
+
+
+async def test_lookback_and_margin_cover_clocks_an_index_and_a_commit_together(monkeypatch):
+    """A row 250 s behind the answers, committed 59 s late, and found 340 s after that, just after a run."""
+    monkeypatch.setattr(identity, "_ROUNDS", 1)
+    directory = ChangingDirectory(Nature(ahead=-250.0, lag=340.0), rows=3)
+    follower = Follower(directory)
+    await follower.run()
+    directory.pass_time(4000.0)
+    directory.create(GROUPS, late=59.0)
+    directory.pass_time(59.0 + 330.0)
+    assert await follower.run()
+    assert len(follower.rows) == 9
+    directory.pass_time(4000.0)
+    assert await follower.run()
+    assert follower.rows == truth(directory)
+
+
+async def test_a_deletion_that_hides_behind_a_creation_is_seen(follower):
+    """Every answer counts as many rows as arrive, and still one slipped away."""
+    directory = follower.directory
+    await follower.run()
+    directory.pass_time(4000.0)
+    directory.import_(GROUPS, 100)
+    first, searches = list(directory.tables[GROUPS])[70], []
+
+    def swap(_: str, path: str) -> None:
+        searches.append(path)
+        if len(searches) == 3:
+            directory.delete(GROUPS, first)
+            directory.create(GROUPS)
+
+    directory.before = swap
+    assert not await follower.run(resources=["groups"])  # one instant, young, and moved: nothing proves it yet
+    directory.before = None
+    directory.pass_time(1000.0)
+    assert await follower.run()
+    assert follower.rows == truth(directory)
+
+
+async def test_two_checkpoints_of_the_same_rows_have_nothing_in_common(follower):
+    """Each digest is enciphered with a key of its own."""
+    from meitner_aio.changes._checkpoint import parse
+
+    digests = []
+    for _ in range(2):
+        await follower.run()
+        checkpoint = parse(follower.checkpoint)
+        assert checkpoint is not None
+        digests.append(checkpoint.digests["grade_elementaries"].rows)
+    assert len(digests[0]) == len(digests[1]) == 70 * 24
+    assert sum(a == b for a, b in zip(*digests, strict=True)) < 40  # seven, by chance

@@ -63,6 +63,8 @@ class ChangingDirectory:
         self.now = BEGIN
         self.tables: dict[str, dict[str, Row]] = {GROUPS: {}, PLACEMENTS: {}, GRADES: {}}
         self.asked: list[tuple[str, str]] = []
+        self.filters: list[Row] = []
+        """Of the searches."""
         self.empty_lists = 0
         """How many of the next lists of grades are answered as if there were none."""
         self.before: Callable[[str, str], object] | None = None
@@ -95,7 +97,7 @@ class ChangingDirectory:
             _, path, id_, row = self._log.pop(0)
             self._index[path].pop(id_, None) if row is None else self._index[path].__setitem__(id_, row)
 
-    def create(self, path: str, *, id_: str | None = None, late: bool = False) -> str:
+    def create(self, path: str, *, id_: str | None = None, late: bool | float = False) -> str:
         """Make a row."""
         id_ = id_ or self._id()
         self._made += 1
@@ -108,7 +110,7 @@ class ChangingDirectory:
         rows = [{"id": self._id(), **_SHAPES[path], "meta": self._meta(), _MARKS[path]: "import"} for _ in range(count)]
         self._commit(lambda: [self._put(path, row) for row in rows], "", late=False)
 
-    def update(self, path: str, id_: str, *, late: bool = False, **changes: Any) -> None:
+    def update(self, path: str, id_: str, *, late: bool | float = False, **changes: Any) -> None:
         """Change a row; which stamps it."""
         self._made += 1
         row = self.tables[path][id_]
@@ -116,7 +118,7 @@ class ChangingDirectory:
         row = {**row, _MARKS[path]: f"v{self._made}", **changes, "meta": meta}
         self._commit(lambda: self._put(path, row), id_, late=late)
 
-    def delete(self, path: str, id_: str, *, late: bool = False) -> None:
+    def delete(self, path: str, id_: str, *, late: bool | float = False) -> None:
         """Remove a row; an event says so, if it is of a kind that leaves one."""
         event = {"id": self._id(), "resourceID": id_, "type": "Delete", "timestamp": self._stamp()}
 
@@ -157,8 +159,8 @@ class ChangingDirectory:
         """Whether a transaction holds the row."""
         return any(held == id_ for _, _, held in self._pending)
 
-    def _commit(self, change: Callable[[], object], id_: str, *, late: bool) -> None:
-        after = self.nature.late * self._chance.random() if late else 0.0
+    def _commit(self, change: Callable[[], object], id_: str, *, late: bool | float) -> None:
+        after = late if isinstance(late, float) else self.nature.late * self._chance.random() if late else 0.0
         if after:
             self._pending.append((self.now + after, change, id_))
         else:
@@ -210,6 +212,7 @@ class ChangingDirectory:
             return list(self.tables[path].values())
         path = path.removesuffix("/_search")
         assert path != GRADES, "grades cannot be searched"
+        self.filters.append(body["filter"])
         rows = self._events if path == "/audit-event" else list(self._index[path].values())
         return [row for row in rows if _fits(row, body["filter"])]
 

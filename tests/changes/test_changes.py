@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from changing_directory import GRADES, GROUPS, ChangingDirectory, Nature
+from changing_directory import GRADES, GROUPS, PLACEMENTS, ChangingDirectory, Nature
 from following import Follower, truth
 
 from meitner_aio import (
@@ -381,6 +381,15 @@ async def test_no_more_is_read_than_can_be_told():
         assert len(follower.directory.asked) < 40
 
 
+async def test_a_first_run_reads_one_resource_ahead(meitner, meitner_sandbox):
+    """Two listings at a time: each of them may hold thousands of rows."""
+    async with meitner.changes() as changes:
+        await anext(changes)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert {seen.operation for seen in meitner_sandbox.requests} == {"schools.list", "units.list"}
+
+
 # -- deletions that are none
 
 
@@ -461,6 +470,18 @@ async def test_who_is_deleted_after_being_told_is_told_as_gone(follower):
     assert await follower.run()
     assert (follower.last.counts["groups"].upserted, follower.last.counts["groups"].deleted) == (1, 1)
     assert follower.rows == truth(directory)
+
+
+async def test_who_refers_is_deleted_before_who_is_referred_to(follower):
+    """Placements before groups, whatever came first."""
+    directory = follower.directory
+    await follower.run()
+    directory.pass_time(4000.0)
+    one, other = (next(iter(directory.tables[path])) for path in (GROUPS, PLACEMENTS))
+    directory.delete(GROUPS, one)
+    directory.delete(PLACEMENTS, other)
+    changes = await told(follower.changes(follower.checkpoint))
+    assert [(change.resource, change.id) for change in changes] == [("student_placements", other), ("groups", one)]
 
 
 async def test_an_import_that_shares_a_stamp_is_proven_by_what_is_left(follower):

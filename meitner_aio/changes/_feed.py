@@ -29,17 +29,16 @@ class Feed:
         self._rows = 0
         self._keys = array("q")
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Future[Page[Any] | None]:
         """Ask for the next page, unless it was asked for already."""
         if self._upcoming is None:
             self._upcoming = asyncio.ensure_future(anext(self._pages, None))
+        return self._upcoming
 
     async def next(self) -> list[Any] | None:
         """Return the rows of the next page; None at the end. Raises `IncompleteListing` that names the resource."""
-        self.start()
-        assert self._upcoming is not None  # noqa: S101 - it was just started
         try:
-            page = await self._upcoming
+            page = await self.start()
         except IncompleteListing as error:
             raise IncompleteListing(f"{self._resource}: {error.message}") from None
         if page is None:

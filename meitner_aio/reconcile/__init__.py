@@ -1,0 +1,1 @@
+"""A desired state, brought into the directory."""

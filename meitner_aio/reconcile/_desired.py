@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack, cast
 
+from .._runtime.frames import without_frames
 from ..resources import RESOURCES
 from ..resources.employee_placements import EmployeePlacement, EmployeePlacementCreate
 from ..resources.employees import Employee, EmployeeFields
@@ -71,9 +72,14 @@ class Desired:
 
     def _read(self, sources: Mapping[str, Source]) -> None:
         findings, today = Findings(), _today()
+        self._problem_counts: dict[str, int] = {}
         self._tables = {name: Table(name, source, today) for name, source in sources.items()}
         for table in self._tables.values():
-            table.check(findings)
+            try:
+                table.check(findings)
+            except Exception as error:
+                without_frames(error)  # its frames hold rows
+                raise
         order = list(self._tables)
         self._problems = tuple(sorted(findings.problems, key=lambda one: (order.index(one.resource), one.line)))
         self._problem_counts = {name: findings.problem_counts[name] for name in self._tables}

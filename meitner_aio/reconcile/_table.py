@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard, TypeVar
 
 import msgspec
 
+from .._runtime.frames import without_frames
 from ._csv import csv_rows
 from ._declared import declared
 from ._files import Snapshot, opened
@@ -20,6 +21,8 @@ from ._parquet import parquet_rows
 from ._problems import Findings, Flaw, NoteKind, UnreadableFileError
 from ._reader import Read, RowReader
 from ._rows import HeldRow, Key, RawRow, Row
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -138,27 +141,21 @@ class Table:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows that can be used, in their order."""
-        for read in self._read():
-            if isinstance(read.row, Row) and not self._is_repeated(read.row.keys):
-                yield read.row
+        return _quietly(read.row for read in self._read() if self._is_used(read.row))
 
     def held(self) -> Iterator[HeldRow]:
         """Yield the rows that are left out, in their order."""
-        if not self.held_count:
-            return
-        for read in self._read():
-            row = read.row
-            if isinstance(row, HeldRow):
-                yield row
-            elif self._is_repeated(row.keys):
-                yield HeldRow(row.resource, row.file, row.line, row.keys)
+        left_out = (read.row for read in self._read() if not self._is_used(read.row)) if self.held_count else ()
+        return _quietly(HeldRow(row.resource, row.file, row.line, row.keys) for row in left_out)
 
     def is_held(self, key: Key) -> bool:
         """Whether a row with the key was left out."""
         return hash(key) in self._held
 
-    def _is_repeated(self, keys: Iterable[Key]) -> bool:
-        return bool(self._repeated) and any(hash(key) in self._repeated for key in keys)
+    def _is_used(self, row: Row | HeldRow) -> TypeGuard[Row]:
+        if isinstance(row, HeldRow):
+            return False
+        return not self._repeated or not any(hash(key) in self._repeated for key in row.keys)
 
     def _read(self, findings: Findings | None = None) -> Iterator[Read]:
         if Doubt.UNREADABLE in self.doubts:
@@ -199,6 +196,15 @@ class Table:
                 self.count -= 1
                 self.held_count += 1
                 self._held.update(map(hash, read.row.keys))
+
+
+def _quietly(rows: Iterable[T]) -> Iterator[T]:
+    """Yield rows; an error on the way keeps none of them in its frames."""
+    try:
+        yield from rows
+    except Exception as error:
+        without_frames(error)
+        raise
 
 
 def _repetition(key: Key, lines: list[int], line: int) -> Flaw:

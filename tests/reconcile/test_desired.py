@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import meitner_aio
 from meitner_aio import Address, External, MeitnerError, Student, StudentFields
-from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference, _desired
+from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference, _desired, _files
 from meitner_aio.reconcile._problems import MOST_PROBLEMS
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
@@ -377,6 +377,14 @@ def test_ndjson_rows(load, line, fields):
     assert _told(desired) == [("students.ndjson", 2, field) for field in fields]
 
 
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+def test_the_header_decides_what_separates(load, delimiter):
+    """The names of columns that exist tell the delimiter; a name that holds others of them does not mislead."""
+    head = delimiter.join(["identity_number", "first_name", "last_name", '"a;b,c\td;e,f\tg;h,i\tj"'])
+    desired = load(students_csv=f"{head}\n")
+    assert [(problem.field, problem.message.rpartition(" ")[2]) for problem in desired.problems] == [("", "4")]
+
+
 def test_all_columns_that_are_wrong_are_told(load):
     """A header tells each name that no field has, each that is there twice, and each that is missing."""
     desired = load(students_csv="identity_number,last_nme,gender,gender,pets\n")
@@ -416,6 +424,45 @@ def test_a_row_without_a_key_is_refused(load):
     desired = load(units_csv="title,source_id\nNorr,\n")
     assert _told(desired) == [("units.csv", 2, "source_id")]
     assert desired.doubts("units") == {Doubt.UNKNOWN_ROWS}
+
+
+_BYTES = st.binary(max_size=80) | st.text('identy_umbr,;\t"\n\r{}[]:null015-\0\ud7ff', max_size=60).map(str.encode)
+_HEADS = st.sampled_from([b"", HEAD.encode(), b"\xef\xbb\xbf" + HEAD.encode(), b"PAR1", b'{"identity_number": '])
+
+
+@given(_HEADS, _BYTES, st.sampled_from(["csv", "ndjson", "parquet"]), st.sampled_from(["utf-8", "cp1252"]))
+def test_any_bytes_are_read_or_told(tmp_path_factory, head, data, kind, encoding):
+    """No file makes loading fail: whatever is in it is a row, blank, or a problem."""
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    folder = tmp_path_factory.mktemp("registry")
+    (folder / f"students.{kind}").write_bytes(head + data)
+    desired = Desired.load(folder, encoding=encoding)
+    assert len(list(desired.rows("students"))) == desired.count("students")
+    assert len(list(desired.held("students"))) == desired.held_rows["students"]
+    assert bool(desired.problems) == bool(desired.held_rows["students"] or desired.unreadable)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["identity_number", "address", "postal_code", "members", "title", "x", "school"]),
+                inner,
+                max_size=3,
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_object_is_a_row_or_told(item):
+    """No object makes a desired state fail, however it is nested."""
+    for resource in ("students", "groups"):
+        desired = Desired(**{resource: [item]})
+        assert desired.count(resource) + desired.held_rows[resource] == 1
+        assert bool(desired.problems) == bool(desired.held_rows[resource])
 
 
 # Keys.
@@ -604,6 +651,42 @@ def test_a_header_that_is_missing_shows_no_value(load):
     """Where names of columns should be, values may stand, and nearly be a name."""
     desired = load(students_csv=f"{BO},Gendr,first_nam\n")
     assert not any(text in _everything(desired) for text in ("Gendr", "first_nam", BO))
+
+
+def test_a_column_that_is_nothing_like_a_field_is_not_shown(load):
+    """The name of a column may be a value that slipped into the header: it is told by its place."""
+    desired = load(students_csv="identity_number,first_name,last_name,Kanariella\n")
+    assert "column 4" in str(desired.problems[0])
+    assert "Kanariella" not in _everything(desired)
+
+
+def _locals_of(error):
+    """Return what the frames of the package hold."""
+    trace = error.__traceback__
+    while trace is not None:
+        if "meitner_aio" in trace.tb_frame.f_code.co_filename:
+            yield from trace.tb_frame.f_locals.values()
+        trace = trace.tb_next
+
+
+@pytest.mark.parametrize("when", ["load", "rows", "held"])
+def test_an_error_keeps_no_row_in_its_frames(load, tmp_path, monkeypatch, when):
+    """Rows are in no local that a crash report could show, when a file changed while it was read."""
+    path = tmp_path / "students.csv"
+    path.write_text(HEAD + f"{BO},Kanariella,Ek\n{EVA},Kanariella,\n")
+    if when == "load":
+        stats = iter([(1, 1), (2, 2)])
+        monkeypatch.setattr(_files, "_stat", lambda _: next(stats))
+    else:
+        rows = getattr(load(), when)("students")
+        next(rows)
+        path.write_text("changed")
+    with pytest.raises(MeitnerError, match="while it was read") as caught:
+        load() if when == "load" else next(rows)
+    assert caught.value.__context__ is None
+    kinds = {type(value).__name__ for value in _locals_of(caught.value)}
+    assert kinds & {"Row", "HeldRow", "Read", "RawRow", "_Cells"} == set()
+    assert not any("Kanariella" in repr(value) for value in _locals_of(caught.value))
 
 
 @pytest.mark.slow

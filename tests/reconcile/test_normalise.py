@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meitner_aio import records
@@ -15,6 +15,7 @@ from meitner_aio.reconcile._normalise import normaliser
 from meitner_aio.reconcile._problems import NoteKind, UnfitError
 
 TODAY = date(2026, 8, 17)
+LAW = settings(max_examples=500, deadline=None, derandomize=True)
 
 N = NoteKind
 
@@ -169,6 +170,7 @@ _SCALARS = (
 )
 
 
+@LAW
 @given(st.sampled_from(_COLUMNS), _SCALARS)
 def test_normalising_twice_changes_nothing(column, value):
     """What was normalised is normal: given again it stays as it is, and only what is odd about it is noted again."""
@@ -181,6 +183,7 @@ def test_normalising_twice_changes_nothing(column, value):
     assert [note for note in noted if not note.is_warning] == []
 
 
+@LAW
 @given(st.dates(date(1930, 1, 1), TODAY), st.integers(0, 9999), st.sampled_from(["", "-", " "]), st.booleans())
 def test_a_number_is_one_however_it_is_written(born, end, dash, century):
     """Every way to write a personal number of a living person under a hundred means the same number."""

@@ -96,8 +96,8 @@ class RowReader:
         if column.inside:
             self._put_inside(cells, column, found)
         elif found is not None and cells.given.get(column.field) is not None:
-            others = " and ".join(self._declared.names_of(column.field))
-            cells.refuse(column.field, Flaw(column.name, f"is said twice: of {others}, one has a value"))
+            names = ", ".join(self._declared.names_of(column.field))
+            cells.refuse(column.field, Flaw(column.name, "is said twice", f"give a value to one of {names}"))
         elif found is not None:
             cells.given[column.field] = Reference((), column.by, found) if column.by else found
         elif self._declared.fields[column.field].nullable:

@@ -320,6 +320,13 @@ def test_the_wrong_encoding_is_said_with_its_remedy(load):
     assert _fields(load(encoding="cp1252"))[0]["first_name"] == "Åsa"
 
 
+def test_utf16_is_said_by_its_name(load):
+    """What some spreadsheets save as Unicode is known by its first bytes: cp1252 would not help."""
+    (problem,) = load(students_csv=HEAD.encode("utf-16")).problems
+    assert "UTF-16" in problem.message
+    assert "cp1252" not in problem.proposal
+
+
 def test_a_byte_order_mark_outranks_what_was_said(load):
     """A file that begins with the mark of UTF-8 is UTF-8, though its neighbours are cp1252."""
     assert _fields(load(students_csv="\ufeff" + HEAD + f"{BO},Åsa,Ek\n", encoding="cp1252"))[0]["first_name"] == "Åsa"
@@ -371,6 +378,10 @@ def test_after_a_broken_quote_the_rest_is_read(load):
             ["last_name"],
         ),
         ('{"identity_number": "20150101-2387", "first_name": "Bo", "last_name": "Ek", "pets": 1}', [""]),
+        (
+            '{"identity_number": "20150101-2387", "first_name": "Bo", "last_name": "Ek", "address.postal_code": "1", "address": {"postalCode": "2"}}',
+            ["address.postal_code"],
+        ),
     ],
 )
 def test_ndjson_rows(load, line, fields):
@@ -381,8 +392,9 @@ def test_ndjson_rows(load, line, fields):
 
 @pytest.mark.parametrize("delimiter", [";", ",", "\t"])
 def test_the_header_decides_what_separates(load, delimiter):
-    """The names of columns that exist tell the delimiter; a name that holds others of them does not mislead."""
-    head = delimiter.join(["identity_number", "first_name", "last_name", '"a;b,c\td;e,f\tg;h,i\tj"'])
+    """The names of columns that exist tell the delimiter; a name that holds more of the others does not mislead."""
+    others = "".join(sign * 5 for sign in ";,\t" if sign != delimiter)
+    head = delimiter.join(["identity_number", "first_name", "last_name", f'"{others}"'])
     desired = load(students_csv=f"{head}\n")
     assert [(problem.field, problem.message.rpartition(" ")[2]) for problem in desired.problems] == [("", "4")]
 
@@ -391,6 +403,15 @@ def test_all_columns_that_are_wrong_are_told(load):
     """A header tells each name that no field has, each that is there twice, and each that is missing."""
     desired = load(students_csv="identity_number,last_nme,gender,gender,pets\n")
     assert {problem.field for problem in desired.problems} == {"last_nme", "last_name", "first_name", "gender", ""}
+
+
+def test_ndjson_is_utf_8(load):
+    """With a byte order mark or without; a file that is not UTF-8 is one problem, and names the line."""
+    row = '{"identity_number": "20150101-2387", "first_name": "Åsa", "last_name": "Ek"}\n'
+    assert _fields(load(students_ndjson="\ufeff" + row))[0]["first_name"] == "Åsa"
+    desired = load(students_ndjson=b"\n" + row.encode("cp1252") * 2)
+    assert _told(desired) == [("students.ndjson", 2, "")]
+    assert desired.unreadable == {"students"}
 
 
 def test_a_mistyped_reference_is_named(load):

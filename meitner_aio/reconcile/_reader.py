@@ -89,9 +89,6 @@ class RowReader:
         return found
 
     def _read_one(self, cells: _Cells, column: Column, value: object) -> None:
-        if isinstance(value, (list, tuple)):
-            cells.refuse(column.field, Flaw(column.name, "holds one value, not a list"))
-            return
         found = self._value(cells, column, value)
         if column.inside:
             self._put_inside(cells, column, found)

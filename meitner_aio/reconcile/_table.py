@@ -110,7 +110,7 @@ class Table:
         self._source = source
         self._today = today
         self._held: set[int] = set()
-        self._repeated: set[int] = set()
+        self._repeated: set[Key] = set()
 
     def check(self, findings: Findings) -> None:
         """Read every row, and add what is wrong with them to some findings."""
@@ -155,7 +155,7 @@ class Table:
     def _is_used(self, row: Row | HeldRow) -> TypeGuard[Row]:
         if isinstance(row, HeldRow):
             return False
-        return not self._repeated or not any(hash(key) in self._repeated for key in row.keys)
+        return not self._repeated or not any(key in self._repeated for key in row.keys)
 
     def _read(self, findings: Findings | None = None) -> Iterator[Read]:
         if Doubt.UNREADABLE in self.doubts:
@@ -188,7 +188,7 @@ class Table:
                 if hash(key) in suspects:
                     lines.setdefault(key, []).append(read.row.line)
         repeated = {key: found for key, found in lines.items() if len(found) > 1}
-        self._repeated = set(map(hash, repeated))
+        self._repeated = set(repeated)
         for read in self._read():
             flaws = [_repetition(key, repeated[key], read.row.line) for key in read.row.keys if key in repeated]
             findings.refuse(self.resource, self._source.name, read.row.line, flaws)

@@ -18,6 +18,7 @@ from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference, _des
 from meitner_aio.reconcile._problems import MOST_PROBLEMS
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
+OTHER = ID.replace("5f", "6f", 1)
 BO = "20150101-2387"
 EVA = "20150102-2386"
 LAW = settings(max_examples=50, deadline=None, derandomize=True)
@@ -432,11 +433,22 @@ def test_one_field_said_in_two_ways(load):
     assert [problem.line for problem in desired.problems] == [4]
 
 
+def test_an_empty_column_takes_nothing_back(load):
+    """Of two columns for one field the empty one says nothing, wherever it stands."""
+    head, end = "title,school_type,source_id,unit.source_id,unit.title\n", "Norr,GR"
+    desired = load(schools_csv=f"{head}{end},1,u,\n{end},2,,u\n{end},3,,\n")
+    assert [fields["unit_id"] and fields["unit_id"].by for fields in _fields(desired, "schools")] == [
+        "source_id",
+        "title",
+        None,
+    ]
+
+
 def test_what_create_would_refuse_is_told(load):
     """A row passes through the same checks as the keywords of a create, and its dates are in order."""
     desired = load(
         student_placements_csv="student_id,school_id,school_type,start_date,end_date,childcare_max_hours\n"
-        f"{ID},{ID},GR,2026-08-17,2026-08-16,\n{ID},{ID},GR,2026-08-17,,9223372036854775808\n"
+        f"{ID},{ID},GR,2026-08-17,2026-08-16,\n{ID},{ID},GR,2026-08-17,,9223372036854775808\n{OTHER},{ID},GR,2026-08-17,2026-08-17,\n"
     )
     told = [problem for problem in desired.problems if "same" not in problem.message]
     assert [(problem.line, problem.field) for problem in told] == [(2, "end_date"), (3, "")]
@@ -512,6 +524,15 @@ def test_repeated_keys_name_both_lines(load):
     assert all(desired.is_held("students", Key("source_id", (text,))) for text in "123")
     assert not desired.is_held("students", Key("source_id", ("5",)))
     assert desired.doubts("students") == frozenset()
+
+
+def test_keys_that_only_hash_alike_are_no_repetition(monkeypatch):
+    """Of keys only hashes are kept; where two are the same, the rows are read again and compared."""
+    monkeypatch.setattr(Key, "__hash__", lambda _: 1)
+    row = {"first_name": "Bo", "last_name": "Ek"}
+    desired = Desired(students=[{**row, "identity_number": number} for number in (BO, EVA, EVA)])
+    assert [problem.line for problem in desired.problems] == [2, 3]
+    assert [one.line for one in desired.rows("students")] == [1]
 
 
 def test_a_row_that_is_wrong_can_still_be_a_repetition(load):

@@ -138,6 +138,19 @@ def test_a_reference_says_where_it_leads(load, category, members, moderators):
     assert sorted([body.school_id, *body.member_ids, *body.moderator_ids]) == sorted(ids.values())
 
 
+def test_a_reference_is_told_once():
+    """Who is named twice in a row has to be found once."""
+    row = {
+        "school_id": ID,
+        "title": "Kör",
+        "category": "Other",
+        "members": [{"source_id": "7"}],
+        "moderators": [{"source_id": "7"}],
+    }
+    (found,) = Desired(groups=[row]).rows("groups")
+    assert len(found.references) == 1
+
+
 def test_empty_cells(load):
     """An empty cell is null where the field may be null, an empty list, and nothing elsewhere."""
     desired = load(

@@ -25,11 +25,10 @@ from meitner_aio import (
     null,
     one_of,
 )
-from meitner_aio import offline as offline_module
 from meitner_aio._operations.operations import operations
 from meitner_aio._wire.messages import Request
 from meitner_aio.export import export
-from meitner_aio.offline import Snapshot
+from meitner_aio.offline import Snapshot, _folder
 from meitner_aio.resources import RESOURCES
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -209,14 +208,14 @@ async def test_files_are_read_when_they_are_asked_for(snapshot: Path) -> None:
     import threading
 
     reads: list[tuple[str, bool]] = []
-    original = offline_module.read_private
+    original = _folder.read_private
 
     def read_private(path: Path) -> bytes:
         reads.append((path.name, threading.current_thread() is threading.main_thread()))
         return original(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(offline_module, "read_private", read_private)
+        patch.setattr(_folder, "read_private", read_private)
         async with Meitner(offline=snapshot) as offline:
             assert reads == [("manifest.json", True)]
             await offline.schools.list().count()  # until the first answer, one request is in flight anyway

@@ -572,7 +572,7 @@ async def test_a_snapshot_is_read_once_although_its_first_reader_is_cancelled(tm
 
     snapshot = Meitner(offline=tmp_path)
     with pytest.MonkeyPatch.context() as patch, no_file_left():
-        patch.setattr("meitner_aio.offline.read_private", read_slowly)
+        patch.setattr("meitner_aio.offline._folder.read_private", read_slowly)
         with anyio.move_on_after(0.005) as scope:
             await snapshot.students.list().count()
         assert scope.cancelled_caught

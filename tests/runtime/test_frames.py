@@ -151,7 +151,7 @@ async def test_a_snapshot_that_breaks_keeps_no_row(
         raise error from LookupError(len(held))
 
     snapshot = Snapshot(tmp_path)
-    monkeypatch.setattr("meitner_aio.offline.Frozen", broken)
+    monkeypatch.setattr("meitner_aio.offline._folder.Frozen", broken)
     with pytest.raises(type(error)) as caught:
         await snapshot.send(Request("list", "GET", "/student", "/student", "limit=10&offset=0"))
     assert _leaks(caught.value) == []

@@ -17,14 +17,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ._runtime.cleanup import finished
-from ._runtime.private_files import read_private
-from ._runtime.threads import threaded
-from ._wire.decoding import PART
-from ._wire.messages import FOREIGN, Headers, RawResponse, Request
-from .errors import APIConnectionError, ConfigurationError, ConnectionReason, MeitnerError
-from .resources import RESOURCES
-from .sandbox.frozen import Frozen, reads
+from .._runtime.cleanup import finished
+from .._runtime.private_files import read_private
+from .._runtime.threads import threaded
+from .._wire.decoding import PART
+from .._wire.messages import FOREIGN, Headers, RawResponse, Request
+from ..errors import APIConnectionError, ConfigurationError, ConnectionReason, MeitnerError
+from ..resources import RESOURCES
+from ..sandbox.frozen import Frozen, reads
 
 _log = logging.getLogger("meitner_aio")
 

@@ -32,7 +32,7 @@ from .columns import Column, Rows, Table
 
 _APPLICATION = int.from_bytes(b"Meit", "big")
 """What tells a file of ours from another program's."""
-_STAMP = "meitner_aio"
+STAMP = "meitner_aio"
 """The table of one row that says which directory the others are of."""
 _PATIENCE = 30.0
 """Seconds that another program may hold the file."""
@@ -74,7 +74,7 @@ class SqliteWriter:
         insert = f"INSERT INTO records VALUES ({', '.join('?' * len(self._rows.columns))})"
         with _plainly(self._path, self._table):
             for batch in self._rows.batches(lines):
-                self._staging.executemany(insert, zip(*map(_cells, self._rows.columns, batch), strict=True))
+                self._staging.executemany(insert, zip(*map(cells, self._rows.columns, batch), strict=True))
 
     def close(self) -> None:
         """Put the records into the table, at once and on the disk itself."""
@@ -117,13 +117,13 @@ class SqliteWriter:
         """Return how many rows the table has; 0 where there is none."""
         if not database.execute("SELECT 1 FROM pragma_table_info(?, 'main')", [self._table]).fetchone():
             return 0
-        ((rows,),) = database.execute(f"SELECT count(*) FROM main.{_quoted(self._table)}")
+        ((rows,),) = database.execute(f"SELECT count(*) FROM main.{quoted(self._table)}")
         return int(rows)
 
     def _statements(self, database: sqlite3.Connection) -> Iterator[str]:
         """Yield what moves the records, each to be run before the next is asked for."""
-        table, columns = _quoted(self._table), self._rows.columns
-        declared = {column.name: f"{_quoted(column.name)} {_type(column)}" for column in columns}
+        table, columns = quoted(self._table), self._rows.columns
+        declared = {column.name: f"{quoted(column.name)} {sql_type(column)}" for column in columns}
         if self._replace:
             yield f"DROP TABLE IF EXISTS main.{table}"
         yield f"CREATE TABLE IF NOT EXISTS main.{table} ({', '.join(declared.values())}){_STRICT}"
@@ -131,15 +131,15 @@ class SqliteWriter:
         for declaration in [declaration for name, declaration in declared.items() if name not in known]:
             yield f"ALTER TABLE main.{table} ADD COLUMN {declaration}"
         names = _listed(columns)
-        updates = ", ".join(f"{name} = excluded.{name}" for name in map(_quoted, declared))
+        updates = ", ".join(f"{name} = excluded.{name}" for name in map(quoted, declared))
         yield (
             f"INSERT INTO main.{table} ({names}) SELECT {names} FROM staged.records WHERE true "
             f"ON CONFLICT (id) DO UPDATE SET {updates}"
         )
         for column in columns:
-            if column.name.endswith("_id") or column.name == "identity_number":
-                index = _quoted(f"{self._table}_{column.name}")
-                yield f"CREATE INDEX IF NOT EXISTS main.{index} ON {table} ({_quoted(column.name)})"
+            if indexed(column):
+                index = quoted(f"{self._table}_{column.name}")
+                yield f"CREATE INDEX IF NOT EXISTS main.{index} ON {table} ({quoted(column.name)})"
         yield f"PRAGMA main.application_id = {_APPLICATION}"
 
 
@@ -147,9 +147,9 @@ def _put_stamp(database: sqlite3.Connection, directory: Stamp | None) -> None:
     """Say in the file which directory it is of."""
     if directory is None:
         return
-    database.execute(f"CREATE TABLE IF NOT EXISTS main.{_STAMP} (server TEXT, salt TEXT, digest TEXT)")
-    database.execute(f"DELETE FROM main.{_STAMP}")
-    database.execute(f"INSERT INTO main.{_STAMP} VALUES (?, ?, ?)", astuple(directory))
+    database.execute(f"CREATE TABLE IF NOT EXISTS main.{STAMP} (server TEXT, salt TEXT, digest TEXT)")
+    database.execute(f"DELETE FROM main.{STAMP}")
+    database.execute(f"INSERT INTO main.{STAMP} VALUES (?, ?, ?)", astuple(directory))
 
 
 def _overwrite_free(database: sqlite3.Connection) -> None:
@@ -192,8 +192,8 @@ def held(path: Path) -> Held:
         return Held(frozenset(), None)
     with _plainly(path, ""), closing(_connected(path)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        found = database.execute(f"SELECT server, salt, digest FROM {_STAMP}").fetchone() if _STAMP in tables else None
-    return Held(frozenset(tables - {_STAMP}), None if found is None else Stamp(*map(str, found)))
+        found = database.execute(f"SELECT server, salt, digest FROM {STAMP}").fetchone() if STAMP in tables else None
+    return Held(frozenset(tables - {STAMP}), None if found is None else Stamp(*map(str, found)))
 
 
 def _connected(path: Path, **how: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3.connect takes them
@@ -256,20 +256,28 @@ _REFUSALS = {
 _NUMBERS = {True: 1, False: 0}
 
 
-def _cells(column: Column, values: list[Any]) -> list[Any]:
+def cells(column: Column, values: list[Any]) -> list[Any]:
+    """Return the cells of a column as SQLite keeps them."""
     # sqlite3 takes three times as long to find out that a bool is an integer.
     return list(map(_NUMBERS.get, values)) if column.kind == "boolean" else values
 
 
-def _type(column: Column) -> str:
+def sql_type(column: Column) -> str:
+    """Return how a column is declared."""
     if column.name == "id":
         return "TEXT PRIMARY KEY"
     return "INTEGER" if column.kind in ("boolean", "integer") else "TEXT"
 
 
 def _listed(columns: Sequence[Column]) -> str:
-    return ", ".join(_quoted(column.name) for column in columns)
+    return ", ".join(quoted(column.name) for column in columns)
 
 
-def _quoted(name: str) -> str:
+def indexed(column: Column) -> bool:
+    """Whether rows are looked up by a column: ids of other records, and identity numbers."""
+    return column.name.endswith("_id") or column.name == "identity_number"
+
+
+def quoted(name: str) -> str:
+    """Return the name of a table, column or index as SQL takes it."""
     return f'"{name}"'

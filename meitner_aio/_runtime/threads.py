@@ -18,16 +18,17 @@ async def threaded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     """Run a blocking call in a thread. A cancellation waits for it: nobody closes a file while it is written."""
     running = asyncio.to_thread(call, *args, **kwargs)
     del call, args, kwargs  # this frame is shown by what is raised through it
-    return await _waited(running)
+    return await waited(running)
 
 
 async def stoppable(call: Callable[[threading.Event], T]) -> T:
     """Run a long blocking call in a thread. A cancellation sets the event that it is given, and waits for it."""
     stop = threading.Event()
-    return await _waited(asyncio.to_thread(call, stop), stop.set)
+    return await waited(asyncio.to_thread(call, stop), stop.set)
 
 
-async def _waited(running: Coroutine[Any, Any, T], interrupted: Callable[[], object] | None = None) -> T:
+async def waited(running: Coroutine[Any, Any, T], interrupted: Callable[[], object] | None = None) -> T:
+    """Wait for what runs in a thread, however often this is cancelled, and raise what it raises without its frames."""
     try:
         return await finished(running, interrupted)
     except BaseException as error:  # noqa: BLE001 - it is raised again

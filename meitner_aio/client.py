@@ -79,8 +79,9 @@ class Meitner:
     and never closed; where it has fewer connections than `max_concurrency`, the default gives way, and more is refused.
     One client belongs to one event loop, and may be built before the loop runs.
 
-    `offline` is a folder that an export wrote in NDJSON: reads are answered from it, writes raise, and nothing is asked
-    of any server; credentials and everything else then mean nothing.
+    `offline` is a folder that an export wrote in NDJSON, or the file of a `meitner_aio.mirror.Mirror`: reads are
+    answered from it, writes raise, and nothing is asked of any server; credentials and everything else then mean
+    nothing.
 
     Raises `ConfigurationError` when the client cannot be built as asked, and `TypeError` or `ValueError` for a value
     that means nothing, without any request.
@@ -113,12 +114,12 @@ class Meitner:
         offline: str | os.PathLike[str] | None = None,
     ) -> None:
         if offline is not None:
-            from .offline import Snapshot
+            from .offline import opened
 
             unlimited = QuotaPolicy(per_hour=math.inf)
             url, auth = f"offline:{os.fspath(offline)}", ApiKey("offline", "offline")
             place = f"a snapshot in {os.path.realpath(offline)}"
-            self._within(Snapshot(offline), url, auth, unlimited, max_concurrency, place=place)
+            self._within(opened(offline), url, auth, unlimited, max_concurrency, place=place)
             return
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
@@ -299,6 +300,12 @@ class Meitner:
         core = self._core
         asker = scope(identity(core.auth), core.url, self._options.headers, core.transport.identity)
         return Caches(self._wire, core.guarding, asker)
+
+    @property
+    def offline_since(self) -> datetime | None:
+        """Of when the answers of an `offline` client are; None online, and before a mirror was synced to its end."""
+        since: datetime | None = getattr(self._core.transport, "since", None)
+        return since
 
     @property
     def quota(self) -> Quota | None:

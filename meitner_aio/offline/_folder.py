@@ -40,6 +40,7 @@ class _File(Struct, frozen=True):
     format: str
     sha256: str
     complete: bool
+    exported_at: datetime | None = None
     partial: bool = False
     where: tuple[str, ...] = ()
     since: datetime | None = None
@@ -84,6 +85,11 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"<Snapshot {self._folder}: {', '.join(self._files)}>"
+
+    @property
+    def since(self) -> datetime | None:
+        """When the oldest of the files was exported."""
+        return min((file.exported_at for file in self._files.values() if file.exported_at is not None), default=None)
 
     async def send(self, request: Request) -> RawResponse:
         """Answer a read.

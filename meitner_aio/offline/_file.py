@@ -1,0 +1,105 @@
+"""The file of a mirror, as whoever reads it knows it: told from other databases, opened so that nothing is written.
+
+SQLite opens files by name and believes what lies beside them, so all of it passes the checks of `private_files` first.
+Blocking; knows no event loop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .._runtime.private_files import check_file, check_folder
+from ..errors import ConfigurationError, MeitnerError
+
+APPLICATION = int.from_bytes(b"MeiM", "big")
+"""What tells a mirror from an export's database, which an export replaces, and from another program's."""
+_EXPORT = int.from_bytes(b"Meit", "big")
+VERSION = 1
+"""Of the tables that say how far the mirror is."""
+BESIDE = ("", "-journal", "-wal", "-shm")
+"""What SQLite adds to the name of the file for the ones that it keeps beside it."""
+PATIENCE = 10.0
+"""Seconds that another connection may hold what takes a moment."""
+
+
+def open_to_read(path: Path) -> sqlite3.Connection | None:
+    """Return a connection that cannot write, for any thread; None where there is no mirror yet.
+
+    Raises `ConfigurationError` for what is no mirror, and where others may have written.
+    """
+    check_folder(path.parent)
+    there, *_ = [check_file(f"{path}{suffix}") for suffix in BESIDE]
+    if not there:
+        return None
+    with plainly(path):
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        database = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA temp_store = MEMORY")
+            if examine(database, path):
+                return database
+        except BaseException:
+            database.close()
+            raise
+        database.close()
+        return None
+
+
+def examine(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether a database has anything in it; `ConfigurationError` when that is no mirror which this version knows."""
+    database.execute("BEGIN")  # another process may be making the first table
+    ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
+    ((application,),) = database.execute("PRAGMA application_id")
+    ((version,),) = database.execute("PRAGMA user_version")
+    database.execute("COMMIT")
+    if not tables:
+        return False
+    if application == _EXPORT:
+        raise ConfigurationError(f"{path} is an export, and no mirror: use another file")
+    if application != APPLICATION:
+        raise ConfigurationError(f"{path} is another program's database, and no mirror: use another file")
+    if version > VERSION:
+        raise newer(path)
+    return True
+
+
+def newer(path: Path) -> ConfigurationError:
+    """Return what to raise for a file that a later version wrote."""
+    return ConfigurationError(
+        f"{path} was written by a newer version of meitner_aio: update this one, or use a new file"
+    )
+
+
+@contextmanager
+def plainly(path: Path) -> Generator[None, None, None]:
+    """Say what SQLite refuses as this package says it. Nothing of a row is in it."""
+    try:
+        yield
+    except OverflowError:
+        raise MeitnerError(f"{path.name}: an integer does not fit 64 bits") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _KIND
+        if code in _OF_THE_DISK:
+            number = _OF_THE_DISK[code]
+            raise OSError(number, os.strerror(number), str(path)) from None
+        raise MeitnerError(f"{path} {_REFUSALS.get(code, f'cannot be used: {type(error).__name__} {code}')}") from None
+
+
+_KIND = 0xFF
+"""The part of SQLite's error codes that says what happened, not where."""
+_OF_THE_DISK = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+_REFUSALS = {
+    sqlite3.SQLITE_BUSY: "is being written by another run: wait until it has ended",
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database: use another file",
+    sqlite3.SQLITE_CORRUPT: "is a damaged database; move it away, and the next run makes a new one",
+}

@@ -1,0 +1,9 @@
+"""A directory in a file: an SQLite database that is kept in agreement with the directory, run by run."""
+
+from __future__ import annotations
+
+from ._feed import FeedEntry
+from ._mirror import Mirror
+from ._report import Count, SyncReport, VerifyReport
+
+__all__ = ["Count", "FeedEntry", "Mirror", "SyncReport", "VerifyReport"]

@@ -9,234 +9,90 @@ async with Meitner() as meitner:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
 
-from ._listing.completeness import ListingReport
-from ._listing.listing import Listing
-from ._listing.page import Page, PageInfo
-from ._operations.bulk import Outcome
-from ._operations.composed import Upserted
-from ._pipeline.admission import QuotaPolicy
-from ._pipeline.credentials import ApiKey, Auth, OAuth2
-from ._pipeline.retry_policy import RetryPolicy
-from ._pipeline.server_limiter import Quota
-from ._pipeline.smoothing import Rate
-from ._wire.messages import RawResponse
-from .client import Meitner
+from ._listing.completeness import ListingReport as ListingReport
+from ._listing.listing import Listing as Listing
+from ._listing.page import Page as Page, PageInfo as PageInfo
+from ._operations.bulk import Outcome as Outcome
+from ._operations.composed import Upserted as Upserted
+from ._pipeline.admission import QuotaPolicy as QuotaPolicy
+from ._pipeline.credentials import ApiKey as ApiKey, Auth as Auth, OAuth2 as OAuth2
+from ._pipeline.retry_policy import RetryPolicy as RetryPolicy
+from ._pipeline.server_limiter import Quota as Quota
+from ._pipeline.smoothing import Rate as Rate
+from ._wire.messages import RawResponse as RawResponse
+from .client import Meitner as Meitner
 from .errors import (
-    AmbiguousWriteError,
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConflictError,
-    ConnectionReason,
-    IncompleteListing,
-    InternalServerError,
-    MeitnerError,
-    MultipleFound,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExhausted,
-    RateLimitError,
-    ResponseValidationError,
-    ResyncReason,
-    ResyncRequired,
-    TooManyDeletions,
-    UnprocessableEntityError,
+    AmbiguousWriteError as AmbiguousWriteError,
+    APIConnectionError as APIConnectionError,
+    APIStatusError as APIStatusError,
+    APITimeoutError as APITimeoutError,
+    AuthenticationError as AuthenticationError,
+    BadRequestError as BadRequestError,
+    ConfigurationError as ConfigurationError,
+    ConflictError as ConflictError,
+    ConnectionReason as ConnectionReason,
+    IncompleteListing as IncompleteListing,
+    InternalServerError as InternalServerError,
+    MeitnerError as MeitnerError,
+    MultipleFound as MultipleFound,
+    NotFoundError as NotFoundError,
+    PermissionDeniedError as PermissionDeniedError,
+    QuotaExhausted as QuotaExhausted,
+    RateLimitError as RateLimitError,
+    ResponseValidationError as ResponseValidationError,
+    ResyncReason as ResyncReason,
+    ResyncRequired as ResyncRequired,
+    TooManyDeletions as TooManyDeletions,
+    UnprocessableEntityError as UnprocessableEntityError,
 )
-from .events import Event, QuotaWait, RequestSent, ResponseReceived, RetryScheduled
-from .portal import Portal
+from .events import (
+    Event as Event,
+    QuotaWait as QuotaWait,
+    RequestSent as RequestSent,
+    ResponseReceived as ResponseReceived,
+    RetryScheduled as RetryScheduled,
+)
+from .portal import Portal as Portal
 from .query import (
-    AddressQuery,
-    ExternalQuery,
-    MetaQuery,
-    above,
-    at_least,
-    at_most,
-    below,
-    between,
-    equals,
-    like,
-    null,
-    one_of,
+    AddressQuery as AddressQuery,
+    ExternalQuery as ExternalQuery,
+    MetaQuery as MetaQuery,
+    above as above,
+    at_least as at_least,
+    at_most as at_most,
+    below as below,
+    between as between,
+    equals as equals,
+    like as like,
+    null as null,
+    one_of as one_of,
 )
 from .records import (
-    Address,
-    DirectoryRecord,
-    Error,
-    ErrorCode,
-    External,
-    ExternalRequest,
-    Meta,
-    Pagination,
-    SourcedFields,
-    SourcedRecord,
-    to_dict,
+    Address as Address,
+    DirectoryRecord as DirectoryRecord,
+    Error as Error,
+    ErrorCode as ErrorCode,
+    External as External,
+    ExternalRequest as ExternalRequest,
+    Meta as Meta,
+    Pagination as Pagination,
+    SourcedFields as SourcedFields,
+    SourcedRecord as SourcedRecord,
+    to_dict as to_dict,
 )
-from .resources import RESOURCES
-from .resources._grade import Grade
-from .resources._person import Gender
-from .resources.audit_events import AuditEvent, AuditEventQuery, AuditEventResource, AuditEventType
-from .resources.employee_placements import (
-    EmployeePlacement,
-    EmployeePlacementCreate,
-    EmployeePlacementQuery,
-    EmployeePlacementRole,
-    EmployeePlacementUpdate,
-)
-from .resources.employees import Employee, EmployeeFields, EmployeeQuery
-from .resources.grade_elementaries import (
-    GradeElementary,
-    GradeElementaryCreate,
-    GradeElementarySchoolYear,
-    GradeElementaryUpdate,
-    GradeTerm,
-)
-from .resources.grade_upper_secondaries import (
-    GradeUpperSecondary,
-    GradeUpperSecondaryCourseExtent,
-    GradeUpperSecondaryCourseSection,
-    GradeUpperSecondaryCreate,
-    GradeUpperSecondarySchoolYear,
-    GradeUpperSecondaryUpdate,
-)
-from .resources.groups import Group, GroupCategory, GroupCreate, GroupQuery, GroupType, GroupUpdate
-from .resources.guardians import Guardian, GuardianFields, GuardianQuery
-from .resources.schools import School, SchoolCreate, SchoolQuery, SchoolType, SchoolUpdate
-from .resources.student_placements import (
-    ModernLanguageAlternative,
-    SchoolYear,
-    StudentPlacement,
-    StudentPlacementCreate,
-    StudentPlacementQuery,
-    StudentPlacementSchoolType,
-    StudentPlacementUpdate,
-)
-from .resources.students import Student, StudentFields, StudentQuery
-from .resources.units import Unit, UnitFields, UnitQuery
+from .resources import *
 
-__all__ = [
-    "RESOURCES",
-    "APIConnectionError",
-    "APIStatusError",
-    "APITimeoutError",
-    "Address",
-    "AddressQuery",
-    "AmbiguousWriteError",
-    "ApiKey",
-    "AuditEvent",
-    "AuditEventQuery",
-    "AuditEventResource",
-    "AuditEventType",
-    "Auth",
-    "AuthenticationError",
-    "BadRequestError",
-    "ConfigurationError",
-    "ConflictError",
-    "ConnectionReason",
-    "DirectoryRecord",
-    "Employee",
-    "EmployeeFields",
-    "EmployeePlacement",
-    "EmployeePlacementCreate",
-    "EmployeePlacementQuery",
-    "EmployeePlacementRole",
-    "EmployeePlacementUpdate",
-    "EmployeeQuery",
-    "Error",
-    "ErrorCode",
-    "Event",
-    "External",
-    "ExternalQuery",
-    "ExternalRequest",
-    "Gender",
-    "Grade",
-    "GradeElementary",
-    "GradeElementaryCreate",
-    "GradeElementarySchoolYear",
-    "GradeElementaryUpdate",
-    "GradeTerm",
-    "GradeUpperSecondary",
-    "GradeUpperSecondaryCourseExtent",
-    "GradeUpperSecondaryCourseSection",
-    "GradeUpperSecondaryCreate",
-    "GradeUpperSecondarySchoolYear",
-    "GradeUpperSecondaryUpdate",
-    "Group",
-    "GroupCategory",
-    "GroupCreate",
-    "GroupQuery",
-    "GroupType",
-    "GroupUpdate",
-    "Guardian",
-    "GuardianFields",
-    "GuardianQuery",
-    "IncompleteListing",
-    "InternalServerError",
-    "Listing",
-    "ListingReport",
-    "Meitner",
-    "MeitnerError",
-    "Meta",
-    "MetaQuery",
-    "ModernLanguageAlternative",
-    "MultipleFound",
-    "NotFoundError",
-    "OAuth2",
-    "Outcome",
-    "Page",
-    "PageInfo",
-    "Pagination",
-    "PermissionDeniedError",
-    "Portal",
-    "Quota",
-    "QuotaExhausted",
-    "QuotaPolicy",
-    "QuotaWait",
-    "Rate",
-    "RateLimitError",
-    "RawResponse",
-    "RequestSent",
-    "ResponseReceived",
-    "ResponseValidationError",
-    "ResyncReason",
-    "ResyncRequired",
-    "RetryPolicy",
-    "RetryScheduled",
-    "School",
-    "SchoolCreate",
-    "SchoolQuery",
-    "SchoolType",
-    "SchoolUpdate",
-    "SchoolYear",
-    "SourcedFields",
-    "SourcedRecord",
-    "Student",
-    "StudentFields",
-    "StudentPlacement",
-    "StudentPlacementCreate",
-    "StudentPlacementQuery",
-    "StudentPlacementSchoolType",
-    "StudentPlacementUpdate",
-    "StudentQuery",
-    "TooManyDeletions",
-    "Unit",
-    "UnitFields",
-    "UnitQuery",
-    "UnprocessableEntityError",
-    "Upserted",
-    "__version__",
-    "above",
-    "at_least",
-    "at_most",
-    "below",
-    "between",
-    "equals",
-    "like",
-    "null",
-    "one_of",
-    "to_dict",
-]
+_NOT_OURS = {"TYPE_CHECKING", "annotations"}
+
+if not TYPE_CHECKING:  # to type checkers, what is imported as itself or by a star is exported
+    from types import ModuleType as _ModuleType
+
+    __all__ = [
+        name
+        for name, value in sorted(vars().items())
+        if name == "__version__" or not (name.startswith("_") or isinstance(value, _ModuleType) or name in _NOT_OURS)
+    ]

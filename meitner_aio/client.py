@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from msgspec import UNSET, UnsetType
 
+from ._operations.members import Client
 from ._operations.operations import Binding
 from ._pipeline.admission import QuotaPolicy
 from ._pipeline.authentication import identity
@@ -30,19 +31,7 @@ from ._wire.raw_request import Params, any_request
 from ._wire.validation import strip_traceback
 from .errors import ConfigurationError
 from .events import OnEvent
-from .resources import (
-    AuditEvents,
-    EmployeePlacements,
-    Employees,
-    GradeElementaries,
-    GradeUpperSecondaries,
-    Groups,
-    Guardians,
-    Schools,
-    StudentPlacements,
-    Students,
-    Units,
-)
+from .resources import RESOURCES, Resources
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -58,7 +47,7 @@ _CONCURRENCY = 8
 """Requests in flight unless a client says more or fewer."""
 
 
-class Meitner:
+class Meitner(Resources, Client):
     """A client of the Meitner Directory API.
 
     ```python
@@ -147,23 +136,12 @@ class Meitner:
         self._join(Core(url, transport, proof, RateLimiter(options.concurrency, rate, quota), options), options)
 
     def _join(self, core: Core, options: Options) -> None:
-        """Give the client its resources: a copy is another set of them on the same core."""
+        """Let the resources of the client speak to the core: those of a copy speak to the same one."""
         switch_on()
         self._core = core
         self._options = options
         self._calls = Dispatcher(core, options)
-        wire = self._wire = Binding(self._calls.send, options.concurrency, core.sizes, core.widest)
-        self.schools = wire.to(Schools)
-        self.units = wire.to(Units)
-        self.groups = wire.to(Groups)
-        self.employees = wire.to(Employees)
-        self.employee_placements = wire.to(EmployeePlacements)
-        self.guardians = wire.to(Guardians)
-        self.students = wire.to(Students)
-        self.student_placements = wire.to(StudentPlacements)
-        self.grade_elementaries = wire.to(GradeElementaries)
-        self.grade_upper_secondaries = wire.to(GradeUpperSecondaries)
-        self.audit_events = wire.to(AuditEvents)
+        self._wire = Binding(self._calls.send, options.concurrency, core.sizes, core.widest)
 
     @classmethod
     def sandbox(
@@ -238,7 +216,7 @@ class Meitner:
         )
         self._core.refuse_wider(options)
         copied = object.__new__(type(self))
-        vars(copied).update(vars(self))
+        vars(copied).update((name, value) for name, value in vars(self).items() if name not in RESOURCES)
         copied._join(self._core, options)
         return copied
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from msgspec import UNSET
 
@@ -20,7 +20,7 @@ from ..records import DirectoryRecord, Record, fields
 from .bulk import Outcome, outcomes
 from .comparison import is_changed
 from .find import Find
-from .operations import Create, Resource, operations
+from .operations import Create, Delete, Get, List, Resource, operations
 from .upsert import Upsert, Upserted
 
 __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
@@ -33,6 +33,9 @@ _CHUNK = 200
 
 class Readable(Resource[T]):
     """A resource whose records can be read: all of them can."""
+
+    list: ClassVar[List]
+    get: ClassVar[Get]
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, T]:
         """Return the records with these ids, by the ids as given, in their order; what does not exist is absent.
@@ -82,7 +85,7 @@ class Writable(Readable[T]):
     """A resource whose records can be created and updated."""
 
     @strip_traceback
-    def modify(self, record: T, /, *, guard: bool = False, **changes: Any) -> Coroutine[None, None, T]:  # noqa: ANN401
+    def modify(self, record: T, /, *, guard: bool = False, **changes: object) -> Coroutine[None, None, T]:
         """Change fields of a record: sends the fields that an update requires and the changes, nothing else.
 
         `guard=True` reads the record first and raises `ConflictError` when it was updated since `record` was read, or
@@ -100,16 +103,14 @@ class Writable(Readable[T]):
             raise TypeError(f"{type(self).__name__}.update has no field {name!r}{close}")
         write = {field.name: getattr(record, field.name) for field in declared if field.required} | changes
         checked(built(body, dict(write)))
-        this: Any = self
+        if not changes:
+            return _given(record)
         # A function, not the fields: a traceback may be shown with the locals of its frames.
-        return (
-            self._modified(record, lambda: this.update(record.id, **write), guard=guard) if changes else _given(record)
-        )
+        return self._modified(record, lambda: _updating(self)(record.id, **write), guard=guard)
 
     async def _modified(self, record: T, update: Callable[[], Coroutine[None, None, T]], *, guard: bool) -> T:
-        this: Any = self
         if guard:
-            current: T = await this.get(record.id)
+            current = await self.get(record.id)
             if is_changed(record, current):
                 raise ConflictError(f"record {record.id} was updated since it was read", status_code=409)
         return await update()
@@ -131,19 +132,26 @@ class Writable(Readable[T]):
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
         """Update a record for each pair of an id and the fields of `update`; yield outcomes as they come."""
-        this: Any = self
-        return outcomes(items, lambda item: this.update(item[0], **given_fields(item[1])), concurrency)
+        update = _updating(self)
+        return outcomes(items, lambda item: update(item[0], **given_fields(item[1])), concurrency)
+
+
+def _updating(resource: Resource[T]) -> Callable[..., Coroutine[None, None, T]]:
+    """Return `update` as `Writable` knows it: which fields it takes is known to the table of a resource alone."""
+    update: Callable[..., Coroutine[None, None, T]] = cast("Any", resource).update
+    return update
 
 
 class Deletable(Writable[T]):
     """A resource whose records can be deleted, too."""
 
+    delete: ClassVar[Delete]
+
     def delete_many(
         self, ids: Iterable[str] | AsyncIterable[str], *, concurrency: int = 8
     ) -> AsyncGenerator[Outcome[None], None]:
         """Delete the records with these ids; yield outcomes as they come, with the id's index."""
-        this: Any = self
-        return outcomes(ids, this.delete, concurrency)
+        return outcomes(ids, self.delete, concurrency)
 
 
 async def _given(record: T) -> T:

@@ -1,20 +1,17 @@
-"""The typed half: a resource is a table of operations, and an operation takes its signature from a record.
+"""The operations of the API: each takes its signature from a record.
 
-Each operation is a descriptor that captures the constructor of a record with `ParamSpec`, so that checkers and editors
-know every field of `students.create(...)` without a generated method. Knows of the wire only `Send`.
+Each is a descriptor that captures the constructor of a record with `ParamSpec`, so that checkers and editors know every
+field of `students.create(...)` without a generated method. Knows of the wire only `Send`.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine
 from functools import cache
 from typing import (
     Any,
-    ClassVar,
     Concatenate,
     Generic,
-    NamedTuple,
     ParamSpec,
     Protocol,
     Self,
@@ -30,110 +27,36 @@ from .._wire.decoding import DecodedPage, RecordDecoder, invalid, read
 from .._wire.headers import media_type
 from .._wire.messages import RawResponse, Request, Send, value_of
 from .._wire.page_bounds import A_RECORD
-from .._wire.page_size import PageSizes
-from .._wire.validation import built, checked, checked_id, encode, strip_traceback
+from .._wire.validation import built, checked, checked_id, encode
 from ..query import ResourceQuery, to_filter
 from ..records import DirectoryRecord, Record
 from .create_recovery import Recovery
 from .keys import NO_KEY, Key, conditions, lost_key
-from .signatures import signature
+from .resource import Binding, CallSignature, Operation, Resource, binding_of, operations
+
+__all__ = [
+    "SAME_KEY",
+    "Archive",
+    "Binding",
+    "CallSignature",
+    "Create",
+    "Delete",
+    "Get",
+    "List",
+    "ListCall",
+    "Operation",
+    "Resource",
+    "Restore",
+    "Search",
+    "Update",
+    "operations",
+]
 
 SAME_KEY = 50
 """Records with the same key that are looked at: what the API calls a page."""
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
-R = TypeVar("R", bound="Resource[Any]")
-
-
-class Binding(NamedTuple):
-    """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing.
-
-    `sizes` is what is known of the pages of the server, `widest` how many requests may be in flight at all.
-    """
-
-    send: Send
-    concurrency: int
-    sizes: PageSizes
-    widest: int | None = None
-
-    def to(self, kind: type[R]) -> R:
-        """Return a resource at the end of it."""
-        return kind(self.send, concurrency=self.concurrency, sizes=self.sizes, widest=self.widest)
-
-
-class Resource(Generic[T]):
-    """A kind of record in the directory. Subclasses are tables: a path, a model, and the operations that exist."""
-
-    path: ClassVar[str]
-    model: type[T]
-
-    def __init__(
-        self, send: Send, *, concurrency: int = 8, sizes: PageSizes | None = None, widest: int | None = None
-    ) -> None:
-        """Read and write through `send`; listings keep at most `concurrency` requests in flight.
-
-        Resources that share `sizes` learn together how large a page may be. A listing that asks for more requests in
-        flight than `widest` is refused.
-        """
-        self._wire = Binding(send, concurrency, PageSizes() if sizes is None else sizes, widest)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {', '.join(operations(type(self)))}>"
-
-
-def _wire(resource: Resource[Any]) -> Binding:
-    # Private to users, so that tab completion shows nothing but operations.
-    return resource._wire  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-class Operation:
-    """One thing that a resource can do. Reading it from a resource binds it, once."""
-
-    method: ClassVar[str] = "GET"
-    suffix: ClassVar[str] = ""
-    status: ClassVar[int] = 200
-    summary: ClassVar[str] = ""
-
-    name: str
-    body: type[Record] | None = None
-    """What the call takes as keywords: the fields of a write, the conditions of a search."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def route(self, resource: type[Resource[Any]]) -> str:
-        """Return the path of the operation, with its parameters named."""
-        return resource.path + self.suffix
-
-    def _bound(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
-        """Give the call its face, and keep it on the resource: afterwards it is a plain attribute."""
-        kind, call = type(resource), strip_traceback(call)
-        call.__name__ = self.name
-        call.__qualname__ = f"{kind.__name__}.{self.name}"
-        call.__module__ = kind.__module__
-        noun = inspect.cleandoc(resource.model.__doc__ or "").partition("\n")[0]
-        call.__doc__ = f"{self.summary}\n\n{self.method} {self.route(kind)}. {noun}"
-        if self.body is not None:
-            call.__signature__ = signature(self.body, takes_id="{id}" in self.suffix)  # type: ignore[attr-defined]
-        resource.__dict__[self.name] = call
-        return call
-
-
-class CallSignature(Operation):
-    """What a call made of several operations looks like: it is bound as an operation is, without being one."""
-
-    def __init__(self, body: type[Record] | None = None) -> None:
-        self.body = body
-
-    def bind(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
-        """Give the call its face, and keep it on the resource."""
-        return self._bound(resource, call)
-
-
-def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
-    """Return the operations of a resource by name."""
-    return {name: value for name, value in vars(resource).items() if isinstance(value, Operation)}
 
 
 @cache
@@ -142,7 +65,7 @@ def _decoder(model: type[Record]) -> RecordDecoder[Any]:
 
 
 def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:
-    kind, wire = type(resource), _wire(resource)
+    kind, wire = type(resource), binding_of(resource)
     table = operations(kind)
     deletion = table.get("delete")
     if isinstance(deletion, Delete):
@@ -194,7 +117,7 @@ class List(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        source, wire = _source(resource), _wire(resource)
+        source, wire = _source(resource), binding_of(resource)
 
         def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
             wanted = wire.concurrency if concurrency is None else concurrency
@@ -224,7 +147,7 @@ class Search(Operation, Generic[P]):
         query = cast("type[ResourceQuery]", self.body)
 
         def call(**conditions: Any) -> Listing[T]:  # noqa: ANN401 - typed by P
-            source, wire = _source(resource, to_filter(built(query, conditions))), _wire(resource)
+            source, wire = _source(resource, to_filter(built(query, conditions))), binding_of(resource)
             return Listing(source, concurrency=wire.concurrency, widest=wire.widest)
 
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
@@ -243,7 +166,7 @@ class OnOne(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
+        send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
 
         def call(id: str) -> Coroutine[None, None, T]:
             id = checked_id(id)
@@ -299,7 +222,7 @@ class Create(Operation, Generic[P]):
 
     def calling(self, resource: Resource[T], *, bulk: bool = False) -> Callable[..., Coroutine[None, None, T]]:
         """Return the call; one of many in `bulk` may use a kept connection where a lost answer can be settled."""
-        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
+        send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
         body, reader = cast("type[Record]", self.body), _reader(model, None)
         search, recoverable = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
 
@@ -344,7 +267,7 @@ class Update(Operation, Generic[P]):
         """Bind to a resource."""
         if resource is None:
             return self
-        send, model, route = _wire(resource).send, resource.model, self.route(type(resource))
+        send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
         def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
@@ -380,7 +303,7 @@ class Delete(Operation):
         """Bind to a resource."""
         if resource is None:
             return self
-        send, route = _wire(resource).send, self.route(type(resource))
+        send, route = binding_of(resource).send, self.route(type(resource))
 
         def call(id: str) -> Coroutine[None, None, None]:
             id = checked_id(id)

@@ -16,26 +16,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from .._operations.reads import DOWN
 from .._runtime.cleanup import stopped
 from .._wire.messages import Headers, RawResponse, Request, Send, value_of
-from ..errors import (
-    APIConnectionError,
-    APIStatusError,
-    InternalServerError,
-    MeitnerError,
-    QuotaExhausted,
-    RateLimitError,
-    ResponseValidationError,
-)
+from ..errors import APIStatusError, MeitnerError, ResponseValidationError
 from ._providers import CacheProvider, MemoryCache
 from ._sealing import Answer, Seal
 
 T = TypeVar("T")
 
 _log = logging.getLogger("meitner_aio")
-
-DOWN = (APIConnectionError, InternalServerError, RateLimitError, QuotaExhausted)
-"""What says that the service does not answer now, and nothing about what was asked."""
 
 _READS = frozenset({"list", "search", "get"})
 _KEPT_HEADERS = ("Content-Type", "Date", "X-Request-ID")

@@ -1,48 +1,52 @@
-"""The eleven resources: one file each, with its records first and its table of operations last."""
+"""The resources of the API: one file each, with its records first and its table of operations last.
+
+**A resource is declared here by one line**, beside the import of its file. The client, its cached view, the command
+line, exports and the sandbox have it from `Resources`; the package exports what `__all__` of its file names.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, cast
 
+from .._operations.members import Member, SearchableMember
 from .._operations.operations import Resource
-from .audit_events import AuditEvents
-from .employee_placements import EmployeePlacements
-from .employees import Employees
-from .grade_elementaries import GradeElementaries
-from .grade_upper_secondaries import GradeUpperSecondaries
-from .groups import Groups
-from .guardians import Guardians
-from .schools import Schools
-from .student_placements import StudentPlacements
-from .students import Students
-from .units import Units
+from .audit_events import *
+from .employee_placements import *
+from .employees import *
+from .grade_elementaries import *
+from .grade_upper_secondaries import *
+from .groups import *
+from .guardians import *
+from .schools import *
+from .student_placements import *
+from .students import *
+from .units import *
+
+
+class Resources:
+    """Every resource by the attribute of the client that holds it, in the order of the API's document."""
+
+    schools = SearchableMember(Schools, Schools.search)
+    units = SearchableMember(Units, Units.search)
+    groups = SearchableMember(Groups, Groups.search)
+    employees = SearchableMember(Employees, Employees.search)
+    employee_placements = SearchableMember(EmployeePlacements, EmployeePlacements.search)
+    guardians = SearchableMember(Guardians, Guardians.search)
+    students = SearchableMember(Students, Students.search)
+    student_placements = SearchableMember(StudentPlacements, StudentPlacements.search)
+    grade_elementaries = Member(GradeElementaries)
+    grade_upper_secondaries = Member(GradeUpperSecondaries)
+    audit_events = SearchableMember(AuditEvents, AuditEvents.search)
+
 
 RESOURCES: dict[str, type[Resource[Any]]] = {
-    "schools": Schools,
-    "units": Units,
-    "groups": Groups,
-    "employees": Employees,
-    "employee_placements": EmployeePlacements,
-    "guardians": Guardians,
-    "students": Students,
-    "student_placements": StudentPlacements,
-    "grade_elementaries": GradeElementaries,
-    "grade_upper_secondaries": GradeUpperSecondaries,
-    "audit_events": AuditEvents,
+    name: cast("Member[Resource[Any]]", member).kind
+    for name, member in vars(Resources).items()
+    if isinstance(member, Member)
 }
-"""Every resource by the attribute of the client that holds it, in the order of the contract."""
+"""The tables of operations by the same names."""
 
-__all__ = [
-    "RESOURCES",
-    "AuditEvents",
-    "EmployeePlacements",
-    "Employees",
-    "GradeElementaries",
-    "GradeUpperSecondaries",
-    "Groups",
-    "Guardians",
-    "Schools",
-    "StudentPlacements",
-    "Students",
-    "Units",
-]
+if not TYPE_CHECKING:  # to type checkers, what the files export is exported
+    _files = (sys.modules[kind.__module__] for kind in RESOURCES.values())
+    __all__ = ["RESOURCES"] + [name for file in _files for name in file.__all__]

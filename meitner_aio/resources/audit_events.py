@@ -9,6 +9,8 @@ from .._operations.operations import Get, List, Search
 from ..query import Exact, Instant, ResourceQuery
 from ..records import DirectoryRecord, Id, OpenEnum, Timestamp
 
+__all__ = ["AuditEvent", "AuditEventQuery", "AuditEventResource", "AuditEventType", "AuditEvents"]
+
 
 class AuditEventResource(OpenEnum):
     """The resources whose deletions leave an event; a deleted grade leaves none."""

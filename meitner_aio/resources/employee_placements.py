@@ -15,6 +15,15 @@ from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
+__all__ = [
+    "EmployeePlacement",
+    "EmployeePlacementCreate",
+    "EmployeePlacementQuery",
+    "EmployeePlacementRole",
+    "EmployeePlacementUpdate",
+    "EmployeePlacements",
+]
+
 
 class EmployeePlacementRole(OpenEnum):
     """What an employee does at a school."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from .._operations.composed import Deletable, Find, Upsert
 from .._operations.operations import Create, Delete, Get, List, Search, Update
 from .._operations.upsert_many import UpsertMany
-from ._person import PERSON_KEYS, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
+from ._person import PERSON_KEYS, Gender, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
+
+__all__ = ["Employee", "EmployeeFields", "EmployeeQuery", "Employees", "Gender"]
 
 
 class Employee(SchoolPerson):

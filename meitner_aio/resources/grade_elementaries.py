@@ -7,7 +7,17 @@ from msgspec import UNSET, UnsetType
 from .._operations.composed import Deletable
 from .._operations.operations import Create, Delete, Get, List, Update
 from ..records import Id, OpenEnum, Personal
-from ._grade import GradeFields, GradeRecord
+from ._grade import Grade, GradeFields, GradeRecord
+
+__all__ = [
+    "Grade",
+    "GradeElementaries",
+    "GradeElementary",
+    "GradeElementaryCreate",
+    "GradeElementarySchoolYear",
+    "GradeElementaryUpdate",
+    "GradeTerm",
+]
 
 
 class GradeTerm(OpenEnum):

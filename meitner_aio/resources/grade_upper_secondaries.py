@@ -9,7 +9,18 @@ from msgspec import UNSET, UnsetType
 from .._operations.composed import Deletable
 from .._operations.operations import Create, Delete, Get, List, Update
 from ..records import Id, OpenEnum, Personal
-from ._grade import GradeFields, GradeRecord
+from ._grade import Grade, GradeFields, GradeRecord
+
+__all__ = [
+    "Grade",
+    "GradeUpperSecondaries",
+    "GradeUpperSecondary",
+    "GradeUpperSecondaryCourseExtent",
+    "GradeUpperSecondaryCourseSection",
+    "GradeUpperSecondaryCreate",
+    "GradeUpperSecondarySchoolYear",
+    "GradeUpperSecondaryUpdate",
+]
 
 
 class GradeUpperSecondarySchoolYear(OpenEnum):

@@ -14,6 +14,8 @@ from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
+__all__ = ["Group", "GroupCategory", "GroupCreate", "GroupQuery", "GroupType", "GroupUpdate", "Groups"]
+
 
 class GroupCategory(OpenEnum):
     """What a group is for. In an Education group moderators are employees and members are students of its school."""

@@ -13,6 +13,8 @@ from ..query import Exact, Null
 from ..records import Id
 from ._person import PERSON_KEYS, Person, PersonFields, PersonQuery
 
+__all__ = ["Guardian", "GuardianFields", "GuardianQuery", "Guardians"]
+
 
 class Guardian(Person):
     """A guardian of students."""

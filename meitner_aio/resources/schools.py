@@ -11,6 +11,8 @@ from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Null, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord
 
+__all__ = ["School", "SchoolCreate", "SchoolQuery", "SchoolType", "SchoolUpdate", "Schools"]
+
 
 class SchoolType(OpenEnum):
     """The form of schooling of a school."""

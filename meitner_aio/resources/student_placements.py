@@ -14,6 +14,17 @@ from .._operations.upsert_many import UpsertMany
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 
+__all__ = [
+    "ModernLanguageAlternative",
+    "SchoolYear",
+    "StudentPlacement",
+    "StudentPlacementCreate",
+    "StudentPlacementQuery",
+    "StudentPlacementSchoolType",
+    "StudentPlacementUpdate",
+    "StudentPlacements",
+]
+
 
 class StudentPlacementSchoolType(OpenEnum):
     """The form of schooling of a placement."""

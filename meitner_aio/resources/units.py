@@ -11,6 +11,8 @@ from .._operations.upsert_many import UpsertMany
 from ..query import Null, SourcedQuery, Text
 from ..records import SourcedFields, SourcedRecord
 
+__all__ = ["Unit", "UnitFields", "UnitQuery", "Units"]
+
 
 class Unit(SourcedRecord):
     """An organisational unit to which schools can belong. It is never deleted."""

@@ -1,0 +1,80 @@
+"""A resource as an attribute: the same line makes it a resource of a client, and the reads of it of a cached view.
+
+Which of the two it is follows from the owner, for type checkers as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+
+from ..records import DirectoryRecord
+from .composed import Readable
+from .operations import Search
+from .reads import Reads, Searches
+from .resource import Bound, Resource, binding_of
+
+T = TypeVar("T", bound=DirectoryRecord)
+R_co = TypeVar("R_co", bound=Resource[Any], covariant=True)
+P = ParamSpec("P")
+D = TypeVar("D")
+
+
+class Client(Bound):
+    """What has resources that do all that the API can."""
+
+
+class View(Bound, Generic[D]):
+    """What has resources that can be read, with a `default`."""
+
+    _default: D
+
+
+class Member(Generic[R_co]):
+    """A resource that cannot be searched. It is bound when it is first wanted, and then a plain attribute."""
+
+    def __init__(self, kind: type[R_co]) -> None:
+        self.kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, owner: None, kind: object) -> Self: ...
+    @overload
+    def __get__(self, owner: Client, kind: object) -> R_co: ...
+    @overload
+    def __get__(self: Member[Readable[T]], owner: View[D], kind: object) -> Reads[T, D]: ...
+    def __get__(self, owner: Client | View[Any] | None, kind: object) -> object:
+        """Bind to a client, or to the cached view of one."""
+        return self if owner is None else self._bound(owner)
+
+    def _bound(self, owner: Client | View[Any]) -> object:
+        resource = binding_of(owner).to(self.kind)
+        bound = resource if isinstance(owner, Client) else self._reads(resource, vars(owner)["_default"])
+        vars(owner)[self._name] = bound
+        return bound
+
+    def _reads(self, resource: Resource[Any], default: object) -> object:
+        return Reads(cast("Readable[Any]", resource), default)
+
+
+class SearchableMember(Member[R_co], Generic[R_co, P]):
+    """A resource that can be searched."""
+
+    def __init__(self, kind: type[R_co], search: Search[P]) -> None:
+        """Take the search of the class, too: that is how type checkers hear of its conditions."""
+        super().__init__(kind)
+        self._search = search
+
+    @overload
+    def __get__(self, owner: None, kind: object) -> Self: ...
+    @overload
+    def __get__(self, owner: Client, kind: object) -> R_co: ...
+    @overload
+    def __get__(self: SearchableMember[Readable[T], P], owner: View[D], kind: object) -> Searches[T, P, D]: ...
+    def __get__(self, owner: Client | View[Any] | None, kind: object) -> object:
+        """Bind to a client, or to the cached view of one."""
+        return self if owner is None else self._bound(owner)
+
+    def _reads(self, resource: Resource[Any], default: object) -> object:
+        return Searches(cast("Readable[Any]", resource), self._search, default)

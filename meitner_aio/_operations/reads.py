@@ -1,0 +1,92 @@
+"""The reads of a resource as a cached view has them: with a default for when the service is down."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from msgspec import UNSET
+
+from ..errors import APIConnectionError, InternalServerError, QuotaExhausted, RateLimitError
+from ..records import DirectoryRecord
+from .operations import ListCall, Search
+
+if TYPE_CHECKING:
+    from .._listing.listing import Listing
+    from .composed import Readable
+
+T = TypeVar("T", bound=DirectoryRecord)
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+V = TypeVar("V")
+D = TypeVar("D")
+D_co = TypeVar("D_co", covariant=True)
+Other = TypeVar("Other")
+Arg_contra = TypeVar("Arg_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
+
+DOWN = (APIConnectionError, InternalServerError, RateLimitError, QuotaExhausted)
+"""What says that the service does not answer now, and nothing about what was asked."""
+
+
+class Answered(Protocol[Arg_contra, Result_co, D_co]):
+    """A read that takes `default=`, which answers when the service is down and nothing is kept."""
+
+    @overload
+    def __call__(self, asked: Arg_contra, /) -> Coroutine[Any, Any, Result_co | D_co]: ...
+    @overload
+    def __call__(self, asked: Arg_contra, /, *, default: Other) -> Coroutine[Any, Any, Result_co | Other]: ...
+
+
+class Reads(Generic[T, D]):
+    """What can be read of a resource: `list`, `get` and `get_many`, as the resource itself has them."""
+
+    list: ListCall[T]
+    get: Answered[str, T, D]
+    get_many: Answered[Iterable[str], dict[str, T], D]
+
+    def __init__(self, resource: Readable[T], default: D) -> None:
+        self.list = resource.list
+        self.get = cast("Answered[str, T, D]", _or_default(resource.get, default))
+        self.get_many = cast("Answered[Iterable[str], dict[str, T], D]", _or_default(resource.get_many, default))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(vars(self))}>"
+
+
+class Searches(Reads[T, D], Generic[T, P, D]):
+    """What can be read of a resource that can be searched: `search` and `find`, too."""
+
+    search: Callable[P, Listing[T]]
+    find: Callable[P, Coroutine[Any, Any, T | D | None]]
+    """Takes `default=` as `get` does, though no type checker can be told."""
+
+    def __init__(self, resource: Readable[T], search: Search[P], default: D) -> None:
+        super().__init__(resource, default)
+        self.search = search.__get__(resource, type(resource))
+        find: Callable[P, Coroutine[Any, Any, T | None]] = cast("Any", resource).find
+        self.find = _or_default(find, default)
+
+
+def _or_default(call: Callable[Q, Coroutine[Any, Any, V]], usual: D) -> Callable[..., Coroutine[Any, Any, V | D]]:
+    """Return the call with a further keyword, `default`, which is `usual` when not given."""
+
+    @wraps(call)
+    def answered(*args: Q.args, **conditions: Q.kwargs) -> Coroutine[Any, Any, V | D]:
+        default = cast("D", conditions.pop("default", usual))
+        asking = call(*args, **conditions)
+        return asking if default is UNSET else _defaulted(asking, default)
+
+    taken = inspect.signature(call)
+    default = inspect.Parameter("default", inspect.Parameter.KEYWORD_ONLY, default=usual)
+    answered.__signature__ = taken.replace(parameters=[*taken.parameters.values(), default])  # type: ignore[attr-defined]
+    return answered
+
+
+async def _defaulted(asking: Coroutine[Any, Any, V], default: D) -> V | D:
+    try:
+        return await asking
+    except DOWN:
+        return default

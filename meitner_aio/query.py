@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar, Union, cast, get_origin
 from msgspec import UNSET, Struct, UnsetType
 
 from ._wire.validation import check_one, floored, in_utc
-from .records import Field, Id, Record, fields
+from .records import Field, Id, Kind, Record, fields
 
 V_co = TypeVar("V_co", covariant=True)
 V = TypeVar("V")
@@ -268,13 +268,13 @@ def _allowed(field: Field, value: object, name: str) -> Condition:
         value = equals(value)
     operators: tuple[type[Condition], ...] = tuple(get_origin(choice) or choice for choice in field.choices)
     if type(value) not in operators:
-        raise TypeError(f"{name}: {type(value).__name__.lower()} does not apply to {field.kind}")
+        raise TypeError(f"{name}: {type(value).__name__.lower()} does not apply to {field.described}")
     for group, part in value.parts:
         if group in ("null", "notNull"):
             continue
         for item in part if group in ("contains", "notContains") else [part]:
             check_one(field, item, name)
-    return type(value)(tuple(map(_sent, value.parts)), value.either) if field.kind == "date-time" else value
+    return type(value)(tuple(map(_sent, value.parts)), value.either) if field.kind is Kind.INSTANT else value
 
 
 def _sent(part: tuple[str, Any]) -> tuple[str, Any]:

@@ -31,7 +31,21 @@ from msgspec import UNSET, Struct, StructMeta, UnsetType
 
 T = TypeVar("T")
 
-Id = Annotated[str, msgspec.Meta(extra={"kind": "uuid"})]
+
+class Kind(StrEnum):
+    """What the values of a field are, in the words of the API's document. Everything about a type is keyed by these."""
+
+    UUID = "uuid"
+    TEXT = "string"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    DATE = "date"
+    INSTANT = "date-time"
+    ENUM = "enum"
+    OBJECT = "object"
+
+
+Id = Annotated[str, msgspec.Meta(extra={"kind": Kind.UUID})]
 """A UUID, kept as text: decoding `UUID` objects would take twice as long."""
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -218,9 +232,9 @@ class Field(NamedTuple):
 
     name: str
     wire: str
-    kind: str
-    """uuid, string, boolean, integer, date, date-time, enum:Name or object:Name."""
+    kind: Kind
     type: type
+    """The class of a value: the enum of an enum, the record of an object."""
     many: bool
     """Whether the value is a list of the kind."""
     required: bool
@@ -229,8 +243,13 @@ class Field(NamedTuple):
     choices: tuple[Any, ...] = ()
     """The classes a value may have beside `type`: operators in a query, a second spelling in a write."""
 
+    @property
+    def described(self) -> str:
+        """The kind in words, with the name of an enum or of an object."""
+        return f"{self.kind} {self.type.__name__}" if self.kind in (Kind.ENUM, Kind.OBJECT) else self.kind
 
-_KINDS: dict[type, str] = {str: "string", bool: "boolean", int: "integer", datetime: "date-time", date: "date"}
+
+_KINDS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, datetime: Kind.INSTANT, date: Kind.DATE}
 
 
 @cache
@@ -280,7 +299,5 @@ def _alternatives(hint: object, marks: dict[str, Any]) -> Any:  # noqa: ANN401 -
         yield hint
 
 
-def _kind(python: type) -> str:
-    if python in _KINDS:
-        return _KINDS[python]
-    return f"enum:{python.__name__}" if issubclass(python, Enum) else f"object:{python.__name__}"
+def _kind(python: type) -> Kind:
+    return _KINDS.get(python) or (Kind.ENUM if issubclass(python, Enum) else Kind.OBJECT)

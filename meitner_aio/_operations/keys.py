@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct
 
 from .._wire.validation import is_id
 from ..query import ExternalQuery, one_of
-from ..records import Record, fields
+from ..records import Kind, Record, fields
 from .comparison import composed
 
 KeyName = str | tuple[str, ...]
@@ -78,12 +78,12 @@ def key_of(body: Record, names: tuple[str, ...], *, unique: bool = False, severa
     kinds = {field.name: field.kind for field in fields(type(body))}
     given = {name: str.__str__(_source_id(body) or "" if name == SOURCE else getattr(body, name)) for name in names}
     spelled = {name: _spellings(text, kinds.get(name)) for name, text in given.items()}
-    recoverable = all(kinds.get(name) == "uuid" or spelled[name][0] == text for name, text in given.items())
+    recoverable = all(kinds.get(name) is Kind.UUID or spelled[name][0] == text for name, text in given.items())
     return Key(spelled, unique, several, recoverable)
 
 
-def _spellings(text: str, kind: str | None) -> tuple[str, ...]:
-    if kind == "uuid":
+def _spellings(text: str, kind: Kind | None) -> tuple[str, ...]:
+    if kind is Kind.UUID:
         return (text.lower(),)
     trimmed = text.strip()
     return tuple(dict.fromkeys((composed(trimmed), text, trimmed, unicodedata.normalize("NFD", trimmed))))
@@ -93,7 +93,7 @@ def values_in(record: Record, names: tuple[str, ...]) -> tuple[str | None, ...]:
     """Return the values that a record has in the fields of a key, as `Key.spellings` would spell them."""
     kinds = {field.name: field.kind for field in fields(type(record))}
     values = [_source_id(record) if name == SOURCE else getattr(record, name) for name in names]
-    return tuple(v.lower() if v and kinds.get(n) == "uuid" else v for n, v in zip(names, values, strict=True))
+    return tuple(v.lower() if v and kinds.get(n) is Kind.UUID else v for n, v in zip(names, values, strict=True))
 
 
 def _source_id(record: Any) -> str | None:  # noqa: ANN401 - a record or a body that may have one

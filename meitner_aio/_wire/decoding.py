@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from .. import errors
-from ..records import Field, Id, Pagination, Record, fields
+from ..records import Field, Id, Kind, Pagination, Record, fields
 from .headers import media_type, server_time
 from .messages import FOREIGN, Envelope, RawResponse, Request
 from .validation import is_id
@@ -89,7 +89,7 @@ def _fill(data: Any, record: type[Record]) -> None:  # noqa: ANN401 - any JSON
         value: Any = given.get(field.wire, field)
         if value is None and field.many and not field.nullable:
             given[field.wire] = []
-        elif field.kind.startswith("object:") and isinstance(value, dict):
+        elif field.kind is Kind.OBJECT and isinstance(value, dict):
             if _is_nothing(field, cast("dict[str, Any]", value)):
                 given[field.wire] = None
             else:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import MeitnerError
-from ..records import External, ExternalRequest, Field, OpenEnum, Record, fields
+from ..records import External, ExternalRequest, Field, Kind, OpenEnum, Record, fields
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -144,16 +144,15 @@ def check(field: Field, value: object, name: str) -> None:
 
 def check_one(field: Field, value: object, name: str) -> None:
     """Check a single value of the field's kind: an element where the field holds a list."""
-    kind = field.kind.partition(":")[0]
-    if kind == "enum":
+    if field.kind is Kind.ENUM:
         _check_enum(field.type, value, name)
-    elif kind == "object":
+    elif field.kind is Kind.OBJECT:
         if not isinstance(value, field.type):
             raise TypeError(f"{name} must be {_a(field.type.__name__)}, not {type(value).__name__}")
         if isinstance(value, Record):
             checked(value)
     else:
-        _CHECKS[kind](value, name)
+        _CHECKS[field.kind](value, name)
 
 
 def _check_enum(enum: type[Enum], value: object, name: str) -> None:
@@ -228,13 +227,13 @@ def _check_boolean(value: object, name: str) -> None:
         raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
 
 
-_CHECKS: dict[str, Callable[[object, str], object]] = {
-    "uuid": checked_id,
-    "string": _check_text,
-    "boolean": _check_boolean,
-    "integer": _check_integer,
-    "date": _check_date,
-    "date-time": check_instant,
+_CHECKS: dict[Kind, Callable[[object, str], object]] = {
+    Kind.UUID: checked_id,
+    Kind.TEXT: _check_text,
+    Kind.BOOLEAN: _check_boolean,
+    Kind.INTEGER: _check_integer,
+    Kind.DATE: _check_date,
+    Kind.INSTANT: check_instant,
 }
 
 

@@ -44,7 +44,7 @@ from ..query import (
     one_of,
     to_filter,
 )
-from ..records import Field, fields
+from ..records import Field, Kind, fields
 from ..resources import RESOURCES
 from ._exit import UsageError
 from .rendering.typed import value_of
@@ -181,7 +181,7 @@ def _range(field: Field, typed: Sequence[_Typed], now: datetime) -> Condition:
 
 def _one_of(field: Field, typed: Sequence[_Typed], operators: Collection[type], now: datetime) -> Condition:
     texts = [one.text for one in typed]
-    if field.kind != "string":
+    if field.kind is not Kind.TEXT:
         texts = [part.strip() for text in texts for part in text.split(",")]
     if _NULL in texts:
         if Null not in operators:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._operations.operations import Operation, Resource, operations
-from ..records import DirectoryRecord, Error, Pagination, fields
+from ..records import DirectoryRecord, Error, Kind, Pagination, fields
 from ..resources import RESOURCES
 from ._api import Described, Place, described
 from ._conditions import Conditions
@@ -104,7 +104,7 @@ class _Comparison:
         self._body(name, operation, found)
         self._parameters(name, operation, found)
         for failure in found.failures:
-            self._fields.object("failures", {"error": Expected("object", inner=Error)}, failure, "read")
+            self._fields.object("failures", {"error": Expected(Kind.OBJECT, inner=Error)}, failure, "read")
 
     def _parameters(self, name: str, operation: Operation, found: Described) -> None:
         known = _PARAMETERS.get(operation.name, ())
@@ -132,8 +132,8 @@ class _Comparison:
         model = _model(RESOURCES[name])
         if operation.name in _PARAMETERS:
             page = {
-                "data": Expected("object", many=True, inner=model, owner=name),
-                "pagination": Expected("object", inner=Pagination),
+                "data": Expected(Kind.OBJECT, many=True, inner=model, owner=name),
+                "pagination": Expected(Kind.OBJECT, inner=Pagination),
             }
             self._fields.object("pages", page, found.answer, "read")
         else:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, get_origin
 
 from ..query import GROUPS, Equals, Like, Null, OneOf, Query, Range
-from ..records import Field, Record, fields
+from ..records import Field, Kind, Record, fields
 from ._fields import Expected, Fields, expected
 from ._notes import Notes, listed
 from ._schema import Reader, Value
@@ -68,7 +68,7 @@ class Conditions:
 
     def _type(self, owner: str, field: Field, group: str, value: Value) -> None:
         """Compare the type of a condition with that of the field, which may differ already."""
-        known = Expected("boolean") if group in _GROUPS[Null] else expected(field)
+        known = Expected(Kind.BOOLEAN) if group in _GROUPS[Null] else expected(field)
         if value.many and group in _GROUPS[OneOf]:
             value = value._replace(many=False)
         change = self._fields.type_change(known, value, "search")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from ..records import Field, Record, fields
+from ..records import Field, Kind, Record, fields
 from ._notes import Notes, listed, shown
 from ._schema import Member, Reader, Value
 
@@ -14,7 +14,7 @@ from ._schema import Member, Reader, Value
 class Expected(NamedTuple):
     """What this version knows of a field."""
 
-    kind: str
+    kind: Kind
     many: bool = False
     required: bool = True
     nullable: bool = False
@@ -32,8 +32,8 @@ class Expected(NamedTuple):
 
 def expected(field: Field) -> Expected:
     """Return what a declared field is expected to be."""
-    kind, _, inner = field.kind.partition(":")
-    return Expected(kind, field.many, field.required, field.nullable, field.type if inner else None)
+    inner = field.type if field.kind in (Kind.ENUM, Kind.OBJECT) else None
+    return Expected(field.kind, field.many, field.required, field.nullable, inner)
 
 
 class Fields:
@@ -80,7 +80,7 @@ class Fields:
     def _changes(self, known: Expected, member: Member, part: str) -> list[str]:
         changes = [change] if (change := self.type_change(known, member.value, part)) else []
         # Null in place of a list says as much as an empty one, and in place of an object of a body nothing at all.
-        silent = known.many or (known.kind == "object" and part != "read")
+        silent = known.many or (known.kind is Kind.OBJECT and part != "read")
         if member.value.nullable != known.nullable and not silent:
             changes.append("may be null now" if member.value.nullable else "is never null now")
         if member.required != known.required:

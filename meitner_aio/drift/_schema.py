@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any, NamedTuple, cast
 
+from ..records import Kind
 from ._notes import shown
 
 Json = Mapping[str, Any]
@@ -20,7 +21,7 @@ _DEEPEST = 8
 _MOST, _WITHIN = 200_000, 500
 """Schemas that are read of one document, and for one field; the API's has some thousands, and three."""
 
-_FORMATS = {"uuid": "uuid", "date": "date", "date-time": "date-time"}
+_FORMATS = {str(kind): kind for kind in (Kind.UUID, Kind.DATE, Kind.INSTANT)}
 
 _SHOWN = 6
 """Values of an enum that are named in words."""
@@ -30,7 +31,7 @@ class Value(NamedTuple):
     """What a schema takes."""
 
     kind: str
-    """uuid, string, boolean, integer, number, date, date-time, enum, object, or anything."""
+    """That of a field, or what no field of the API is: number, null, anything."""
     many: bool = False
     nullable: bool = False
     values: tuple[str, ...] = ()
@@ -135,10 +136,10 @@ class Reader:
         if len(real) == 1:
             return real[0]._replace(nullable=nullable)
         words = dict.fromkeys(word for value in real for word in value.values)
-        open_enum = words and all((value.values or value.kind == "string") and not value.many for value in real)
-        return (
-            Value("enum", nullable=nullable, values=tuple(words)) if open_enum else Value("anything", nullable=nullable)
-        )
+        open_enum = words and all((value.values or value.kind == Kind.TEXT) and not value.many for value in real)
+        if not open_enum:
+            return Value("anything", nullable=nullable)
+        return Value(Kind.ENUM, nullable=nullable, values=tuple(words))
 
     def _all(self, parts: Iterable[object], depth: int) -> Value:
         """Return what meets several schemas at once."""
@@ -154,12 +155,12 @@ class Reader:
         nullable = ("null" in names and len(names) > 1) or (None in words and len(words) > 1)
         name = next((name for name in names if name != "null"), "null" if names or words == [None] else "")
         if texts := [word for word in words if isinstance(word, str)]:
-            return Value("enum", nullable=nullable, values=tuple(dict.fromkeys(texts)))
+            return Value(Kind.ENUM, nullable=nullable, values=tuple(dict.fromkeys(texts)))
         if name == "array":
             return self.value(schema.get("items"), depth + 1)._replace(many=True, nullable=nullable)
-        if name == "object" or "properties" in schema:
-            return Value("object", nullable=nullable, schemas=(schema,))
-        if name == "string":
+        if name == Kind.OBJECT or "properties" in schema:
+            return Value(Kind.OBJECT, nullable=nullable, schemas=(schema,))
+        if name == Kind.TEXT:
             name = _FORMATS.get(str(schema.get("format")), name)
         return Value(name or "anything", nullable=nullable)
 

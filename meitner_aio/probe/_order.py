@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
-from ..records import DirectoryRecord, fields
+from ..records import DirectoryRecord, Kind, fields
 from ._instants import moment
 from ._pages import Row, meta
 
 _FEWEST = 6
 """Different values that must be in order, for it to be no accident: of six, one in 720 is."""
 
-_ORDERED = frozenset({"uuid", "string", "date", "date-time", "integer"})
+_ORDERED = frozenset({Kind.UUID, Kind.TEXT, Kind.DATE, Kind.INSTANT, Kind.INTEGER})
 """Kinds of fields by which rows may be ordered."""
 
 Key = Callable[[Row], Any]
@@ -60,10 +60,10 @@ def _keys(model: type[DirectoryRecord]) -> Iterator[tuple[str, Key]]:
             yield name, _field(field.wire, field.kind)
 
 
-def _field(wire: str, kind: str) -> Key:
-    if kind == "date-time":
+def _field(wire: str, kind: Kind) -> Key:
+    if kind is Kind.INSTANT:
         return lambda row: moment(row.get(wire))
-    plain = int if kind == "integer" else str
+    plain = int if kind is Kind.INTEGER else str
     return lambda row: value if isinstance(value := row.get(wire), plain) else None
 
 

@@ -20,7 +20,7 @@ from meitner_aio import query, records
 from meitner_aio._operations.operations import Resource, operations
 from meitner_aio._wire.messages import Request, error_from
 from meitner_aio.query import Condition, Query, to_filter
-from meitner_aio.records import Field, OpenEnum, Record, fields
+from meitner_aio.records import Field, Kind, OpenEnum, Record, fields
 from meitner_aio.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def body_of(resource: type[Resource[Any]], name: str) -> type[Any]:
 def _declared_kind(owner: type[Record], field: Field) -> str:
     default = next(info.default for info in msgspec.structs.fields(owner) if info.name == field.name)
     shown = None if default in (None, UNSET, msgspec.NODEFAULT) else json.dumps(default).strip('"')
-    kind = f"list<{field.kind}>" if field.many else field.kind
+    kind = f"{field.kind}:{field.type.__name__}" if field.kind in (Kind.ENUM, Kind.OBJECT) else str(field.kind)
+    kind = f"list<{kind}>" if field.many else kind
     return _kind(kind, field.required, field.nullable, shown)
 
 

@@ -62,7 +62,7 @@ def rebuilt(model: type[Record], row: Mapping[str, Any], value: Any, prefix: str
     found: dict[str, Any] = {}
     for field in fields(model):
         name = prefix + field.name
-        if field.kind.startswith("object:") and not field.many:
+        if field.kind == "object" and not field.many:
             found[field.wire] = rebuilt(field.type, row, value, f"{name}_")
         else:
             found[field.wire] = None if row[name] is None else value(field, row[name])
@@ -73,7 +73,7 @@ def rebuilt(model: type[Record], row: Mapping[str, Any], value: Any, prefix: str
 
 def _of_csv(field: Field, cell: str) -> Any:
     # The csv module does not tell null from empty text: read by it, only text that is never null can be empty.
-    if not cell and (field.nullable or field.kind.partition(":")[0] not in ("string", "enum")):
+    if not cell and (field.nullable or field.kind not in ("string", "enum")):
         return None
     if field.many:
         return json.loads(plain(cell))
@@ -93,7 +93,7 @@ def _spelled(model: type[Record], row: Mapping[str, Any]) -> dict[str, Any]:
     for field in fields(model):
         value = row[field.name]
         if value is not None:
-            nested = field.kind.startswith("object:")
+            nested = field.kind == "object"
             spell = (lambda item, field=field: _spelled(field.type, item)) if nested else (lambda item: item)
             spelled[field.wire] = [spell(item) for item in value] if field.many else spell(value)
     return spelled
@@ -170,9 +170,9 @@ def records(model: type[Record]) -> st.SearchStrategy[Any]:
 
 
 def _values(field: Field) -> st.SearchStrategy[Any]:
-    if field.kind.startswith("object:"):
+    if field.kind == "object":
         one = records(field.type)
-    elif field.kind.startswith("enum:"):
+    elif field.kind == "enum":
         one = st.sampled_from(list(field.type)) | TEXTS.map(field.type)
     else:
         one = _VALUES[field.kind]

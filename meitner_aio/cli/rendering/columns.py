@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from ...records import Field, Record, fields
+from ...records import Field, Kind, Record, fields
 
 _GAP = 2
 _WIDEST = 40
@@ -26,7 +26,7 @@ def table_of(records: Sequence[Record], width: int, visible: Callable[[str], str
         needed = max(map(len, column)) + _GAP
         if not any(column[1:]):
             continue
-        if field.kind.startswith("object:") or needed > left:
+        if field.kind is Kind.OBJECT or needed > left:
             lacking += 1
             continue
         chosen.append(column)
@@ -35,7 +35,7 @@ def table_of(records: Sequence[Record], width: int, visible: Callable[[str], str
 
 
 def _rank(field: Field) -> tuple[bool, bool, bool]:
-    return field.name != "id", field.kind == "uuid", not field.required
+    return field.name != "id", field.kind is Kind.UUID, not field.required
 
 
 def _shown(value: object, visible: Callable[[str], str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 from ..._wire.validation import check_one, is_id, suggestion
-from ...records import Field
+from ...records import Field, Kind
 
 _AGO = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -54,13 +54,12 @@ def value_of(field: Field, text: str, now: datetime) -> object:
 
     An enum stays text: the same condition may be meant for several resources, each with an enum of its own.
     """
-    kind = field.kind.partition(":")[0]
-    if kind == "date-time":
+    if field.kind is Kind.INSTANT:
         return instant(text, now)
-    if kind == "enum":
+    if field.kind is Kind.ENUM:
         _check_enum(field, text)
         return text
-    return _KINDS[kind](text)
+    return _KINDS[field.kind](text)
 
 
 def _check_enum(field: Field, text: str) -> None:
@@ -100,10 +99,10 @@ def _text(text: str) -> str:
     return text
 
 
-_KINDS: dict[str, Callable[[str], object]] = {
-    "uuid": _id,
-    "string": _text,
-    "boolean": _boolean,
-    "integer": _integer,
-    "date": _date,
+_KINDS: dict[Kind, Callable[[str], object]] = {
+    Kind.UUID: _id,
+    Kind.TEXT: _text,
+    Kind.BOOLEAN: _boolean,
+    Kind.INTEGER: _integer,
+    Kind.DATE: _date,
 }

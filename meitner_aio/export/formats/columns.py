@@ -18,26 +18,26 @@ import msgspec
 
 from ..._wire.validation import suggestion
 from ...errors import MeitnerError
-from ...records import Field, Record, fields
+from ...records import Field, Kind, Record, fields
 
 _PIECE = 1 << 19
 """Bytes that are columns at a time: what fits a processor's cache takes a third less time than megabytes do."""
 _INSTANT, _WHOLE_SECOND = len("2026-03-01T12:00:00.000000Z"), len("2026-03-01T12:00:00Z")
 """Characters: of an instant in UTC as msgspec writes it, with six digits of fraction or none. No offset is as long."""
-_TYPES: dict[str, type] = {"boolean": bool, "integer": int}
+_TYPES: dict[Kind, type] = {Kind.BOOLEAN: bool, Kind.INTEGER: int}
 
 
 class Column(NamedTuple):
     """A column of a table."""
 
     name: str
-    kind: str
-    """uuid, string, boolean, integer, date, date-time or enum:Name, as its field's; list for JSON text."""
+    kind: Kind | None
+    """That of its field; None for a list, which is JSON text."""
 
     @property
     def textual(self) -> bool:
         """Whether its cells are text that somebody may have typed: neither numbers nor times."""
-        return self.kind not in ("boolean", "integer", "date", "date-time")
+        return self.kind not in (Kind.BOOLEAN, Kind.INTEGER, Kind.DATE, Kind.INSTANT)
 
 
 class Table(NamedTuple):
@@ -102,11 +102,11 @@ def _columns(declared: Sequence[Field], prefix: str = "") -> Iterator[Column]:
         if _nested(field):
             yield from _columns(fields(field.type), f"{prefix}{field.name}_")
         else:
-            yield Column(prefix + field.name, "list" if field.many else field.kind)
+            yield Column(prefix + field.name, None if field.many else field.kind)
 
 
 def _nested(field: Field) -> bool:
-    return field.kind.startswith("object:") and not field.many
+    return field.kind is Kind.OBJECT and not field.many
 
 
 @cache
@@ -137,7 +137,7 @@ def _cells(declared: Sequence[Field], rows: list[Any]) -> Iterator[list[Any]]:
         elif _nested(field):
             blank = _row_of(field)()
             yield from _cells(fields(field.type), [value or blank for value in values])
-        elif field.kind == "date-time":
+        elif field.kind is Kind.INSTANT:
             yield [value if value is None or len(value) == _INSTANT else _utc(value) for value in values]
         else:
             yield values

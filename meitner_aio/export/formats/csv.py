@@ -22,6 +22,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from ...records import Kind
 from .._fresh import FreshFile
 from .columns import Column, Rows
 
@@ -95,7 +96,7 @@ _BOOLEANS = {True: _True(), False: _False(), None: _NULL}
 
 
 def _cells(column: Column, values: list[Any]) -> list[Any]:
-    if column.kind == "boolean":
+    if column.kind is Kind.BOOLEAN:
         return [_BOOLEANS[value] for value in values]
     if column.textual and _unsafe(values):
         values = [value and guarded(value) for value in values]

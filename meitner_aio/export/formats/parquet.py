@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, MeitnerError
-from ...records import Field, Record, fields
+from ...records import Field, Kind, Record, fields
 from .._fresh import FreshFile
 from .columns import kept, pieces
 
@@ -51,7 +51,7 @@ class ParquetWriter:
         """Begin a file with the fields named, and the id; all when None."""
         self._arrow = arrow = pyarrow()
         declared = kept(model, names)
-        as_text = _types(arrow) | {"date": arrow.string()}  # the parser knows no dates
+        as_text = _types(arrow) | {Kind.DATE: arrow.string()}  # the parser knows no dates
         self._spelled = arrow.schema(_members(arrow, declared, as_text, attrgetter("wire")))
         self._named = arrow.schema(_members(arrow, declared, as_text, attrgetter("name")))
         self._typed = arrow.schema(_members(arrow, declared, _types(arrow), attrgetter("name")))
@@ -112,25 +112,25 @@ def _renamed(column: Any, kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no ty
     return column.chunk(0).view(kind)
 
 
-def _types(arrow: Any) -> dict[str, Any]:  # noqa: ANN401 - pyarrow has no types
+def _types(arrow: Any) -> dict[Kind, Any]:  # noqa: ANN401 - pyarrow has no types
     return {
-        "boolean": arrow.bool_(),
-        "integer": arrow.int64(),
-        "date": arrow.date32(),
-        "date-time": arrow.timestamp("us", tz="UTC"),
+        Kind.BOOLEAN: arrow.bool_(),
+        Kind.INTEGER: arrow.int64(),
+        Kind.DATE: arrow.date32(),
+        Kind.INSTANT: arrow.timestamp("us", tz="UTC"),
     }
 
 
 def _members(
     arrow: Any,  # noqa: ANN401 - pyarrow has no types
     declared: Sequence[Field],
-    types: dict[str, Any],
+    types: dict[Kind, Any],
     name: Callable[[Field], str],
 ) -> list[Any]:
     """Return the fields of a schema or a struct, under the names that `name` gives them."""
     members: list[Any] = []
     for field in declared:
-        if field.kind.startswith("object:"):
+        if field.kind is Kind.OBJECT:
             kind = arrow.struct(_members(arrow, fields(field.type), types, name))
         else:
             kind = types.get(field.kind, arrow.string())

@@ -28,6 +28,7 @@ from msgspec.structs import astuple
 from ..._pipeline.identity import Stamp
 from ..._runtime.private_files import check_file, open_private
 from ...errors import MeitnerError
+from ...records import Kind
 from .columns import Column, Rows, Table
 
 _APPLICATION = int.from_bytes(b"Meit", "big")
@@ -259,14 +260,14 @@ _NUMBERS = {True: 1, False: 0}
 def cells(column: Column, values: list[Any]) -> list[Any]:
     """Return the cells of a column as SQLite keeps them."""
     # sqlite3 takes three times as long to find out that a bool is an integer.
-    return list(map(_NUMBERS.get, values)) if column.kind == "boolean" else values
+    return list(map(_NUMBERS.get, values)) if column.kind is Kind.BOOLEAN else values
 
 
 def sql_type(column: Column) -> str:
     """Return how a column is declared."""
     if column.name == "id":
         return "TEXT PRIMARY KEY"
-    return "INTEGER" if column.kind in ("boolean", "integer") else "TEXT"
+    return "INTEGER" if column.kind in (Kind.BOOLEAN, Kind.INTEGER) else "TEXT"
 
 
 def _listed(columns: Sequence[Column]) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import structs
 
 from ..._wire.messages import Envelope
-from ...records import Field, Record, fields
+from ...records import Field, Kind, Record, fields
 from ..store.choices import check_choice
 from ..store.tables import Row
 
@@ -92,7 +92,7 @@ class Dialect:
             value = getattr(row, field.name)
             if self.nil_lists and field.many and not value:
                 changes[field.name] = None
-            elif self.nil_objects and value is None and field.kind.startswith("object:"):
+            elif self.nil_objects and value is None and field.kind is Kind.OBJECT:
                 changes[field.name] = blank(field)
         return structs.replace(row, **changes) if changes else row
 

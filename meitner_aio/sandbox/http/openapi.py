@@ -14,20 +14,20 @@ import msgspec
 
 from ..._operations.operations import List, Operation, Search, operations
 from ...query import GROUPS
-from ...records import Error, Field, Pagination, Record, fields
+from ...records import Error, Field, Kind, Pagination, Record, fields
 from ...resources import RESOURCES
 from ..store.filters import applies
 from ..store.kinds import kinds
 
 Schema = dict[str, Any]
 
-_SIMPLE: dict[str, Schema] = {
-    "uuid": {"type": "string", "format": "uuid"},
-    "string": {"type": "string"},
-    "boolean": {"type": "boolean"},
-    "integer": {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
-    "date": {"type": "string", "format": "date"},
-    "date-time": {"type": "string", "format": "date-time"},
+_SIMPLE: dict[Kind, Schema] = {
+    Kind.UUID: {"type": "string", "format": "uuid"},
+    Kind.TEXT: {"type": "string"},
+    Kind.BOOLEAN: {"type": "boolean"},
+    Kind.INTEGER: {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
+    Kind.DATE: {"type": "string", "format": "date"},
+    Kind.INSTANT: {"type": "string", "format": "date-time"},
 }
 _PAGE: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 10**18 - 1},
@@ -83,7 +83,7 @@ def _operation(schemas: _Schemas, model: type[Record], operation: Operation) -> 
         },
     }
     if "{id}" in operation.suffix:
-        described["parameters"].append({"name": "id", "in": "path", "required": True, "schema": _SIMPLE["uuid"]})
+        described["parameters"].append({"name": "id", "in": "path", "required": True, "schema": _SIMPLE[Kind.UUID]})
     body, name = operation.body, f"{model.__name__}{operation.name.capitalize()}"
     if body is not None:
         schema = schemas.search(model) if listed else schemas.write(name, body)
@@ -96,7 +96,7 @@ def _response(schema: Schema | None) -> Schema:
     headers: dict[str, Schema] = {
         name: {"required": True, "description": what, "schema": whole} for name, what in _HEADERS.items()
     }
-    headers["X-Request-ID"] = {"required": True, "schema": _SIMPLE["uuid"]}
+    headers["X-Request-ID"] = {"required": True, "schema": _SIMPLE[Kind.UUID]}
     content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
     return {"description": "-", "headers": headers, **content}
 
@@ -136,25 +136,24 @@ class _Schemas(dict[str, Schema]):
         for field in fields(record):
             one = self._kind(field)
             value: Schema = {"type": "array", "items": one} if field.many else one
-            null = field.nullable or (silent and (field.many or field.kind.startswith("object:")))
+            null = field.nullable or (silent and (field.many or field.kind is Kind.OBJECT))
             values[field.wire] = _nullable(value) if null else value
         self[name] = _object(values, [field.wire for field in fields(record) if field.required])
         return _ref(name)
 
     def _kind(self, field: Field) -> Schema:
-        kind, _, name = field.kind.partition(":")
-        if kind == "object":
+        if field.kind is Kind.OBJECT:
             return self.record(field.type)
-        if kind == "enum":
-            members: Iterable[Enum] = cast("type[Enum]", field.type)
+        if field.kind is Kind.ENUM:
+            name, members = field.type.__name__, cast("Iterable[Enum]", field.type)
             self[name] = {"type": "string", "enum": [member.value for member in members]}
             return _ref(name)
-        return _SIMPLE[kind]
+        return _SIMPLE[field.kind]
 
     def _conditions(self, group: str, record: type[Record]) -> Schema:
         found: dict[str, Schema] = {}
         for field in fields(record):
-            if field.kind.startswith("object:"):
+            if field.kind is Kind.OBJECT:
                 found[field.wire] = _nullable(self._conditions(group, field.type))
             elif applies(group, field):
                 one = {"type": "boolean"} if group in ("null", "notNull") else self._kind(field)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..._wire.validation import check_one
-from ...records import Field, Record, Timestamp, fields
+from ...records import Field, Kind, Record, Timestamp, fields
 from ..store.shapes import is_list, is_object
 from .dialect import Dialect
 
@@ -47,7 +47,7 @@ def read_fields(record: type[Record], data: object, dialect: Dialect, name: str 
 
 
 def _says_nothing_by_null(field: Field) -> bool:
-    return field.many or field.kind.startswith("object:")
+    return field.many or field.kind is Kind.OBJECT
 
 
 def dotted(name: str, wire: str) -> str:
@@ -75,21 +75,20 @@ def read_list(value: object, name: str) -> list[Any]:
 
 def read_one(field: Field, value: object, dialect: Dialect, name: str) -> Any:  # noqa: ANN401 - the field's type
     """Return a single value of the field's kind, as it is kept or compared: an element where the field holds a list."""
-    kind = field.kind.partition(":")[0]
-    if kind == "object":
+    if field.kind is Kind.OBJECT:
         return read_fields(field.type, value, dialect, name)
     try:
-        if kind == "date":
+        if field.kind is Kind.DATE:
             return msgspec.convert(value, date)
-        if kind == "date-time":
+        if field.kind is Kind.INSTANT:
             return dialect.instant(msgspec.convert(value, Timestamp))
         check_one(field, value, name)
     except TypeError as error:
         raise ValueError(str(error)) from None
     except msgspec.ValidationError:
-        raise ValueError(f"{name} must be a {kind} (RFC 3339)") from None
-    if kind == "enum":
+        raise ValueError(f"{name} must be a {field.kind} (RFC 3339)") from None
+    if field.kind is Kind.ENUM:
         return field.type(value)
     if isinstance(value, str):
-        return value.lower() if kind == "uuid" else dialect.text(field, value)
+        return value.lower() if field.kind is Kind.UUID else dialect.text(field, value)
     return value

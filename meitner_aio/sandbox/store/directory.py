@@ -1,4 +1,4 @@
-"""The store: eleven tables, and what happens to them when a record is created, changed, archived or deleted.
+"""The store: a table a resource, and what happens to them when a record is created, changed, archived or deleted.
 
 Knows no request, no credentials and no quota: it is told who acts. Stamps never go back.
 """

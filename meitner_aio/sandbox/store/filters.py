@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...query import GROUPS
-from ...records import Field, Record, fields
+from ...records import Field, Kind, Record, fields
 from ..http.dialect import Dialect
 from ..http.reading import dotted, read_list, read_object, read_one
 from .tables import Row
@@ -95,10 +95,10 @@ class _Compiler(NamedTuple):
                 self._foreign(f"{where} is not a field")
                 continue
             get = attrgetter(field.name) if owner is None else _within(owner, field.name)
-            if field.kind.startswith("object:"):
+            if field.kind is Kind.OBJECT:
                 yield from self._conditions(group, field.type, value, where, get)
             elif not applies(group, field):
-                self._foreign(f"{where}: {group} does not apply to a field of type {field.kind}")
+                self._foreign(f"{where}: {group} does not apply to a field of type {field.described}")
             elif value is not None:
                 yield self._condition(group, field, value, where, get)
 
@@ -133,10 +133,10 @@ def _within(owner: Get, name: str) -> Get:
 
 
 _FAMILIES = {
-    "equals": {"uuid", "enum", "boolean", "string", "date", "integer", "date-time"},
-    "contains": {"uuid", "enum", "boolean", "string", "date", "integer"},
-    "like": {"string"},
-    "range": {"date", "integer", "date-time"},
+    "equals": set(Kind) - {Kind.OBJECT},
+    "contains": set(Kind) - {Kind.OBJECT, Kind.INSTANT},
+    "like": {Kind.TEXT},
+    "range": {Kind.DATE, Kind.INTEGER, Kind.INSTANT},
 }
 _POSITIVE = {"notEquals": "equals", "notContains": "contains", "notLike": "like", "notNull": "null"}
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
@@ -150,8 +150,7 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
 def applies(group: str, field: Field) -> bool:
     """Whether a field's type takes a filter group (law 3). An object takes those of its own fields."""
     family = "range" if group in _BOUNDS else _POSITIVE.get(group, group)
-    kind = field.kind.partition(":")[0]
-    return field.nullable or field.many if family == "null" else kind in _FAMILIES[family]
+    return field.nullable or field.many if family == "null" else field.kind in _FAMILIES[family]
 
 
 def _nullness(value: object, name: str, get: Get, *, wanted: bool) -> Test:

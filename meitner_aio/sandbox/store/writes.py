@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import structs
 
 from ...records import External, Field, Meta, Record, fields
+from ...records import Kind as FieldKind
 from ..http.answers import unprocessable
 from ..http.dialect import Dialect, blank
 from ..http.reading import dotted, read_fields
@@ -104,7 +105,7 @@ def changed(model: type[Record], row: Row, given: dict[str, Any], meta: Meta) ->
 
 
 def _always_there(field: Field) -> bool:
-    return field.kind.startswith("object:") and not field.nullable and field.name != "meta"
+    return field.kind is FieldKind.OBJECT and not field.nullable and field.name != "meta"
 
 
 def _stored(field: Field, value: Any, before: Record | None) -> Any:  # noqa: ANN401 - the field's type

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ._runtime.bulk_context import bulk_task
 from ._runtime.cleanup import stopped
+from ._wire.validation import check_whole
 from .errors import MeitnerError
 
 
@@ -33,10 +34,8 @@ class Outbox:
 
     def __init__(self, *, concurrency: int = 8, maxsize: int = 1000) -> None:
         """Let `concurrency` writes be under way at most; with `maxsize` waiting, `put` asks to slow down."""
-        if concurrency < 1 or maxsize < 1:
-            raise ValueError("concurrency and maxsize must be at least 1")
-        self._concurrency = concurrency
-        self._maxsize = maxsize
+        self._concurrency = check_whole("concurrency", concurrency, 1)
+        self._maxsize = check_whole("maxsize", maxsize, 1)
         self._waiting: deque[tuple[int, Coroutine[Any, Any, Any]]] = deque()
         self._tasks: dict[asyncio.Task[Any], int] = {}
         self._room = asyncio.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypedDict
 
 from .._wire.page_size import LARGEST
+from .._wire.validation import check_whole
 from ..errors import ConfigurationError
 from .source import PageRequest
 
@@ -62,10 +63,8 @@ class Reading(NamedTuple):
     def _check(self) -> None:
         for name, least in (("limit", 1), ("offset", 0), ("concurrency", 1)):
             value: object = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be an int of at least {least}")
+            if value is not None:
+                check_whole(name, value, least)
         if self.on_invalid not in ("raise", "skip"):
             raise ValueError('on_invalid must be "raise" or "skip"')
         if self.exact and self.offset:

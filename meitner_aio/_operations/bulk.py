@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from .._runtime.bulk_context import bulk_task
 from .._runtime.cleanup import stopped
+from .._wire.validation import check_whole
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -31,11 +32,11 @@ def outcomes(
 
     Items are taken only as fast as outcomes are consumed, so memory is bounded whatever their number. An item that
     fails does not stop the others. What the iterable itself raises is raised after the outcomes of the items before it.
-    Raises `ValueError` for a concurrency below 1. Closing the generator cancels the calls under way, and closes an
-    async generator that gave the items: whoever shall hear of every call consumes to the end.
+    Raises `TypeError` or `ValueError` for a concurrency that is no number of at least 1. Closing the generator cancels
+    the calls under way, and closes an async generator that gave the items: whoever shall hear of every call consumes to
+    the end.
     """
-    if concurrency < 1:
-        raise ValueError("concurrency must be at least 1")
+    check_whole("concurrency", concurrency, 1)
     return _outcomes(items, call, concurrency)
 
 

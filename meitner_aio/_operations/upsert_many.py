@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
-from .._wire.validation import given_fields, strip_traceback
+from .._wire.validation import check_whole, given_fields, strip_traceback
 from ..errors import APIStatusError, MeitnerError
 from ..records import DirectoryRecord, Record
 from .bulk import Outcome, chunks, outcomes
@@ -241,8 +241,7 @@ class UpsertMany(Generic[K]):
 
         def call(key: K, items: Items, *, concurrency: int = 8) -> AsyncGenerator[Outcome[Upserted[T]], None]:
             upserting.check(key)
-            if concurrency < 1:
-                raise ValueError("concurrency must be at least 1")
+            check_whole("concurrency", concurrency, 1)
             return _Many(upserting, key, concurrency).outcomes(items)
 
         bound: UpsertManyCall[K, T] = self._face.bind(resource, call)

@@ -19,6 +19,7 @@ from .._runtime.bulk_context import is_in_bulk
 from .._runtime.cleanup import finished
 from .._wire.messages import RawResponse, Request, Send, Timeout
 from .._wire.page_size import PageSizes, is_heavy
+from .._wire.validation import check_whole
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
@@ -38,7 +39,7 @@ from .rate_limit import RateLimiter
 from .retry import retrying
 from .retry_budget import RetryBudget
 from .retry_policy import RetryPolicy
-from .settings import check_timeout, check_whole, checked_headers, public_headers, safe_url, same_server
+from .settings import check_timeout, checked_headers, public_headers, safe_url, same_server
 
 
 class Transport(Protocol):
@@ -84,9 +85,7 @@ class Options(Struct, frozen=True):
         check_whole("max_retries", self.policy.max_retries)
         checked_headers(self.headers)
         check_timeout(self.timeout)
-        check_whole("max_concurrency", self.concurrency)
-        if self.concurrency < 1:
-            raise ValueError("max_concurrency must be at least 1")
+        check_whole("max_concurrency", self.concurrency, 1)
         if self.on_event is not None and not callable(self.on_event):
             raise TypeError(f"on_event must be callable, not {type(self.on_event).__name__}")
         if not callable(getattr(self.log, "isEnabledFor", None)):

@@ -152,9 +152,3 @@ def check_timeout(timeout: object) -> None:
         raise TypeError(f"timeout must be seconds or an aiohttp.ClientTimeout, not {type(timeout).__name__}")
     if not 0 < timeout < math.inf:
         raise ValueError("timeout must be positive and finite; aiohttp.ClientTimeout(total=None) knows no end")
-
-
-def check_whole(name: str, number: object) -> None:
-    """Refuse what is not a whole number."""
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an int, not {type(number).__name__}")

@@ -215,10 +215,17 @@ def floored(instant: datetime) -> datetime:
     return in_utc(instant).replace(microsecond=0)
 
 
-def _check_integer(value: object, name: str) -> None:
+def check_whole(name: str, value: object, least: int | None = None) -> int:
+    """Return a whole number; `TypeError` for what is no int, as a bool and 2.0, `ValueError` for less than `least`."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if not -(2**63) <= value < 2**63:
+    if least is not None and value < least:
+        raise ValueError(f"{name} must be an int of at least {least}")
+    return value
+
+
+def _check_integer(value: object, name: str) -> None:
+    if not -(2**63) <= check_whole(name, value) < 2**63:
         raise ValueError(f"{name} must fit 64 bits")
 
 

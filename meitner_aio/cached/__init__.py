@@ -14,6 +14,7 @@ from msgspec import UNSET
 from .._operations.members import View
 from .._operations.operations import Binding
 from .._operations.reads import Reads, Searches
+from .._wire.validation import check_whole
 from ..resources import Resources
 from ._providers import Cached, CacheProvider, MemoryCache
 from ._redis_cache import RedisCache
@@ -98,11 +99,12 @@ class Caches:
         An answer is good for `ttl` seconds. At most `maxsize` of them are kept, in memory, or by a `provider`; 0 turns
         the cache off. `stale_if_error` lets an expired answer stand in while the service is down, for a day or for
         the seconds given; never against a 4xx. `default` answers `get`, `get_many` and `find` when it is down and
-        nothing is kept. What is written meanwhile shows when `ttl` is over, or after `clear()`. Raises `ValueError`
-        for what makes no cache.
+        nothing is kept. What is written meanwhile shows when `ttl` is over, or after `clear()`. Raises `TypeError`
+        or `ValueError` for what makes no cache.
         """
         stale = _STALE if stale_if_error is True else float(stale_if_error)
-        for name, value in (("ttl", ttl), ("maxsize", maxsize), ("stale_if_error", stale)):
+        check_whole("maxsize", maxsize, 0)
+        for name, value in (("ttl", ttl), ("stale_if_error", stale)):
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be a number of at least 0")
         if maxsize == 0:

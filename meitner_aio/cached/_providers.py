@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from .._wire.validation import check_whole
+
 
 class Cached(Struct, frozen=True):
     """What a provider gives back: the bytes that it was given, and the seconds until it will have forgotten them."""
@@ -53,7 +55,7 @@ class MemoryCache:
     """Keeps at most `maxsize` answers in this process, and forgets the one not asked for the longest. On no disk."""
 
     def __init__(self, maxsize: int = 1000) -> None:
-        self._maxsize = maxsize
+        self._maxsize = check_whole("maxsize", maxsize, 0)
         self._kept: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
 
     def __len__(self) -> int:

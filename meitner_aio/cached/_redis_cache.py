@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._runtime.cleanup import finished
-from .._wire.validation import strip_traceback
+from .._wire.validation import check_whole, strip_traceback
 from ..errors import ConfigurationError
 from ._providers import Cached
 
@@ -50,8 +50,7 @@ class RedisCache:
         """Connect when something is first asked for."""
         if not prefix:
             raise ValueError("prefix must not be empty: clear() forgets every key that begins with it")
-        if isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-            raise ValueError("maxsize must be an int of at least 1")
+        check_whole("maxsize", maxsize, 1)
         self._redis: Any = _client(redis)
         self._ours = isinstance(redis, str)
         self._prefix = prefix

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from .. import _pseudonyms as pseudonyms
 from .._listing.listing import at_most
 from .._operations.operations import operations
-from .._wire.validation import encode, suggestion
+from .._wire.validation import check_whole, encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
 from ..records import DirectoryRecord, fields
 from ..resources import RESOURCES
@@ -50,8 +50,9 @@ class Selection(NamedTuple):
         """Return a selection; `TypeError` or `ValueError` for what makes none."""
         if since is not None and since.utcoffset() is None:
             raise ValueError("since must be an aware datetime: it has no time zone")
-        _check_count("limit", limit)
-        _check_count("page_size", page_size)
+        for name, size in (("limit", limit), ("page_size", page_size)):
+            if size is not None:
+                check_whole(name, size, 1)
         if isinstance(fields, str):
             raise TypeError("fields must be names of fields, not one str")
         kept = None if fields is None else tuple(fields)
@@ -78,11 +79,6 @@ class Selection(NamedTuple):
         """Return what a report says of the selection: names, and no value that may be personal."""
         partial = self.filtered or self.fields is not None or level == "limited"
         return {"where": self.where, "since": self.since, "fields": kept, "partial": partial}
-
-
-def _check_count(name: str, value: object) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name} must be an int of at least 1")
 
 
 class ResourceJob(NamedTuple):

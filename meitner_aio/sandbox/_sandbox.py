@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._wire.messages import RawResponse, Request
+from .._wire.validation import check_whole
 from ..resources import RESOURCES
 from .faults import Fault, Faults, Injected, as_fault, operation_names
 from .http.app import PREFIX, App
@@ -18,7 +19,7 @@ from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
 from .http.paging import OverCap, Paging
 from .http.quota import HOUR, Kind, Reset, Told, new_limiter
 from .http.seen import Seen
-from .store.choices import check_choice, check_count, check_seconds
+from .store.choices import check_choice, check_seconds
 from .store.directory import Directory
 from .store.tables import Order
 from .synthetic import generate
@@ -59,7 +60,7 @@ class Sandbox:
     without them any pair is. Tokens last `token_lifetime` seconds. `clock` tells the seconds since 1970 to everything
     that knows time but `latency`. `faults` may be given by name, see `fault`.
 
-    Raises `ValueError` for what makes no directory.
+    Raises `TypeError` or `ValueError` for what makes no directory.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Sandbox:
         clock: Callable[[], float] = time.time,
     ) -> None:
         for name, count, least in (("students", students, 0), ("schools", schools, 0), ("seed", seed, None)):
-            check_count(name, count, least)
+            check_whole(name, count, least)
         check_seconds("latency", latency, 0)
         check_seconds("token_lifetime", token_lifetime, 1)
         _check_faults(faults)

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from .._operations.operations import operations
+from .._wire.validation import check_whole
 from ..resources import RESOURCES
 
 CUT = 0
@@ -60,8 +61,8 @@ class Fault:
             raise ValueError("the status of a fault is 0 (the connection is cut) or 200 to 599")
         if not 0 <= self.probability <= 1:
             raise ValueError("the probability of a fault lies between 0 and 1")
-        if self.times is not None and self.times < 1:
-            raise ValueError("the times of a fault are at least 1, or None for no end")
+        if self.times is not None:
+            check_whole("times", self.times, 1)
         unknown = {self.operations} if isinstance(self.operations, str) else set(self.operations) - operation_names()
         if unknown:
             raise ValueError(f"operations must be a collection of known names, and has {', '.join(sorted(unknown))}")

@@ -129,7 +129,7 @@ async def test_progress_counts_up_to_the_limit(tmp_path):
         (["students", "groups"], {"fields": ["gender"]}, "groups has no field 'gender'"),
         (["students"], {"since": datetime(2026, 1, 1)}, "no time zone"),
         (["students"], {"limit": 0}, "limit must be an int of at least 1"),
-        (["students"], {"page_size": True}, "page_size must be an int"),
+        (["students"], {"page_size": -1}, "page_size must be an int of at least 1"),
         (["students"], {"concurrency": 0}, "concurrency must be an int"),
         (["students"], {"bom": True}, "bom is for csv"),
     ],
@@ -143,7 +143,8 @@ async def test_what_cannot_be_meant_is_refused_before_any_io(tmp_path, resources
 
 
 @pytest.mark.parametrize(
-    "how", [{"where": {"gender": like("F%")}}, {"where": {"last_name": 7}}, {"fields": "first_name"}]
+    "how",
+    [{"where": {"gender": like("F%")}}, {"where": {"last_name": 7}}, {"fields": "first_name"}, {"page_size": True}],
 )
 async def test_a_wrong_type_is_refused_before_any_io(tmp_path, how):
     """As a search does."""

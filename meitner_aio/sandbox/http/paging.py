@@ -8,8 +8,9 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from ..._wire.messages import Envelope
+from ..._wire.validation import check_whole
 from ...records import Pagination
-from ..store.choices import check_choice, check_count
+from ..store.choices import check_choice
 from ..store.tables import Row
 from .answers import malformed
 
@@ -31,7 +32,7 @@ class Paging:
     over: OverCap = "clamp"
 
     def __post_init__(self) -> None:
-        check_count("page_cap", self.cap, 1)
+        check_whole("page_cap", self.cap, 1)
         check_choice("over_cap", self.over, OverCap)
 
     def page(self, rows: list[Row], query: str) -> Envelope[Row]:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from ..store.choices import check_choice, check_count, check_seconds
+from ..._wire.validation import check_whole
+from ..store.choices import check_choice, check_seconds
 from .answers import Refusal
 
 Kind = Literal["bucket", "window", "none"]
@@ -170,10 +171,10 @@ def new_limiter(
     """Return the limiter of a kind, whose headers tell what `told` says; `ValueError` for a choice that cannot be."""
     for name, choice, choices in (("limiter", kind, Kind), ("reset", reset, Reset), ("headers", told, Told)):
         check_choice(name, choice, choices)
-    check_count("quota", quota, 1)
+    check_whole("quota", quota, 1)
     check_seconds("window", seconds, 1)
     if burst is not None:
-        check_count("burst", burst, 1)
+        check_whole("burst", burst, 1)
         if kind != "bucket":
             raise ValueError("burst must be left out: only a bucket has one")
     if kind == "none":

@@ -6,12 +6,6 @@ import math
 from typing import Any, get_args
 
 
-def check_count(name: str, value: object, least: int | None) -> None:
-    """Refuse what is no int, or less than `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ValueError(f"{name} must be an int" + ("" if least is None else f" of at least {least}"))
-
-
 def check_seconds(name: str, value: object, least: float) -> None:
     """Refuse what is no finite number, or less than `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:

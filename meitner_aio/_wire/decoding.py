@@ -247,7 +247,9 @@ class _RawPage(Struct):
     pagination: Pagination
 
 
-class _Identified(Struct):
+class Identified(Struct):
+    """A row of any resource, as far as its id."""
+
     id: Id
 
 
@@ -257,7 +259,7 @@ _raw_page = msgspec.json.Decoder(_RawPage)
 def _row_id(row: msgspec.Raw) -> str | None:
     """Return the id of a row that is otherwise invalid, when it has one that is an id and nothing else."""
     try:
-        found = msgspec.json.decode(row, type=_Identified).id
+        found = msgspec.json.decode(row, type=Identified).id
     except FOREIGN:
         return None
     return found if is_id(found) else None

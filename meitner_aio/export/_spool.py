@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from .._runtime.private_files import open_private
-from .._wire.decoding import DecodedPage
-from ..records import DirectoryRecord, Id, Pagination
+from .._wire.decoding import DecodedPage, Identified
+from ..records import DirectoryRecord, Pagination
 from ._files import Folder, RawFile
 from ._journal import Facts, Journal, PageCheckpoint
 from ._leftovers import forget
@@ -205,11 +204,7 @@ def _mark(answer: Answered, rows: int, spool: Spool) -> PageCheckpoint:
     return PageCheckpoint(*page, spool.size, spool.crc, answer.date, answer.invalid)
 
 
-class _Identified(Struct):
-    id: Id
-
-
-_ids = msgspec.json.Decoder(_Identified).decode_lines
+_ids = msgspec.json.Decoder(Identified).decode_lines
 
 
 def part_name(resource: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 from msgspec import UNSET, UnsetType
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .changes import Changes
     from .outbox import Outbox
     from .sandbox import Sandbox
+    from .sandbox._choices import Choices
 
 _CONCURRENCY = 8
 """Requests in flight unless a client says more or fewer."""
@@ -150,7 +151,7 @@ class Meitner(Resources, Client):
         /,
         *,
         max_concurrency: int = 8,
-        **size: Any,  # noqa: ANN401 - keywords of Sandbox
+        **size: Unpack[Choices],
     ) -> Meitner:
         """Return a client whose directory lives in this process: synthetic data, no credentials, no network.
 

@@ -50,8 +50,8 @@ class Condition(Struct, frozen=True):
         """Name the groups, never the values: they may be personal."""
         return f"{type(self).__name__}({', '.join(group for group, _ in self.parts)})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield from (group for group, _ in self.parts)
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(group, "***") for group, _ in self.parts]
 
 
 class Equals(Condition, Generic[V_co], frozen=True):
@@ -150,8 +150,8 @@ class Query(Record):
         """Name the conditions, never their values: they may be personal."""
         return f"{type(self).__name__}({', '.join(f'{name}=***' for name in _given(self))})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield from ((name, "***") for name in _given(self))
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(name, "***") for name in _given(self)]
 
 
 class MetaQuery(Query):
@@ -312,5 +312,5 @@ class SearchBody(Struct, frozen=True):
         """Hide the filter: its values may be personal."""
         return "SearchBody(***)"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield "***"
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("filter", "***")]

@@ -7,7 +7,7 @@ Knows no resource, no request and no I/O. `fields` tells what a record declares:
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from functools import cache
@@ -69,7 +69,7 @@ def wire_name(name: str) -> str:
 class _RecordMeta(StructMeta):
     """Keyword-only for every subclass: msgspec inherits `frozen`, `gc` and `rename`, but not `kw_only`."""
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> type:  # noqa: ANN401
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> type:  # noqa: ANN401 - as StructMeta has it
         config.setdefault("kw_only", True)
         return super().__new__(mcls, name, bases, namespace, **config)
 
@@ -87,12 +87,14 @@ class Record(Struct, metaclass=_RecordMeta, frozen=True, gc=False, rename=wire_n
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
+    def __rich_repr__(self) -> list[tuple[str, object]]:
         """Mask for rich, too: it would otherwise read the fields itself."""
-        for field in fields(type(self)):
-            value = getattr(self, field.name)
-            if value is not UNSET:
-                yield field.name, "***" if field.personal and value is not None else value
+        given = ((field, getattr(self, field.name)) for field in fields(type(self)))
+        return [
+            (field.name, "***" if field.personal and value is not None else value)
+            for field, value in given
+            if value is not UNSET
+        ]
 
 
 class _SparseMeta(_RecordMeta):
@@ -285,7 +287,7 @@ def _field(owner: type, name: str, wire: str, hint: object, *, required: bool) -
     )
 
 
-def _alternatives(hint: object, marks: dict[str, Any]) -> Any:  # noqa: ANN401 - yields typing forms
+def _alternatives(hint: object, marks: dict[str, Any]) -> Iterator[Any]:
     """Yield the members of a union, collecting what `Annotated` says on the way."""
     if get_origin(hint) is Annotated:
         inner, *metadata = get_args(hint)

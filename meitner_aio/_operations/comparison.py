@@ -74,7 +74,7 @@ def _survives(written: object, kept: object) -> bool:
     return bool(_tidy(written) == _tidy(kept))
 
 
-def _tidy(value: Any) -> Any:  # noqa: ANN401 - any value of a field
+def _tidy(value: object) -> object:
     if isinstance(value, str):
         return " ".join(composed(composed(value).casefold()).split())
     return "" if value is None else value

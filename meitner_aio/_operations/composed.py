@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from msgspec import UNSET
 
-from .._listing.listing import Listing, at_most
+from .._listing.listing import at_most
 from .._wire.validation import built, checked, checked_id, given_fields, strip_traceback, suggestion
 from ..errors import ConflictError, IncompleteListing, NotFoundError
 from ..query import one_of
@@ -20,7 +20,7 @@ from ..records import DirectoryRecord, Record, fields
 from .bulk import Outcome, outcomes
 from .comparison import is_changed
 from .find import Find
-from .operations import Create, Delete, Get, List, Resource, operations
+from .operations import Create, Delete, Get, List, Resource, operations, search_of
 from .upsert import Upsert, Upserted
 
 __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
@@ -58,19 +58,20 @@ class Readable(Resource[T]):
         return {id_: found[one] for id_, one in given.items() if one in found}
 
 
-async def _got(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401 - a resource without a search
+async def _got(resource: Readable[T], ids: list[str]) -> dict[str, T]:
     try:
         return {id_: await resource.get(id_) for id_ in ids}
     except NotFoundError:
         return {}
 
 
-async def _searched(resource: Any, ids: list[str]) -> dict[str, Any]:  # noqa: ANN401 - a resource with a search
+async def _searched(resource: Readable[T], ids: list[str]) -> dict[str, T]:
     """Return the records with these ids, asking again for those that a moving listing may have hidden."""
-    found: dict[str, Any] = {}
+    found: dict[str, T] = {}
     missing: list[str] = ids
+    search = search_of(resource)
     while missing:
-        listing: Listing[Any] = at_most(resource.search(id=one_of(*missing)), len(missing))
+        listing = at_most(search(id=one_of(*missing)), len(missing))
         rows = {record.id.lower(): record async for record in listing}
         found |= rows
         if listing.report.complete:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
+from .._listing.listing import Listing
 from ..errors import MultipleFound
 from ..query import ResourceQuery
 from ..records import DirectoryRecord
-from .operations import CallSignature, Resource
+from .operations import CallSignature, Resource, search_of
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
@@ -39,15 +40,15 @@ class Find(Generic[P]):
         """Bind to a resource."""
         if resource is None:
             return self
-        kind, search = type(resource).__name__, cast("Any", resource).search
+        kind, search = type(resource).__name__, search_of(resource)
 
-        def call(**conditions: Any) -> Coroutine[None, None, T | None]:  # noqa: ANN401 - typed by P
+        def call(**conditions: object) -> Coroutine[None, None, T | None]:
             return _single(search(**conditions), kind)
 
         return cast("Callable[P, Coroutine[None, None, T | None]]", self._face.bind(resource, call))
 
 
-async def _single(listing: Any, kind: str) -> Any:  # noqa: ANN401 - a listing of whatever the resource holds
+async def _single(listing: Listing[T], kind: str) -> T | None:
     page = await listing.paged(limit=2)
     if page.pagination.total > 1 or len(page) > 1:
         raise MultipleFound(f"{page.pagination.total} records of {kind} meet the conditions, where one was asked for")

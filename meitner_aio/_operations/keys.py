@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import UNSET, Struct
 
 from .._wire.validation import is_id
 from ..query import ExternalQuery, one_of
-from ..records import Kind, Record, fields
+from ..records import External, ExternalRequest, Kind, Record, fields
 from .comparison import composed
 
 KeyName = str | tuple[str, ...]
@@ -66,8 +66,8 @@ class Key(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Key({', '.join(self.spellings)})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; the values are personal
-        yield from self.spellings
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(name, "***") for name in self.spellings]
 
 
 NO_KEY = Key({})
@@ -96,8 +96,9 @@ def values_in(record: Record, names: tuple[str, ...]) -> tuple[str | None, ...]:
     return tuple(v.lower() if v and kinds.get(n) is Kind.UUID else v for n, v in zip(names, values, strict=True))
 
 
-def _source_id(record: Any) -> str | None:  # noqa: ANN401 - a record or a body that may have one
-    return None if record.external is None else cast("str | None", record.external.source_id)
+def _source_id(record: Record) -> str | None:
+    external: External | ExternalRequest | None = getattr(record, "external", None)
+    return None if external is None else external.source_id
 
 
 def lost_key(body: Record, natural: tuple[str, ...], *, unique: bool) -> Key:

@@ -50,6 +50,7 @@ __all__ = [
     "Search",
     "Update",
     "operations",
+    "search_of",
 ]
 
 SAME_KEY = 50
@@ -146,11 +147,17 @@ class Search(Operation, Generic[P]):
             return self
         query = cast("type[ResourceQuery]", self.body)
 
-        def call(**conditions: Any) -> Listing[T]:  # noqa: ANN401 - typed by P
+        def call(**conditions: object) -> Listing[T]:
             source, wire = _source(resource, to_filter(built(query, conditions))), binding_of(resource)
             return Listing(source, concurrency=wire.concurrency, widest=wire.widest)
 
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
+
+
+def search_of(resource: Resource[T]) -> Callable[..., Listing[T]]:
+    """Return the search of a resource that has one, as what is made of it takes it: with any conditions."""
+    search: Callable[..., Listing[T]] = cast("Any", resource).search
+    return search
 
 
 class OnOne(Operation):
@@ -226,7 +233,7 @@ class Create(Operation, Generic[P]):
         body, reader = cast("type[Record]", self.body), _reader(model, None)
         search, recoverable = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
 
-        def call(**given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
+        def call(**given: object) -> Coroutine[None, None, T]:
             write = checked(built(body, given))
             request = Request(
                 *(self.name, self.method, route, route),
@@ -270,7 +277,7 @@ class Update(Operation, Generic[P]):
         send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
         body = cast("type[Record]", self.body)
 
-        def call(id: str, /, **given: Any) -> Coroutine[None, None, T]:  # noqa: ANN401 - typed by P
+        def call(id: str, /, **given: object) -> Coroutine[None, None, T]:
             id = checked_id(id)
             data = encode(checked(built(body, given)))
             path = route.replace("{id}", id)

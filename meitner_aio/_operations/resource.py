@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from .._wire.messages import Send
 from .._wire.page_size import PageSizes
@@ -14,6 +14,8 @@ from .signatures import signature
 
 T = TypeVar("T", bound=DirectoryRecord)
 R = TypeVar("R", bound="Resource[Any]")
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
 class Binding(NamedTuple):
@@ -82,8 +84,8 @@ class Operation:
         """Return the path of the operation, with its parameters named."""
         return resource.path + self.suffix
 
-    def _bound(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
-        """Give the call its face, and keep it on the resource: afterwards it is a plain attribute."""
+    def _bound(self, resource: Resource[Any], call: Callable[P, V]) -> Callable[P, V]:
+        """Give the call its name, signature and help, and keep it on the resource: it is a plain attribute then."""
         kind, call = type(resource), strip_traceback(call)
         call.__name__ = self.name
         call.__qualname__ = f"{kind.__name__}.{self.name}"
@@ -102,9 +104,15 @@ class CallSignature(Operation):
     def __init__(self, body: type[Record] | None = None) -> None:
         self.body = body
 
-    def bind(self, resource: Resource[Any], call: Callable[..., Any]) -> Any:  # noqa: ANN401 - typed by __get__
-        """Give the call its face, and keep it on the resource."""
-        return self._bound(resource, call)
+    def bind(
+        self, resource: Resource[Any], call: Callable[P, V], *, first: inspect.Parameter | None = None
+    ) -> Callable[P, V]:
+        """Give the call its name, signature and help, and keep it on the resource; `first` comes before the fields."""
+        bound = self._bound(resource, call)
+        if first is not None:
+            shown = inspect.signature(bound)
+            bound.__signature__ = shown.replace(parameters=[first, *shown.parameters.values()])  # type: ignore[attr-defined]
+        return bound
 
 
 def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
@@ -113,6 +121,6 @@ def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
 
 
 def model_of(resource: type[Resource[T]]) -> type[T]:
-    """Return the record of a kind of resource. A class is not generic to type checkers: it is told here."""
-    model: type[T] = vars(resource)["model"]
+    """Return the record of a resource, of which the class alone is not generic to type checkers."""
+    model: type[T] = cast("Any", resource).model
     return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from functools import cache
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Union, get_args, get_origin, get_type_hints
 
 from msgspec import UNSET, UnsetType
 
@@ -30,7 +30,7 @@ def signature(body: type[Record], *, takes_id: bool) -> inspect.Signature:
     return inspect.Signature(parameters)
 
 
-def _without_unset(hint: Any) -> Any:  # noqa: ANN401 - a typing form
+def _without_unset(hint: object) -> object:
     if not isinstance(hint, UnionType) and get_origin(hint) is not Union:
         return hint
     return Union[tuple(member for member in get_args(hint) if member is not UnsetType)]  # noqa: UP007 - of a tuple

@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, Union, cast, overload
 from weakref import WeakValueDictionary
 
 from msgspec import UNSET, Struct, UnsetType
 
+from .._listing.listing import Listing
 from .._wire.validation import built, checked, given_fields
 from ..errors import ConflictError, MultipleFound, NotFoundError, UnprocessableEntityError
 from ..records import DirectoryRecord, Record, fields
 from .comparison import differences
 from .keys import SOURCE, Key, KeyName, Keys, conditions, key_of
-from .operations import SAME_KEY, CallSignature, Create, Resource, operations
+from .operations import SAME_KEY, CallSignature, Create, Resource, operations, search_of
 
 T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)
@@ -70,7 +71,7 @@ class Upserting(Generic[T]):
         keys = " or ".join(map(repr, self._keys))
         raise ValueError(f"{self._body.__name__} cannot be upserted by {named}, only by {keys}")
 
-    def asked(self, key: KeyName, given: dict[str, Any]) -> UpsertItem:
+    def asked(self, key: KeyName, given: dict[str, object]) -> UpsertItem:
         """Return what keywords ask for; `TypeError` or `ValueError` for what no create takes, or has no such key."""
         self.check(key)
         body = checked(built(self._body, given))
@@ -130,9 +131,9 @@ class Upserting(Generic[T]):
             return Upserted(made, created=True, changed=True)
         return await self.settle(made, asked, await self.search([asked.key]).all())
 
-    def search(self, keys: Sequence[Key]) -> Any:  # noqa: ANN401 - a listing of T
+    def search(self, keys: Sequence[Key]) -> Listing[T]:
         """Return the listing of the records that have one of some keys, and perhaps of more."""
-        return self._resource.search(**conditions(keys))
+        return search_of(self._resource)(**conditions(keys))
 
     async def _find(self, asked: UpsertItem) -> T | None:
         page = await self.search([asked.key]).paged(limit=SAME_KEY)
@@ -190,10 +191,11 @@ def _age(record: DirectoryRecord) -> tuple[float, str]:
     return record.meta.created_at.timestamp() if record.meta else 0.0, record.id
 
 
-def _is_live(placement: Any) -> bool:  # noqa: ANN401 - a placement of a student or an employee
+def _is_live(placement: DirectoryRecord) -> bool:
     """Whether a placement is neither archived nor over."""
-    ended = placement.end_date is not None and placement.end_date < datetime.now(UTC).date()
-    return not ended and placement.archived_at is None
+    end: date | None = getattr(placement, "end_date", None)
+    ended = end is not None and end < datetime.now(UTC).date()
+    return not ended and getattr(placement, "archived_at", None) is None
 
 
 class _UpsertFace(CallSignature):
@@ -231,13 +233,11 @@ class Upsert(Generic[P, K]):
             return self
         upserting = self.upserting(resource)
 
-        def call(key: K, /, **given: Any) -> Coroutine[None, None, Upserted[T]]:  # noqa: ANN401 - typed by P
+        def call(key: K, /, **given: object) -> Coroutine[None, None, Upserted[T]]:
             return upserting.upsert(upserting.asked(key, given), cast("Any", resource).create)
 
-        bound = self._face.bind(resource, call)
         key = inspect.Parameter("key", inspect.Parameter.POSITIONAL_ONLY, annotation=self.annotation)
-        bound.__signature__ = bound.__signature__.replace(parameters=[key, *bound.__signature__.parameters.values()])
-        return bound
+        return self._face.bind(resource, call, first=key)
 
     def upserting(self, resource: Resource[T]) -> Upserting[T]:
         """Return what upserts into a resource, the same for one and for many."""
@@ -247,7 +247,7 @@ class Upsert(Generic[P, K]):
         return kept
 
     @property
-    def annotation(self) -> Any:  # noqa: ANN401 - a typing form
+    def annotation(self) -> object:
         """The type of a key, for editors that read it from the bound call."""
         one, pair = cast("Any", Literal), cast("Any", tuple)
         pairs = [pair[tuple(one[name] for name in key)] for key in self._keys if not isinstance(key, str)]

@@ -78,7 +78,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return data
 
 
-def _fill(data: Any, record: type[Record]) -> None:  # noqa: ANN401 - any JSON
+def _fill(data: object, record: type[Record]) -> None:
     """Put into an object what its nulls stand for.
 
     A nil list is an empty one. An object that lacks what it cannot be without, because it holds nothing but nulls, is
@@ -93,7 +93,7 @@ def _fill(data: Any, record: type[Record]) -> None:  # noqa: ANN401 - any JSON
             if _is_nothing(field, cast("dict[str, Any]", value)):
                 given[field.wire] = None
             else:
-                _fill(value, field.type)
+                _fill(cast("dict[str, Any]", value), field.type)
 
 
 def _is_nothing(field: Field, value: dict[str, Any]) -> bool:

@@ -55,7 +55,7 @@ def checked_id(value: object, name: str = "id") -> str:
     return value.lower()
 
 
-def built(record: type[R], given: dict[str, Any]) -> R:
+def built(record: type[R], given: dict[str, object]) -> R:
     """Build a write or a query from keyword arguments and check every value, before any I/O.
 
     Raises `TypeError` for a wrong name or type and `ValueError` for a wrong value, without quoting any value.
@@ -76,7 +76,7 @@ def built(record: type[R], given: dict[str, Any]) -> R:
         given.clear()
 
 
-def given_fields(item: Mapping[str, Any] | Record) -> dict[str, Any]:
+def given_fields(item: Mapping[str, object] | Record) -> dict[str, Any]:
     """Return what a write says as the keywords of a call."""
     if isinstance(item, Record):
         return {name: getattr(item, name) for name in item.__struct_fields__}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -20,9 +20,8 @@ class Cached(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Cached({len(self.value)} bytes, expires_in={self.expires_in:.1f})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the value
-        yield f"{len(self.value)} bytes"
-        yield "expires_in", self.expires_in
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("value", f"{len(self.value)} bytes"), ("expires_in", self.expires_in)]
 
 
 @runtime_checkable

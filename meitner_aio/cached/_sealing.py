@@ -53,8 +53,8 @@ class Answer(Struct, frozen=True, array_like=True):
     def __repr__(self) -> str:
         return f"Answer({len(self.body)} bytes)"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the body
-        yield f"{len(self.body)} bytes"
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("body", f"{len(self.body)} bytes")]
 
 
 _encode = msgspec.msgpack.Encoder().encode

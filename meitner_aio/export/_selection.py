@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from .. import _pseudonyms as pseudonyms
 from .._listing.listing import at_most
 from .._operations.operations import operations
+from .._operations.resource import model_of
 from .._wire.validation import check_whole, encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
 from ..records import DirectoryRecord, fields
@@ -117,7 +118,7 @@ def chosen(
 def _chosen(
     name: str, listing: Listing[Any], selection: Selection, where: Mapping[str, object] | None, concurrency: int | None
 ) -> ResourceJob:
-    model = cast("type[DirectoryRecord]", cast("Any", RESOURCES[name]).model)
+    model = model_of(RESOURCES[name])
     listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
     fingerprint = _fingerprint(_query(name), where, selection.pseudonyms) if where else ""
     kept = _fields(name, model, selection)

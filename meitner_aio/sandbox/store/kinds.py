@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..._operations.operations import operations
+from ..._operations.resource import model_of
 from ...records import Record
 from ...resources import RESOURCES
 
@@ -21,7 +22,6 @@ def kinds() -> dict[str, Kind]:
     """Return every kind of record by the attribute of the client that holds it."""
     found: dict[str, Kind] = {}
     for attribute, resource in RESOURCES.items():
-        table: Any = resource  # the class, of which `model` is not generic
         bodies = {name: operation.body for name, operation in operations(resource).items() if operation.body}
-        found[attribute] = Kind(table.model, bodies)
+        found[attribute] = Kind(model_of(resource), bodies)
     return found

@@ -1,4 +1,4 @@
-"""The front door: joins the resources, the mechanisms and a transport, and owns their lifetime."""
+"""The client: joins the resources and a transport, and owns their lifetime."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Binding(NamedTuple):
     widest: int | None = None
 
     def to(self, kind: type[R]) -> R:
-        """Return a resource at the end of it."""
+        """Return a resource that is bound by it."""
         return kind(self.send, concurrency=self.concurrency, sizes=self.sizes, widest=self.widest)
 
 

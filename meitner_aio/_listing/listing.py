@@ -32,7 +32,7 @@ class Listing(Generic[T]):
     def __init__(self, source: Source[T], reading: Reading = _USUAL, **options: Unpack[ReadingOptions]) -> None:
         """Read from a source, as `reading` says but for the `options`.
 
-        Raises `TypeError` or `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give.
+        Raises `TypeError` or `ValueError` for what makes no listing, `ConfigurationError` for what a client lacks.
         """
         self._source = source
         self._reading = reading.changed(options)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .._operations.operations import Create, operations
 from .._wire.validation import suggestion
-from ..records import Field, Record, fields, wire_name
+from ..records import Field, Kind, Record, fields, wire_name
 from ..resources import RESOURCES
 from ._problems import Flaw
 
@@ -141,7 +141,7 @@ def _columns(body: type[Record]) -> Iterator[Column]:
     for field in fields(body):
         if field.name == "external":
             yield Column("source_id", field.name, _member(field.type, "source_id"), many=False, inside="source_id")
-        elif field.kind.startswith("object:"):
+        elif field.kind is Kind.OBJECT:
             for leaf in fields(field.type):
                 yield Column(f"{field.name}.{leaf.name}", field.name, leaf, leaf.many, inside=leaf.name)
         else:
@@ -150,7 +150,7 @@ def _columns(body: type[Record]) -> Iterator[Column]:
 
 
 def _references(field: Field) -> Iterator[Column]:
-    if field.kind != "uuid":
+    if field.kind is not Kind.UUID:
         return
     name = f"{field.name.removesuffix('_ids')}s" if field.many else field.name.removesuffix("_id")
     leaves: dict[str, Field] = {}

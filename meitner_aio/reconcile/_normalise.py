@@ -13,7 +13,7 @@ from datetime import date, datetime, time
 from typing import TypeAlias
 
 from .._wire.validation import is_id, suggestion
-from ..records import Field, OpenEnum
+from ..records import Field, Kind, OpenEnum
 from ._identity import identity_number
 from ._problems import NoteKind, UnfitError
 
@@ -37,16 +37,15 @@ _TWICE = frozenset("ÃÂâ")
 
 def normaliser(field: Field, today: date) -> Normaliser:
     """Return what reads the values of a field, one at a time where the field holds a list."""
-    kind = field.kind.partition(":")[0]
     if field.name == "identity_number":
         return lambda value, changes: _identity(value, today, changes)
-    if kind == "enum":
+    if field.kind is Kind.ENUM:
         enum: type[OpenEnum] = field.type
         return lambda value, changes: _choice(enum, value, changes)
-    if kind == "string":
+    if field.kind is Kind.TEXT:
         named = field.name.endswith("_name")
         return lambda value, changes: _undamaged(text(value, changes), changes, strictly=named)
-    return _BY_KIND[kind]
+    return _BY_KIND[field.kind]
 
 
 def text(value: object, changes: Changes) -> str | None:
@@ -218,4 +217,9 @@ def _id(value: object, changes: Changes) -> str | None:
     return given.lower()
 
 
-_BY_KIND: dict[str, Normaliser] = {"uuid": _id, "boolean": _boolean, "integer": _integer, "date": _date}
+_BY_KIND: dict[Kind, Normaliser] = {
+    Kind.UUID: _id,
+    Kind.BOOLEAN: _boolean,
+    Kind.INTEGER: _integer,
+    Kind.DATE: _date,
+}

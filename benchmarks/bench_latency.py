@@ -1,7 +1,7 @@
 """How long does a listing take when every answer takes 50 ms? 20,000 students, pages of 100, 16 in flight.
 
 The ideal is ceil(pages / 16) times the latency. Peers: this client and a reader that asks for one page at a time. The
-first page tells how many there are, so a reader that asks for nothing in vain needs one latency more than the ideal.
+first page has the total, so a reader that sends no request in vain needs one latency more than the ideal.
 
     python benchmarks/bench_latency.py
 """

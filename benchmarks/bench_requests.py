@@ -128,8 +128,8 @@ def main() -> None:
 
 
 def _line(name: str, requests: int, bound: int, refused: int | None, seconds: float) -> None:
-    told = "     -" if refused is None else f"{refused:6}"
-    print(f"{name:32}  {requests:8,}  {requests / bound:7.2f}x{told}  {seconds / 60:7.1f}")
+    refusals = "     -" if refused is None else f"{refused:6}"
+    print(f"{name:32}  {requests:8,}  {requests / bound:7.2f}x{refusals}  {seconds / 60:7.1f}")
 
 
 if __name__ == "__main__":

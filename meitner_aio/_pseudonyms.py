@@ -139,7 +139,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "school_year": Rule.KEEP,
         "has_childcare": Rule.KEEP,
         "childcare_max_hours": Rule.KEEP,
-        "mother_tongue": Rule.DROP,  # tells an origin, and a rare one tells who it is
+        "mother_tongue": Rule.DROP,  # shows an origin, and a rare one identifies
         "modern_language_alternative": Rule.KEEP,
         "swedish_as_second_language": Rule.KEEP,
         "mother_tongue_participates": Rule.KEEP,
@@ -206,7 +206,7 @@ class Pseudonyms:
             for realm in (Rule.ID, Rule.NUMBER, Rule.SOURCE, Rule.KEEP)
         }
         self.fingerprint = self._digest(Rule.KEEP, "fingerprint")[:16]
-        """Tells keys apart, in 16 hexadecimal digits."""
+        """Names the key, in 16 hexadecimal digits."""
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str], apart_from: str | os.PathLike[str] | None = None) -> Pseudonyms:
@@ -247,7 +247,7 @@ class Pseudonyms:
         return self._digest(Rule.SOURCE, value.strip())[:32]
 
     def conditions(self, text: str) -> str:
-        """Return what tells conditions from others, and from which only the key leads back: 16 hexadecimal digits."""
+        """Return a keyed hash of conditions: 16 hexadecimal digits, which lead nowhere without the key."""
         return self._digest(Rule.KEEP, f"conditions {text}")[:16]
 
     def record(self, record: R) -> R:

@@ -166,9 +166,9 @@ class Meitner(Resources, Client):
         directory = directory or Sandbox(**size)
         client = cls.__new__(cls)
         url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers
-        quota = QuotaPolicy(per_hour=math.inf) if directory.door.unlimited else None
+        quota = QuotaPolicy(per_hour=math.inf) if directory.app.unlimited else None
         auth = ApiKey(*directory.credentials)
-        client._within(directory.door, url, auth, quota, max_concurrency, place=directory.name)  # noqa: SLF001 - its own
+        client._within(directory.app, url, auth, quota, max_concurrency, place=directory.name)  # noqa: SLF001 - its own
         return client
 
     def _within(

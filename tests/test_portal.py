@@ -36,8 +36,8 @@ def _threads() -> list[threading.Thread]:
 
 
 def _requests(portal: Portal) -> int:
-    door: Any = portal.meitner._core.transport
-    return len(door.seen)
+    app: Any = portal.meitner._core.transport
+    return len(app.received)
 
 
 def _tasks(portal: Portal) -> int:

@@ -209,7 +209,7 @@ async def test_one_at_a_time_touches_the_directory(meitner, meitner_sandbox, mon
 
     def watched(method: Any) -> Any:
         def call(*args: Any) -> Any:
-            held.append(meitner_sandbox.door.lock.locked())
+            held.append(meitner_sandbox.app.lock.locked())
             return method(*args)
 
         return call

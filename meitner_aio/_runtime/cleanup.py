@@ -54,7 +54,7 @@ async def _ended(tasks: Sequence[asyncio.Future[Any]], interrupted: Callable[[],
 
 
 def _heard(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Tell asyncio that nobody wants to know what ended tasks raised."""
+    """Mark the exceptions of ended tasks as retrieved, so that asyncio logs none."""
     for task in tasks:
         if not task.cancelled():
             task.exception()

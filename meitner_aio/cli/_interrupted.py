@@ -1,4 +1,4 @@
-"""What to tell somebody whose export did not come to its end, and who need not begin again; and that it shall end."""
+"""How to resume an export that was interrupted, and SIGTERM as an interrupt."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _RESUME, _SINCE = "--resume", "--since"
 
 @contextmanager
 def terminable() -> Generator[None]:
-    """Let SIGTERM in the block do what Ctrl-C does: whoever stops a service learns how to go on, too.
+    """Let SIGTERM in the block do what Ctrl-C does, so that a stopped service says how to resume, too.
 
     Not by the handler of SIGINT, which a shell lets programs in the background ignore.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    told = False
+    terminated = False
 
     def end() -> None:
-        nonlocal told
-        told = True
+        nonlocal terminated
+        terminated = True
         if task is not None:
             task.cancel()
 
@@ -39,7 +39,7 @@ def terminable() -> Generator[None]:
     try:
         yield
     except asyncio.CancelledError as cancelled:
-        if told:
+        if terminated:
             raise KeyboardInterrupt from cancelled
         raise
     finally:
@@ -70,7 +70,7 @@ def resumable(*, private: bool, since: datetime | None = None) -> Generator[Begu
 
 
 def how_to_go_on(typed: Sequence[str], *, private: bool = False, since: datetime | None = None) -> str:
-    """Return the line that tells how to resume."""
+    """Return the line that says how to resume."""
     words = [word for word in typed if word != _RESUME]
     if since is not None:
         words = list(_settled(words, since.isoformat()))

@@ -58,13 +58,13 @@ NO_CREDENTIALS = "no credentials"
 """How the library begins when it found none anywhere."""
 
 
-def _go_together(_: type, directory: Directory) -> None:
+def _go_together(_: type, directory: DirectoryOptions) -> None:
     directory.check()
 
 
 @Parameter(name="*", group=Group("Directory", sort_key=3), validator=_go_together)
 @dataclass(frozen=True, kw_only=True)
-class Directory:
+class DirectoryOptions:
     """Which directory a command reads: the API's, another server's, or synthetic data in this process."""
 
     profile: Annotated[
@@ -142,13 +142,13 @@ def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
 
 @Parameter(name="*", group=Group("Paging", sort_key=2))
 @dataclass(frozen=True, kw_only=True)
-class Paging:
+class PagingOptions:
     """How listings are read."""
 
     page_size: Annotated[Positive | None, Parameter(help="Rows a page; unset: as many as the server gives.")] = None
     concurrency: Annotated[Positive | None, Parameter(help="Requests in flight at once.")] = None
 
-    def completed(self, profile: Profile) -> Paging:
+    def completed(self, profile: Profile) -> PagingOptions:
         """Return this paging with the profile's where nothing was typed."""
         return replace(
             self,
@@ -157,5 +157,5 @@ class Paging:
         )
 
 
-DIRECTORY = Directory()
-PAGING = Paging()
+DIRECTORY = DirectoryOptions()
+PAGING = PagingOptions()

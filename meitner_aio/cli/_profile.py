@@ -93,7 +93,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         names. Whoever `named` a profile says its address, and whoever types one; but what belongs to production or
         staging does not go to the other, and what is said to belong there goes nowhere else.
         """
-        own, told = self.base_url or SERVERS.get(self.server or ""), environment.get("MEITNER_BASE_URL")
+        own, set_url = self.base_url or SERVERS.get(self.server or ""), environment.get("MEITNER_BASE_URL")
         usual, theirs = own or SERVERS["production"], _in_environment(environment)
         belong = not theirs and bool(self.client_credentials or self.client_id)
         mine = belong and not environment.get("MEITNER_CLIENT_SECRET")
@@ -105,11 +105,11 @@ class Profile(Struct, frozen=True, kw_only=True):
                     "server: keep those of another in a profile that says its server or base_url"
                 )
             return typed
-        if told and mine and not same_server(told, usual):
+        if set_url and mine and not same_server(set_url, usual):
             raise ConfigurationError(f"MEITNER_BASE_URL gets no secret of a profile: {_BESIDE.format('base_url')}")
-        if own and theirs and not told and own != SERVERS["production"]:
+        if own and theirs and not set_url and own != SERVERS["production"]:
             self._check_meant(named=named)
-        return told or own
+        return set_url or own
 
     def _check_meant(self, *, named: bool) -> None:
         """Refuse to be the address of credentials of the environment, unless it is meant."""

@@ -21,7 +21,7 @@ class Expected(NamedTuple):
     inner: type[object] | None = None
     """The enum of an enum, the record of an object."""
     owner: str = ""
-    """By what name differences in the object are told; that of the record, unless it is said."""
+    """The name under which differences in the object are reported; that of the record by default."""
 
     @property
     def named(self) -> str:
@@ -74,7 +74,7 @@ class Fields:
                 self._retyped[owner, name, members[name].value.kind] = change
 
     def new(self, owner: str, name: str, member: Member, part: str) -> None:
-        """Note a field that this version does not know; where it is required, and what it is, is told once."""
+        """Note a field that this version does not know; where it is required, and what it is, is reported once."""
         self._new.setdefault((owner, name), {}).setdefault(part, member)
 
     def _changes(self, known: Expected, member: Member, part: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The directory on disk: every row of a resource, in a file that is whole or absent.
 
 `report = await export(meitner, ["students"], to="out/")` writes `out/students.ndjson` and `out/manifest.json`;
-`await plan(meitner)` tells what an export will cost; `purge("out/", timedelta(days=30))` removes what is old.
+`await plan(meitner)` says what an export will cost; `purge("out/", timedelta(days=30))` removes what is old.
 Knows the client only as something with resources to list;
 knows nothing of terminals.
 """

@@ -81,14 +81,14 @@ def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], 
             continue
         raise MeitnerError(
             f"{folder.path / file} holds all {target.name}, as far as is known, and this export is a part of them: "
-            "it does not replace a whole unless told to (replace=True, --replace); export to another folder"
+            "pass replace=True (--replace) to replace the whole, or export to another folder"
         )
 
 
-def tell_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:
+def warn_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:
     """Say what is lost because an export begins afresh."""
     for name, journal in left.items():
-        rows = journal.facts.rows if journal.facts is not None else sum(mark.rows for mark in journal.marks)
+        rows = journal.summary.rows if journal.summary is not None else sum(mark.rows for mark in journal.marks)
         if rows and not journal.kept:
             _log.warning(
                 "%s rows of %s that an interrupted export had read to %s are given up, because this one begins afresh; "

@@ -1,7 +1,7 @@
 """What an export notes beside the rows it has read, so that another run can continue it. Blocking.
 
 Offsets, counts, checksums, ids of rows that could not be read: no row, no credential. A line is added at each
-checkpoint, once the rows that it tells of are on the disk; a line that was cut off by the end of the process is not
+checkpoint, once its rows are on the disk; a line that was cut off by the end of the process is not
 believed.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .._pipeline.identity import Stamp
 from .._runtime.private_files import open_private, read_private
@@ -67,7 +67,7 @@ class PageCheckpoint(Struct, frozen=True, array_like=True):
     """Those among them that broke the contract, and were left out."""
 
 
-class Facts(Struct, frozen=True):
+class ReadSummary(Struct, frozen=True):
     """What is known of a resource that was read to its end."""
 
     rows: int
@@ -98,7 +98,7 @@ class _Pages(Struct, frozen=True, tag="pages"):
 
 
 class _Read(Struct, frozen=True, tag="read"):
-    facts: Facts
+    summary: ReadSummary = field(name="facts")
 
 
 class _Kept(Struct, frozen=True, tag="kept"):
@@ -119,7 +119,7 @@ class Journal:
         self.directory = directory
         """Which directory it is of."""
         self.marks: list[PageCheckpoint] = []
-        self.facts: Facts | None = None
+        self.summary: ReadSummary | None = None
         """Set when the resource was read to its end."""
         self.kept = False
         """Whether its file is in place."""
@@ -155,7 +155,7 @@ class Journal:
         if isinstance(line, _Pages):
             self.marks += line.marks
         elif isinstance(line, _Read):
-            self.facts = line.facts
+            self.summary = line.summary
         elif isinstance(line, _Kept):
             self.kept = True
 
@@ -163,9 +163,9 @@ class Journal:
         """Return notes about the same, of which nothing is on the disk."""
         return Journal(self._folder, self.resource, self.choices, self.directory)
 
-    def begin_again(self, marks: list[PageCheckpoint], facts: Facts | None) -> None:
+    def begin_again(self, marks: list[PageCheckpoint], summary: ReadSummary | None) -> None:
         """Write down what of the notes was found to be true."""
-        self.marks, self.facts, self.kept = marks, facts, False
+        self.marks, self.summary, self.kept = marks, summary, False
         self._write_all()
 
     def checkpoint(self, marks: list[PageCheckpoint]) -> None:
@@ -173,11 +173,11 @@ class Journal:
         self.marks += marks
         self._add(_Pages(marks))
 
-    def finish(self, marks: list[PageCheckpoint], facts: Facts) -> None:
+    def finish(self, marks: list[PageCheckpoint], summary: ReadSummary) -> None:
         """Note the last answers, and that the resource was read to its end."""
         self.marks += marks
-        self.facts = facts
-        self._add(_Pages(marks), _Read(facts))
+        self.summary = summary
+        self._add(_Pages(marks), _Read(summary))
 
     def keep(self) -> None:
         """Note that the file is in place; should a power cut undo this, it is put there again."""
@@ -196,8 +196,8 @@ class Journal:
         self.close()
         head = _Head(_VERSION, self.resource, self._began, self.choices, self.directory)
         lines: list[_Line] = [head, _Pages(self.marks)]
-        if self.facts is not None:
-            lines.append(_Read(self.facts))
+        if self.summary is not None:
+            lines.append(_Read(self.summary))
         self._folder.put(_name(self.resource), b"".join(_encode(line) + b"\n" for line in lines))
         self.begun = True
         self._file = self._folder.reopen(_name(self.resource))
@@ -243,7 +243,7 @@ def left_in(folder: Folder, resources: Iterable[str]) -> dict[str, Journal]:
 
 def is_kept(folder: str | os.PathLike[str], resources: Iterable[str]) -> bool:
     """Whether a folder holds what an interrupted export had read, so that another can go on with it."""
-    return any(journal.marks or journal.facts for journal in left_in(Folder(folder), resources).values())
+    return any(journal.marks or journal.summary for journal in left_in(Folder(folder), resources).values())
 
 
 def since_then(folder: str | os.PathLike[str], resources: Iterable[str], since: datetime) -> datetime:

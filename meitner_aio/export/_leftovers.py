@@ -22,7 +22,7 @@ def forget(folder: Folder, resource: str) -> None:
     folder.remove(*(name for name in parts_of(resource) if name in left))
 
 
-def tell_abandoned(folder: Folder, but: Collection[str], older: float) -> None:
+def warn_abandoned(folder: Folder, but: Collection[str], older: float) -> None:
     """Warn of what is left of resources, `but` of some, when it is `older` than so many seconds."""
     found: dict[str, list[tuple[float, str]]] = {}
     for name, resource, changed in _left(folder, set(RESOURCES).difference(but)):

@@ -1,4 +1,4 @@
-"""What an export will cost, before it is begun: one request for each resource tells."""
+"""What an export will cost, from one request for each resource."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..client import Meitner
 
 _HOUR = 3600.0
-"""Seconds of a window whose end nobody has told yet."""
+"""Seconds of a window; the wait for one that is spent is no longer."""
 
 
 class PlannedResource(Struct, frozen=True):
@@ -41,7 +41,7 @@ class Plan(Struct, frozen=True):
 
     resources: tuple[PlannedResource, ...]
     quota: Quota | None
-    """The hourly quota as it was after the plan's own requests; None when the server tells of none."""
+    """The hourly quota as it was after the plan's own requests; None when the server names none."""
     seconds: float
     """Expected duration: as fast as the plan's requests were answered, and the waits for the quota."""
     wait: float = 0.0
@@ -94,17 +94,17 @@ async def planned(
 ) -> Plan:
     """Ask for each first page, one after the other, so that the time of an answer is its own.
 
-    What an interrupted export `left`, by the name of the resource, tells without a request what is missing. An export
+    What an interrupted export `left`, by the name of the resource, says what is missing without a request. An export
     that `begins` with these very pages does not ask for them again.
     `QuotaExhausted` when the quota is spent, and its next window more than a minute away.
     """
     marks = {name: journal.marks for name, journal in (left or {}).items() if journal.marks}
     fresh = [one for one in everything if one.name not in marks]
-    seen: dict[str, _Seen] = {}
+    seen: dict[str, _FirstPage] = {}
     for one in fresh:
-        seen[one.name] = await _seen(one)
-    for one in () if fresh else everything[-1:]:  # one answer at least, which tells the quota
-        seen[one.name] = await _seen(one, limit=1, open=False)
+        seen[one.name] = await _first_page(one)
+    for one in () if fresh else everything[-1:]:  # one answer at least, for the quota
+        seen[one.name] = await _first_page(one, limit=1, open=False)
     if begins:
         for one in fresh:
             one.first.append(seen[one.name].page)
@@ -117,7 +117,7 @@ async def planned(
     return _costs(found, getattr(meitner, "quota", None), list(seen.values()), made=len(fresh) if begins else 0)
 
 
-class _Seen(NamedTuple):
+class _FirstPage(NamedTuple):
     """A first page, and how it came: seconds until it was there, requests in flight that a read may have."""
 
     page: DecodedPage[Any]
@@ -125,28 +125,28 @@ class _Seen(NamedTuple):
     width: int
 
 
-async def _seen(one: ResourceJob, **how: Any) -> _Seen:  # noqa: ANN401 - fields of Ask
+async def _first_page(one: ResourceJob, **how: Any) -> _FirstPage:  # noqa: ANN401 - fields of Ask
     clock = asyncio.get_running_loop().time
     source, reading = inside(one.listing)
     began = clock()
     page = await source.fetch(reading.ask._replace(bulk=False, first=False, **how))
-    return _Seen(page, clock() - began, reading.concurrency)
+    return _FirstPage(page, clock() - began, reading.concurrency)
 
 
-def _costs(found: Sequence[PlannedResource], quota: Quota | None, seen: Sequence[_Seen], made: int) -> Plan:
+def _costs(found: Sequence[PlannedResource], quota: Quota | None, first: Sequence[_FirstPage], made: int) -> Plan:
     """Return the plan of what was found, of which so many requests were `made`."""
     requests = sum(resource.requests for resource in found)
-    answers = requests * median([one.latency for one in seen]) / seen[-1].width if seen else 0.0
+    answers = requests * median([one.latency for one in first]) / first[-1].width if first else 0.0
     if quota is None:
         return Plan(tuple(found), None, answers)
-    wait = waiting(requests - made, quota, _left(quota, seen[-1].page.server_time if seen else None))
+    wait = waiting(requests - made, quota, _left(quota, first[-1].page.server_time if first else None))
     return Plan(tuple(found), quota, max(answers, wait) if refills(quota) else answers + wait, wait)
 
 
 def _begun(one: ResourceJob, page: DecodedPage[Any], selection: Selection) -> PlannedResource:
-    told, asked = page.pagination, page.asked or inside(one.listing)[1].ask.limit
-    step = told.limit if 1 <= told.limit <= asked else asked
-    return _resource(one, told.total, step, 0, selection)
+    reported, asked = page.pagination, page.asked or inside(one.listing)[1].ask.limit
+    step = reported.limit if 1 <= reported.limit <= asked else asked
+    return _resource(one, reported.total, step, 0, selection)
 
 
 def _continued(one: ResourceJob, marks: Sequence[PageCheckpoint], selection: Selection) -> PlannedResource:
@@ -161,7 +161,7 @@ def _resource(one: ResourceJob, total: int, step: int, reached: int, selection: 
 
 
 def _left(quota: Quota, date: float | None) -> float:
-    """Return the seconds until the window ends, by the server's clock where it tells the time."""
+    """Return the seconds until the window ends, by the server's clock where an answer has its time."""
     return min(max(0.0, quota.reset_at.timestamp() - (time.time() if date is None else date)), _HOUR)
 
 

@@ -1,6 +1,6 @@
 """A source whose rows bear pseudonyms before anything is made of them: neither a spool nor a journal sees another id.
 
-What counts, proves and resumes a read tells rows by their pseudonyms alone.
+What counts, proves and resumes a read identifies rows by their pseudonyms alone.
 """
 
 from __future__ import annotations

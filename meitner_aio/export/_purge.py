@@ -1,4 +1,4 @@
-"""What is older than it may be goes: exports, what interrupted ones left, old runs. Blocking.
+"""Deleting what is older than allowed: exports, what interrupted ones left, old runs. Blocking.
 
 Only files of this package go: those that the manifest names, journals by their first line, and in a folder of ours what
 has the names of its parts and runs. Links are not followed, files of others and `exports.log` stay.
@@ -64,10 +64,10 @@ class Purged(Struct, frozen=True):
 
 
 def purge(folder: str | os.PathLike[str], older_than: timedelta, *, dry_run: bool = False) -> Purged:
-    """Remove what exports wrote to a folder longer ago than `older_than`; only tell, in a `dry_run`.
+    """Remove what exports wrote to a folder longer ago than `older_than`; with `dry_run`, only report it.
 
     The age of an export is what the manifest says, of the rest the file's own. Each file is overwritten, then removed;
-    `assured` and `why` tell whether the file system lets that count. The manifest forgets what is gone, and
+    `assured` and `why` say whether overwriting reaches the disk. The manifest forgets what is gone, and
     `exports.log` has a line about it.
 
     Raises `ValueError` for a negative age, `ConfigurationError` for a folder to which others may write, `MeitnerError`

@@ -16,7 +16,7 @@ from .._listing.listing import inside
 from .._listing.reader import Read
 from .._runtime.threads import threaded
 from ..errors import ResponseValidationError
-from ._journal import Facts
+from ._journal import ReadSummary
 from ._pseudonymised import Pseudonymised, pseudonymised
 from ._report import InvalidRow, Progress
 from ._source import ExportSource, Turns
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .._wire.decoding import DecodedPage
     from ._selection import ResourceJob
 
-Tell: TypeAlias = Callable[[Progress], object]
+Emit: TypeAlias = Callable[[Progress], object]
 
 
 def begun(chosen: ResourceJob, limit: int | None, turns: Turns) -> tuple[Read[Any], ExportSource[Any]]:
@@ -67,7 +67,7 @@ def progress(chosen: ResourceJob, read: Read[Any], rows: int, limit: int | None)
     return Progress(chosen.name, rows, total if limit is None else min(total, limit), requests=read.tracker.requests)
 
 
-async def read_into(spool: Spool, chosen: ResourceJob, limit: int | None, turns: Turns, tell: Tell) -> None:
+async def read_into(spool: Spool, chosen: ResourceJob, limit: int | None, turns: Turns, emit: Emit) -> ReadSummary:
     """Read what the spool lacks, to the end. Whatever ends this early, the spool can be continued from there."""
     began = time.perf_counter()
     read, asked = begun(chosen, limit, turns)
@@ -77,28 +77,28 @@ async def read_into(spool: Spool, chosen: ResourceJob, limit: int | None, turns:
         asked.noted(answer)
     rows = spool.rows
     if rows:
-        tell(progress(chosen, read, rows, limit))
+        emit(progress(chosen, read, rows, limit))
     try:
         async with aclosing(pages_of(read, limit, rows)) as pages:
             async for page in pages:
                 await threaded(spool.append, page.data, page.pagination)
                 rows += len(page)
-                tell(progress(chosen, read, rows, limit))
+                emit(progress(chosen, read, rows, limit))
     except BaseException:
         with suppress(OSError):  # what came first is what is raised
             await threaded(spool.checkpoint)
         raise
     invalid = tuple(asked.invalid.values())
-    await threaded(_finish, spool, read.tracker.report(), rows, invalid, time.perf_counter() - began)
+    return await threaded(_finish, spool, read.tracker.report(), rows, invalid, time.perf_counter() - began)
 
 
 def advised(error: ResponseValidationError) -> ResponseValidationError:
     """Return an error that says what helps against a row that cannot be read; any other as it is."""
     if error.row is None:
         return error
-    facts = {name: getattr(error, name) for name in ("request_id", "method", "route", "attempts")}
+    known = {name: getattr(error, name) for name in ("request_id", "method", "route", "attempts")}
     better = ResponseValidationError(
-        f'{error.message}; on_invalid="skip" (--on-invalid skip) leaves such rows out and names them', **facts
+        f'{error.message}; on_invalid="skip" (--on-invalid skip) leaves such rows out and names them', **known
     )
     better.row = error.row
     return better
@@ -108,22 +108,24 @@ def _next(answers: Any) -> DecodedPage[Any] | None:  # noqa: ANN401 - an iterato
     return next(answers, None)
 
 
-def _finish(spool: Spool, seen: ListingReport, rows: int, invalid: tuple[InvalidRow, ...], seconds: float) -> None:
-    spool.finish(
-        Facts(
-            rows=rows,
-            total=seen.total or 0,
-            requests=seen.requests,
-            complete=seen.complete,
-            level=level(seen),
-            seconds=seconds,
-            gone=spool.places(frozenset(seen.gone)),
-            end=spool.size,
-            crc=spool.crc,
-            sha256=spool.sha256,
-            invalid=invalid,
-        )
+def _finish(
+    spool: Spool, seen: ListingReport, rows: int, invalid: tuple[InvalidRow, ...], seconds: float
+) -> ReadSummary:
+    summary = ReadSummary(
+        rows=rows,
+        total=seen.total or 0,
+        requests=seen.requests,
+        complete=seen.complete,
+        level=level(seen),
+        seconds=seconds,
+        gone=spool.places(frozenset(seen.gone)),
+        end=spool.size,
+        crc=spool.crc,
+        sha256=spool.sha256,
+        invalid=invalid,
     )
+    spool.finish(summary)
+    return summary
 
 
 def level(seen: ListingReport) -> str:

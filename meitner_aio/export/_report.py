@@ -1,4 +1,4 @@
-"""What an export tells: while it runs, when it is done, and to whoever opens the folder later. Nothing of a person."""
+"""What an export reports: while it runs, when it is done, and in the folder for later. Nothing personal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEVELS = ("limited", *get_args(Level))
 
 
 class Progress(Struct, frozen=True):
-    """How far a resource has come: told after every page, and once more when its file is in place."""
+    """How far a resource has come: reported after every page, and once more when its file is in place."""
 
     resource: str
     rows: int

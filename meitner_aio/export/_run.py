@@ -18,15 +18,15 @@ from .._runtime.private_files import check_file
 from .._runtime.threads import stoppable, threaded
 from ..errors import ResponseValidationError
 from ._files import Folder
-from ._held import check_key, check_wholes, directory_of, tell_given_up
-from ._journal import LONGEST, Choices, Journal, check_choices, left_in
-from ._leftovers import forget, tell_abandoned
+from ._held import check_key, check_wholes, directory_of, warn_given_up
+from ._journal import LONGEST, Choices, Journal, ReadSummary, check_choices, left_in
+from ._leftovers import forget, warn_abandoned
 from ._log import ExportLine, Log, Taken
 from ._manifest import Manifest
 from ._names import SHARED
 from ._place import check_place
 from ._plan import check_wait, planned
-from ._read import Tell, advised, read_into
+from ._read import Emit, advised, read_into
 from ._report import Progress, Report, ResourceReport
 from ._selection import ResourceJob, Selection, chosen
 from ._source import Turns
@@ -98,16 +98,16 @@ async def export(
     where = None  # its values may be personal: no crash report shows them as a local of this frame
     _check(to, format, resume=resume, bom=bom)
     turns: Turns = nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
-    tell = progress or _silent
+    emit = progress or _silent
     patience = None if force else max_wait
     try:
         if not isinstance(to, (str, os.PathLike)):
             await _within(patience, meitner, everything, selection)
-            return await streamed(everything, selection, to, turns, tell)
+            return await streamed(everything, selection, to, turns, emit)
         reader = await reader_of(meitner, _how(names))
         targets = [Target.of(one, selection, format, replace=replace, bom=bom) for one in everything]
         jobs = list(zip(everything, targets, strict=True))
-        run = _Run(Folder(to), jobs, selection, turns, tell, reader=reader, resume=resume)
+        run = _Run(Folder(to), jobs, selection, turns, emit, reader=reader, resume=resume)
         await _within(patience, meitner, everything, selection, await threaded(run.allowed))
         return Report(await run.all(), time.perf_counter() - began)
     except ResponseValidationError as error:
@@ -152,7 +152,7 @@ def _folder(to: str | os.PathLike[str] | BinaryIO) -> str | os.PathLike[str] | N
 
 
 def _silent(_: Progress) -> None:
-    """Tell nobody."""
+    """Emit nobody."""
 
 
 class _Run:
@@ -164,7 +164,7 @@ class _Run:
         jobs: list[tuple[ResourceJob, Target]],
         selection: Selection,
         turns: Turns,
-        tell: Tell,
+        emit: Emit,
         *,
         reader: Reader | None,
         resume: bool,
@@ -175,7 +175,7 @@ class _Run:
         self._selection = selection
         self._key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
         self._turns = turns
-        self._tell = self._counted(tell)
+        self._emit = self._counted(emit)
         self._rows: dict[str, int] = {}
         self._published: set[str] = set()
         self._reader = reader
@@ -205,12 +205,12 @@ class _Run:
             await stopped(*tasks)
         await threaded(self._end)
 
-    def _counted(self, tell: Tell) -> Tell:
-        def told(news: Progress) -> object:
+    def _counted(self, emit: Emit) -> Emit:
+        def counted(news: Progress) -> object:
             self._rows[news.resource] = news.rows
-            return tell(news)
+            return emit(news)
 
-        return told
+        return counted
 
     def _line(self, log: Log, error: BaseException | None = None) -> ExportLine:
         """Return what the log keeps of this export, however it ended."""
@@ -269,7 +269,7 @@ class _Run:
         self._manifest.directory = self._directory
         self._manifest.pseudonymised, self._manifest.key = self._key is not None, self._key
         if not self._resume:
-            tell_given_up(self._folder, left_in(self._folder, [one.name for one, _ in self._jobs]))
+            warn_given_up(self._folder, left_in(self._folder, [one.name for one, _ in self._jobs]))
             self._forget()
         return left
 
@@ -281,12 +281,12 @@ class _Run:
     def _end(self) -> None:
         """Leave nothing that could be continued; say what others left that cannot be."""
         self._forget()
-        tell_abandoned(self._folder, [one.name for one, _ in self._jobs], LONGEST)
+        warn_abandoned(self._folder, [one.name for one, _ in self._jobs], LONGEST)
 
     async def _one(self, one: ResourceJob, target: Target, journal: Journal | None) -> None:
         if journal is not None and journal.kept and self._is_there(target):
             self._published.add(one.name)
-            self._tell_end(self._manifest.resources[one.name])
+            self._emit_end(self._manifest.resources[one.name])
             return
         if journal is None or journal.kept:
             journal = Journal(self._folder, one.name, _choices(one, target, self._selection), self._directory)
@@ -294,50 +294,49 @@ class _Run:
         try:
             async with self._reading:
                 await threaded(spool.open)
-                if spool.journal.facts is None:
-                    await read_into(spool, one, self._selection.limit, self._turns, self._tell)
+                summary = spool.journal.summary
+                if summary is None:
+                    summary = await read_into(spool, one, self._selection.limit, self._turns, self._emit)
             async with self._writing:
-                await stoppable(lambda stop: self._settle(spool, target, stop))
+                await stoppable(lambda stop: self._publish(spool, summary, target, stop))
         finally:
             spool.close()
-        self._tell_end(self._manifest.resources[one.name])
+        self._emit_end(self._manifest.resources[one.name])
 
     def _is_there(self, target: Target) -> bool:
         known = self._manifest.resources.get(target.name)
         return known is not None and known.file == target.file and check_file(self._folder.path / target.file)
 
-    def _settle(self, spool: Spool, target: Target, stop: threading.Event) -> None:
-        """Make the file, enter it in the manifest, and forget how it came about: each step can be taken again."""
-        placed = put_in_place(spool, self._folder, target._replace(directory=self._directory), stop)
-        facts = spool.journal.facts
-        assert facts is not None  # noqa: S101 - it was read to its end
+    def _publish(self, spool: Spool, summary: ReadSummary, target: Target, stop: threading.Event) -> None:
+        """Make the file, enter it in the manifest, and remove its spool. Each step can be repeated."""
+        placed = put_in_place(spool, summary, self._folder, target._replace(directory=self._directory), stop)
         report = ResourceReport(
             resource=target.name,
             file=target.file,
             format=target.format,
             rows=placed.rows,
-            total=facts.total,
-            requests=facts.requests,
-            complete=facts.complete and placed.updated is None,
-            level=facts.level,
+            total=summary.total,
+            requests=summary.requests,
+            complete=summary.complete and placed.updated is None,
+            level=summary.level,
             bytes=placed.bytes,
             sha256=placed.sha256,
-            seconds=facts.seconds,
+            seconds=summary.seconds,
             exported_at=datetime.now(UTC),
-            gone=len(facts.gone),
+            gone=len(summary.gone),
             updated=placed.updated,
             deletions_applied=placed.updated is None,
-            invalid=facts.invalid,
-            **self._selection.told(target.fields, facts.level),
+            invalid=summary.invalid,
+            **self._selection.reported(target.fields, summary.level),
         )
         self._manifest.enter(report)
         self._manifest.save(self._folder)
         self._published.add(target.name)
         spool.discard()
 
-    def _tell_end(self, report: ResourceReport) -> None:
+    def _emit_end(self, report: ResourceReport) -> None:
         rows = report.rows if report.updated is None else report.updated
-        self._tell(Progress(report.resource, rows, rows, finished=True, requests=report.requests))
+        self._emit(Progress(report.resource, rows, rows, finished=True, requests=report.requests))
 
 
 def _choices(one: ResourceJob, target: Target, selection: Selection) -> Choices:

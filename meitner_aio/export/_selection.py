@@ -76,7 +76,7 @@ class Selection(NamedTuple):
             return listing.paged(limit=size if limit is None else min(size, limit))
         return listing if limit is None else at_most(listing, limit)
 
-    def told(self, kept: tuple[str, ...] | None, level: str) -> dict[str, Any]:
+    def reported(self, kept: tuple[str, ...] | None, level: str) -> dict[str, Any]:
         """Return what a report says of the selection: names, and no value that may be personal."""
         partial = self.filtered or self.fields is not None or level == "limited"
         return {"where": self.where, "since": self.since, "fields": kept, "partial": partial}
@@ -91,7 +91,7 @@ class ResourceJob(NamedTuple):
     fields: tuple[str, ...] | None
     """Names of the fields to keep, in the order of the record."""
     fingerprint: str
-    """A hash of the conditions, to tell them from others; empty when there are none."""
+    """A hash of the conditions; empty when there are none."""
     first: list[DecodedPage[Any]]
     """The first page, when a plan asked for it: whoever reads the resource takes it away."""
     pseudonyms: Pseudonyms | None = None

@@ -22,7 +22,7 @@ _MOUNTS, _DISKS = Path("/proc/self/mountinfo"), Path("/sys/dev/block")
 
 
 def shred(path: Path) -> bool:
-    """Remove a file of ours, its content overwritten and on the disk first; tell whether it was overwritten.
+    """Remove a file of ours, its content overwritten and on the disk first; return whether it was overwritten.
 
     It is not where it has a second name, which may be somebody's copy. Raises what `open_private` does, for links too.
     """
@@ -50,7 +50,7 @@ def _overwrite(handle: int, size: int) -> None:
 def doubt(folder: Path) -> str:
     """Return why overwriting in a folder may leave what was there before; empty where nothing says so."""
     if sys.platform != "linux":
-        return "this system does not tell where it writes"
+        return "this system does not say where it writes"
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     kind, options = _file_system(number)

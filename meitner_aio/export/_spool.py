@@ -19,7 +19,7 @@ from .._runtime.private_files import open_private
 from .._wire.decoding import DecodedPage, Identified
 from ..records import DirectoryRecord, Pagination
 from ._files import Folder, RawFile
-from ._journal import Facts, Journal, PageCheckpoint
+from ._journal import Journal, PageCheckpoint, ReadSummary
 from ._leftovers import forget
 from ._source import Answered
 
@@ -53,8 +53,8 @@ class Spool:
         self._broken = False
 
     def open(self) -> None:
-        """Go on with what the journal tells of; with nothing where it tells of nothing."""
-        if self.journal.marks or self.journal.facts:
+        """Open the spool after the journal's last checkpoint; empty when there is none."""
+        if self.journal.marks or self.journal.summary:
             try:
                 self._file = self._folder.reopen(self._name)
             except FileNotFoundError:
@@ -72,16 +72,16 @@ class Spool:
             if not self._proven(mark.end, mark.crc):
                 break
             good.append(mark)
-        facts = self.journal.facts
-        if facts is None and os.fstat(file.fileno()).st_nlink == 1:
+        summary = self.journal.summary
+        if summary is None and os.fstat(file.fileno()).st_nlink == 1:
             file.truncate(self.size)
             file.sync()
-        elif facts is None or len(good) < len(self.journal.marks) or not self._proven(facts.end, facts.crc):
+        elif summary is None or len(good) < len(self.journal.marks) or not self._proven(summary.end, summary.crc):
             # The file may be in place under its name already, and not ours to cut.
-            good, facts, self.size, self.crc, self._hash = [], None, 0, 0, hashlib.sha256()
+            good, summary, self.size, self.crc, self._hash = [], None, 0, 0, hashlib.sha256()
             file.close()
             self._file = file = self._folder.create(self._name)
-        self.journal.begin_again(good, facts)
+        self.journal.begin_again(good, summary)
         file.seek(0, os.SEEK_END)
 
     def _proven(self, end: int, crc: int) -> bool:
@@ -119,11 +119,11 @@ class Spool:
         self._pending = []
         self._checked = time.monotonic()
 
-    def finish(self, facts: Facts) -> None:
+    def finish(self, summary: ReadSummary) -> None:
         """Note that all was read."""
         self._broken = True
         self._raw.sync()
-        self.journal.finish(self._pending, facts)
+        self.journal.finish(self._pending, summary)
         self._pending = []
 
     @property
@@ -137,7 +137,7 @@ class Spool:
 
     @property
     def rows(self) -> int:
-        """Rows that a journal tells of."""
+        """Rows up to the journal's last checkpoint."""
         return sum(mark.rows for mark in self.journal.marks)
 
     @property
@@ -191,7 +191,7 @@ class Spool:
         self._folder.remove(self._name)
 
     def close(self) -> None:
-        """Let go of the files; rows that no journal tells of are worth nothing, and go. May be called again."""
+        """Close the files; remove rows without a journal, which cannot be resumed. May be called again."""
         if self._file is not None:
             self._file.close()
             if not self.journal.begun:

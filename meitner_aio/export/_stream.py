@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .._runtime.threads import threaded
 from ..records import wire_name
-from ._read import Tell, begun, level, pages_of, progress
+from ._read import Emit, begun, level, pages_of, progress
 from ._report import Progress, Report, ResourceReport
 from ._source import Turns
 from ._spool import encode_lines
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 async def streamed(
-    everything: Sequence[ResourceJob], selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell
+    everything: Sequence[ResourceJob], selection: Selection, stream: BinaryIO, turns: Turns, emit: Emit
 ) -> Report:
     """Write the records of all resources, a line each, and flush; what was written cannot be taken back."""
     began = time.perf_counter()
-    reports = [await _one(chosen, selection, stream, turns, tell) for chosen in everything]
+    reports = [await _one(chosen, selection, stream, turns, emit) for chosen in everything]
     await threaded(stream.flush)
     return Report(tuple(reports), time.perf_counter() - began)
 
 
-async def _one(chosen: ResourceJob, selection: Selection, stream: BinaryIO, turns: Turns, tell: Tell) -> ResourceReport:
+async def _one(chosen: ResourceJob, selection: Selection, stream: BinaryIO, turns: Turns, emit: Emit) -> ResourceReport:
     began = time.perf_counter()
     output, rows = _Output(stream, chosen.fields), 0
     read, asked = begun(chosen, selection.limit, turns)
@@ -39,9 +39,9 @@ async def _one(chosen: ResourceJob, selection: Selection, stream: BinaryIO, turn
         async for page in pages:
             await threaded(output.write, page.data)
             rows += len(page)
-            tell(progress(chosen, read, rows, selection.limit))
+            emit(progress(chosen, read, rows, selection.limit))
     seen = read.tracker.report()
-    tell(Progress(chosen.name, rows, rows, finished=True, requests=seen.requests))
+    emit(Progress(chosen.name, rows, rows, finished=True, requests=seen.requests))
     return ResourceReport(
         resource=chosen.name,
         file="-",
@@ -57,7 +57,7 @@ async def _one(chosen: ResourceJob, selection: Selection, stream: BinaryIO, turn
         exported_at=datetime.now(UTC),
         gone=len(seen.gone),
         invalid=tuple(asked.invalid.values()),
-        **selection.told(chosen.fields, level(seen)),
+        **selection.reported(chosen.fields, level(seen)),
     )
 
 

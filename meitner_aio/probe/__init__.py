@@ -12,7 +12,7 @@ from functools import partial
 from ..resources import RESOURCES
 from ._asking import MOST, Answer, Asker, Heard
 from ._document import openapi
-from ._findings import Finding, Told, Untold, settled
+from ._findings import Determined, Finding, Undetermined, settled
 from ._limiter import limiter, pause
 from ._ordering import Read, order, read, resource, totals
 from ._pages import page
@@ -20,7 +20,7 @@ from ._questions import archived, audit_retention, largest_page, nulls_in_ranges
 from ._rows import empty_lists, never_changed, resolution
 from ._scene import SMALL, Scene, rights
 
-__all__ = ["MOST", "Answer", "Asker", "Finding", "Heard", "Untold", "openapi", "page", "probe", "rights"]
+__all__ = ["MOST", "Answer", "Asker", "Finding", "Heard", "Undetermined", "openapi", "page", "probe", "rights"]
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -39,17 +39,21 @@ async def probe(asker: Asker, first: Mapping[str, Answer], *, sleep: Sleep = asy
         ("audit events", audit_retention),
     ):
         found.append(await _answered(question, ask(scene)))
-    for question, tell in (("timestamps", resolution), ("updated_at", never_changed), ("empty lists", empty_lists)):
-        found.append(settled(question, partial(tell, scene)))
+    for question, determine in (
+        ("timestamps", resolution),
+        ("updated_at", never_changed),
+        ("empty lists", empty_lists),
+    ):
+        found.append(settled(question, partial(determine, scene)))
     return [*await _limiter(scene, sleep), *found]
 
 
-async def _answered(question: str, answer: Awaitable[Told]) -> Finding:
+async def _answered(question: str, answer: Awaitable[Determined]) -> Finding:
     try:
-        told = await answer
-    except Untold as untold:
-        return Finding(question, None, str(untold))
-    return Finding(question, *told)
+        determined = await answer
+    except Undetermined as reason:
+        return Finding(question, None, str(reason))
+    return Finding(question, *determined)
 
 
 async def _orders(scene: Scene) -> list[Finding]:
@@ -57,7 +61,7 @@ async def _orders(scene: Scene) -> list[Finding]:
     found: list[Finding] = []
     reads: list[Read] = []
 
-    async def ordered(name: str, times: int) -> Told:
+    async def ordered(name: str, times: int) -> Determined:
         reads.append(await read(scene, name, times))
         return order(reads[-1])
 

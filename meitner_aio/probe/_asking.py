@@ -44,16 +44,16 @@ _IN_A_ROW = 2
 
 
 class Heard:
-    """What a client tells of its work: the `on_event` of the client that a probe asks through.
+    """Counts the requests and waits of the client that a probe uses, as its `on_event`.
 
-    It has to be given to the client when it is made: token requests tell nobody else.
+    Give it to the client's constructor: token requests report to that hook alone.
     """
 
     def __init__(self) -> None:
         self.sent = 0
         self.waits = 0
 
-    def tell(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         """Count an event."""
         self.sent += isinstance(event, RequestSent)
         self.waits += isinstance(event, QuotaWait)
@@ -103,8 +103,8 @@ class Asker:
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Ask through a client that was made with `on_event=heard.tell`; `clock` is monotonic, in seconds."""
-        self._meitner = meitner.with_options(max_retries=0, on_event=heard.tell)
+        """Ask through a client that was made with `on_event=heard.record`; `clock` is monotonic, in seconds."""
+        self._meitner = meitner.with_options(max_retries=0, on_event=heard.record)
         self._heard = heard
         self._most = most
         self._clock = clock

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from ._asking import Asker
-from ._findings import Untold
+from ._findings import Undetermined
 from ._pages import Row, as_object
 
 PATH = "/openapi.json"
 
 
 async def openapi(asker: Asker) -> Row:
-    """Return the document; raises `Untold` where there is none that can be read."""
+    """Return the document; raises `Undetermined` where there is none that can be read."""
     answer = await asker.get(PATH)
     if answer.status == 404:
-        raise Untold("the server gives no openapi.json")
+        raise Undetermined("the server gives no openapi.json")
     if not answer.good:
         why = f"the server answered {answer.status}" if answer.status else str(answer.error or asker.done)
-        raise Untold(f"openapi.json: {why}")
+        raise Undetermined(f"openapi.json: {why}")
     document = as_object(answer.data)
     if not str(document.get("openapi", "")).startswith("3.") or not isinstance(document.get("paths"), dict):
-        raise Untold("openapi.json is no OpenAPI 3 document")
+        raise Undetermined("openapi.json is no OpenAPI 3 document")
     return document

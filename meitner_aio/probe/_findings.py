@@ -11,7 +11,7 @@ from msgspec import Struct
 class Finding(Struct, frozen=True):
     """An answer to one question, in a word for programs and in words for people.
 
-    `value` is None where it could not be told; `answer` then says why.
+    `value` is None where it could not be determined; `answer` then says why.
     """
 
     question: str
@@ -19,24 +19,24 @@ class Finding(Struct, frozen=True):
     answer: str
 
 
-class Told(NamedTuple):
-    """What could be told: a word for programs, and words for people."""
+class Determined(NamedTuple):
+    """A determined answer: a word for programs, and words for people."""
 
     value: str
     answer: str
 
 
-class Untold(Exception):  # noqa: N818 - nothing went wrong: the server, or what is in it, does not show this
-    """Why something could not be told. `refused` is the status with which the server refused what was asked."""
+class Undetermined(Exception):  # noqa: N818 - nothing went wrong: the server, or what is in it, does not show this
+    """Why something could not be determined. `refused` is the status with which the server refused what was asked."""
 
     def __init__(self, why: str, refused: int | None = None) -> None:
         super().__init__(why)
         self.refused = refused
 
 
-def settled(question: str, tell: Callable[[], Told]) -> Finding:
-    """Return what can be told of a question, or why it cannot."""
+def settled(question: str, determine: Callable[[], Determined]) -> Finding:
+    """Return the finding of a question, or why it could not be determined."""
     try:
-        return Finding(question, *tell())
-    except Untold as untold:
-        return Finding(question, None, str(untold))
+        return Finding(question, *determine())
+    except Undetermined as reason:
+        return Finding(question, None, str(reason))

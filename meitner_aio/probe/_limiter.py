@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from .._wire.headers import number, reset_epoch, server_time
 from ._asking import Answer
-from ._findings import Finding, Told, Untold, settled
+from ._findings import Determined, Finding, Undetermined, settled
 
 HOUR = 3600.0
 
@@ -31,7 +31,7 @@ _SAME = 1.5
 """Seconds by which one instant may differ when it is said again, as whole seconds from now."""
 
 _DATE = 1.5
-"""Seconds by which the server's time is known: Date tells whole ones."""
+"""Seconds by which the server's time is known: Date has whole ones."""
 
 _NAMES = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
@@ -68,10 +68,10 @@ def _sample(position: int, headers: Mapping[str, str], at: float, ahead: float |
     return Sample(position, at, limit, remaining, reset_epoch(headers, now or 0.0), now)
 
 
-def _ended(told: Sequence[Sample]) -> int:
+def _ended(series: Sequence[Sample]) -> int:
     """Return the index of the first answer after a window ended, or after the top of an hour; 0 where none did."""
-    for index in range(len(told) - 1, 0, -1):
-        before, after = told[index - 1], told[index]
+    for index in range(len(series) - 1, 0, -1):
+        before, after = series[index - 1], series[index]
         if before.reset is None or after.reset is None or after.now is None:
             continue
         # In a bucket an instant may pass, too: that at which the next request comes back.
@@ -82,45 +82,45 @@ def _ended(told: Sequence[Sample]) -> int:
 
 def pause(answers: Iterable[Answer]) -> float:
     """Return how long to wait before two more requests that show whether something comes back; 0.0: no need to."""
-    told = samples(answers)
-    if not told or _rise(told) or (_moved(told) and _meanings(told) in (["full"], ["next token"])):
+    series = samples(answers)
+    if not series or _rise(series) or (_moved(series) and _meanings(series) in (["full"], ["next token"])):
         return 0.0
-    refill = told[-1].limit / HOUR
+    refill = series[-1].limit / HOUR
     wait = min(LONGEST_PAUSE, _SHOWN / refill)
     return wait if wait * refill >= _ENOUGH else 0.0
 
 
 def limiter(answers: Sequence[Answer]) -> list[Finding]:
     """Return the findings on limiter, RateLimit-Reset and whether headers lag behind."""
-    told = samples(answers)
-    kind = settled("limiter", partial(_kind, told) if told else partial(_silent, answers))
-    reset = settled("reset", partial(_reset, told[_ended(told) :], kind.value, answers))
-    return [kind, reset, settled("headers", partial(_lag, told))]
+    series = samples(answers)
+    kind = settled("limiter", partial(_kind, series) if series else partial(_silent, answers))
+    reset = settled("reset", partial(_reset, series[_ended(series) :], kind.value, answers))
+    return [kind, reset, settled("headers", partial(_lag, series))]
 
 
-def _silent(answers: Sequence[Answer]) -> Told:
+def _silent(answers: Sequence[Answer]) -> Determined:
     if any(name in answer.headers for answer in answers for name in _NAMES):
-        raise Untold("the RateLimit headers cannot be read")
+        raise Undetermined("the RateLimit headers cannot be read")
     if not any(answer.good for answer in answers):
-        raise Untold("there was no answer to go by")
-    return Told("none", "none to be seen: answers have no RateLimit headers")
+        raise Undetermined("there was no answer to go by")
+    return Determined("none", "none to be seen: answers have no RateLimit headers")
 
 
-def _kind(told: Sequence[Sample]) -> Told:
-    limit, ended = told[-1].limit, _ended(told)
-    if ended and _refilled(told[ended - 1], told[ended]):
-        return Told("window", f"a window of {limit:,}: it was renewed while the probe ran")
-    told = told[ended:]
-    if rise := _rise(told):
+def _kind(series: Sequence[Sample]) -> Determined:
+    limit, ended = series[-1].limit, _ended(series)
+    if ended and _refilled(series[ended - 1], series[ended]):
+        return Determined("window", f"a window of {limit:,}: it was renewed while the probe ran")
+    series = series[ended:]
+    if rise := _rise(series):
         seconds = f"{rise[1]:.0f} s" if rise[1] >= 1 else "less than a second"
-        return Told("bucket", f"a bucket of {limit:,} that refills: {rise[0]:,} came back in {seconds}")
-    if _moved(told) and (_nothing_came_back(told) or not _meanings(told)):
-        raise Untold(f"{limit:,} an hour; RateLimit-Reset moves, yet nothing comes back: a sliding window?")
-    if _moved(told):
-        return Told("bucket", f"a bucket of {limit:,}: RateLimit-Reset moves with every answer")
-    if _nothing_came_back(told):
-        return Told("window", f"a window of {limit:,}: nothing comes back before it ends")
-    raise Untold(_hidden(told))
+        return Determined("bucket", f"a bucket of {limit:,} that refills: {rise[0]:,} came back in {seconds}")
+    if _moved(series) and (_nothing_came_back(series) or not _meanings(series)):
+        raise Undetermined(f"{limit:,} an hour; RateLimit-Reset moves, yet nothing comes back: a sliding window?")
+    if _moved(series):
+        return Determined("bucket", f"a bucket of {limit:,}: RateLimit-Reset moves with every answer")
+    if _nothing_came_back(series):
+        return Determined("window", f"a window of {limit:,}: nothing comes back before it ends")
+    raise Undetermined(_hidden(series))
 
 
 def _refilled(before: Sample, after: Sample) -> bool:
@@ -128,9 +128,9 @@ def _refilled(before: Sample, after: Sample) -> bool:
     return after.remaining - before.remaining > 2 + 2 * (after.at - before.at) * before.limit / HOUR
 
 
-def _hidden(told: Sequence[Sample]) -> str:
+def _hidden(series: Sequence[Sample]) -> str:
     """Return why a bucket and a window look the same."""
-    limit, pairs = told[-1].limit, list(pairwise(told))
+    limit, pairs = series[-1].limit, list(pairwise(series))
     if limit / HOUR * LONGEST_PAUSE < _ENOUGH:
         return f"a bucket of {limit:,} gives one back in {HOUR / limit:.0f} s: longer than a probe waits"
     if any(before.remaining - after.remaining > after.number - before.number for before, after in pairs):
@@ -140,12 +140,12 @@ def _hidden(told: Sequence[Sample]) -> str:
     return f"{limit:,} an hour; the probe ended before it could see whether any come back"
 
 
-def _rise(told: Sequence[Sample]) -> tuple[int, float] | None:
+def _rise(series: Sequence[Sample]) -> tuple[int, float] | None:
     """Return the most that came back between two answers, and within which time: no window does that."""
-    counted = any(before.remaining - after.remaining == 1 for before, after in pairwise(told))
+    counted = any(before.remaining - after.remaining == 1 for before, after in pairwise(series))
     rises = [
         (after.remaining - before.remaining + 1, after.at - before.at)
-        for before, after in pairwise(told)
+        for before, after in pairwise(series)
         if after.remaining > before.remaining
         or (after.remaining == before.remaining and counted and _long(before, after))
     ]
@@ -157,12 +157,12 @@ def _long(before: Sample, after: Sample) -> bool:
     return (after.at - before.at) * after.limit / HOUR >= _ENOUGH
 
 
-def _nothing_came_back(told: Sequence[Sample]) -> bool:
-    return any(before.remaining - after.remaining == 1 and _long(before, after) for before, after in pairwise(told))
+def _nothing_came_back(series: Sequence[Sample]) -> bool:
+    return any(before.remaining - after.remaining == 1 and _long(before, after) for before, after in pairwise(series))
 
 
-def _moved(told: Sequence[Sample]) -> bool:
-    instants = [one.reset for one in told if one.reset is not None]
+def _moved(series: Sequence[Sample]) -> bool:
+    instants = [one.reset for one in series if one.reset is not None]
     return bool(instants) and max(instants) - min(instants) > _SAME
 
 
@@ -187,9 +187,9 @@ _MEANINGS: dict[str, tuple[str, Meaning]] = {
 }
 
 
-def _meanings(told: Sequence[Sample]) -> list[str]:
+def _meanings(series: Sequence[Sample]) -> list[str]:
     """Return the meanings of a Reset that moves which fit every answer."""
-    dated = [(one, one.reset - one.now) for one in told if one.reset is not None and one.now is not None]
+    dated = [(one, one.reset - one.now) for one in series if one.reset is not None and one.now is not None]
     if not dated:
         return []
     return [
@@ -197,27 +197,29 @@ def _meanings(told: Sequence[Sample]) -> list[str]:
     ]
 
 
-def _reset(told: Sequence[Sample], kind: str | None, answers: Sequence[Answer]) -> Told:
-    if not told or told[-1].reset is None:
-        raise Untold("RateLimit-Reset is missing, or no number")
+def _reset(series: Sequence[Sample], kind: str | None, answers: Sequence[Answer]) -> Determined:
+    if not series or series[-1].reset is None:
+        raise Undetermined("RateLimit-Reset is missing, or no number")
     # Of a large bucket, the instant at which it will be full moves by less than can be seen.
-    if _moved(told) or (kind == "bucket" and _meanings(told)):
-        return _moving(told, _spelled(answers))
-    on_the_hour = abs((told[-1].reset + HOUR / 2) % HOUR - HOUR / 2) <= _SAME
+    if _moved(series) or (kind == "bucket" and _meanings(series)):
+        return _moving(series, _spelled(answers))
+    on_the_hour = abs((series[-1].reset + HOUR / 2) % HOUR - HOUR / 2) <= _SAME
     if kind == "bucket" and on_the_hour:
-        return Told("top of the hour", f"the top of the hour, which means nothing to a bucket{_spelled(answers)}")
+        return Determined("top of the hour", f"the top of the hour, which means nothing to a bucket{_spelled(answers)}")
     if kind != "window":
-        raise Untold(f"it stands still{', at the top of the hour' if on_the_hour else ''}")
-    return Told("end of the window", f"the end of the window{_when(told[-1], on_the_hour)}{_spelled(answers)}")
+        raise Undetermined(f"it stands still{', at the top of the hour' if on_the_hour else ''}")
+    return Determined("end of the window", f"the end of the window{_when(series[-1], on_the_hour)}{_spelled(answers)}")
 
 
-def _moving(told: Sequence[Sample], spelled: str) -> Told:
-    meanings = _meanings(told)
+def _moving(series: Sequence[Sample], spelled: str) -> Determined:
+    meanings = _meanings(series)
     if len(meanings) == 1:
-        return Told(meanings[0], _MEANINGS[meanings[0]][0] + spelled)
+        return Determined(meanings[0], _MEANINGS[meanings[0]][0] + spelled)
     if meanings:
-        raise Untold(" or ".join(_MEANINGS[one][0] for one in meanings) + ": all fit what was seen")
-    raise Untold("it moves, and answers have no Date" if told[-1].now is None else "it moves, in no way that is known")
+        raise Undetermined(" or ".join(_MEANINGS[one][0] for one in meanings) + ": all fit what was seen")
+    raise Undetermined(
+        "it moves, and answers have no Date" if series[-1].now is None else "it moves, in no way that is known"
+    )
 
 
 def _when(last: Sample, on_the_hour: bool) -> str:  # noqa: FBT001 - a fact
@@ -234,25 +236,25 @@ def _spelled(answers: Sequence[Answer]) -> str:
     return ", in seconds since 1970" if written >= 10**9 else ", as seconds from now"
 
 
-def _lag(told: Sequence[Sample]) -> Told:
-    if not told:
-        raise Untold("without RateLimit headers there is nothing to tell")
-    most = max(told, key=lambda one: one.remaining - one.limit)
+def _lag(series: Sequence[Sample]) -> Determined:
+    if not series:
+        raise Undetermined("without RateLimit headers there is nothing to tell")
+    most = max(series, key=lambda one: one.remaining - one.limit)
     if most.remaining >= most.limit:
-        return Told("one late", f"one late: an answer said that all {most.limit:,} were left")
-    if _late_rise(told):
-        return Told("one late", "one late: what came back was told by the answer after the next")
+        return Determined("one late", f"one late: an answer said that all {most.limit:,} were left")
+    if _late_rise(series):
+        return Determined("one late", "one late: what came back shows in the answer after the next")
     if most.remaining == most.limit - 1:
-        return Told("current", "RateLimit-Remaining counts the request that is answered")
-    raise Untold("only a full quota shows whether they are one late")
+        return Determined("current", "RateLimit-Remaining counts the request that is answered")
+    raise Undetermined("only a full quota shows whether they are one late")
 
 
-def _late_rise(told: Sequence[Sample]) -> bool:
-    """Whether an answer after a pause told of none that came back, and the next, at once, of several."""
+def _late_rise(series: Sequence[Sample]) -> bool:
+    """Whether an answer after a pause shows no refill, and the next one, at once, several requests of it."""
     return any(
         second.remaining < first.remaining
         and _long(first, second)
         and third.remaining > second.remaining
         and not _long(second, third)
-        for first, second, third in zip(told, told[1:], told[2:], strict=False)
+        for first, second, third in zip(series, series[1:], series[2:], strict=False)
     )

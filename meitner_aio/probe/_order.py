@@ -88,7 +88,7 @@ def _direction(values: Sequence[Any]) -> str | None:
 
 
 def _then(name: str, rows: Sequence[Row], values: Sequence[Any]) -> str:
-    """Return what orders rows whose values are equal, when enough of them are to tell."""
+    """Return what orders rows whose values are equal, when there are enough of them to show it."""
     pairs = zip(values, rows, strict=True)
     equal = [[row for _, row in group] for _, group in groupby(pairs, key=lambda pair: pair[0])]
     ties = [group for group in equal if len(group) > 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ..records import fields
-from ._findings import Told, Untold
+from ._findings import Determined, Undetermined
 from ._order import an_update_moves, enough, order_of
 from ._pages import Page
 from ._scene import Scene, model, searchable
@@ -36,27 +36,27 @@ def _has_title(name: str) -> bool:
 
 
 async def read(scene: Scene, name: str, times: int) -> Read:
-    """Return the first page of a resource, listed so many times, and searched as often. Raises `Untold`."""
+    """Return the first page of a resource, listed so many times, and searched as often. Raises `Undetermined`."""
     listed = [await scene.list_page(name, limit=_PAGE) for _ in range(times)]
     try:
         every = {"notEquals": {"id": _NOBODY}}
         searched = [await scene.search_page(name, every, limit=_PAGE) for _ in range(times)]
-    except Untold:  # the list tells enough
+    except Undetermined:  # the list is enough
         searched = []
     return Read(name, listed, searched)
 
 
-def order(seen: Read) -> Told:
+def order(seen: Read) -> Determined:
     """Say by what rows are ordered, and whether list and search, and two reads, agree."""
     rows, agreement = seen.listed[0].rows, _agreement(seen)
     if not enough(rows):
         counted = "1 row is" if len(rows) == 1 else f"{len(rows)} rows are"
-        raise Untold(f"{seen.name}: {counted} too few to tell{agreement}")
+        raise Undetermined(f"{seen.name}: {counted} too few to tell{agreement}")
     by = order_of(rows, model(seen.name))
     if by is None:
-        return Told("none", f"{seen.name}: by no field to be seen{agreement}")
+        return Determined("none", f"{seen.name}: by no field to be seen{agreement}")
     stays = "; an update moves no row" if an_update_moves(rows, by) is False else ""
-    return Told(by, f"{seen.name}: by {by}{stays}{agreement}")
+    return Determined(by, f"{seen.name}: by {by}{stays}{agreement}")
 
 
 def _agreement(seen: Read) -> str:
@@ -70,20 +70,20 @@ def _agreement(seen: Read) -> str:
     return "".join(f"; {one}" for one in said)
 
 
-def totals(reads: list[Read]) -> Told:
+def totals(reads: list[Read]) -> Determined:
     """Say whether the totals of lists and searches agree with each other and with the rows that came."""
     wrong: list[str] = []
     for seen in reads:
         pages = (*seen.listed, *seen.searched)
-        told = sorted({one.total for one in pages})
-        if len(told) > 1:
-            wrong.append(f"{seen.name}: {' and '.join(f'{total:,}' for total in told)}")
+        totals = sorted({one.total for one in pages})
+        if len(totals) > 1:
+            wrong.append(f"{seen.name}: {' and '.join(f'{total:,}' for total in totals)}")
         due = {(len(one.rows), min(one.limit, one.total)) for one in pages}
         wrong += [
             f"{seen.name}: {came:,} rows where {meant:,} were due" for came, meant in sorted(due) if came != meant
         ]
     if wrong:
-        return Told("differ", f"they differ, or moved meanwhile: {'; '.join(wrong)}")
+        return Determined("differ", f"they differ, or moved meanwhile: {'; '.join(wrong)}")
     if not any(seen.searched for seen in reads):
-        raise Untold("there were no two answers to compare")
-    return Told("agree", "list, search and the rows that came agree")
+        raise Undetermined("there were no two answers to compare")
+    return Determined("agree", "list, search and the rows that came agree")

@@ -1,4 +1,4 @@
-"""The open questions about a server, each asked with as few reads as can tell. Others have their own files."""
+"""The open questions about a server, each answered with as few reads as possible. Larger ones have their own files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from .._wire.headers import server_time
 from ..records import fields
-from ._findings import Told, Untold
+from ._findings import Determined, Undetermined
 from ._instants import ELSEWHERE, moment, spelled
 from ._pages import Page, meta
 from ._scene import SMALL, Scene, model, searchable
@@ -20,23 +20,23 @@ _SMALLER = (500, 200, 100)
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
-async def largest_page(scene: Scene) -> Told:
+async def largest_page(scene: Scene) -> Determined:
     """Say how many rows a page may have: given, clamped or refused."""
     name, given, short = _longest(scene), 0, ""
     for limit in (LARGE, HUGE):
         try:
             found = await scene.list_page(name, limit=limit)
-        except Untold as untold:
-            if not given and untold.refused:
-                return await _smaller(scene, name, untold.refused)
+        except Undetermined as reason:
+            if not given and reason.refused:
+                return await _smaller(scene, name, reason.refused)
             if not given:
                 raise
-            how = f"refused ({untold.refused})" if untold.refused else f"not given ({untold})"
-            return Told(str(given), f"{given:,} rows: {limit:,} are {how}{short}")
+            how = f"refused ({reason.refused})" if reason.refused else f"not given ({reason})"
+            return Determined(str(given), f"{given:,} rows: {limit:,} are {how}{short}")
         given, short = found.limit, _short(found)
         if given < limit:
-            return Told(str(given), f"{given:,} rows: {limit:,} are clamped to that{short}")
-    return Told(str(given), f"{given:,} rows or more: any limit is taken{short}")
+            return Determined(str(given), f"{given:,} rows: {limit:,} are clamped to that{short}")
+    return Determined(str(given), f"{given:,} rows or more: any limit is taken{short}")
 
 
 def _longest(scene: Scene) -> str:
@@ -46,17 +46,17 @@ def _longest(scene: Scene) -> str:
     enough = [name for name in (*impersonal, *names) if scene.total(name) > LARGE]
     for name in (*enough, *impersonal, *names):
         return name
-    raise Untold("no resource may be read")
+    raise Undetermined("no resource may be read")
 
 
-async def _smaller(scene: Scene, name: str, status: int) -> Told:
+async def _smaller(scene: Scene, name: str, status: int) -> Determined:
     for limit in _SMALLER:
         try:
             given = min(limit, (await scene.list_page(name, limit=limit)).limit)
-        except Untold:
+        except Undetermined:
             continue
-        return Told(str(given), f"{given:,} rows at least: {LARGE:,} are refused ({status})")
-    raise Untold(f"{LARGE:,} rows are refused ({status}), and so are {_SMALLER[-1]}")
+        return Determined(str(given), f"{given:,} rows at least: {LARGE:,} are refused ({status})")
+    raise Undetermined(f"{LARGE:,} rows are refused ({status}), and so are {_SMALLER[-1]}")
 
 
 def _short(found: Page) -> str:
@@ -66,7 +66,7 @@ def _short(found: Page) -> str:
     return "" if found.total >= found.limit else f" (unproven: the longest list has {found.total:,})"
 
 
-async def zones(scene: Scene) -> Told:
+async def zones(scene: Scene) -> Determined:
     """Say whether a filter heeds the zone of an instant, by one between whose two readings a row was created."""
     name = _dated(scene)
     created = sorted(found[0] for row in scene.rows[name] if (found := moment(meta(row, "createdAt"))))
@@ -74,17 +74,17 @@ async def zones(scene: Scene) -> Told:
     here = await _created_by(scene, name, spelled(cut))
     try:
         there = await _created_by(scene, name, spelled(cut, elsewhere=True))
-    except Untold as untold:
-        if untold.refused is None:
+    except Undetermined as reason:
+        if reason.refused is None:
             raise
-        return Told("refused", f"an offset is refused ({untold.refused}): only Z is taken")
+        return Determined("refused", f"an offset is refused ({reason.refused}): only Z is taken")
     if here >= scene.total(name):
-        raise Untold(f"{name}: a bound on created_at leaves out no row")
+        raise Undetermined(f"{name}: a bound on created_at leaves out no row")
     if there == here:
-        return Told("heeded", "heeded: Z and +02:00 find the same rows")
+        return Determined("heeded", "heeded: Z and +02:00 find the same rows")
     if there == await _created_by(scene, name, spelled(cut + ELSEWHERE)):
-        return Told("dropped", "dropped: 10:00+02:00 is taken for 10:00 UTC")
-    raise Untold(f"{here:,} rows with Z, {there:,} with +02:00: neither heeded nor dropped")
+        return Determined("dropped", "dropped: 10:00+02:00 is taken for 10:00 UTC")
+    raise Undetermined(f"{here:,} rows with Z, {there:,} with +02:00: neither heeded nor dropped")
 
 
 def _dated(scene: Scene) -> str:
@@ -96,7 +96,7 @@ def _dated(scene: Scene) -> str:
     }
     name = max(known, key=known.__getitem__, default="")
     if not known.get(name):
-        raise Untold("no row that can be searched for says when it was created")
+        raise Undetermined("no row that can be searched for says when it was created")
     return name
 
 
@@ -105,57 +105,57 @@ async def _created_by(scene: Scene, name: str, instant: str) -> int:
     return await scene.count(name, "smallerOrEqual", "meta.createdAt", instant)
 
 
-async def nulls_in_ranges(scene: Scene) -> Told:
+async def nulls_in_ranges(scene: Scene) -> Determined:
     """Say whether a bound on a field leaves out the rows where it is null."""
     name = _dated(scene)
     null = await scene.count(name, "null", "meta.updatedAt", value=True)
     if not null:
-        raise Untold(f"{name}: on no row is updated_at null")
+        raise Undetermined(f"{name}: on no row is updated_at null")
     within, total = await scene.count(name, "greaterOrEqual", "meta.updatedAt", _EPOCH), scene.total(name)
     if within == total:
-        return Told("found", "found: updated_at >= 1970 finds the rows where it is null, too")
+        return Determined("found", "found: updated_at >= 1970 finds the rows where it is null, too")
     if within + null == total:
-        return Told("left out", f"left out: updated_at >= 1970 finds {within:,} of {total:,}")
-    raise Untold(f"{within:,} in range and {null:,} null do not add up to {total:,} {name}")
+        return Determined("left out", f"left out: updated_at >= 1970 finds {within:,} of {total:,}")
+    raise Undetermined(f"{within:,} in range and {null:,} null do not add up to {total:,} {name}")
 
 
-async def archived(scene: Scene) -> Told:
+async def archived(scene: Scene) -> Determined:
     """Say whether a list has the archived placements."""
     name = "student_placements"
     if name not in scene.first:
-        raise Untold(f"{name} may not be read")
+        raise Undetermined(f"{name} may not be read")
     if any(row.get("archivedAt") is not None for row in scene.listed[name]):
-        return Told("listed", "archived placements are listed")
+        return Determined("listed", "archived placements are listed")
     hidden = await scene.count(name, "notNull", "archivedAt", value=True)
     if not hidden:
-        raise Untold("no placement is archived, or neither list nor search shows those that are")
+        raise Undetermined("no placement is archived, or neither list nor search shows those that are")
     others, total = await scene.count(name, "null", "archivedAt", value=True), scene.total(name)
     if total == hidden + others:
-        return Told("listed", f"archived placements are listed: {hidden:,} of {total:,}")
+        return Determined("listed", f"archived placements are listed: {hidden:,} of {total:,}")
     if total == others:
-        return Told("searched", f"archived placements are not listed, only found: {hidden:,} of them")
-    raise Untold(f"{hidden:,} archived and {others:,} others do not add up to {total:,} listed")
+        return Determined("searched", f"archived placements are not listed, only found: {hidden:,} of them")
+    raise Undetermined(f"{hidden:,} archived and {others:,} others do not add up to {total:,} listed")
 
 
-async def audit_retention(scene: Scene) -> Told:
+async def audit_retention(scene: Scene) -> Determined:
     """Say how old the oldest audit event is: events are kept for so long at least."""
     name = "audit_events"
     if name not in scene.first:
-        raise Untold("they may not be read")
+        raise Undetermined("they may not be read")
     total = scene.total(name)
     if not total:
-        raise Untold("there are none: nothing tells how long they are kept")
+        raise Undetermined("there are none: nothing tells how long they are kept")
     last = await scene.list_page(name, limit=SMALL, offset=total - 1)
     rows = (*scene.first[name].rows, *last.rows)
     oldest = min((found[0] for row in rows if (found := moment(row.get("timestamp")))), default=None)
     if oldest is None:
-        raise Untold("none of them says when it happened")
+        raise Undetermined("none of them says when it happened")
     days = max(timedelta(), _now(scene) - oldest).days
     if await scene.count(name, "smallerThan", "timestamp", spelled(oldest)):
-        return Told(str(days), f"kept for {days:,} days at least; the oldest is at neither end of the list")
-    return Told(str(days), f"the oldest of {total:,} is {days:,} days old: kept so long at least")
+        return Determined(str(days), f"kept for {days:,} days at least; the oldest is at neither end of the list")
+    return Determined(str(days), f"the oldest of {total:,} is {days:,} days old: kept so long at least")
 
 
 def _now(scene: Scene) -> datetime:
-    told = server_time(scene.asker.answers[-1].headers)
-    return datetime.now(UTC) if told is None else datetime.fromtimestamp(told, UTC)
+    date = server_time(scene.asker.answers[-1].headers)
+    return datetime.now(UTC) if date is None else datetime.fromtimestamp(date, UTC)

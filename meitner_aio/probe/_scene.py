@@ -9,7 +9,7 @@ from .._operations.resource import model_of
 from ..records import DirectoryRecord
 from ..resources import RESOURCES
 from ._asking import Answer, Asker
-from ._findings import Untold
+from ._findings import Undetermined
 from ._pages import Page, Row, page
 
 SMALL = 1
@@ -59,15 +59,15 @@ class Scene:
         return self.first[name].total
 
     async def list_page(self, name: str, **params: int) -> Page:
-        """Return a page of a resource. Raises `Untold`."""
+        """Return a page of a resource. Raises `Undetermined`."""
         return self._noted(name, await self.asker.get(RESOURCES[name].path, **params), self.rows, self.listed)
 
     async def search_page(self, name: str, conditions: Mapping[str, object], **params: int) -> Page:
-        """Return a page of the rows that meet conditions. Raises `Untold`."""
+        """Return a page of the rows that meet conditions. Raises `Undetermined`."""
         return self._noted(name, await self.asker.search(RESOURCES[name].path, conditions, **params), self.rows)
 
     async def count(self, name: str, group: str, path: str, value: object) -> int:
-        """Return how many rows meet a condition on `path` (`meta.createdAt`). Raises `Untold`."""
+        """Return how many rows meet a condition on `path` (`meta.createdAt`). Raises `Undetermined`."""
         condition = value
         for key in reversed(path.split(".")):
             condition = {key: condition}
@@ -76,7 +76,7 @@ class Scene:
     def _noted(self, name: str, answer: Answer, *kept: dict[str, list[Row]]) -> Page:
         found = page(answer)
         if found is None:
-            raise Untold(self._why(answer), answer.status if answer.status in (400, 422) else None)
+            raise Undetermined(self._why(answer), answer.status if answer.status in (400, 422) else None)
         self.pages.append(found)
         for rows in kept:
             if len(found.rows) > len(rows.get(name, ())):

@@ -1,12 +1,12 @@
-"""A directory for tests and trials, honest in all that the API promises, with synthetic data and faults on order.
+"""A directory for tests and trials: it keeps the API's promises, on synthetic data, and fails on demand.
 
-One store behind two doors: in process (`Sandbox.send`, no socket) and over HTTP (`async with Sandbox() as sandbox`).
+It answers in process (`Sandbox.send`, no socket) and over HTTP (`async with Sandbox() as sandbox`).
 """
 
 from __future__ import annotations
 
 from ._sandbox import Sandbox
 from .faults import Fault, fault
-from .http.seen import Seen
+from .http.received import ReceivedRequest
 
-__all__ = ["Fault", "Sandbox", "Seen", "fault"]
+__all__ = ["Fault", "ReceivedRequest", "Sandbox", "fault"]

@@ -1,4 +1,4 @@
-"""A directory to try things on: builds it, serves it over HTTP, and lets tests look behind the counter."""
+"""A directory to try things on: made here, served over HTTP, and open to inspection by tests."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .http.app import PREFIX, App
 from .http.auth import Credentials
 from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
 from .http.paging import OverCap, Paging
-from .http.quota import HOUR, Kind, Reset, Told, new_limiter
-from .http.seen import Seen
+from .http.quota import HOUR, HeaderCount, LimiterKind, Reset, new_limiter
+from .http.received import ReceivedRequest
 from .store.choices import check_choice, check_seconds
 from .store.directory import Directory
 from .store.tables import Order
@@ -40,8 +40,8 @@ class Sandbox:
     published it, for its default.
 
     **Data.** The same `seed` makes the same data, all through a day (UTC): placements have to be active, and children
-    of an age, today. Audit events tell of some who left. `order` is how rows are listed: "created", "-created", or
-    "updated", where an update moves its row to the end.
+    of an age, today. Audit events name some that were deleted. `order` is how rows are listed: "created", "-created",
+    or "updated", where an update moves its row to the end.
 
     **Quota.** `limiter="bucket"` holds `quota` tokens, full at the start, into which `quota` flow in `window` seconds;
     `burst` makes it hold fewer (or more). "window" counts `quota` requests in windows of so many seconds, each opened
@@ -57,8 +57,8 @@ class Sandbox:
     objects of nulls. `zones="drop"` takes the offset of an instant in a search for nothing.
 
     **The rest.** `latency` is seconds before each answer. `credentials` are the only id and secret that are good;
-    without them any pair is. Tokens last `token_lifetime` seconds. `clock` tells the seconds since 1970 to everything
-    that knows time but `latency`. `faults` may be given by name, see `fault`.
+    without them any pair is. Tokens last `token_lifetime` seconds. `clock` returns the seconds since 1970, for all that
+    depends on time but `latency`. `faults` may be given by name, see `fault`.
 
     Raises `TypeError` or `ValueError` for what makes no directory.
     """
@@ -70,12 +70,12 @@ class Sandbox:
         schools: int = 4,
         seed: int = 1,
         order: Order = "created",
-        limiter: Kind = "bucket",
+        limiter: LimiterKind = "bucket",
         quota: int = 1500,
         window: float = HOUR,
         burst: int | None = None,
         reset: Reset = "full",
-        headers: Told = "now",
+        headers: HeaderCount = "now",
         page_cap: int = 1000,
         over_cap: OverCap = "clamp",
         resolution: Resolution = "second",
@@ -106,13 +106,13 @@ class Sandbox:
             nil_lists=nil_lists,
             nil_objects=nil_objects,
         )
-        counter = new_limiter(limiter, quota, window, clock, burst=burst, reset=reset, told=headers)
+        counter = new_limiter(limiter, quota, window, clock, burst=burst, reset=reset, counted=headers)
         paging = Paging(page_cap, over_cap)
         today = datetime.fromtimestamp(clock(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         step = 1000 if resolution == "second" else 1
         records = generate(students=students, schools=schools, seed=seed, now=today, step=step)
         self._directory = Directory(records, order=order, seed=seed, clock=clock, dialect=dialect)
-        self._door = App(
+        self._app = App(
             self._directory,
             Credentials(self._pair, token_lifetime, clock),
             counter,
@@ -135,7 +135,7 @@ class Sandbox:
 
     @property
     def name(self) -> str:
-        """What tells it from other sandboxes: its size and its seed."""
+        """A name for people: its size and its seed."""
         students, schools, seed = self._size
         return f"the sandbox of {students} students and {schools} schools, seed {seed}"
 
@@ -145,15 +145,15 @@ class Sandbox:
         return self._pair or ("sandbox", "sandbox")
 
     @property
-    def requests(self) -> deque[Seen]:
-        """The last requests that came in by either door; each equals `(method, path, status)`, and knows more."""
-        return self._door.seen
+    def requests(self) -> deque[ReceivedRequest]:
+        """The last 10,000 requests, in process and over HTTP; each equals `(method, path, status)`, and has more."""
+        return self._app.received
 
-    def requested(self, operation: str) -> list[Seen]:
+    def requested(self, operation: str) -> list[ReceivedRequest]:
         """Return those of `requests` that asked for an operation, such as "students.create", "create" or "token"."""
         if operation not in operation_names():
             raise ValueError(f"there is no operation {operation!r}")
-        return [seen for seen in self.requests if operation in (seen.operation, seen.operation.partition(".")[2])]
+        return [one for one in self.requests if operation in (one.operation, one.operation.partition(".")[2])]
 
     @property
     def faults_injected(self) -> list[Injected]:
@@ -167,29 +167,29 @@ class Sandbox:
 
     def fail(self, fault: Fault | str, **narrowed: Any) -> None:  # noqa: ANN401 - the keywords of Fault
         """Let requests fail from now on, as with the constructor's `faults`: `fail("503", times=1)`."""
-        with self._door.lock:
+        with self._app.lock:
             self._faults.add(as_fault(fault, **narrowed))
 
     def heal(self) -> None:
         """Let no request fail any more."""
-        with self._door.lock:
+        with self._app.lock:
             self._faults.clear()
 
     @property
-    def door(self) -> App:
+    def app(self) -> App:
         """The transport of clients in this process, which may close without closing the sandbox."""
-        return self._door
+        return self._app
 
     def records(self, attribute: str) -> list[Any]:
         """Return the records of a resource as they are now, in the order in which they are listed."""
         if attribute not in RESOURCES:
             raise ValueError(f"there is no resource {attribute!r}")
-        with self._door.lock:
+        with self._app.lock:
             return list(self._directory.rows(attribute))
 
     async def send(self, request: Request) -> RawResponse:
         """Answer a request in process: the transport of a client that needs no network."""
-        return await self._door.send(request)
+        return await self._app.send(request)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Serve over HTTP until `close`, and return `url`; port 0 takes a free one."""
@@ -197,7 +197,7 @@ class Sandbox:
             raise RuntimeError("the sandbox is served already")
         from .http.server import Server
 
-        server = Server(self._door.send)
+        server = Server(self._app.send)
         self._url = f"{await server.start(host, port)}{PREFIX}"
         self._server = server
         return self._url
@@ -206,7 +206,7 @@ class Sandbox:
         """Stop serving; what the directory holds stays. May be called again."""
         server, self._server, self._url = self._server, None, None
         if server is not None:
-            self._door.release()
+            self._app.release()
             await server.close()
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Given records of one resource behind the sandbox's own door: they are listed, searched and got, and never change."""
+"""Given records of one resource behind the sandbox's own app: they are listed, searched and got, and never change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Frozen:
         def clock() -> float:
             return max(time.time(), settled)
 
-        door = App(
+        app = App(
             Directory({attribute: records}, order="created", seed=0, clock=clock, dialect=_PLAIN),
             Credentials(None, HOUR, clock),
             Unlimited(),
@@ -52,7 +52,7 @@ class Frozen:
             latency=0.0,
             clock=clock,
         )
-        self.send: Send = door.send
+        self.send: Send = app.send
         """Answers a request, as the sandbox does."""
 
 

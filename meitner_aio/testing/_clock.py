@@ -31,8 +31,8 @@ class VirtualClock:
     assert clock.elapsed == 3600
     ```
 
-    `run` does the same for a coroutine where no loop runs. `time` tells the seconds since 1970, from `start` (now, when
-    unset) on: give it to a sandbox, so that its hours pass too. A clock is for one block at a time; the next goes on
+    `run` does the same for a coroutine where no loop runs. `time` returns the seconds since 1970, from `start` on (now,
+    when unset): give it to a sandbox, so that its hours pass too. A clock is for one block at a time; the next goes on
     where it stopped. Raises `RuntimeError` where everything waits and no timer is set, and for loops of other makers.
     """
 

@@ -1,10 +1,10 @@
-"""What a failed test is told: the requests that its sandbox saw, and what they suggest. Pure: it reads, and says it."""
+"""What is added to the report of a failed test: the requests that its sandbox received, and what they suggest. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..sandbox import Fault, Sandbox, Seen
+from ..sandbox import Fault, ReceivedRequest, Sandbox
 
 _LATEST = 20
 """Requests that are shown."""
@@ -42,7 +42,7 @@ def hints(sandbox: Sandbox) -> Iterator[str]:
     yield from _of_statuses(honest)
 
 
-def _of_statuses(seen: Sequence[Seen]) -> Iterator[str]:
+def _of_statuses(seen: Sequence[ReceivedRequest]) -> Iterator[str]:
     statuses = {one.status for one in seen}
     if 401 in statuses:
         yield "401 is what requests without good credentials get; the sandbox takes any pair unless it was given one"

@@ -1,4 +1,4 @@
-"""What a doctor finds: each verdict as a table, whole examinations of sandboxes that are well and unwell, and probes."""
+"""What `doctor` finds: each check as a table, whole runs of sandboxes that are well and unwell, and probes."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ from meitner_aio import (
 from meitner_aio._pipeline.transport import _translated
 from meitner_aio._wire.messages import Headers, Request
 from meitner_aio.cli.commands import doctor as _doctor
-from meitner_aio.cli.commands.checks import Seen, verdicts
+from meitner_aio.cli.commands.checks import Observations, diagnose
 from meitner_aio.probe import Asker, Heard
 from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Fault, Sandbox
@@ -62,7 +62,7 @@ SILENT, GARBLED, SPENT = APITimeoutError("no answer"), ResponseValidationError("
 
 
 def _verdicts(**changes):
-    return {check.name: check for check in verdicts(Seen(**WELL | changes))}
+    return {check.name: check for check in diagnose(Observations(**WELL | changes))}
 
 
 def test_a_directory_that_is_well_passes_every_check():
@@ -83,14 +83,14 @@ def test_a_directory_that_is_well_passes_every_check():
         ({"answered_at": NOW + 6}, "clock", "warn", "6 seconds ahead of"),
         ({"answered_at": NOW - 3600}, "clock", "warn", "3,600 seconds behind"),
         ({"headers": {}}, "clock", "warn", "no Date"),
-        ({"quota": None}, "quota", "warn", "tell of none"),
+        ({"quota": None}, "quota", "warn", "name none"),
         ({"quota": Quota(5000, 499, FULL.reset_at)}, "quota", "warn", "499 of 5,000 requests left"),
         ({"quota": Quota(5000, 500, FULL.reset_at)}, "quota", "ok", "500 of 5,000 requests left"),
         ({"page_limit": 100}, "page", "ok", "100 rows at most"),
         ({"page_limit": 1000}, "page", "ok", "1,000 rows or more"),
         ({"page_limit": 5000}, "page", "ok", "1,000 rows or more"),
         ({"seconds": [9.0, 0.2, 0.1, 0.3]}, "latency", "ok", "250.0 ms in the median of 4 small answers"),
-        ({"quota": replace(FULL, kind="assumed")}, "quota", "warn", "tell of none"),
+        ({"quota": replace(FULL, kind="assumed")}, "quota", "warn", "name none"),
         ({"quota": replace(FULL, kind="bucket")}, "quota", "ok", "4,900 of 5,000 requests left, full again at "),
         ({"page_limit": 0}, "page", "ok", "1,000 rows are refused"),
         ({"paced": 3}, "pace", "warn", "calls are being paced: 3 requests waited for the quota"),
@@ -123,8 +123,10 @@ def test_each_check_says_what_it_found(changes, name, state, words):
     ],
 )
 def test_a_refusal_fails_where_it_belongs(error, names, failed):
-    """One check fails, with a hint; what the answer still tells is told."""
-    found = {check.name: check for check in verdicts(Seen(url=URL, error=error, headers=DATED, answered_at=NOW))}
+    """One check fails, with a hint; the checks that the answer still allows are made."""
+    found = {
+        check.name: check for check in diagnose(Observations(url=URL, error=error, headers=DATED, answered_at=NOW))
+    }
     assert list(found) == names
     assert [name for name, check in found.items() if check.state == "fail"] == [failed]
     assert found[failed].hint
@@ -141,7 +143,7 @@ def test_a_refusal_fails_where_it_belongs(error, names, failed):
 )
 def test_without_an_answer_only_the_way_is_judged(error, names):
     """Nothing is guessed about the rest."""
-    found = verdicts(Seen(url=URL, error=error))
+    found = diagnose(Observations(url=URL, error=error))
     assert [check.name for check in found] == names
     assert {check.state for check in found} == {"fail"}
     assert all(check.hint for check in found)
@@ -151,7 +153,7 @@ def test_a_certificate_that_the_transport_refuses_fails_the_check_of_tls():
     """Whatever sentence the transport finds for it."""
     refused = aiohttp.ClientConnectorCertificateError(None, ssl.CertificateError("who is this?"))
     error = _translated(Request("request", "GET", "/school", "/school"), "the.server", refused, sent=False)
-    assert [check.name for check in verdicts(Seen(url=URL, error=error))] == ["server", "TLS"]
+    assert [check.name for check in diagnose(Observations(url=URL, error=error))] == ["server", "TLS"]
 
 
 def test_the_sandbox_is_well(cli):
@@ -184,7 +186,7 @@ def _examined(cli, monkeypatch, url, secret=SECRET):
 
 
 async def test_a_server_over_http_is_examined_in_twelve_requests(cli, monkeypatch):
-    """One small list of each resource, and one page; rights are told by resource, too."""
+    """One small list of each resource, and one page; rights are listed by resource, too."""
     async with Sandbox(students=5, page_cap=200) as sandbox:
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, sandbox.url)
         seen = list(sandbox.requests)
@@ -291,7 +293,7 @@ async def test_a_quota_that_paces_is_told_apart_from_a_slow_server(cli, monkeypa
     class Paced(OddServer):
         def respond(self, seen):
             if len(self.seen) > 4:
-                heard.tell(QuotaWait(*[None for _ in QuotaWait.__struct_fields__]))
+                heard.record(QuotaWait(*[None for _ in QuotaWait.__struct_fields__]))
             return super().respond(seen)
 
     async with Paced() as server:
@@ -357,7 +359,7 @@ async def test_a_probe_says_how_the_server_behaves_and_what_could_not_be_told(pr
 
 
 async def test_a_probe_as_json_has_all_of_it(probed):
-    """Words for programs beside those for people; a value of null could not be told."""
+    """Words for programs beside those for people; a value of null is undetermined."""
     async with OddServer(document=openapi.document(parse()), limiter=Window(5000), clock=Clock()) as server:
         code, out, err = await asyncio.to_thread(probed, server, "--json")
     report = json.loads(out)

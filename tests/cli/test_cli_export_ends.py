@@ -37,7 +37,7 @@ def _fill_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
 def test_a_disk_that_is_full_before_the_first_checkpoint_keeps_nothing(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows had arrived, and are lost: nobody is told to go on with them."""
+    """Rows had arrived, and are lost: nobody is advised to resume."""
     _fill_after(monkeypatch, 1)
     code, out, err = cli("export", "students", "--to", str(tmp_path), "--page-size", "5", *SANDBOX)
     assert (code, out) == (1, "")

@@ -7,7 +7,7 @@ import pytest
 from meitner_aio import ApiKey, ConfigurationError, OAuth2
 from meitner_aio._pipeline.settings import SERVERS
 from meitner_aio.cli._exit import UsageError
-from meitner_aio.cli._options import Directory, Paging
+from meitner_aio.cli._options import DirectoryOptions, PagingOptions
 from meitner_aio.cli._profile import Profile, config_path, load
 from meitner_aio.sandbox import Sandbox
 
@@ -159,12 +159,12 @@ def test_what_is_typed_beats_the_environment_beats_the_file(monkeypatch, options
     """For the server."""
     if environment:
         monkeypatch.setenv("MEITNER_BASE_URL", environment)
-    assert Directory(**options).address(Profile(**profile)) == (url or SERVERS["production"])
+    assert DirectoryOptions(**options).address(Profile(**profile)) == (url or SERVERS["production"])
 
 
 def test_what_is_typed_beats_the_file_in_paging():
     """Each option by itself."""
-    paging = Paging(page_size=5).completed(Profile(page_size=7, concurrency=9))
+    paging = PagingOptions(page_size=5).completed(Profile(page_size=7, concurrency=9))
     assert (paging.page_size, paging.concurrency) == (5, 9)
 
 
@@ -172,8 +172,8 @@ def test_the_environment_names_a_profile_and_an_option_another(kept, monkeypatch
     """MEITNER_PROFILE, and --profile before it."""
     kept("[one]\npage_size = 1\n[two]\npage_size = 2\n")
     monkeypatch.setenv("MEITNER_PROFILE", "one")
-    assert Directory().settings().page_size == 1
-    assert Directory(profile="two").settings().page_size == 2
+    assert DirectoryOptions().settings().page_size == 1
+    assert DirectoryOptions(profile="two").settings().page_size == 2
 
 
 def test_the_sandbox_has_no_profile(cli, kept, tmp_path):

@@ -99,7 +99,7 @@ def test_a_log_says_once_a_window_that_it_waits_for_the_quota(capsys):
         RequestSent("GET", "/student", 1),
         QuotaWait("closed", 60.0, 0, later),
     ):
-        waits.tell(event)
+        waits.show(event)
     assert capsys.readouterr().err.splitlines() == [
         "the hourly quota is spent: going on in 35 min 5 s",
         "the hourly quota is spent: going on in 1 min",
@@ -176,7 +176,7 @@ def test_a_plan_that_waits_says_how_long(capsys):
 
 
 def test_a_plan_of_no_known_quota_says_so(capsys):
-    """A server may tell of none."""
+    """A server may name none."""
     show_plan(Plan(PLAN.resources, None, 0.2), json=False)
     out = capsys.readouterr().out
     assert "share of the hourly quota: not known" in out

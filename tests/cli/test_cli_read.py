@@ -160,7 +160,7 @@ async def test_an_export_to_a_terminal_does_not_steer_it_either():
 
 @pytest.mark.parametrize(("arguments", "encoding"), [(SHOWN[1], "utf-8"), (SHOWN[2], "utf-8"), (SHOWN[3], "ascii")])
 async def test_json_for_a_program_has_every_byte(arguments, encoding):
-    """Where stdout is not a terminal nothing is escaped, whatever encoding Python is told: JSON is UTF-8."""
+    """Where stdout is not a terminal nothing is escaped, whatever encoding Python is set to: JSON is UTF-8."""
     async with RawServer(_evil) as server:
         environment = ANY | {"MEITNER_BASE_URL": server.url, "PYTHONIOENCODING": encoding}
         code, out, _ = await asyncio.to_thread(_run, *arguments, environment=environment)
@@ -201,7 +201,7 @@ async def test_an_ascii_terminal_is_no_reason_to_fail(arguments, said):
 
 @pytest.mark.parametrize("where", ["terminal", "pipe"])
 def test_the_summary_of_an_export_is_written_in_ascii(tmp_path, where):
-    """A folder with a Swedish name is told with escapes, the export is whole, and the exit code says so."""
+    """A folder with a Swedish name is shown with escapes, the export is whole, and the exit code says so."""
     arguments = ("export", "units", "--sandbox", "--to", str(tmp_path / "skolår"))
     environment = {"PYTHONIOENCODING": "ascii"}
     ended, drawn = (

@@ -83,14 +83,14 @@ async def test_a_listing_that_never_rests_is_not_complete(tmp_path):
 
 async def test_progress_is_told_after_every_page_and_at_the_end(directory, tmp_path):
     """What a progress bar needs: rows so far, rows in all, and when the file is in place."""
-    told = []
+    steps = []
 
     def progress(step):
-        told.append(step)
+        steps.append(step)
         assert not step.finished or (tmp_path / "students.ndjson").exists()
 
     await export(directory, ["students"], to=tmp_path, progress=progress)
-    assert told == [
+    assert steps == [
         *(Progress("students", rows, 25, requests=asked) for asked, rows in enumerate((10, 20, 25), 1)),
         Progress("students", 25, 25, finished=True, requests=3),
     ]

@@ -36,7 +36,7 @@ def students(count, name=CANARY, number=NUMBER):
 
 @pytest.fixture(autouse=True)
 def _careless(monkeypatch):
-    """Let SQLite overwrite nothing unless told to, as it is built by default; Debian builds it otherwise."""
+    """Let SQLite overwrite nothing unless asked to, as it is built by default; Debian builds it otherwise."""
     connect = sqlite3.connect
 
     def careless(*args, **options):
@@ -159,7 +159,7 @@ print(watched.stat().st_mtime)
 
 
 def test_nothing_is_sorted_in_the_systems_temporary_folder(tmp_path):
-    """SQLite deletes what it puts there at once, so it is the folder that tells; identity numbers would stay on its disk."""
+    """SQLite deletes what it puts there at once, so the folder decides; identity numbers would stay on its disk."""
     watched = tmp_path / "watched"
     watched.mkdir()
     places = {"SQLITE_TMPDIR": str(watched), "TMPDIR": str(watched)}
@@ -237,11 +237,11 @@ async def test_what_no_export_can_go_on_with_is_told_of(tmp_path, caplog):
     _leave(tmp_path, ["units.part", "units.journal"], days=0.5)
     with caplog.at_level(logging.WARNING, "meitner_aio.export"):
         await export(NumberedDirectory(), ["students"], to=tmp_path)
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     day = (datetime.now(UTC) - timedelta(days=2)).date()
-    assert [f"holds rows of {name} that" in line for name, line in zip(("groups", "guardians"), told, strict=True)]
-    assert all(str(day) in line for line in told)
-    assert "remove guardians.journal, guardians.part, or export guardians again" in told[1]
+    assert [f"holds rows of {name} that" in line for name, line in zip(("groups", "guardians"), warnings, strict=True)]
+    assert all(str(day) in line for line in warnings)
+    assert "remove guardians.journal, guardians.part, or export guardians again" in warnings[1]
 
 
 def test_the_command_says_so_too(cli, tmp_path):
@@ -256,20 +256,20 @@ def test_the_command_says_so_too(cli, tmp_path):
 async def test_a_table_that_keeps_who_was_deleted_says_so(tmp_path):
     """In the manifest, until a whole export."""
 
-    def told():
+    def advised():
         one = json.loads((tmp_path / "manifest.json").read_bytes())["resources"]["students"]
         return one["complete"], one["deletions_applied"]
 
     async with Meitner.sandbox(students=30, schools=1) as meitner:
         await export(meitner, ["students"], to=tmp_path, format="sqlite")
-        assert told() == (True, True)
+        assert advised() == (True, True)
         gone = (await meitner.students.list(limit=1)).data[0]
         await meitner.students.delete(gone.id)
         await export(
             meitner, ["students"], to=tmp_path, format="sqlite", since=datetime.now(UTC) - timedelta(days=3000)
         )
-        assert told() == (False, False)
+        assert advised() == (False, False)
         assert gone.id.encode() in (tmp_path / "directory.sqlite").read_bytes()
         await export(meitner, ["students"], to=tmp_path, format="sqlite")
-        assert told() == (True, True)
+        assert advised() == (True, True)
         assert gone.id.encode() not in (tmp_path / "directory.sqlite").read_bytes()

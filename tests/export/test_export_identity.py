@@ -1,4 +1,4 @@
-"""A folder is of one directory: what another server or other credentials wrote is refused, and nothing tells who."""
+"""A folder is of one directory: what another server or other credentials wrote is refused, and no message says whose."""
 
 from __future__ import annotations
 

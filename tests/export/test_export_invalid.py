@@ -80,8 +80,8 @@ async def meitner(poisoned: Poisoned) -> AsyncIterator[Meitner]:
 
 
 def _students(folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())["resources"]["students"]
-    return told
+    entry: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())["resources"]["students"]
+    return entry
 
 
 async def test_rows_that_are_skipped_are_named(meitner: Meitner, tmp_path: Path) -> None:

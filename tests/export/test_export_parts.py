@@ -48,9 +48,9 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _told(folder: Path, resource: str = "students") -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())["resources"][resource]
-    return told
+def _entry(folder: Path, resource: str = "students") -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())["resources"][resource]
+    return entry
 
 
 def _table(folder: Path, query: str) -> list[Any]:
@@ -87,7 +87,7 @@ async def test_a_part_replaces_a_whole_when_told_to(meitner: Meitner, tmp_path: 
     (one,) = report.resources
     lines = (tmp_path / "students.ndjson").read_bytes().splitlines()
     assert (one.partial, one.rows) == (True, len(lines))
-    assert (_told(tmp_path)["partial"], _told(tmp_path)["rows"]) == (True, len(lines))
+    assert (_entry(tmp_path)["partial"], _entry(tmp_path)["rows"]) == (True, len(lines))
     assert len(lines) == {"limit": 3, "fields": 60}.get(next(iter(how)), 0)
 
 
@@ -96,9 +96,9 @@ async def test_a_part_replaces_a_part_and_a_whole_replaces_it(meitner: Meitner, 
     """A folder of parts stays one, and a whole export is always welcome."""
     for _ in range(2):
         await export(meitner, ["students"], to=tmp_path, **how)
-        assert _told(tmp_path)["partial"]
+        assert _entry(tmp_path)["partial"]
     await export(meitner, ["students"], to=tmp_path)
-    assert (_told(tmp_path)["partial"], _told(tmp_path)["rows"]) == (False, 60)
+    assert (_entry(tmp_path)["partial"], _entry(tmp_path)["rows"]) == (False, 60)
     with pytest.raises(MeitnerError, match="does not replace a whole"):
         await export(meitner, ["students"], to=tmp_path, **how)
 
@@ -154,8 +154,8 @@ async def test_a_part_updates_a_table_and_tells_the_truth_about_it(meitner: Meit
     (one,) = report.resources
     assert _table(tmp_path, "SELECT count(*) FROM students") == [(61,)]
     assert (one.rows, one.updated, one.partial, one.complete, report.complete) == (61, 1, True, False, False)
-    told = _told(tmp_path)
-    assert (told["rows"], told["updated"], told["complete"]) == (61, 1, False)
+    entry = _entry(tmp_path)
+    assert (entry["rows"], entry["updated"], entry["complete"]) == (61, 1, False)
     report = await export(meitner, ["students"], to=tmp_path, format="sqlite")
     assert (report.rows, report.complete, report.resources[0].updated) == (60, True, None)
     assert (gone.id,) not in _table(tmp_path, "SELECT id FROM students")

@@ -162,7 +162,7 @@ async def test_what_a_plan_read_is_read_once(tmp_path, stream):
 
 
 async def test_a_plan_of_what_is_continued_asks_only_for_the_rest(tmp_path):
-    """What an interrupted export knows of its resources is not asked for again, but one answer, which tells the quota."""
+    """What an interrupted export knows of its resources is not asked for again, but one answer, which names the quota."""
     directory = NumberedDirectory({"schools": 7, "students": 95}, page_cap=10)
     directory.before = refusing("students", 50)
     with pytest.raises(NotFoundError):

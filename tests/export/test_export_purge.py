@@ -216,13 +216,13 @@ def test_files_of_any_size_are_overwritten_to_the_end(tmp_path: Path, size: int)
 
 
 def test_a_dry_run_removes_nothing(out: Path) -> None:
-    """It tells the same, and leaves no line."""
+    """It reports the same, and writes no line."""
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    told = purge(out, DAYS_30, dry_run=True)
+    printed = purge(out, DAYS_30, dry_run=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     done = purge(out, DAYS_30)
-    assert [(one.file, one.bytes) for one in told.removed] == [(one.file, one.bytes) for one in done.removed]
-    assert (told.dry_run, done.dry_run) == (True, False)
+    assert [(one.file, one.bytes) for one in printed.removed] == [(one.file, one.bytes) for one in done.removed]
+    assert (printed.dry_run, done.dry_run) == (True, False)
 
 
 def test_a_running_export_is_not_purged(out: Path) -> None:
@@ -240,9 +240,9 @@ def test_a_run_that_is_being_written_is_not_purged(out: Path) -> None:
         (out / run / "students.part").write_bytes(b"rows")
         old(out / run / "students.part")
     with Folder(out / "run=b"):
-        told = purge(out, DAYS_30, dry_run=True)
+        printed = purge(out, DAYS_30, dry_run=True)
         done = purge(out, DAYS_30)
-    assert [one.file for one in told.removed] == [one.file for one in done.removed]
+    assert [one.file for one in printed.removed] == [one.file for one in done.removed]
     assert [name for name in names(out) if name.startswith("run=")] == ["run=b", "run=b/students.part"]
     purge(out, DAYS_30)
     assert not (out / "run=b").exists()
@@ -296,7 +296,7 @@ def test_no_age_is_negative_and_any_other_will_do(out: Path) -> None:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return what tells the doubt about a folder on a file system and a disk."""
+    """Return the reason for doubt about a folder on a file system and a disk."""
     device = tmp_path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
 
@@ -347,9 +347,9 @@ def test_where_nothing_is_told_nothing_is_assured(tmp_path: Path, monkeypatch: p
 
 def test_the_command_lists_what_went(cli: Cli, out: Path) -> None:
     """Names and sizes on stdout; what overwriting is worth, on stderr."""
-    code, told, _ = cli("purge", str(out), "--older-than", "30d", "--dry-run")
+    code, printed, _ = cli("purge", str(out), "--older-than", "30d", "--dry-run")
     assert (code, (out / "students.ndjson").exists()) == (0, True)
-    assert re.search(r"students\.ndjson +[0-9.]+ kB\n1 file, [0-9.]+ kB: would go\n", told)
+    assert re.search(r"students\.ndjson +[0-9.]+ kB\n1 file, [0-9.]+ kB: would go\n", printed)
     code, done, said = cli("purge", str(out), "--older-than", "30d")
     assert (code, (out / "students.ndjson").exists()) == (0, False)
     assert "1 file" in done
@@ -361,8 +361,8 @@ def test_the_command_lists_what_went(cli: Cli, out: Path) -> None:
 
 def test_the_command_writes_json_for_programs(cli: Cli, out: Path) -> None:
     """The same facts."""
-    code, told, _ = cli("purge", str(out), "--older-than", "4w", "--json")
-    found = json.loads(told)
+    code, printed, _ = cli("purge", str(out), "--older-than", "4w", "--json")
+    found = json.loads(printed)
     assert (code, [one["file"] for one in found["removed"]]) == (0, ["students.ndjson"])
     assert found.keys() == {"removed", "bytes", "dry_run", "assured", "why"}
 

@@ -125,8 +125,8 @@ def test_a_replay_of_a_read_that_sought_the_largest_page(rows, sizes, history):
         if not ask.open:
             return moving(fetched, ask)
         size = next(growing, max(sizes))
-        told = Pagination(offset=ask.offset, limit=size, total=fetched.pagination.total)
-        fetched = fetched._replace(rows=fetched.rows[:size], pagination=told, asked=size, larger=size < max(sizes))
+        reported = Pagination(offset=ask.offset, limit=size, total=fetched.pagination.total)
+        fetched = fetched._replace(rows=fetched.rows[:size], pagination=reported, asked=size, larger=size < max(sizes))
         return moving(fetched, ask)
 
     directory.answer = answer

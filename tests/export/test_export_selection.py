@@ -105,9 +105,9 @@ async def test_a_limit_that_nothing_meets_changes_nothing(tmp_path, limit):
 
 async def test_progress_counts_up_to_the_limit(tmp_path):
     """A bar is full when the rows are there."""
-    told = []
-    await export(NumberedDirectory({"students": 95}), ["students"], to=tmp_path, limit=15, progress=told.append)
-    assert [(step.rows, step.total, step.finished) for step in told] == [
+    steps = []
+    await export(NumberedDirectory({"students": 95}), ["students"], to=tmp_path, limit=15, progress=steps.append)
+    assert [(step.rows, step.total, step.finished) for step in steps] == [
         (10, 15, False),
         (15, 15, False),
         (15, 15, True),
@@ -157,8 +157,8 @@ async def test_a_wrong_type_is_refused_before_any_io(tmp_path, how):
 async def test_a_stream_gets_the_lines_and_nothing_else(meitner):
     """For pipes: one resource after the other, the checksums of what was written, no file."""
     stream = io.BytesIO()
-    told = []
-    report = await export(meitner, ["schools", "students"], to=stream, progress=told.append)
+    steps = []
+    report = await export(meitner, ["schools", "students"], to=stream, progress=steps.append)
     lines = stream.getvalue().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [
         *[school.id async for school in meitner.schools.list()],
@@ -169,7 +169,7 @@ async def test_a_stream_gets_the_lines_and_nothing_else(meitner):
     assert (schools.file, schools.rows, schools.bytes) == ("-", 3, len(data))
     assert schools.sha256 == hashlib.sha256(data).hexdigest()
     assert (students.rows, students.complete, report.complete) == (60, True, True)
-    assert told[-1] == Progress("students", 60, 60, finished=True, requests=1)
+    assert steps[-1] == Progress("students", 60, 60, finished=True, requests=1)
 
 
 async def test_a_stream_takes_a_selection(meitner):

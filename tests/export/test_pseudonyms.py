@@ -206,7 +206,7 @@ def _file(path: Path, data: bytes, mode: int = 0o600) -> Path:
 
 
 def test_a_key_is_what_is_in_its_file(tmp_path: Path) -> None:
-    """Byte for byte: the fingerprint tells keys apart, and says nothing of them."""
+    """Byte for byte: fingerprints differ where keys differ, and reveal nothing of them."""
     found = Pseudonyms.of_file(_file(tmp_path / "key", KEY))
     assert (found.fingerprint, found.id(ID)) == (NAMES.fingerprint, NAMES.id(ID))
     assert found.fingerprint != Pseudonyms.of_file(_file(tmp_path / "other", KEY + b"\n")).fingerprint
@@ -214,7 +214,7 @@ def test_a_key_is_what_is_in_its_file(tmp_path: Path) -> None:
 
 
 def test_no_key_is_made_in_silence(tmp_path: Path) -> None:
-    """A new key would give new pseudonyms to everybody: whoever wants one is told how, and makes it."""
+    """A new key would give new pseudonyms to everybody: the error says how to make one, and none is made."""
     with pytest.raises(ConfigurationError, match=r"there is no key .*head -c 32 /dev/urandom > .*new\.key"):
         Pseudonyms.of_file(tmp_path / "new.key")
     assert list(tmp_path.iterdir()) == []

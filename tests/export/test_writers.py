@@ -223,7 +223,7 @@ def columns_of(form, path):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_field_that_does_not_exist_is_refused(form, tmp_path):
-    """A typo costs nothing and is told what was meant."""
+    """A typo is refused, and the error suggests the right name."""
     with pytest.raises(ValueError, match="Student has no field 'first_nam'; did you mean 'first_name'"):
         opened(form, tmp_path, fields=("first_nam",))
     assert list(tmp_path.iterdir()) == []

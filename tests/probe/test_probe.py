@@ -11,7 +11,7 @@ from odd_server import NOON, Bucket, Clock, OddServer, Window, groups, placement
 from raw_server import RawServer, answer, failure, page
 
 from meitner_aio import Meitner, OAuth2
-from meitner_aio.probe import MOST, Asker, Heard, Untold, openapi, probe, rights
+from meitner_aio.probe import MOST, Asker, Heard, Undetermined, openapi, probe, rights
 
 
 async def _asked(server, clock=None, **options):
@@ -20,10 +20,10 @@ async def _asked(server, clock=None, **options):
     clock = clock or server.clock
     if "auth" not in options:
         options |= {"client_credentials": "an-id", "client_secret": "a-secret"}
-    async with server, Meitner(base_url=server.url, on_event=heard.tell, **options) as meitner:
+    async with server, Meitner(base_url=server.url, on_event=heard.record, **options) as meitner:
         asker = Asker(meitner, heard, clock=clock)
         findings = await probe(asker, await rights(asker), sleep=clock.sleep)
-        with contextlib.suppress(Untold):
+        with contextlib.suppress(Undetermined):
             await openapi(asker)
     return {one.question: one for one in findings}, asker
 
@@ -120,7 +120,7 @@ BY_CHANGE = _by(lambda one: one["meta"]["updatedAt"] or one["meta"]["createdAt"]
     ],
 )
 async def test_the_order_of_rows_is_read_from_the_rows(sort, value, words):
-    """By any field, up or down; whether an update moves a row is told by rows that were updated."""
+    """By any field, up or down; whether an update moves a row is seen from rows that were updated."""
     one = (await _found(rows={"student-placement": sort(placements())}))["order, others"]
     assert (one.value, words in one.answer) == (value, True), one
 
@@ -474,7 +474,7 @@ async def test_the_bound_holds_however_much_is_asked(kinds, auth):
     """What may have left twice is counted twice, so that fewer than forty may leave, and never more."""
     options = AUTHS[auth] or {"client_credentials": "an-id", "client_secret": "a-secret"}
     server, heard = Mischief(kinds, seed=5), Heard()
-    async with server, Meitner(base_url=server.url, on_event=heard.tell, **options) as meitner:
+    async with server, Meitner(base_url=server.url, on_event=heard.record, **options) as meitner:
         asker = Asker(meitner, heard)
         for _ in range(100):
             asker.done = asker.done if "most" in asker.done else ""  # whatever else it would have stopped for
@@ -495,7 +495,7 @@ async def test_a_server_in_trouble_is_left_alone(kind, most, why):
     """What nobody can answer is not asked."""
     server = Mischief([kind])
     heard = Heard()
-    async with server, Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.tell) as meitner:
+    async with server, Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.record) as meitner:
         asker = Asker(meitner, heard)
         for _ in range(9):
             await asker.get("/school")
@@ -507,7 +507,7 @@ async def test_failures_that_are_not_in_a_row_stop_nothing():
     """A busy server answers now and then."""
     server, heard = OddServer(), Heard()
     server.respond = lambda _: failure(503, "Internal") if len(server.seen) % 2 else page([])
-    async with server, Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.tell) as meitner:
+    async with server, Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.record) as meitner:
         asker = Asker(meitner, heard)
         for _ in range(8):
             await asker.get("/school")
@@ -543,11 +543,11 @@ async def test_a_server_without_a_document_is_told_so(reply, why):
     heard = Heard()
     async with (
         RawServer([reply]) as server,
-        Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.tell) as meitner,
+        Meitner("an-id", "a-secret", base_url=server.url, on_event=heard.record) as meitner,
     ):
-        with pytest.raises(Untold) as untold:
+        with pytest.raises(Undetermined) as caught:
             await openapi(Asker(meitner, heard))
-    assert str(untold.value).startswith(why)
+    assert str(caught.value).startswith(why)
     assert [seen.target for seen in server.seen] == ["/directory/v1/openapi.json"]
 
 
@@ -564,12 +564,12 @@ async def test_an_answer_shows_nothing_of_its_data():
 
 
 async def test_the_time_of_an_answer_is_its_own():
-    """A call that waited for a token, or for the quota, tells nothing about the server."""
+    """A call that waited for a token, or for the quota, says nothing about the server."""
     heard = Heard()
     token = answer(200, {"access_token": "tok", "expires_in": 3600})
     async with (
         RawServer([token, page([])]) as server,
-        Meitner(base_url=server.url, auth=OAuth2("an-id", "a-secret"), on_event=heard.tell) as meitner,
+        Meitner(base_url=server.url, auth=OAuth2("an-id", "a-secret"), on_event=heard.record) as meitner,
     ):
         asker = Asker(meitner, heard)
         first, second = [await asker.get("/school") for _ in range(2)]

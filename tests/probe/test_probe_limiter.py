@@ -109,7 +109,7 @@ def test_at_a_quota_that_is_not_full_nobody_knows_whether_headers_are_late():
 
 
 def test_others_who_spend_hide_what_comes_back():
-    """No verdict then: it would be a guess."""
+    """No finding then: it would be a guess."""
     found, _, said_ = _probed(Bucket(1500, "top", left=900, others=2.0))
     assert found["limiter"] is None
     assert "others" in said_["limiter"]
@@ -126,9 +126,9 @@ def test_refusals_of_the_probe_itself_are_not_others():
 
 def test_a_refusal_that_costs_nothing_is_nothing_that_came_back():
     """Only answers with data are compared."""
-    told = ((200, 901, 0.0), (200, 900, 0.1), (403, 900, 9.0), (200, 899, 9.1))
+    series = ((200, 901, 0.0), (200, 900, 0.1), (403, 900, 9.0), (200, 899, 9.1))
     answers = [
-        Answer(status=status, headers=Headers(said(1500, left, NOON + 60)), arrived=at) for status, left, at in told
+        Answer(status=status, headers=Headers(said(1500, left, NOON + 60)), arrived=at) for status, left, at in series
     ]
     assert limiter(answers)[0].value == "window"
 
@@ -166,7 +166,7 @@ def test_a_window_that_ends_while_a_probe_waits_is_told_by_that():
 
 
 def test_the_top_of_an_hour_is_no_end_of_a_window_when_nothing_comes_back_at_it():
-    """A bucket that tells the top of the hour tells the next one, and has no more than before."""
+    """A bucket that names the top of the hour names the next one, and has no more than before."""
     top = math.ceil(NOON / 3600) * 3600
     model = Bucket(1500, "top", left=900)
     model.at = top - 1.5
@@ -207,7 +207,7 @@ def test_how_the_reset_is_written_is_told(spelled, words):
 
 
 def test_without_a_date_only_what_comes_back_is_told():
-    """What a moving Reset means is told by the server's clock."""
+    """A moving Reset is read by the server's clock."""
     found, _, said_ = _probed(Bucket(1500, "full", left=900), dated=False)
     assert found["limiter"] == "bucket"
     assert (found["reset"], "no Date" in said_["reset"]) == (None, True)

@@ -141,7 +141,7 @@ async def test_work_that_somebody_else_cancels_is_told_from_ones_own_cancellatio
 
 
 async def test_who_is_interrupted_hears_of_it_at_once_and_once() -> None:
-    """So that what takes long can be told to hurry."""
+    """So that what takes long can be asked to hurry."""
     heard: list[int] = []
     hurry = asyncio.Event()
 
@@ -389,7 +389,7 @@ def test_a_cached_read_that_is_given_up_leaves_no_request(way: Ways) -> None:
 # The client.
 
 
-class SlowDoor:
+class SlowTransport:
     """A transport that takes its time to close."""
 
     def __init__(self) -> None:
@@ -408,34 +408,34 @@ class SlowDoor:
 @every_way
 def test_a_client_that_is_closed_is_closed_once(way: Ways) -> None:
     """However often close() is cancelled, and called: its connections are let go of once, and to the end."""
-    doors: list[SlowDoor] = []
+    transports: list[SlowTransport] = []
 
     async def scene() -> None:
-        doors.append(SlowDoor())
-        core = Core("sandbox:", doors[-1], ApiKey("an-id", "a-secret"), RateLimiter(8), Options(RetryPolicy(), {}))
+        transports.append(SlowTransport())
+        core = Core("sandbox:", transports[-1], ApiKey("an-id", "a-secret"), RateLimiter(8), Options(RetryPolicy(), {}))
         try:
             await core.close()
         finally:
-            assert doors[-1].closed == 1
+            assert transports[-1].closed == 1
             await core.close()
 
     assert played(scene, way) > STEPS
-    assert {(door.closing, door.closed) for door in doors} == {(1, 1)}
+    assert {(transport.closing, transport.closed) for transport in transports} == {(1, 1)}
 
 
 async def test_a_close_whose_own_task_was_cancelled_is_made_good_by_the_next() -> None:
     """As the end of a loop does it, which cancels every task: another close() does the rest."""
-    door = SlowDoor()
-    core = Core("sandbox:", door, ApiKey("an-id", "a-secret"), RateLimiter(8), Options(RetryPolicy(), {}))
+    transport = SlowTransport()
+    core = Core("sandbox:", transport, ApiKey("an-id", "a-secret"), RateLimiter(8), Options(RetryPolicy(), {}))
     closing = asyncio.ensure_future(core.close())
-    while not door.closing:
+    while not transport.closing:
         await asyncio.sleep(0)
     for task in asyncio.all_tasks() - {asyncio.current_task(), closing}:
         task.cancel()
     await asyncio.wait([closing])
-    assert door.closed == 0
+    assert transport.closed == 0
     await core.close()
-    assert door.closed == 1
+    assert transport.closed == 1
 
 
 @every_way
@@ -508,11 +508,11 @@ def test_nobody_goes_on_while_a_thread_works(way: Ways) -> None:
 def test_a_long_work_in_a_thread_is_told_to_stop(way: Ways) -> None:
     """At the first cancellation, and waited for at all of them."""
     working = threading.Event()
-    told: list[bool] = []
+    stopped: list[bool] = []
 
     def convert(stop: threading.Event) -> None:
         working.set()
-        told.append(stop.wait(5.0))
+        stopped.append(stop.wait(5.0))
         asyncio.run(asyncio.sleep(0.005))
         working.clear()
 
@@ -529,7 +529,7 @@ def test_a_long_work_in_a_thread_is_told_to_stop(way: Ways) -> None:
 
     with no_file_left(), asyncio.Runner(loop_factory=TurnsWithThreads) as runner:
         runner.run(main())
-    assert told == [True, True]
+    assert stopped == [True, True]
 
 
 @every_way

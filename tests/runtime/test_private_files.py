@@ -1,4 +1,4 @@
-"""The door of private files: what others may have made, swapped or planted is not opened, and nothing is waited for."""
+"""Opening private files: what others may have made, swapped or planted is refused, and no open blocks."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_links_in_a_circle_have_an_end(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
-    """Who looks for a file that may be absent can tell."""
+    """An absent file is an error of its own."""
     for path in (tmp_path / "none", tmp_path / "none" / "file"):
         with pytest.raises(FileNotFoundError):
             open_private(path)

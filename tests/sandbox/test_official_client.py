@@ -283,10 +283,10 @@ async def test_its_errors(error, code, place, arguments, client):
     resource, operation = place.split(".")
     with pytest.raises(error) as caught:
         await getattr(getattr(client, resource), f"{operation}_async")(**arguments)
-    told = caught.value.data.error
-    assert told.code == code
-    assert told.message == str(caught.value)
-    assert told.request_id == caught.value.headers["X-Request-ID"]
+    error = caught.value.data.error
+    assert error.code == code
+    assert error.message == str(caught.value)
+    assert error.request_id == caught.value.headers["X-Request-ID"]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ async def test_its_errors_for_faults(status, error):
 
 
 async def test_wrong_credentials_and_a_spent_quota():
-    """401 and 429 as it knows them; it tells the end of the window from the headers."""
+    """401 and 429 as it knows them; it reads the end of the window from the headers."""
     async with Sandbox(credentials=("tests", "secret"), quota=1, clock=Clock(), limiter="window") as sandbox:
         wrong = models.Security(option1=models.SecurityOption1(client_credentials="tests", client_secret="x"))
         async with _official(sandbox, wrong) as client:

@@ -1,4 +1,4 @@
-"""How the sandbox limits requests, and what its headers tell: tables worked out by hand, and the laws of a bucket."""
+"""How the sandbox limits requests, and what its headers say: tables worked out by hand, and the laws of a bucket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meitner_aio.sandbox import Sandbox
 from meitner_aio.sandbox.http.answers import Refusal
 from meitner_aio.sandbox.http.quota import Limiter, new_limiter
 
-USUAL: dict[str, Any] = {"burst": None, "reset": "full", "told": "now"}
+USUAL: dict[str, Any] = {"burst": None, "reset": "full", "counted": "now"}
 
 # Three tokens, and one more every ten seconds. A row is a request: seconds since the start, its status, the requests
 # that remain, and in how many seconds since the start Reset lies. NOON is a whole multiple of 30 seconds.
@@ -75,15 +75,15 @@ async def test_every_answer_tells_the_quota(name):
     for seconds, status, remaining, reset in table:
         clock.now = NOON + seconds
         answer = await call(sandbox, "GET", "/unit")
-        told = [answer.headers[f"RateLimit-{part}"] for part in ("Limit", "Remaining", "Reset")]
-        assert (seconds, answer.status, *told) == (
+        headers = [answer.headers[f"RateLimit-{part}"] for part in ("Limit", "Remaining", "Reset")]
+        assert (seconds, answer.status, *headers) == (
             seconds, status, "3", str(remaining), str(round((NOON + reset) * 1000))
         )  # fmt: skip
         assert status == 200 or answer.code == "RateLimited"
 
 
 async def test_a_bucket_is_what_there_is_when_nobody_says():
-    """1,500 an hour, one every 2.4 seconds, told by the answers: what the vendor documents."""
+    """1,500 an hour, one every 2.4 seconds, as the answers say: what the vendor documents."""
     clock = Clock()
     sandbox = Sandbox(students=0, schools=0, clock=clock)
     answers = [await call(sandbox, "GET", "/unit") for _ in range(1501)]
@@ -104,7 +104,7 @@ async def test_a_limit_may_be_silent(limiter, statuses):
 
 
 async def test_no_limit_is_no_limit():
-    """Whatever the quota would be: everything is served, and nothing is told."""
+    """Whatever the quota would be: everything is served, and no quota is named."""
     sandbox = _empty(Clock(), limiter="none")
     answers = [await call(sandbox, "GET", "/unit") for _ in range(100)]
     assert {answer.status for answer in answers} == {200}
@@ -132,10 +132,10 @@ async def test_a_clock_that_is_set_back_refills_nothing_twice():
 
 @pytest.mark.parametrize("reset", ["full", "next"])
 async def test_a_full_bucket_is_full_now(reset):
-    """As a 401 tells that comes before any request was counted."""
+    """Such are the headers of a 401 before any request was counted."""
     answer = await call(_empty(Clock(), reset=reset), "GET", "/unit", headers={})
-    told = [answer.headers[f"RateLimit-{part}"] for part in ("Remaining", "Reset")]
-    assert told == ["3", str(int(NOON * 1000))]
+    headers = [answer.headers[f"RateLimit-{part}"] for part in ("Remaining", "Reset")]
+    assert headers == ["3", str(int(NOON * 1000))]
 
 
 # Laws
@@ -191,12 +191,12 @@ def test_a_bucket_refuses_nobody_whose_token_is_there(quota, period, burst, gaps
 
 
 @settings(deadline=None)
-@given(quota=QUOTAS, period=PERIODS, burst=BURSTS, gaps=GAPS, told=st.sampled_from(["now", "late"]))
-def test_who_comes_when_told_is_served(quota, period, burst, gaps, told):
+@given(quota=QUOTAS, period=PERIODS, burst=BURSTS, gaps=GAPS, counted=st.sampled_from(["now", "late"]))
+def test_who_comes_at_the_time_named_is_served(quota, period, burst, gaps, counted):
     """At the Reset of a 429 there is a token ("next"), or as many as there can be ("full"), to the millisecond."""
     clock = Clock()
     for reset, left in (("next", 0), ("full", (burst or quota) - 1)):
-        limiter = new_limiter("bucket", quota, period, clock, burst=burst, reset=reset, told=told)
+        limiter = new_limiter("bucket", quota, period, clock, burst=burst, reset=reset, counted=counted)
         for gap in gaps:
             clock.now += gap
             if not _served(limiter):
@@ -216,8 +216,8 @@ def test_a_window_serves_its_quota_and_no_more(quota, period, gaps):
     for gap in gaps:
         clock.now += gap
         served = _served(limiter)
-        told = limiter.headers()
-        reset = told["RateLimit-Reset"]
+        headers = limiter.headers()
+        reset = headers["RateLimit-Reset"]
         counts[reset] = counts.get(reset, 0) + 1
         assert served is (counts[reset] <= quota)
-        assert told["RateLimit-Remaining"] == str(max(0, quota - counts[reset]))
+        assert headers["RateLimit-Remaining"] == str(max(0, quota - counts[reset]))

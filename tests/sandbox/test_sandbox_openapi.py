@@ -56,7 +56,7 @@ async def test_another_table_says_something_else(old, new):
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/directory/v1/openapi.json", "http://x.example/directory/v1/openapi.json"])  # fmt: skip
 async def test_it_needs_no_credentials_and_costs_nothing(path):
-    """Below the base URL, as JSON; it counts for no quota and tells of none, and is remembered as a request."""
+    """Below the base URL, as JSON; it counts for no quota and names none, and is remembered as a request."""
     sandbox = Sandbox(students=0, schools=0, quota=1, credentials=("an-id", "a-secret"))
     for _ in range(2):
         answer = await call(sandbox, "GET", path, headers={})

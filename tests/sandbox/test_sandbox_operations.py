@@ -1,4 +1,4 @@
-"""What the sandbox does for each operation, seen through the door in process."""
+"""What the sandbox does for each operation, called in process."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def test_the_limit_is_clamped_and_says_so():
 
 @pytest.mark.parametrize("offset", [120, 121, 999999999999999999])
 async def test_beyond_the_end_there_is_an_empty_page(offset, filled):
-    """No error: the total is still told."""
+    """No error: the total is still given."""
     answer = await call(filled, "GET", "/student", query=f"offset={offset}")
     assert (answer.status, answer.rows) == (200, [])
     assert answer.data["pagination"] == {"offset": offset, "limit": 50, "total": 120}

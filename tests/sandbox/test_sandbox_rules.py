@@ -8,6 +8,7 @@ from typing import Any
 
 import api_table
 import pytest
+from meitner_aio.sandbox.store.kinds import kinds
 from sandbox_calls import NOBODY, Clock, call, made, person, placed_employee, placed_student, school, search
 
 from meitner_aio.records import Record, fields
@@ -15,7 +16,6 @@ from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Sandbox
 from meitner_aio.sandbox.http.dialect import Dialect
 from meitner_aio.sandbox.store.directory import Directory
-from meitner_aio.sandbox.store.kinds import kinds
 from meitner_aio.sandbox.store.rules import REFERENCES, Write, allowed
 from meitner_aio.sandbox.store.tables import Table
 from meitner_aio.sandbox.store.writes import read_write
@@ -293,7 +293,7 @@ async def test_a_reference_leads_somewhere(resource, sandbox):
 
 
 def test_every_reference_is_known():
-    """Each UUID field but those that tell of the past is held to what it refers to."""
+    """Each UUID field must refer to an existing record, except those about the past."""
     names = {
         field.name
         for kind in kinds().values()
@@ -326,11 +326,11 @@ async def test_an_education_group_is_of_its_school(sandbox):
     """Moderators are employees and members students of the school; each other, and those of other schools, are not."""
     here, there = await school(sandbox), await school(sandbox)
     student, teacher = await placed_student(sandbox, here), await placed_employee(sandbox, here)
-    stranger, visitor = await placed_student(sandbox, there), await placed_employee(sandbox, there)
+    stranger, outsider = await placed_student(sandbox, there), await placed_employee(sandbox, there)
     good = {"schoolID": here, "title": "7A", "moderatorIDs": [teacher], "memberIDs": [student]}
     group = await made(sandbox, "/group", **good)
     assert group["category"] == "Education"
-    for wire, ids in (("memberIDs", [teacher]), ("memberIDs", [student, stranger]), ("moderatorIDs", [student]), ("moderatorIDs", [visitor])):  # fmt: skip
+    for wire, ids in (("memberIDs", [teacher]), ("memberIDs", [student, stranger]), ("moderatorIDs", [student]), ("moderatorIDs", [outsider])):  # fmt: skip
         answer = await call(sandbox, "POST", "/group", {**good, "title": "7B", wire: ids})
         assert (answer.status, wire in answer.message) == (422, True)
         assert (await call(sandbox, "PATCH", f"/group/{group['id']}", {"title": "7A", wire: ids})).status == 422
@@ -368,7 +368,7 @@ async def test_any_person_may_be_in_another_group(sandbox):
     ],
 )
 async def test_a_preschool_pairs_class_and_childcare(types, kept, sandbox):
-    """One brings the other, in creates and updates; other schools keep what they are told."""
+    """One brings the other, in creates and updates; other schools keep what was sent."""
     preschool, compulsory = await school(sandbox, schoolType="FS"), await school(sandbox)
     group = await made(sandbox, "/group", schoolID=preschool, title="a", types=types)
     assert group["types"] == kept

@@ -43,11 +43,11 @@ positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
 include-path-regex = "placement"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 """
-"""A document tells no rule that relates records, or that the API keeps to itself: 404, 409 and 422 are good answers.
+"""A document states no rule that relates records, or that the API keeps to itself: 404, 409 and 422 are good answers.
 Placements have whole numbers, which JSON Schema takes for whole when they are spelled `7.0`; the sandbox does not."""
 
 
-class Verdict(NamedTuple):
+class RunResult(NamedTuple):
     """What schemathesis said, and which answers it had judged, by operation."""
 
     code: int
@@ -55,7 +55,7 @@ class Verdict(NamedTuple):
     statuses: dict[tuple[str, str], Counter[int]]
 
 
-async def judged(tmp_path: Path, api: Api, *options: str, **choices: Any) -> Verdict:
+async def judged(tmp_path: Path, api: Api, *options: str, **choices: Any) -> RunResult:
     """Let schemathesis ask a sandbox, made with `choices`, what a table promises."""
     (tmp_path / "config.toml").write_text(CONFIG)
     async with Sandbox(students=40, schools=4, quota=10**9, **choices) as sandbox:
@@ -73,7 +73,7 @@ async def judged(tmp_path: Path, api: Api, *options: str, **choices: Any) -> Ver
             subprocess.run, command, cwd=tmp_path, env=environment, capture_output=True, text=True,
             timeout=DEADLINE, check=False,
         )  # fmt: skip
-        return Verdict(ended.returncode, ended.stdout + ended.stderr, _statuses(described, sandbox))
+        return RunResult(ended.returncode, ended.stdout + ended.stderr, _statuses(described, sandbox))
 
 
 def _statuses(described: dict[str, Any], sandbox: Sandbox) -> dict[tuple[str, str], Counter[int]]:
@@ -142,13 +142,13 @@ def _created(resource: Any, row: dict[str, Any]) -> dict[str, Any]:
 async def test_the_sandbox_answers_as_the_api_promises(tmp_path: Path) -> None:
     """61 operations: statuses, media types, headers and every field of every answer; bad requests are refused."""
     options = os.environ.get("SCHEMATHESIS", "--phases examples,fuzzing --max-examples 2").split()
-    verdict = await judged(tmp_path, API, *options)
-    assert verdict.code == 0, verdict.text
-    assert "61 selected / 61 total" in verdict.text
-    assert sorted(verdict.statuses) == sorted(OPERATIONS)
-    assert not [name for name, seen in verdict.statuses.items() if not seen]
-    if sum(seen.total() for seen in verdict.statuses.values()) < 10_000:  # beyond, the sandbox forgets the first
-        missing = [name for name, seen in verdict.statuses.items() if not seen[API.operations[name[1]].status]]
+    result = await judged(tmp_path, API, *options)
+    assert result.code == 0, result.text
+    assert "61 selected / 61 total" in result.text
+    assert sorted(result.statuses) == sorted(OPERATIONS)
+    assert not [name for name, seen in result.statuses.items() if not seen]
+    if sum(seen.total() for seen in result.statuses.values()) < 10_000:  # beyond, the sandbox forgets the first
+        missing = [name for name, seen in result.statuses.items() if not seen[API.operations[name[1]].status]]
         assert missing == []  # of each, a success was judged
 
 
@@ -156,9 +156,9 @@ async def test_the_sandbox_answers_as_the_api_promises(tmp_path: Path) -> None:
 async def test_what_the_document_does_not_allow_is_refused(unknown: str, least: int, tmp_path: Path) -> None:
     """For a whole resource, every bad request that schemathesis derives from the document: fields, kinds, bounds."""
     options = ("--phases", "coverage", "--include-path-regex", r"^/unit(/\{id\})?$")
-    verdict = await judged(tmp_path, API, *options, unknown=unknown)
-    assert verdict.code == 0, verdict.text
-    refused = verdict.statuses["units", "create"]
+    result = await judged(tmp_path, API, *options, unknown=unknown)
+    assert result.code == 0, result.text
+    refused = result.statuses["units", "create"]
     assert refused[400] + refused[422] > least
 
 
@@ -179,10 +179,10 @@ async def test_a_document_that_is_wrong_is_noticed(tmp_path: Path) -> None:
         assert old in text
         text = text.replace(old, new, 1)
     options = ("--phases", "examples", "--include-path-regex", "^/school")
-    verdict = await judged(tmp_path, parse(text), *options)
-    assert verdict.code == 1
+    result = await judged(tmp_path, parse(text), *options)
+    assert result.code == 1
     for reason in ("colour", "Undocumented status code", "is not one of"):
-        assert reason in verdict.text, verdict.text
+        assert reason in result.text, result.text
 
 
 def test_the_document_says_what_the_table_says() -> None:

@@ -408,11 +408,13 @@ async def test_nothing_leaks_while_a_directory_fails(directory: Callable[..., An
 
 async def test_nothing_leaks_from_an_export_but_into_its_files(directory: Callable[..., Any], tmp_path: Path) -> None:
     """Manifest, names, progress, report, and what an export that failed leaves: no person, no credential."""
-    told: list[object] = []
+    steps: list[object] = []
     meitner, _ = await directory()
     with Mine() as mine:
-        report = await export(meitner, ["students", "schools"], to=tmp_path / "good", progress=told.append, page_size=5)
-        mine.shows(report, told)
+        report = await export(
+            meitner, ["students", "schools"], to=tmp_path / "good", progress=steps.append, page_size=5
+        )
+        mine.shows(report, steps)
         broken, _ = await directory(Fault(403, operations=["units.list"]))
         await mine.fails(export(broken, ["students", "units"], to=tmp_path / "bad", page_size=5))
         (tmp_path / "bad" / "manifest.json").write_text(json.dumps(WIRE))

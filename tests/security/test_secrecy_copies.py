@@ -123,13 +123,13 @@ def test_the_ways_reveal_what_is_open() -> None:
     class Open:
         secret: str
 
-    told = {}
+    leaked = {}
     for way, write in WAYS.items():
         for thing in (Open(CREDENTIALS[1]), {"secret": CREDENTIALS[1]}):
             with contextlib.suppress(Exception):
-                told[way] = told.get(way, False) or bool(sung(str(write(thing))))
-    assert [way for way, loud in told.items() if not loud] == []
-    assert len(told) > 15
+                leaked[way] = leaked.get(way, False) or bool(sung(str(write(thing))))
+    assert [way for way, loud in leaked.items() if not loud] == []
+    assert len(leaked) > 15
 
 
 # Files.

@@ -51,7 +51,7 @@ def _meta(created: float, updated: float | None) -> Meta:
 class FakeDirectory:
     """The rows of one listing, in the server's order, and a record of how they were asked for.
 
-    `before` is called before every answer and may change anything. `latency` tells the seconds until an answer,
+    `before` is called before every answer and may change anything. `latency` returns the seconds until an answer,
     `failures` what an offset is answered with instead of rows. `cap` clamps limits, and the answer says so.
     `dated` is whether answers have a Date, which is cut to whole seconds.
     """

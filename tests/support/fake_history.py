@@ -46,7 +46,7 @@ class Plot(NamedTuple):
 
 
 class History:
-    """A directory with a past, read while things happen, all of it told by the plot."""
+    """A directory with a past, read while things happen, all of it written in the plot."""
 
     def __init__(self, plot: Plot) -> None:
         self.plot = plot

@@ -91,7 +91,7 @@ class _Row(NamedTuple):
 
 
 class History:
-    """The directory. `answer` is its door; `there` and `now` are what a complete read must and may hold."""
+    """The directory. `answer` answers its requests; `there` and `now` are what a complete read must and may hold."""
 
     def __init__(self, plot: Plot) -> None:
         self.plot = plot

@@ -34,10 +34,10 @@ def _log_to(path):
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     send = App.send
 
-    async def logged(door, request):
+    async def logged(app, request):
         os.write(log, f"{request.path} {request.query}\n".encode())
         await asyncio.sleep(0.0005)
-        return await send(door, request)
+        return await send(app, request)
 
     App.send = logged
 

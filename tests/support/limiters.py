@@ -121,7 +121,7 @@ class Bucket:
 
 
 class Server:
-    """Answers through a limiter after a while, and tells of it: `now`, one request `late`, or not at all (`none`)."""
+    """Answers through a limiter after a while, and says so in headers: `now`, one request `late`, or not at all (`none`)."""
 
     def __init__(self, limiter: Limiter, *, headers: str = "now", latency: float = 0.1, seed: int = 7) -> None:
         self.limiter, self.headers, self.latency = limiter, headers, latency

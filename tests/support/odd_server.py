@@ -163,7 +163,7 @@ class OddServer(RawServer):
         return {"smallerOrEqual": at <= bound, "greaterOrEqual": at >= bound, "smallerThan": at < bound}[group]
 
 
-# Limiters, told the time of each request that they count.
+# Limiters, called with the time of each request that they count.
 
 
 class Window:
@@ -200,21 +200,23 @@ class Bucket:
         self, limit: int, reset: str = "full", *, left: float | None = None, late: bool = False, others: float = 0.0
     ) -> None:
         self.limit, self.reset, self.late, self.others = limit, reset, late, others
-        self.left, self.at, self.told = limit if left is None else left, NOON, limit if left is None else int(left)
+        self.left, self.at, self.reported = limit if left is None else left, NOON, limit if left is None else int(left)
 
     def __call__(self, now: float) -> dict[str, str]:
         refill = self.limit / 3600
         self.left = max(0.0, min(self.limit, self.left + (refill - self.others) * (now - self.at)))
         self.at = now
         before, self.left = self.left, self.left - 1
-        told, self.told = self.told, int(self.left)
+        reported, self.reported = self.reported, int(self.left)
         ends = {
             "full": now + (self.limit - self.left) / refill,
             "next": now + (1 - self.left % 1) / refill,
             "hour": now + 3600,
             "top": math.ceil(now / 3600) * 3600,
         }[self.reset]
-        return said(self.limit, (told if self.late == "stale" else int(before)) if self.late else int(self.left), ends)
+        return said(
+            self.limit, (reported if self.late == "stale" else int(before)) if self.late else int(self.left), ends
+        )
 
 
 def said(limit: int, remaining: int, ends: float) -> dict[str, str]:

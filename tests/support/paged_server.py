@@ -30,7 +30,7 @@ class Page(NamedTuple):
     """What a rule makes of a limit: so many rows and what the answer says of them, or a failure."""
 
     rows: int = 0
-    told: int = 0
+    reported: int = 0
     status: int = 200
     seconds: float = 0.0
 
@@ -102,7 +102,7 @@ class Server:
             return page, json.dumps({"error": error}).encode()
         name = NAMES.get(path.removesuffix("/_search"), "students")
         rows = [] if path.startswith("/audit") else range(offset, min(offset + page.rows, self.rows))
-        pagination = {"offset": offset, "limit": page.told, "total": 0 if path.startswith("/audit") else self.rows}
+        pagination = {"offset": offset, "limit": page.reported, "total": 0 if path.startswith("/audit") else self.rows}
         data = ",".join(_row(name, number) for number in rows)
         return page, f'{{"data":[{data}],"pagination":{json.dumps(pagination)}}}'.encode()
 

@@ -3,7 +3,7 @@
 It shares nothing with the package but the seam that requests come through, and nothing with the sandbox: fields and
 defaults come from the tests' own table, a filter is compared letter by letter with what is kept. It stamps whole
 seconds, drops the zone of an instant in a filter, sends nil lists as null and absent objects as objects of nulls, and
-tidies text on the way in as it is told to.
+tidies text on the way in where it is configured to.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PlainDirectory:
         self.loses: Callable[[int], bool] = lambda _: False
         """Whether the answer to the n-th create, counted from 0, is lost after it happened."""
         self.before: Callable[[str, str, Any], Any] = lambda *_: None
-        """Is told method, path and data before a request is answered; a status that it returns is the answer."""
+        """Called with method, path and data before a request is answered; a status that it returns is the answer."""
         self._creates = 0
 
     @property

@@ -1,4 +1,4 @@
-"""A raw HTTP/1.1 server on loopback that says exactly the bytes it is told, malformed ones included."""
+"""A raw HTTP/1.1 server on loopback that sends exactly the bytes given, malformed ones included."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def rebuilt(model: type[Record], row: Mapping[str, Any], value: Any, prefix: str
 
 
 def _of_csv(field: Field, cell: str) -> Any:
-    # The csv module does not tell null from empty text: read by it, only text that is never null can be empty.
+    # The csv module reads null and empty text alike: read by it, only text that is never null can be empty.
     if not cell and (field.nullable or field.kind not in ("string", "enum")):
         return None
     if field.many:
@@ -107,7 +107,7 @@ def as_answered(records: Sequence[Any]) -> list[Any]:
 def flat(record: Any, *, without_empty_text: bool = False) -> Any:
     """Return a record as a flat format keeps it: a nested object without a value is none.
 
-    `without_empty_text` is for a reader of CSV that does not tell an empty text from none.
+    `without_empty_text` is for a reader of CSV that reads empty text as none.
     """
     changes: dict[str, Any] = {}
     for field in fields(type(record)):

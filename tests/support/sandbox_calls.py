@@ -24,7 +24,7 @@ moment = datetime.fromisoformat
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that moves only by hand."""
 
     def __init__(self, now: float = NOON) -> None:
         self.now = now
@@ -67,7 +67,7 @@ async def call(
     content_type: str = "application/json",
     **more: Any,
 ) -> Answer:
-    """Send one request through the door in process; `data` is JSON unless it is bytes."""
+    """Send one request in process; `data` is JSON unless it is bytes."""
     body = data if data is None or isinstance(data, bytes) else json.dumps(data).encode()
     response = await sandbox.send(Request("test", method, path, path, query, body, content_type, headers, **more))
     is_json = response.headers.get("Content-Type") == "application/json"

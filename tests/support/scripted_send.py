@@ -1,4 +1,4 @@
-"""A `Send` that says what it is told, and what a call through it comes to."""
+"""A `Send` with scripted answers, and what a call through it comes to."""
 
 from __future__ import annotations
 

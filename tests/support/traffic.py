@@ -48,7 +48,7 @@ def client(
     on_event: Any = None,
     **options: Any,
 ) -> Send:
-    """Return the way of requests through a client's gate and retries."""
+    """Return the pipeline of a client: rate limiter and retries."""
     rate_limiter = rate_limiter or RateLimiter(concurrency, wall=lambda: EPOCH + now(), **options)
     return Retrying(rate_limiter.admitting(server.send, on_event), RetryPolicy(), on_event=on_event).send
 

@@ -1,4 +1,4 @@
-"""An event loop that cancels what it is told to at a turn, and at as many turns after it as it is told; or as anyio does.
+"""An event loop that cancels a given task at a given turn, once or at several turns in a row; or as anyio does.
 
 The cancellation of a task comes from outside it, between two turns of the loop, as that of a timeout or a group does.
 """
@@ -29,7 +29,7 @@ def in_every_way(*ways: Ways) -> list[Any]:
 
 
 class _Turning(asyncio.SelectorEventLoop):
-    """Cancels a task at the turn that it is told to, counted from then."""
+    """Cancels a task after a given number of turns."""
 
     def __init__(self, *selector: Any) -> None:
         super().__init__(*selector)
@@ -102,7 +102,7 @@ async def alone() -> None:
 
 
 def files() -> int:
-    """Return how many files and sockets this process has open, where the system tells."""
+    """Return how many files and sockets this process has open, where the system says."""
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0  # noqa: PTH208, PTH112 - of the process
 
 

@@ -1,4 +1,4 @@
-"""What a doctor makes of what was seen: one verdict for each thing that could be wrong. Pure; knows no secret."""
+"""What a doctor makes of what was observed: one verdict for each thing that could be wrong. Pure; knows no secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASKED = 1000
 """Rows of the page that shows how many rows a page may have."""
 
 _SKEW = 5.0
-"""Seconds that two clocks may differ: answers tell whole seconds, and take their time."""
+"""Seconds that two clocks may differ: a Date has whole seconds, and an answer takes time to arrive."""
 
 _LITTLE = 0.1
 """Share of the hourly quota below which little is left."""
@@ -28,8 +28,8 @@ _SLOW = 2.0
 """Seconds: an answer that takes longer makes every export long."""
 
 
-class Seen(Struct, frozen=True, kw_only=True):
-    """What the requests of a doctor came to."""
+class Observations(Struct, frozen=True, kw_only=True):
+    """What the requests of `doctor` found."""
 
     url: str
     error: errors.MeitnerError | None = None
@@ -54,49 +54,51 @@ class Seen(Struct, frozen=True, kw_only=True):
         return [*first, *(error for error in self.rights.values() if error is not None and error is not self.error)]
 
 
-def verdicts(seen: Seen) -> list[Check]:
-    """Return what a directory's answers show; nothing on what no answer tells."""
-    found = [_server(seen)]
-    if seen.headers or seen.error is None or _untrusted(seen.error):
-        found.append(_tls(seen))
-    if seen.headers or seen.error is None:
-        found += [_accepted(seen), *rights(seen.rights), _clock(seen), _quota(seen)]
-    if seen.page_limit is not None:
-        found.append(_page(seen.page_limit))
-    if seen.paced:
-        found.append(_pace(seen.paced))
-    if seen.seconds:
-        found.append(_latency(seen.seconds))
+def diagnose(observed: Observations) -> list[Check]:
+    """Return a result for every check that the answers allow."""
+    found = [_server(observed)]
+    if observed.headers or observed.error is None or _untrusted(observed.error):
+        found.append(_tls(observed))
+    if observed.headers or observed.error is None:
+        found += [_accepted(observed), *rights(observed.rights), _clock(observed), _quota(observed)]
+    if observed.page_limit is not None:
+        found.append(_page(observed.page_limit))
+    if observed.paced:
+        found.append(_pace(observed.paced))
+    if observed.seconds:
+        found.append(_latency(observed.seconds))
     return found
 
 
-def _server(seen: Seen) -> Check:
-    error = seen.error
+def _server(observed: Observations) -> Check:
+    error = observed.error
     if error is None or isinstance(error, errors.APIStatusError):
         status = getattr(error, "status_code", 0)
         if status >= 500:
-            return Check("server", "fail", f"{seen.url} answers {status}", "The server is in trouble: try again later.")
+            return Check(
+                "server", "fail", f"{observed.url} answers {status}", "The server is in trouble: try again later."
+            )
         if status == 404 or 300 <= status < 400:
             return Check(
-                "server", "fail", f"{seen.url} answers {status}", "Is this the URL of the API? See --base-url."
+                "server", "fail", f"{observed.url} answers {status}", "Is this the URL of the API? See --base-url."
             )
-        return Check("server", "ok", seen.url)
+        return Check("server", "ok", observed.url)
     if isinstance(error, errors.ResponseValidationError):
-        return Check("server", "fail", f"{seen.url} does not speak this API", "Is this its URL? See --base-url.")
+        return Check("server", "fail", f"{observed.url} does not speak this API", "Is this its URL? See --base-url.")
     if isinstance(error, errors.APITimeoutError):
-        return Check("server", "fail", f"{seen.url}: {error}", "Is there a proxy or a firewall on the way?")
-    return Check("server", "fail", f"{seen.url}: {error}", "Is the URL right, and the network up?")
+        return Check("server", "fail", f"{observed.url}: {error}", "Is there a proxy or a firewall on the way?")
+    return Check("server", "fail", f"{observed.url}: {error}", "Is the URL right, and the network up?")
 
 
 def _untrusted(error: errors.MeitnerError) -> bool:
     return isinstance(error, errors.APIConnectionError) and error.reason is errors.ConnectionReason.UNTRUSTED
 
 
-def _tls(seen: Seen) -> Check:
-    if seen.error is not None and _untrusted(seen.error):
+def _tls(observed: Observations) -> Check:
+    if observed.error is not None and _untrusted(observed.error):
         hint = "A proxy that reads along? Name its certificate in SSL_CERT_FILE. And look at the clock."
         return Check("TLS", "fail", "the server's certificate is not to be trusted", hint)
-    match urlsplit(seen.url).scheme:
+    match urlsplit(observed.url).scheme:
         case "https":
             return Check("TLS", "ok", "the certificate is good")
         case "http":
@@ -105,20 +107,20 @@ def _tls(seen: Seen) -> Check:
             return Check("TLS", "ok", "no network")
 
 
-def _accepted(seen: Seen) -> Check:
-    name, refusal = "accepted", [error for error in seen.failures if isinstance(error, errors.AuthenticationError)]
+def _accepted(observed: Observations) -> Check:
+    name, refusal = "accepted", [error for error in observed.failures if isinstance(error, errors.AuthenticationError)]
     if refusal:
         return Check(name, "fail", f"no: {refusal[0]}", "Id and secret must belong together, and to this server.")
-    if seen.error is not None:
+    if observed.error is not None:
         return Check(name, "warn", "not known: there was no answer to go by")
     return Check(name, "ok", "yes")
 
 
-def _clock(seen: Seen) -> Check:
-    told = server_time(seen.headers)
-    if told is None:
+def _clock(observed: Observations) -> Check:
+    date = server_time(observed.headers)
+    if date is None:
         return Check("clock", "warn", "not known: answers have no Date")
-    ahead = seen.answered_at - told - 0.5  # a Date is cut to whole seconds
+    ahead = observed.answered_at - date - 0.5  # a Date is cut to whole seconds
     if abs(ahead) <= _SKEW:
         return Check("clock", "ok", "agrees with the server's")
     direction = "ahead of" if ahead > 0 else "behind"
@@ -126,12 +128,12 @@ def _clock(seen: Seen) -> Check:
     return Check("clock", "warn", f"{counted(round(abs(ahead)), 'second')} {direction} the server's", hint)
 
 
-def _quota(seen: Seen) -> Check:
-    quota = seen.quota
-    if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in seen.failures):
+def _quota(observed: Observations) -> Check:
+    quota = observed.quota
+    if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in observed.failures):
         return Check("quota", "fail", "spent" if quota is None else _left(quota), "Try again when it is renewed.")
     if quota is None or quota.kind == "assumed":
-        return Check("quota", "warn", "not known: answers tell of none")
+        return Check("quota", "warn", "not known: the answers name none")
     if quota.remaining < _LITTLE * quota.limit:
         return Check("quota", "warn", _left(quota), "Who else uses these credentials? An export would wait.")
     return Check("quota", "ok", _left(quota))

@@ -19,11 +19,11 @@ from ...errors import ConfigurationError, MeitnerError, ResponseValidationError
 from ...probe import Answer, Asker, Heard, page, rights
 from ...resources import RESOURCES
 from .._exit import Exit, UsageError, exit_code
-from .._options import DIRECTORY, NO_CREDENTIALS, Directory, Json
+from .._options import DIRECTORY, NO_CREDENTIALS, DirectoryOptions, Json
 from .._profile import USUAL, Profile, config_path
 from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
 from .check import Check
-from .checks import ASKED, Seen, verdicts
+from .checks import ASKED, Observations, diagnose
 from .probe import Probed, draw_probe, probed
 from .rights import right
 
@@ -45,33 +45,33 @@ Probe = Annotated[
 ]
 
 
-async def doctor_command(*, probe: Probe = False, json: Json = False, directory: Directory = DIRECTORY) -> Exit:
+async def doctor_command(*, probe: Probe = False, json: Json = False, directory: DirectoryOptions = DIRECTORY) -> Exit:
     """Check settings, credentials, server and rights.
 
     Says what to do about what is wrong. Reads a row of each resource, and shows none.
     """
-    checks, seen, found = [_versions()], None, None
+    checks, observed, found = [_versions()], None, None
     code = Exit.COMPLETE
     try:
         profile = directory.settings()
         checks.append(_settings(directory, profile))
         heard = Heard()
         patience: dict[str, Any] = {"max_retries": 0, "timeout": _TIMEOUT, "quota": QuotaPolicy(max_wait=_TIMEOUT)}
-        async with directory.client(profile, on_event=heard.tell, **patience) as meitner:
+        async with directory.client(profile, on_event=heard.record, **patience) as meitner:
             checks.append(_credentials(directory, profile))
             asker = Asker(meitner, heard)
             answers = await rights(asker)
-            seen = await _seen(meitner, asker, answers, directory.address(profile))
-            if probe and seen.error is None:
+            observed = await _observed(meitner, asker, answers, directory.address(profile))
+            if probe and observed.error is None:
                 found = await _probed(asker, answers, quiet=json)
     except (UsageError, ConfigurationError) as wrong:
         checks.append(_unusable(str(wrong)))
         code = exit_code(wrong)
     else:
-        checks += verdicts(seen)
-        code = _code(seen)
+        checks += diagnose(observed)
+        code = _code(observed)
     if json:
-        write_json(_report(code, checks, seen, found))
+        write_json(_report(code, checks, observed, found))
     else:
         _draw(checks)
         if found is not None:
@@ -85,16 +85,16 @@ async def _probed(asker: Asker, answers: Mapping[str, Answer], *, quiet: bool) -
     return await probed(asker, answers, sleep)
 
 
-def _code(seen: Seen) -> Exit:
+def _code(observed: Observations) -> Exit:
     """Return what went wrong as an exit code. What is refused will be refused again, so that it comes first."""
-    codes = [exit_code(error) for error in seen.failures]
+    codes = [exit_code(error) for error in observed.failures]
     return next((code for code in (Exit.AUTH, Exit.TEMPORARY) if code in codes), codes[0] if codes else Exit.COMPLETE)
 
 
-def _report(code: Exit, checks: list[Check], seen: Seen | None, found: Probed | None) -> dict[str, object]:
+def _report(code: Exit, checks: list[Check], observed: Observations | None, found: Probed | None) -> dict[str, object]:
     report: dict[str, object] = {"healthy": code == Exit.COMPLETE, "checks": checks}
-    if seen is not None:
-        report["rights"] = {name: right(error) for name, error in seen.rights.items()}
+    if observed is not None:
+        report["rights"] = {name: right(error) for name, error in observed.rights.items()}
     return report if found is None else report | {"probe": found}
 
 
@@ -103,7 +103,7 @@ def _versions() -> Check:
     return Check("versions", "ok", f"meitner-aio {__version__}, Python {platform.python_version()}, {libraries}")
 
 
-def _settings(directory: Directory, profile: Profile) -> Check:
+def _settings(directory: DirectoryOptions, profile: Profile) -> Check:
     if directory.sandbox:
         return Check("settings", "ok", "none needed")
     if profile == Profile():
@@ -113,13 +113,13 @@ def _settings(directory: Directory, profile: Profile) -> Check:
 
 
 def _unusable(reason: str) -> Check:
-    """Return the verdict on what kept a client from being built."""
+    """Return the check that failed because no client could be built."""
     if reason.startswith(NO_CREDENTIALS):
         return Check("credentials", "fail", "none", reason.removeprefix(f"{NO_CREDENTIALS}: "))
     return Check("settings", "fail", reason)
 
 
-def _credentials(directory: Directory, profile: Profile) -> Check:
+def _credentials(directory: DirectoryOptions, profile: Profile) -> Check:
     if directory.sandbox:
         return Check("credentials", "ok", "none needed")
     kept = profile.auth(os.environ)
@@ -129,7 +129,7 @@ def _credentials(directory: Directory, profile: Profile) -> Check:
     return Check("credentials", "ok", f"{'an API key' if isinstance(kept, ApiKey) else 'OAuth2'} from the profile")
 
 
-async def _seen(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], url: str) -> Seen:
+async def _observed(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], url: str) -> Observations:
     """Make something of the answers to small lists, and ask for one page as large as pages may be."""
     found = {name: _error(answer) for name, answer in answers.items()}
     first, *others = answers.values()
@@ -140,7 +140,7 @@ async def _seen(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], u
     rows = page(large)
     # The first answer took a connection, too.
     seconds = [answer.took for answer in others or [first] if answer.good and answer.took is not None]
-    return Seen(
+    return Observations(
         url=url,
         error=error,
         headers=first.headers,

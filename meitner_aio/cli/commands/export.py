@@ -28,7 +28,18 @@ from ...export import (
 )
 from .._exit import Exit, UsageError
 from .._interrupted import resumable, terminable
-from .._options import DIRECTORY, PAGING, Directory, Json, Paging, Positive, ResourceName, Seconds, Where, given
+from .._options import (
+    DIRECTORY,
+    PAGING,
+    DirectoryOptions,
+    Json,
+    PagingOptions,
+    Positive,
+    ResourceName,
+    Seconds,
+    Where,
+    given,
+)
 from .._profile import Profile
 from ..conditions import conditions
 from ..rendering.amounts import counted, size
@@ -48,7 +59,7 @@ _NAMED = 5
 
 @Parameter(name="*", group=Group("Selection", sort_key=1))
 @dataclass(frozen=True, kw_only=True)
-class Selection:
+class SelectionOptions:
     """Which records, and what of them."""
 
     where: Where | None = None
@@ -100,7 +111,7 @@ def _no_option(_: type, to: str | None) -> None:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Writing:
+class WritingOptions:
     """Where to, and how."""
 
     to: Annotated[
@@ -164,17 +175,17 @@ class Writing:
         return given(format=self.format or profile.format, max_wait=max_wait, **flags) | seldom
 
 
-WRITING = Writing()
-SELECTION = Selection()
+WRITING = WritingOptions()
+SELECTION = SelectionOptions()
 
 
 async def export_command(
     *resources: ResourceName,
-    writing: Writing = WRITING,
+    writing: WritingOptions = WRITING,
     json: Json = False,
-    selection: Selection = SELECTION,
-    directory: Directory = DIRECTORY,
-    paging: Paging = PAGING,
+    selection: SelectionOptions = SELECTION,
+    directory: DirectoryOptions = DIRECTORY,
+    paging: PagingOptions = PAGING,
 ) -> Exit:
     """Write every record of resources to files.
 
@@ -198,7 +209,7 @@ async def export_command(
         with _refused():
             options |= selection.continued(resources, to, options.get("since"))
     drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
-    waits = None if drawing else Waits().tell
+    waits = None if drawing else Waits().show
     with terminable():
         async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
             report = await _exported(meitner, resources, to, options, drawing=drawing)

@@ -32,7 +32,7 @@ def _costs(plan: Plan) -> list[str]:
     """Return a line on the quota and one on the time."""
     quota, share = plan.quota, plan.share
     if quota is None or share is None:
-        spent = "share of the hourly quota: not known, for answers tell of none"
+        spent = "share of the hourly quota: not known: the answers name none"
     else:
         left = quota_left(quota).removeprefix("quota: ")
         spent = f"share of the hourly quota: {_percent(share)} ({left})"

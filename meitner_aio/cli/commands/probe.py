@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ... import __version__
 from ...drift import differences
-from ...probe import Answer, Asker, Finding, Untold, openapi, probe
+from ...probe import Answer, Asker, Finding, Undetermined, openapi, probe
 from ..rendering.amounts import counted
 from ..rendering.output import columns, wrapped, write_table
 
@@ -39,13 +39,13 @@ async def probed(asker: Asker, answers: Mapping[str, Answer], sleep: Callable[[f
     findings = await probe(asker, answers, sleep=sleep)
     try:
         drift = Drift(compared=True, differences=differences(await openapi(asker)))
-    except Untold as untold:
-        drift = Drift(compared=False, reason=str(untold))
+    except Undetermined as reason:
+        drift = Drift(compared=False, reason=str(reason))
     return Probed(asker.requests, findings, drift)
 
 
 def draw_probe(found: Probed) -> None:
-    """Write a line for each question, then a line for each difference. A question mark is what could not be told."""
+    """Write a line for each question, then a line for each difference. `?` means undetermined."""
     rows = [["question", "", "answer"]]
     rows += ([one.question, "" if one.value is not None else "?", one.answer] for one in found.findings)
     lines = found.drift.differences

@@ -19,10 +19,10 @@ from .._exit import Exit, UsageError
 from .._options import (
     DIRECTORY,
     PAGING,
-    Directory,
+    DirectoryOptions,
     Json,
     Natural,
-    Paging,
+    PagingOptions,
     Positive,
     ResourceName,
     Where,
@@ -50,14 +50,14 @@ async def list_command(
     offset: Offset = 0,
     exact: Exact = False,
     json: Json = False,
-    directory: Directory = DIRECTORY,
-    paging: Paging = PAGING,
+    directory: DirectoryOptions = DIRECTORY,
+    paging: PagingOptions = PAGING,
 ) -> Exit:
     """Show the records of a resource.
 
     On a terminal, a table of the fields that fit, of 50 rows unless --limit says otherwise.
     With --json, and where stdout is not a terminal, all rows and all fields: one JSON object a line.
-    Rows that may be lacking are told on stderr, with exit code 3.
+    When rows may be missing, a line on stderr says so, and the exit code is 3.
     """
     return await _shown(_Wanted(resource, {}, limit, offset, exact), directory, paging, json=json)
 
@@ -71,8 +71,8 @@ async def search_command(
     offset: Offset = 0,
     exact: Exact = False,
     json: Json = False,
-    directory: Directory = DIRECTORY,
-    paging: Paging = PAGING,
+    directory: DirectoryOptions = DIRECTORY,
+    paging: PagingOptions = PAGING,
 ) -> Exit:
     """Show the records of a resource that meet every condition.
 
@@ -104,7 +104,7 @@ class _Wanted(NamedTuple):
     exact: bool
 
 
-async def _shown(wanted: _Wanted, directory: Directory, paging: Paging, *, json: bool) -> Exit:
+async def _shown(wanted: _Wanted, directory: DirectoryOptions, paging: PagingOptions, *, json: bool) -> Exit:
     if wanted.exact and wanted.offset:
         raise UsageError("--exact begins at the first row: leave out --offset")
     as_table = for_people() and not json
@@ -133,7 +133,7 @@ class _Part(NamedTuple):
 def _listing(
     resource: Any,  # noqa: ANN401 - any resource
     wanted: _Wanted,
-    paging: Paging,
+    paging: PagingOptions,
 ) -> Listing[Record]:
     """Return what is to be read. A limit on the rows costs no request that it does not need."""
     listing: Listing[Record] = resource.search(**wanted.conditions) if wanted.conditions else resource.list()
@@ -189,7 +189,7 @@ async def get_command(
     /,
     *,
     json: Json = False,
-    directory: Directory = DIRECTORY,
+    directory: DirectoryOptions = DIRECTORY,
 ) -> None:
     """Show one record, as JSON.
 
@@ -200,7 +200,7 @@ async def get_command(
     write_json(record, indented=for_people() and not json)
 
 
-async def count_command(*resources: ResourceName, json: Json = False, directory: Directory = DIRECTORY) -> None:
+async def count_command(*resources: ResourceName, json: Json = False, directory: DirectoryOptions = DIRECTORY) -> None:
     """Count the records of resources.
 
     All resources when none is named; one request each.

@@ -23,7 +23,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people tell it: under 1 s, 45 s, 2 min 5 s, 3 h 20 min."""
+    """Return a time as people say it: under 1 s, 45 s, 2 min 5 s, 3 h 20 min."""
     if seconds < 1:
         return "under 1 s"
     whole = round(seconds)

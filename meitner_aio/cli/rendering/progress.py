@@ -28,7 +28,7 @@ def can_draw() -> bool:
 
 @contextmanager
 def shown_progress(quota: Callable[[], Quota | None], *, drawing: bool) -> Generator[Show]:
-    """Yield what to tell the progress to. `quota` is what is left of it; without `drawing` there are lines only."""
+    """Yield the function that shows progress. `quota` is what is left of it; without `drawing` there are lines only."""
     if drawing:
         from .bars import Bars
 
@@ -42,12 +42,12 @@ class Waits:
     """One line for each window of the quota that is waited for: without it, a log would fall silent for an hour."""
 
     def __init__(self) -> None:
-        self._told: set[datetime | None] = set()
+        self._shown: set[datetime | None] = set()
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Say it when the event is a wait, and the first for its window."""
-        if isinstance(event, QuotaWait) and event.zone == "closed" and event.reset_at not in self._told:
-            self._told.add(event.reset_at)
+        if isinstance(event, QuotaWait) and event.zone == "closed" and event.reset_at not in self._shown:
+            self._shown.add(event.reset_at)
             say(f"the hourly quota is spent: going on in {duration(event.delay)}")
 
 
@@ -55,17 +55,17 @@ class Lines:
     """One line when a resource is done, and for one that takes long a line every ten seconds."""
 
     def __init__(self, quota: Callable[[], Quota | None], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Tell the quota with the rows; `clock` is in seconds."""
+        """Show the quota beside the rows; `clock` is in seconds."""
         self._quota = quota
         self._clock = clock
-        self._told: dict[str, float] = {}
+        self._shown: dict[str, float] = {}
 
     def show(self, progress: Progress) -> None:
         """Say how far a resource has come, when it is time to."""
         now, name = self._clock(), progress.resource
         if progress.finished:
             say(f"{name}: {counted(progress.rows, 'row')}")
-        elif now - self._told.setdefault(name, now) >= _EVERY:
-            self._told[name] = now
+        elif now - self._shown.setdefault(name, now) >= _EVERY:
+            self._shown[name] = now
             said = (f"{name}: {progress.rows:,} of {counted(progress.total, 'row')}", quota_left(self._quota()))
             say(", ".join(filter(None, said)))

@@ -13,6 +13,7 @@ from ..._pipeline.identity import Stamp
 from ..._runtime.private_files import open_private
 from ...records import DirectoryRecord
 from .._files import Folder
+from .._journal import ReadSummary
 from .._names import SHARED
 from .._spool import Spool
 
@@ -63,40 +64,46 @@ class Stopped(Exception):  # noqa: N818 - no error: the export was cancelled, an
     """A file was given up because nobody waits for it any more."""
 
 
-def put_in_place(spool: Spool, folder: Folder, target: Target, stop: threading.Event) -> Placed:
+def put_in_place(spool: Spool, summary: ReadSummary, folder: Folder, target: Target, stop: threading.Event) -> Placed:
     """Make the file of a spool and give it its name.
 
     What had the name before is there until the new file is whole and on the disk.
     """
-    facts = spool.journal.facts
-    assert facts is not None  # noqa: S101 - it was read to its end
-    part, rows = f"{target.file}.part", facts.rows - len(facts.gone)
-    if target.format == "ndjson" and target.fields is None and not facts.gone:
+    part, rows = f"{target.file}.part", summary.rows - len(summary.gone)
+    if target.format == "ndjson" and target.fields is None and not summary.gone:
         folder.duplicate(f"{target.name}.part", part)
         folder.rename(part, target.file)
-        return Placed(facts.end, facts.sha256, rows)
+        return Placed(summary.end, summary.sha256, rows)
     if target.format == "sqlite":
-        return _put_in_table(spool, folder, target, stop, rows)
+        return _put_in_table(spool, summary, folder, target, stop)
     folder.remove(part)
-    _convert(spool, folder.path / part, target, stop)
+    _convert(spool.chunks(), summary, folder.path / part, target, stop)
     size, sha256 = _digest(folder.path / part, sync=True)
     folder.rename(part, target.file)
     return Placed(size, sha256, rows)
 
 
-def _put_in_table(spool: Spool, folder: Folder, target: Target, stop: threading.Event, rows: int) -> Placed:
+def _put_in_table(spool: Spool, summary: ReadSummary, folder: Folder, target: Target, stop: threading.Event) -> Placed:
     """Put rows in their table: they replace it when they are all, or somebody says so, and else come among its own."""
-    path, facts = folder.path / target.file, spool.journal.facts
-    replace = target.replace or (not target.narrowed and facts is not None and facts.complete)
-    held = _convert(spool, path, target, stop, replace=replace)
+    path, rows = folder.path / target.file, summary.rows - len(summary.gone)
+    replace = target.replace or (not target.narrowed and summary.complete)
+    held = _convert(spool.chunks(), summary, path, target, stop, replace=replace)
     folder.sync()
     return Placed(*_digest(path), held.rows if held else rows, rows if held and held.others else None)
 
 
-def _convert(spool: Spool, path: Path, target: Target, stop: threading.Event, *, replace: bool = True) -> Table | None:
+def _convert(
+    chunks: Iterator[bytes],
+    summary: ReadSummary,
+    path: Path,
+    target: Target,
+    stop: threading.Event,
+    *,
+    replace: bool = True,
+) -> Table | None:
     writer = _writer(target, path, replace=replace)
     try:
-        for lines in _remaining(spool, stop):
+        for lines in _remaining(chunks, frozenset(summary.gone), stop):
             writer.write(lines)
         writer.close()
     except BaseException:
@@ -124,12 +131,10 @@ def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
     )
 
 
-def _remaining(spool: Spool, stop: threading.Event) -> Iterator[bytes]:
-    """Yield the lines of a spool but those of rows that are gone."""
-    facts = spool.journal.facts
-    gone = frozenset(facts.gone if facts is not None else ())
+def _remaining(chunks: Iterator[bytes], gone: frozenset[int], stop: threading.Event) -> Iterator[bytes]:
+    """Yield the lines of `chunks` but those whose places are `gone`."""
     place = 0
-    for chunk in spool.chunks():
+    for chunk in chunks:
         if stop.is_set():
             raise Stopped
         if not gone:

@@ -1,4 +1,4 @@
-"""The one way into the directory, in process and over HTTP: a request in, an answer out.
+"""The server's application: a request in, an answer out, in process and over HTTP alike.
 
 Here are credentials, quota, routes, error bodies and faults; what the directory holds and allows is elsewhere.
 """
@@ -27,8 +27,8 @@ from .dialect import Dialect
 from .openapi import document
 from .paging import Paging
 from .quota import Limiter, Unlimited
+from .received import ReceivedRequest
 from .routes import Place, Routes
-from .seen import Seen
 
 PREFIX = "/directory/v1"
 """Where the API is below the origin."""
@@ -97,7 +97,7 @@ class App:
             "archive": lambda place, _request, actor: directory.archive(place.attribute, place.id, actor),
             "restore": lambda place, _request, actor: directory.restore(place.attribute, place.id, actor),
         }
-        self.seen: deque[Seen] = deque(maxlen=_KEPT)
+        self.received: deque[ReceivedRequest] = deque(maxlen=_KEPT)
         self.lock = threading.Lock()
         """Whoever looks at the directory or the faults from elsewhere holds this meanwhile."""
         self._held: set[asyncio.Future[None]] = set()
@@ -134,7 +134,7 @@ class App:
         if fault is not None and fault.status is not None:
             answer = _failed(fault, fault.status, request_id)
         route = place.route if isinstance(place, Place) else ""
-        self.seen.append(Seen(request, path, operation, route, answer))
+        self.received.append(ReceivedRequest(request, path, operation, route, answer))
         if answer is not None:
             answer = self._headed(answer, request_id, counted=not isinstance(place, Outside))
         return answer, 0.0 if fault is None else fault.delay
@@ -163,7 +163,7 @@ class App:
             held.set_result(None)
 
     async def close(self) -> None:
-        """Do nothing: a client that comes through this door leaves the directory as it is."""
+        """Do nothing: closing a client must not close the directory."""
 
     def _find(self, method: str, path: str) -> Place | Outside | Refusal:
         """Return what is asked, or why it cannot be."""

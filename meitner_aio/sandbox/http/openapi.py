@@ -17,7 +17,7 @@ from ...query import GROUPS
 from ...records import Error, Field, Kind, Pagination, Record, fields
 from ...resources import RESOURCES
 from ..store.filters import applies
-from ..store.kinds import kinds
+from ..store.schemas import resource_schemas
 
 Schema = dict[str, Any]
 
@@ -49,7 +49,7 @@ def document() -> bytes:
     schemas = _Schemas()
     schemas["Failure"] = _object({"error": schemas.record(Error)}, ["error"])
     paths: dict[str, Schema] = {}
-    for attribute, kind in kinds().items():
+    for attribute, kind in resource_schemas().items():
         for name, operation in operations(RESOURCES[attribute]).items():
             place = paths.setdefault(operation.route(RESOURCES[attribute]), {})
             described = _operation(schemas, kind.model, operation)

@@ -1,4 +1,4 @@
-"""The quota: which requests are refused, and what the headers of an answer tell of it. Knows no request.
+"""The quota: which requests are refused, and what the headers of an answer say of it.
 
 The vendor documents a bucket that refills; the example in the API's OpenAPI document shows a fixed window. Neither says
 what RateLimit-Reset means under a bucket, nor whether the headers count the request that they ride on.
@@ -14,21 +14,21 @@ from ..._wire.validation import check_whole
 from ..store.choices import check_choice, check_seconds
 from .answers import Refusal
 
-Kind = Literal["bucket", "window", "none"]
+LimiterKind = Literal["bucket", "window", "none"]
 """A bucket that refills all the time, a fixed window that opens with its first request, or no limit."""
 
 Reset = Literal["full", "next", "hour", "top"]
 """What RateLimit-Reset means under a bucket: when it is full again, when the next token comes, one window from now, or
 the end of the clock's own window (the top of the hour)."""
 
-Told = Literal["now", "late", "none"]
+HeaderCount = Literal["now", "late", "none"]
 """What the headers count: this request too, only those before it, or there are no headers."""
 
 HOUR = 3600.0
 """Seconds of a window of the API; also those in which a bucket refills from empty by its whole quota."""
 
 _ROUNDING = 1e-6
-"""Of a token: what a clock's rounding may take from a client that comes at the very moment it was told."""
+"""Of a token: what a clock's rounding may take from a client that comes exactly at the time that an answer named."""
 
 
 class Limiter(Protocol):
@@ -43,7 +43,7 @@ class Limiter(Protocol):
 
 
 class Unlimited:
-    """No limit, of which nothing is told."""
+    """No limit, and no headers."""
 
     def spend(self) -> None:
         """Let a request pass."""
@@ -53,7 +53,7 @@ class Unlimited:
         return {}
 
 
-class Window:
+class FixedWindow:
     """`quota` requests in a window of `seconds` that opens with its first request, by `clock` in seconds since 1970."""
 
     def __init__(self, quota: int, seconds: float, clock: Callable[[], float]) -> None:
@@ -130,7 +130,7 @@ class Bucket:
 
 
 class Silent:
-    """A limiter that tells nothing."""
+    """A limiter without headers."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.spend = limiter.spend
@@ -148,28 +148,32 @@ class Late:
         self._before: dict[str, str] | None = None
 
     def spend(self) -> None:
-        """Count a request, and remember what was told before."""
+        """Count a request, and keep the headers from before it."""
         self._before = self._limiter.headers()
         self._limiter.spend()
 
     def headers(self) -> dict[str, str]:
-        """Return what was told before the request that is answered, or what is now where none was counted."""
+        """Return the headers from before the request that is answered; the present ones where none was counted."""
         before, self._before = self._before, None
         return self._limiter.headers() if before is None else before
 
 
 def new_limiter(
-    kind: Kind,
+    kind: LimiterKind,
     quota: int,
     seconds: float,
     clock: Callable[[], float],
     *,
     burst: int | None,
     reset: Reset,
-    told: Told,
+    counted: HeaderCount,
 ) -> Limiter:
-    """Return the limiter of a kind, whose headers tell what `told` says; `ValueError` for a choice that cannot be."""
-    for name, choice, choices in (("limiter", kind, Kind), ("reset", reset, Reset), ("headers", told, Told)):
+    """Return the limiter of a kind, whose headers count as `counted` says; `ValueError` for an unknown choice."""
+    for name, choice, choices in (
+        ("limiter", kind, LimiterKind),
+        ("reset", reset, Reset),
+        ("headers", counted, HeaderCount),
+    ):
         check_choice(name, choice, choices)
     check_whole("quota", quota, 1)
     check_seconds("window", seconds, 1)
@@ -180,11 +184,13 @@ def new_limiter(
     if kind == "none":
         return Unlimited()
     made: Limiter = (
-        Bucket(quota, seconds, clock, burst=burst, reset=reset) if kind == "bucket" else Window(quota, seconds, clock)
+        Bucket(quota, seconds, clock, burst=burst, reset=reset)
+        if kind == "bucket"
+        else FixedWindow(quota, seconds, clock)
     )
-    if told == "none":
+    if counted == "none":
         return Silent(made)
-    return Late(made) if told == "late" else made
+    return Late(made) if counted == "late" else made
 
 
 def _headers(quota: int, remaining: int, reset: float) -> dict[str, str]:

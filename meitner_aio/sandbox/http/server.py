@@ -17,7 +17,7 @@ _GRACE = 1.0
 
 
 class Server:
-    """Serves a door on a host and port; port 0 takes a free one."""
+    """Serves `send` on a host and port; port 0 takes a free one."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

@@ -9,7 +9,7 @@ from ...resources.audit_events import AuditEvent, AuditEventResource, AuditEvent
 
 
 def deletion(event_id: str, stamp: datetime, resource: AuditEventResource, record_id: str, actor: str) -> AuditEvent:
-    """Return the event that tells of a record that was deleted at `stamp`."""
+    """Return the event of a record's deletion at `stamp`."""
     return AuditEvent(
         id=event_id,
         meta=Meta(created_at=stamp, created_by=actor),

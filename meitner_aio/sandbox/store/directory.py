@@ -1,6 +1,6 @@
 """The store: a table a resource, and what happens to them when a record is created, changed, archived or deleted.
 
-Knows no request, no credentials and no quota: it is told who acts. Stamps never go back.
+Knows no request, no credentials and no quota: the caller names the actor. Stamps never go back.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..http.answers import Refusal, conflict, malformed
 from ..http.dialect import Dialect
 from .audit import deletion
 from .filters import compile_filter
-from .kinds import kinds
 from .rules import Write, allowed, references_to
+from .schemas import resource_schemas
 from .shapes import is_object
 from .tables import Order, Row, Table
 from .writes import born, changed, read_write
@@ -43,9 +43,9 @@ class Directory:
         clock: Callable[[], float],
         dialect: Dialect,
     ) -> None:
-        """Hold `records`, by attribute of the client and as created; `clock` tells the seconds since 1970."""
-        self._kinds = kinds()
-        self._tables = {attribute: Table(records.get(attribute, ()), order) for attribute in self._kinds}
+        """Hold `records`, by attribute of the client and as created; `clock` returns the seconds since 1970."""
+        self._schemas = resource_schemas()
+        self._tables = {attribute: Table(records.get(attribute, ()), order) for attribute in self._schemas}
         self._ids = Random(f"ids of directory {seed}")
         self._clock = clock
         self._dialect = dialect
@@ -72,7 +72,7 @@ class Directory:
         """Return the record with this id; 404 when there is none."""
         row = self._tables[attribute].get(record_id)
         if row is None:
-            raise Refusal(404, f"{self._kinds[attribute].model.__name__} {record_id} does not exist")
+            raise Refusal(404, f"{self._schemas[attribute].model.__name__} {record_id} does not exist")
         return row
 
     def search(self, attribute: str, body: bytes) -> list[Row]:
@@ -85,7 +85,7 @@ class Directory:
         if "filter" not in data or (self._dialect.unknown == "refuse" and len(data) > 1):
             malformed("the body of a search holds a filter and nothing else")
         try:
-            test, ids = compile_filter(self._kinds[attribute].model, data["filter"], self._dialect)
+            test, ids = compile_filter(self._schemas[attribute].model, data["filter"], self._dialect)
         except ValueError as error:
             malformed(str(error))
         table = self._tables[attribute]
@@ -93,18 +93,18 @@ class Directory:
 
     def create(self, attribute: str, body: bytes, actor: str) -> Row:
         """Return the new record; 422 when a rule is broken, 409 when a unique value is taken."""
-        kind = self._kinds[attribute]
-        given = read_write(kind, "create", decoded(body), self._dialect)
-        row = born(kind.model, given, self._id(), Meta(created_at=self._stamp(), created_by=actor))
+        schema = self._schemas[attribute]
+        given = read_write(schema, "create", decoded(body), self._dialect)
+        row = born(schema.model, given, self._id(), Meta(created_at=self._stamp(), created_by=actor))
         # All fields of a new record are checked, those left to their default included.
         return self._keep(attribute, row, row.__struct_fields__)
 
     def update(self, attribute: str, record_id: str, body: bytes, actor: str) -> Row:
         """Return the record after what the body says; 404, 422 and 409 as for `get` and `create`."""
         row = self.get(attribute, record_id)
-        kind = self._kinds[attribute]
-        given = read_write(kind, "update", decoded(body), self._dialect)
-        return self._keep(attribute, changed(kind.model, row, given, self._touched(row, actor)), given)
+        schema = self._schemas[attribute]
+        given = read_write(schema, "update", decoded(body), self._dialect)
+        return self._keep(attribute, changed(schema.model, row, given, self._touched(row, actor)), given)
 
     def _keep(self, attribute: str, row: Row, given: Iterable[str]) -> Row:
         row = allowed(attribute, Write(self._tables, row, frozenset(given), self.now().date()))
@@ -147,12 +147,12 @@ class Directory:
         group, guardian, employee, student or placement leaves an audit event, that of a grade none.
         """
         self.get(attribute, record_id)
-        for other, kind in self._kinds.items():
-            for field in references_to(attribute, kind.model):
+        for other, schema in self._schemas.items():
+            for field in references_to(attribute, schema.model):
                 for row in self._tables[other].find((field.name,), record_id):
                     self._release(other, row, field, record_id, actor)
         self._tables[attribute].remove(record_id)
-        deleted = AuditEventResource(self._kinds[attribute].model.__name__)
+        deleted = AuditEventResource(self._schemas[attribute].model.__name__)
         if deleted.known:
             self._tables["audit_events"].put(deletion(self._id(), self._stamp(), deleted, record_id, actor))
 

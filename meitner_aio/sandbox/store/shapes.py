@@ -1,4 +1,4 @@
-"""JSON's shapes, told apart so that type checkers know what is inside."""
+"""Type guards for lists and objects of JSON."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from ...records import Kind as FieldKind
 from ..http.answers import unprocessable
 from ..http.dialect import Dialect, blank
 from ..http.reading import dotted, read_fields
-from .kinds import Kind
+from .schemas import ResourceSchema
 from .shapes import is_object
 from .tables import Row
 
@@ -27,11 +27,11 @@ SOURCE = "api"
 """What the server writes into `external.source`."""
 
 
-def read_write(kind: Kind, operation: str, data: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def read_write(schema: ResourceSchema, operation: str, data: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     """Return what the body of a write says, by Python name."""
-    body = kind.bodies[operation]
+    body = schema.bodies[operation]
     if dialect.unknown == "refuse":
-        _check_known(kind, body, data)
+        _check_known(schema, body, data)
     try:
         given = read_fields(body, data, dialect)
     except ValueError as error:
@@ -40,12 +40,12 @@ def read_write(kind: Kind, operation: str, data: dict[str, Any], dialect: Dialec
     return given
 
 
-def _check_known(kind: Kind, body: type[Record], data: dict[str, Any]) -> None:
+def _check_known(schema: ResourceSchema, body: type[Record], data: dict[str, Any]) -> None:
     """Refuse a field that a body does not have, with the reason why."""
     for wire in data.keys() - _wires(body):
-        if wire in _wires(kind.bodies.get("create", body)):
+        if wire in _wires(schema.bodies.get("create", body)):
             unprocessable(f"{wire} is fixed when the record is created")
-        unprocessable(f"{wire} is set by the server" if wire in _wires(kind.model) else f"{wire} is not a field")
+        unprocessable(f"{wire} is set by the server" if wire in _wires(schema.model) else f"{wire} is not a field")
 
 
 def _wires(record: type[Record]) -> set[str]:

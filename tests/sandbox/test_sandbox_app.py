@@ -61,7 +61,7 @@ async def test_without_credentials_there_is_nothing(headers, method, path):
 
 @pytest.mark.parametrize("headers", [KEY, {}])
 async def test_a_path_that_is_nowhere_is_not_the_api(headers):
-    """The router says so, in plain text: it asks for no credentials, and counts and tells no quota."""
+    """The router says so, in plain text: it asks for no credentials, and counts and names no quota."""
     sandbox = _empty(quota=1)
     answer = await call(sandbox, "GET", "/nothing", headers=headers)
     assert (answer.status, answer.data) == (404, "404 page not found")
@@ -98,7 +98,7 @@ GRANT = {"grant_type": "client_credentials", "client_id": "tests", "client_secre
         "https://a.example/directory/v1/oauth/token",
     ],
 )
-async def test_a_token_opens_the_door(path):
+async def test_a_token_is_accepted(path):
     """From the origin and from below the base URL, as a path and as a URL; it acts as the client that it was given to."""
     sandbox = _empty()
     answer = await _token(sandbox, path, **GRANT)
@@ -156,7 +156,7 @@ async def test_a_token_expires_by_the_clock(clock):
 
 @pytest.mark.parametrize("limiter", ["bucket", "window"])
 async def test_errors_count_and_refusals_do_not(limiter, clock):
-    """Whatever the API itself answers costs one; a 429 does not, and tells the quota like any other answer."""
+    """Whatever the API itself answers costs one; a 429 does not, and names the quota like any other answer."""
     sandbox = _empty(clock=clock, quota=3, limiter=limiter)
     asked = (("GET", "/unit"), ("GET", "/unit/5"), ("PUT", "/unit"), ("GET", "/unit"), ("GET", "/unit"))
     answers = [await call(sandbox, method, path) for method, path in asked]
@@ -175,7 +175,7 @@ async def test_a_write_over_the_quota_does_not_happen(clock):
 
 
 async def test_tokens_cost_no_quota():
-    """The token endpoint is outside the API: it neither spends nor tells the quota."""
+    """The token endpoint is outside the API: it neither spends nor names the quota."""
     sandbox = _empty(quota=1)
     answer = await _token(sandbox, **GRANT)
     assert not any(name in answer.headers for name in LIMITS)
@@ -339,7 +339,7 @@ def test_a_fault_that_cannot_be(choices):
 
 
 async def test_requests_are_remembered():
-    """Both doors, refusals and tokens included, without queries; the oldest are forgotten first."""
+    """In process and over HTTP, refusals and tokens included, without queries; the oldest are forgotten first."""
     sandbox = _empty(page_cap=5)
     await call(sandbox, "GET", "/unit", query="limit=5")
     await call(sandbox, "GET", f"/directory/v1/unit/{NOBODY}")

@@ -12,7 +12,7 @@ from ..._wire.messages import FOREIGN, Headers, RawResponse, Request, error_obje
 _SECRET = {"authorization", "client-id", "client-secret", "cookie", "proxy-authorization"}
 
 
-class Seen(tuple[str, str, int]):  # noqa: SLOT001 - what varies in length has no slots to offer
+class ReceivedRequest(tuple[str, str, int]):  # noqa: SLOT001 - what varies in length has no slots to offer
     """A request that came in; equal to `(method, path, status)`, and shown as no more than that."""
 
     operation: str

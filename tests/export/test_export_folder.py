@@ -164,8 +164,8 @@ async def test_a_forged_line_is_never_published(directory, folder):
 
 
 def _facts(rows):
-    told = {"rows": 1, "total": 1, "requests": 1, "complete": True, "level": "certified", "seconds": 0.0, "gone": []}
-    return told | {"end": len(rows), "crc": zlib.crc32(rows), "sha256": hashlib.sha256(rows).hexdigest()}
+    summary = {"rows": 1, "total": 1, "requests": 1, "complete": True, "level": "certified", "seconds": 0.0, "gone": []}
+    return summary | {"end": len(rows), "crc": zlib.crc32(rows), "sha256": hashlib.sha256(rows).hexdigest()}
 
 
 @as_root

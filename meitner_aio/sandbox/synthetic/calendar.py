@@ -1,4 +1,4 @@
-"""School years as seen from one day. Knows no record but the two terms."""
+"""School years as seen from one day."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ class Calendar:
 
     def start(self, year: int) -> date:
         """Return the first day of a school year; no later than today, even in the summer before the lessons."""
-        lessons = date(year, 8, 18)
-        return lessons if lessons <= self.today else date(year, 7, 1)
+        return date(year, 8, 18) if date(year, 8, 18) <= self.today else date(year, 7, 1)
 
     def end(self, year: int) -> date:
         """Return the last day of a school year."""
@@ -39,10 +38,9 @@ class Calendar:
 
     def graded_term(self) -> Term:
         """Return the last term whose grades have been given."""
-        for year, term, graded in (
-            (self.year, GradeTerm.VT, date(self.year + 1, 6, 12)),
-            (self.year, GradeTerm.HT, date(self.year, 12, 20)),
-        ):
-            if graded <= self.today:
-                return Term(year, term, graded)
+        spring, autumn = date(self.year + 1, 6, 12), date(self.year, 12, 20)
+        if spring <= self.today:
+            return Term(self.year, GradeTerm.VT, spring)
+        if autumn <= self.today:
+            return Term(self.year, GradeTerm.HT, autumn)
         return Term(self.year - 1, GradeTerm.VT, date(self.year, 6, 12))

@@ -1,15 +1,13 @@
-"""Everything that is drawn at random, from one seed, and what must come out unique. Knows no resource.
-
-Identity numbers have the form of Swedish ones and a check digit that is wrong on purpose: none can be anybody's.
-"""
+"""Everything that is drawn at random, from one seed, and what must come out unique."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...records import External, Meta
 from .words import Name
@@ -17,12 +15,8 @@ from .words import Name
 T = TypeVar("T")
 
 OPERATOR = "7b1f3c52-9a4e-4d08-8c66-2e5d0f9a1b37"
-"""The one who made and changed every record."""
+"""The user who made and changed every record."""
 
-SOURCE = "Elevregistret"
-"""The other system that some records came from."""
-
-_UPDATED = 0.33
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,9 +25,7 @@ class Dice:
 
     def __init__(self, seed: int | str) -> None:
         source = Random(seed)
-        self.random = source.random
-        self.sample = source.sample
-        self._bits = source.getrandbits
+        self.random, self.sample, self._bits = source.random, source.sample, source.getrandbits
 
     def id(self) -> str:
         """Return a new UUID (version 4)."""
@@ -59,29 +51,27 @@ class Dice:
 
 def spread(weights: Mapping[T, int]) -> tuple[T, ...]:
     """Return every key as often as its weight says, to pick from."""
-    return tuple(key for key, weight in weights.items() for _ in range(weight))
+    return tuple(Counter(weights).elements())
 
 
 class Clock:
-    """Moments of creation within a span of days before `now`; they never go back.
+    """Times of creation within a span of days before `now`; they never go back.
 
-    They are drawn in milliseconds and cut to whole `step`s of so many, which draws the same whatever the step.
+    They are drawn in milliseconds and cut to multiples of `step`, so that the draws are the same for every step.
     """
 
     def __init__(self, dice: Dice, now: datetime, *, first: float, last: float, step: int = 1) -> None:
-        self._random = dice.random
-        self._step = step
-        self._now = _milliseconds(now)
-        self._start = self._now - int(first * 86_400_000)
+        self._random, self._step = dice.random, step
+        self._now = (now - _EPOCH) // timedelta(milliseconds=1)
+        self._at = self._start = self._now - int(first * 86_400_000)
         self._length = int((first - last) * 86_400_000)
-        self._at = self._start
 
     def reach(self, part: float) -> None:
         """Go on to where `part` of the span (0 to 1) has passed."""
         self._at = max(self._at, self._start + int(self._length * part))
 
     def next(self) -> datetime:
-        """Go on by some milliseconds, and return the moment."""
+        """Go on by some milliseconds, and return the time."""
         self._at += 1 + int(self._random() * 9)
         return self._instant(self._at)
 
@@ -89,13 +79,13 @@ class Clock:
         """Return the meta of a record that is made now. One in three has been updated, mostly of late."""
         created_at = self.next()
         if updated_at is None:
-            if self._random() > _UPDATED:
+            if self._random() > 0.33:
                 return Meta(created_at=created_at, created_by=OPERATOR)
             updated_at = self._instant(self._now - 1 - int((self._now - self._at - 1) * self._random() ** 3))
         return Meta(created_at=created_at, created_by=OPERATOR, updated_at=updated_at, updated_by=OPERATOR)
 
     def later(self, day: date) -> datetime:
-        """Return a moment before now, more than five days after `day`, at which the record to be made exists."""
+        """Return a time before now, more than five days after `day`, at which the record to be made exists."""
         earliest = max(self._at + 10, (day.toordinal() - _EPOCH.toordinal() + 6) * 86_400_000)
         return self._instant(earliest + int((self._now - earliest) * self._random()))
 
@@ -103,19 +93,32 @@ class Clock:
         return datetime.fromtimestamp((milliseconds - milliseconds % self._step) / 1000, UTC)
 
 
-def _milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
 class Register:
-    """What is unique within one resource."""
+    """Makes what the records of one resource have in common, and keeps unique what must be."""
 
-    def __init__(self, dice: Dice, prefix: str) -> None:
-        self._dice = dice
-        self._prefix = prefix
-        self._born: dict[int, int] = {}
-        self._addresses: dict[str, int] = {}
+    def __init__(self, dice: Dice, clock: Clock, prefix: str) -> None:
+        self._dice, self._clock, self._prefix = dice, clock, prefix
+        self._born: Counter[int] = Counter()
+        self._mailboxes: Counter[str] = Counter()
         self._sources = 0
+
+    def record(self, share: float = 0.3, *, archived_at: datetime | None = None) -> dict[str, Any]:
+        """Return id, meta and, for a `share` of the records, the id in another system; as keywords."""
+        id_, meta, external = self._dice.id(), self._clock.meta(archived_at), None
+        if self._dice.random() <= share:
+            self._sources += 1
+            external = External(source_id=f"{self._prefix}-{self._sources:06d}", source="Elevregistret")
+        return {"id": id_, "meta": meta, "external": external}
+
+    def person(self, first: Name, last: Name, born: date, *, male: bool) -> dict[str, Any]:
+        """Return a record's keywords with names and an identity number."""
+        return {
+            **self.record(),
+            "identity_number": self.identity_number(born, male=male),
+            "identity_temporary": self._dice.chance(0.01),
+            "first_name": first.text,
+            "last_name": last.text,
+        }
 
     def identity_number(self, born: date, *, male: bool) -> str:
         """Return a number `YYYYMMDD-NNNN` whose last digit is not the check digit of the others.
@@ -124,8 +127,8 @@ class Register:
         """
         digits, weight = _birth(born)
         key = 2 * born.toordinal() + male
-        count = self._born[key] = self._born.get(key, -1) + 1
-        error, turn = divmod(count, 500)
+        error, turn = divmod(self._born[key], 500)
+        self._born[key] += 1
         if error == 9:  # one of the ten digits is right
             raise ValueError(f"too many people born on {born}: no identity number is left")
         serial = 2 * ((131 * key + 167 * turn) % 500) + male
@@ -135,15 +138,9 @@ class Register:
     def mailbox(self, first: Name, last: Name) -> str:
         """Return the local part of an e-mail address."""
         mailbox = f"{first.mail}.{last.mail}"
-        count = self._addresses[mailbox] = self._addresses.get(mailbox, 0) + 1
+        self._mailboxes[mailbox] += 1
+        count = self._mailboxes[mailbox]
         return mailbox if count == 1 else f"{mailbox}{count}"
-
-    def external(self, share: float = 0.3) -> External | None:
-        """Return the id in another system that a share of the records has."""
-        if self._dice.random() > share:
-            return None
-        self._sources += 1
-        return External(source_id=f"{self._prefix}-{self._sources:06d}", source=SOURCE)
 
 
 def _weigh(digits: str) -> int:

@@ -1,4 +1,4 @@
-"""Synthetic families: students and their guardians. Where the students go to school is not written here."""
+"""Synthetic families: students and their guardians. Placements enrol the students at schools."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Families:
         self.students: list[Student] = []
         self.guardians: list[Guardian] = []
         self._dice, self._clock, self._calendar, self._enrolment = dice, clock, calendar, enrolment
-        self._children, self._parents = Register(dice, "ELEV"), Register(dice, "VH")
+        self._children, self._parents = Register(dice, clock, "ELEV"), Register(dice, clock, "VH")
 
     def settle(self, places: list[Place], count: int) -> None:
         """Let families move in near the schools until there are `count` students."""
@@ -52,13 +52,12 @@ class Families:
         dice = self._dice
         origin = dice.pick(ORIGINS)
         home = _Home(origin, dice.pick(origin.last), address(dice, place.town))
-        ids: list[str] = []
         siblings = list(self._siblings(place, children))
+        ids: list[str] = []
         for age, school in siblings:
-            student = self._student(home, age)
-            self.students.append(student)
-            self._enrolment.enrol(student.id, school, age, origin.language)
-            ids.append(student.id)
+            self.students.append(self._student(home, age))
+            ids.append(self.students[-1].id)
+            self._enrolment.enrol(ids[-1], school, age, origin.language)
         grown = self._calendar.year - max(age for age, _ in siblings)
         male = dice.chance(0.5)
         self.guardians.append(self._guardian(home, home.last, grown, ids, male=male))
@@ -78,20 +77,13 @@ class Families:
                 yield sibling, place if place in schools else self._dice.pick(schools)
 
     def _student(self, home: _Home, age: int) -> Student:
-        dice, register = self._dice, self._children
-        gender = dice.pick(_GENDERS)
+        dice, gender = self._dice, self._dice.pick(_GENDERS)
         first = dice.pick(home.origin.boys if gender is Gender.MALE else home.origin.girls)
         year = self._calendar.year - age
         born = dice.day(date(year, 1, 1), date(year, 12 if age > 1 else 6, 30))
-        mailbox = f"{register.mailbox(first, home.last)}@{STUDENT_DOMAIN}" if age >= _SCHOOL_AGE else None
+        mailbox = f"{self._children.mailbox(first, home.last)}@{STUDENT_DOMAIN}" if age >= _SCHOOL_AGE else None
         return Student(
-            id=dice.id(),
-            meta=self._clock.meta(),
-            external=register.external(),
-            identity_number=register.identity_number(born, male=gender is Gender.MALE),
-            identity_temporary=dice.chance(0.01),
-            first_name=first.text,
-            last_name=home.last.text,
+            **self._children.person(first, home.last, born, male=gender is Gender.MALE),
             address=home.address,
             email_address1=mailbox,
             phone_number1=dice.pick(MOBILE_NUMBERS) if age > _SCHOOL_AGE + 3 else None,
@@ -102,18 +94,12 @@ class Families:
 
     def _guardian(self, home: _Home, last: Name, grown: int, children: list[str], *, male: bool) -> Guardian:
         """Return a guardian who had a child in the year `grown`, and was grown up then."""
-        dice, register = self._dice, self._parents
+        dice = self._dice
         first = dice.pick(home.origin.men if male else home.origin.women)
         born = dice.day(date(grown - 42, 1, 1), date(grown - 20, 12, 31))
-        mailbox = register.mailbox(first, last)
+        mailbox = self._parents.mailbox(first, last)
         return Guardian(
-            id=dice.id(),
-            meta=self._clock.meta(),
-            external=register.external(),
-            identity_number=register.identity_number(born, male=male),
-            identity_temporary=dice.chance(0.01),
-            first_name=first.text,
-            last_name=last.text,
+            **self._parents.person(first, last, born, male=male),
             address=home.address,
             email_address1=f"{mailbox}@{dice.pick(HOME_DOMAINS)}" if dice.chance(0.95) else None,
             email_address2=f"{mailbox}@{WORK_DOMAIN}" if dice.chance(0.1) else None,

@@ -17,53 +17,28 @@ from ...resources.schools import SchoolType
 from .calendar import Calendar
 from .chance import Clock, Dice, Register, spread
 from .placements import Pupil
+from .words import PROGRAMS
 
-_SUBJECTS = ("SV", "MA", "EN", "IDH", "BI", "FY", "KE", "HI", "GE", "SH", "RE", "BL", "MU", "SL", "TK", "HKK", "M2")
+_SUBJECTS = ["SV", "MA", "EN", "IDH", "BI", "FY", "KE", "HI", "GE", "SH", "RE", "BL", "MU", "SL", "TK", "HKK", "M2"]
 _LANGUAGE = "M2"
 _EACH = 5
-_GRADES = spread(
-    {Grade.A: 14, Grade.B: 15, Grade.C: 22, Grade.D: 18, Grade.E: 20, Grade.F: 9, Grade.MISSING: 2},
-)
-_YEARS = {age: GradeElementarySchoolYear(str(age - 6)) for age in range(12, 16)}
-_LAST_YEAR = 15
+_GRADES = spread({Grade.A: 14, Grade.B: 15, Grade.C: 22, Grade.D: 18, Grade.E: 20, Grade.F: 9, Grade.MISSING: 2})
+_GRADED = range(12, 16)
+"""The ages of school years 6 to 9."""
 
-_SECTION = GradeUpperSecondaryCourseSection
-_COURSES = (
-    (
-        ("MATMAT01a", _SECTION.GENERAL),
-        ("ENGENG05", _SECTION.GENERAL),
-        ("SVESVE01", _SECTION.GENERAL),
-        ("HISHIS01a1", _SECTION.GENERAL),
-        ("IDRIDR01", _SECTION.GENERAL),
-        ("SAMSAM01a1", _SECTION.GENERAL),
-    ),
-    (
-        ("MATMAT02a", _SECTION.PROGRAM),
-        ("ENGENG06", _SECTION.PROGRAM),
-        ("SVESVE02", _SECTION.GENERAL),
-        ("NAKNAK01a1", _SECTION.GENERAL),
-        ("RELREL01", _SECTION.GENERAL),
-    ),
-    (
-        ("SVESVE03", _SECTION.GENERAL),
-        ("ENGENG07", _SECTION.ORIENTATION),
-        ("FILFIL01", _SECTION.PROGRAM),
-        ("PSKPSY01", _SECTION.SPECIALIZATION),
-        ("IDRIDR02", _SECTION.INDIVIDUAL),
-    ),
-)
+_COURSES = [
+    [course.partition(":")[::2] for course in year.split()]
+    for year in (
+        "MATMAT01a:GENERAL ENGENG05:GENERAL SVESVE01:GENERAL HISHIS01a1:GENERAL IDRIDR01:GENERAL SAMSAM01a1:GENERAL",
+        "MATMAT02a:PROGRAM ENGENG06:PROGRAM SVESVE02:GENERAL NAKNAK01a1:GENERAL RELREL01:GENERAL",
+        "SVESVE03:GENERAL ENGENG07:ORIENTATION FILFIL01:PROGRAM PSKPSY01:SPECIALIZATION IDRIDR02:INDIVIDUAL",
+    )
+]
 """Course codes with their part of the study plan, by year."""
 
-_YEARS_UPPER = tuple(GradeUpperSecondarySchoolYear)
-_FIRST_UPPER = 16
-_COURSES_A_YEAR = 2
-_EXTENTS = spread(
-    {
-        GradeUpperSecondaryCourseExtent.NORMAL: 97,
-        GradeUpperSecondaryCourseExtent.EXTENDED: 1,
-        GradeUpperSecondaryCourseExtent.REDUCED: 2,
-    }
-)
+_YEARS = tuple(GradeUpperSecondarySchoolYear)
+_EXTENT = GradeUpperSecondaryCourseExtent
+_EXTENTS = spread({_EXTENT.NORMAL: 97, _EXTENT.EXTENDED: 1, _EXTENT.REDUCED: 2})
 
 
 class Grades:
@@ -73,13 +48,13 @@ class Grades:
         self.elementary: list[GradeElementary] = []
         self.upper_secondary: list[GradeUpperSecondary] = []
         self._dice, self._clock, self._calendar = dice, clock, calendar
-        self._register, self._register_upper = Register(dice, "BET"), Register(dice, "KURS")
+        self._register, self._register_upper = Register(dice, clock, "BET"), Register(dice, clock, "KURS")
 
     def give(self, pupils: Sequence[Pupil]) -> None:
         """Add the grades of pupils: from school year 6, and from the first year of the upper secondary school."""
         for index, pupil in enumerate(pupils):
             self._clock.reach(index / len(pupils))
-            if pupil.age in _YEARS:
+            if pupil.age in _GRADED:
                 self._grade_subjects(pupil)
             elif pupil.place.school.school_type is SchoolType.GY:
                 for year in range(pupil.since, self._calendar.year + 1):
@@ -89,15 +64,13 @@ class Grades:
         """Grade subjects in the last term that has grades, or list them in the current one where there was none."""
         dice, term = self._dice, self._calendar.graded_term()
         age = pupil.age - (self._calendar.year - term.year)
-        if age not in _YEARS or pupil.since > term.year:
+        if age not in _GRADED or pupil.since > term.year:
             term, age = self._calendar.current_term(), pupil.age
         first = dice.number(0, len(_SUBJECTS) - 1)
         for subject in (_SUBJECTS + _SUBJECTS)[first : first + _EACH]:
             self.elementary.append(
                 GradeElementary(
-                    id=dice.id(),
-                    meta=self._clock.meta(),
-                    external=self._register.external(0.1),
+                    **self._register.record(0.1),
                     student_id=pupil.id,
                     school_id=pupil.place.school.id,
                     language_code=pupil.language if subject == _LANGUAGE else None,
@@ -107,24 +80,21 @@ class Grades:
                     subject_code=subject,
                     academic_year=f"{term.year}/{term.year + 1}",
                     term=term.term,
-                    school_year=_YEARS[age],
-                    final_grade=term.graded is not None and term.term is GradeTerm.VT and age == _LAST_YEAR,
+                    school_year=GradeElementarySchoolYear(str(age - 6)),
+                    final_grade=term.graded is not None and term.term is GradeTerm.VT and age == _GRADED[-1],
                     is_ended=term.graded is not None,
                 )
             )
 
     def _grade_courses(self, pupil: Pupil, year: int) -> None:
         """Grade two courses of a school year, or list them when it is the current one."""
-        dice = self._dice
-        index = min(pupil.age - (self._calendar.year - year) - _FIRST_UPPER, len(_COURSES) - 1)
-        ended = year < self._calendar.year
-        for code, section in dice.sample(_COURSES[index], _COURSES_A_YEAR):
+        dice, ended = self._dice, year < self._calendar.year
+        index = min(pupil.age - (self._calendar.year - year) - 16, len(_COURSES) - 1)
+        for code, section in dice.sample(_COURSES[index], 2):
             first, second = dice.pick(pupil.place.teachers), dice.pick(pupil.place.teachers)
             self.upper_secondary.append(
                 GradeUpperSecondary(
-                    id=dice.id(),
-                    meta=self._clock.meta(),
-                    external=self._register_upper.external(0.1),
+                    **self._register_upper.record(0.1),
                     student_id=pupil.id,
                     school_id=pupil.place.school.id,
                     teacher1_employee_id=first,
@@ -133,10 +103,10 @@ class Grades:
                     grade_date=date(year + 1, 6, 5) if ended else None,
                     course_code=code,
                     extent=dice.pick(_EXTENTS),
-                    school_year=_YEARS_UPPER[index],
-                    section=section,
+                    school_year=_YEARS[index],
+                    section=GradeUpperSecondaryCourseSection[section],
                     include_on_final_grade=ended,
-                    program_title=pupil.program[1],
+                    program_title=PROGRAMS[pupil.program],
                     start_date=self._calendar.start(year),
                     end_date=self._calendar.end(year),
                 )

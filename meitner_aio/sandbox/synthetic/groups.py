@@ -9,14 +9,14 @@ from string import ascii_uppercase
 from ...resources.groups import Group, GroupCategory, GroupType
 from ...resources.schools import SchoolType
 from .chance import Clock, Dice, Register
-from .places import Place
+from .places import Place, numbered
 from .words import CLUBS, DEPARTMENTS
 
-_CLASS = 25
-_DEPARTMENT = 18
-_MENTORED = 13
-_CHILDCARE_IN = ("0", "1", "2", "3")
-_MENTORS_IN = ("6", "7", "8", "9")
+_CLASS, _DEPARTMENT, _MENTORED = 25, 18, 13
+"""Members of a group at most."""
+
+_CHILDCARE_IN, _MENTORS_IN = "0123", "6789"
+"""School years."""
 
 
 class Groups:
@@ -25,62 +25,44 @@ class Groups:
     def __init__(self, dice: Dice, clock: Clock) -> None:
         self.groups: list[Group] = []
         self._dice, self._clock = dice, clock
-        self._register = Register(dice, "GRP")
+        self._register = Register(dice, clock, "GRP")
 
-    def form(self, places: Sequence[Place]) -> None:
+    def form_all(self, places: Sequence[Place]) -> None:
         """Add the groups of all schools, from the pupils in their classes."""
         for index, place in enumerate(places):
             self._clock.reach(index / len(places))
-            self._form_all(place)
-
-    def _form_all(self, place: Place) -> None:
-        if place.school.school_type is SchoolType.FS:
-            self._form_departments(place)
-        else:
-            for name in sorted(place.classes):
-                self._form_classes(place, name)
-        pupils = tuple(chain.from_iterable(place.classes.values()))
-        for club in self._dice.sample(CLUBS, 2):
-            members = self._dice.sample(pupils, min(len(pupils), self._dice.number(6, 15)))
-            self._form(place, club, [], members, GroupCategory.OTHER)
-
-    def _form_departments(self, place: Place) -> None:
-        children = [child for age in sorted(place.classes) for child in place.classes[age]]
-        for index, members in enumerate(_parts(children, _DEPARTMENT)):
-            again, name = divmod(index, len(DEPARTMENTS))
-            title = f"{DEPARTMENTS[name]} {again + 1}" if again else DEPARTMENTS[name]
-            self._form(place, title, [GroupType.CLASS, GroupType.CHILDCARE], members)
+            if place.school.school_type is SchoolType.FS:
+                children = [child for age in sorted(place.classes) for child in place.classes[age]]
+                for part, members in enumerate(_parts(children, _DEPARTMENT)):
+                    self._form(place, numbered(DEPARTMENTS, part), members, GroupType.CLASS, GroupType.CHILDCARE)
+            else:
+                for name in sorted(place.classes):
+                    self._form_classes(place, name)
+            pupils = tuple(chain.from_iterable(place.classes.values()))
+            for club in self._dice.sample(CLUBS, 2):
+                self._form(place, club, self._dice.sample(pupils, min(len(pupils), self._dice.number(6, 15))))
 
     def _form_classes(self, place: Place, name: str) -> None:
         mentors = place.school.school_type is SchoolType.GY or name in _MENTORS_IN
         for index, members in enumerate(_parts(place.classes[name], _CLASS)):
             title = f"{name}{_letters(index)}"
-            self._form(place, title, [GroupType.CLASS], members)
+            self._form(place, title, members, GroupType.CLASS)
             for number, mentored in enumerate(_parts(members, _MENTORED) if mentors else (), 1):
-                self._form(place, f"{title} mentor {number}", [GroupType.MENTOR], mentored)
+                self._form(place, f"{title} mentor {number}", mentored, GroupType.MENTOR)
         if name in _CHILDCARE_IN:
-            self._form(place, f"Fritids {name}", [GroupType.CHILDCARE], place.classes[name])
+            self._form(place, f"Fritids {name}", place.classes[name], GroupType.CHILDCARE)
 
-    def _form(
-        self,
-        place: Place,
-        title: str,
-        types: list[GroupType],
-        members: Sequence[str],
-        category: GroupCategory = GroupCategory.EDUCATION,
-    ) -> None:
+    def _form(self, place: Place, title: str, members: Sequence[str], *types: GroupType) -> None:
+        """Add a group; one without a type is not about education."""
         dice = self._dice
-        education = category is GroupCategory.EDUCATION
-        moderators = {dice.pick(place.teachers if education else place.staff): None for _ in range(dice.number(1, 2))}
+        moderators = {dice.pick(place.teachers if types else place.staff): None for _ in range(dice.number(1, 2))}
         self.groups.append(
             Group(
-                id=dice.id(),
-                meta=self._clock.meta(),
-                external=self._register.external(),
+                **self._register.record(),
                 school_id=place.school.id,
-                category=category,
+                category=GroupCategory.EDUCATION if types else GroupCategory.OTHER,
                 title=title,
-                types=types,
+                types=list(types),
                 moderator_ids=list(moderators),
                 member_ids=list(members),
             )

@@ -1,4 +1,4 @@
-"""Synthetic schools and units: where they are, which ages they take. Knows no person."""
+"""Synthetic schools and units: where they are, which ages they take."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUFFIXES = {SchoolType.GR: "skolan", SchoolType.GY: "gymnasiet", SchoolType.FS:
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A school with what the rest of the directory needs to know of it."""
+    """A school, with what its people, groups and grades depend on."""
 
     school: School
     town: Town
@@ -35,8 +35,8 @@ class Place:
     """How many students it has, as compared to other schools."""
     neighbours: dict[int, list[Place]]
     """The schools of the same area that take an age, this one included."""
-    programs: tuple[tuple[str, str], ...]
-    """Code and title of its programmes; of use in upper secondary schools."""
+    programs: tuple[str, ...]
+    """Codes of its programmes; of use in upper secondary schools."""
     staff: list[str] = field(default_factory=list[str])
     """The ids of the employees who are placed here now."""
     teachers: list[str] = field(default_factory=list[str])
@@ -48,55 +48,45 @@ class Place:
 def found(dice: Dice, clock: Clock, count: int) -> tuple[list[Unit], list[Place]]:
     """Return units, and the schools that belong to them: five to a unit, all in its town."""
     units = [_unit(dice, clock, area) for area in range(-(-count // len(_AREA)))]
-    register = Register(dice, "SKOLA")
+    register = Register(dice, clock, "SKOLA")
     founded = Counter[SchoolType]()
     places: list[Place] = []
     for index in range(count):
         area, turn = divmod(index, len(_AREA))
-        school_type = _AREA[turn]
+        school_type, town = _AREA[turn], TOWNS[area % len(TOWNS)]
         school = School(
-            id=dice.id(),
-            meta=clock.meta(),
-            external=register.external(0.5),
-            title=_title(school_type, founded[school_type]),
+            **register.record(0.5),
+            title=numbered(SCHOOL_STEMS, founded[school_type], _SUFFIXES[school_type]),
             unit_id=units[area].id,
             unit_code=f"99{index:06d}",
             csn_school_code=f"99{index:05d}" if school_type is SchoolType.GY else None,
-            municipality_code=_town(area).municipality_code,
+            municipality_code=town.municipality_code,
             school_type=school_type,
         )
         founded[school_type] += 1
-        places.append(_place(dice, school, _town(area), places[-1].neighbours if turn else {}))
+        first = dice.number(0, len(PROGRAMS) - 1)
+        programs = (*PROGRAMS, *PROGRAMS)[first : first + 3]
+        size = _SIZES[school_type] * (0.6 + 0.8 * dice.random())
+        places.append(Place(school, town, size, places[-1].neighbours if turn else {}, programs))
+        for age in sorted(set(AGES[school_type])):
+            places[-1].neighbours.setdefault(age, []).append(places[-1])
     return units, places
 
 
 def _unit(dice: Dice, clock: Clock, area: int) -> Unit:
-    town, again = _town(area).name, area // len(TOWNS)
+    town = TOWNS[area % len(TOWNS)].name
     return Unit(
         id=dice.id(),
         meta=clock.meta(),
-        title=f"Skolområde {town} {again + 1}" if again else f"Skolområde {town}",
+        title=f"Skolområde {numbered([one.name for one in TOWNS], area)}",
         description=f"Förskolor och skolor i {town}" if dice.chance(0.7) else None,
     )
 
 
-def _town(area: int) -> Town:
-    return TOWNS[area % len(TOWNS)]
-
-
-def _title(school_type: SchoolType, index: int) -> str:
-    again, stem = divmod(index, len(SCHOOL_STEMS))
-    title = SCHOOL_STEMS[stem] + _SUFFIXES[school_type]
-    return f"{title} {again + 1}" if again else title
-
-
-def _place(dice: Dice, school: School, town: Town, neighbours: dict[int, list[Place]]) -> Place:
-    first = dice.number(0, len(PROGRAMS) - 1)
-    programs = (PROGRAMS + PROGRAMS)[first : first + 3]
-    place = Place(school, town, _SIZES[school.school_type] * (0.6 + 0.8 * dice.random()), neighbours, programs)
-    for age in sorted(set(AGES[school.school_type])):
-        neighbours.setdefault(age, []).append(place)
-    return place
+def numbered(words: list[str], index: int, suffix: str = "") -> str:
+    """Return a word with its suffix; a number follows when all words were used before."""
+    again, word = divmod(index, len(words))
+    return f"{words[word]}{suffix}" + (f" {again + 1}" if again else "")
 
 
 def address(dice: Dice, town: Town) -> Address:

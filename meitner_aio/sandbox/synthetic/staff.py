@@ -17,7 +17,6 @@ from .words import ORIGINS, PHONE_NUMBERS, STAFF_DOMAIN
 
 _STUDENTS_EACH = 9
 _ROLE = EmployeePlacementRole
-_HEAD = ("Rektor", (_ROLE.MANAGER,))
 _OTHERS = spread(
     {
         ("Elevassistent", (_ROLE.OTHER_PERSONNEL,)): 6,
@@ -39,29 +38,40 @@ class _Post(NamedTuple):
 
     title: str
     roles: tuple[EmployeePlacementRole, ...]
-    signature: str
     since: date
     left: date | None
 
 
-class _Staff:
+class Staff:
     """The employees hired so far. When the telephone numbers that are kept for fiction are used up, none is left."""
 
     def __init__(self, dice: Dice, clock: Clock, calendar: Calendar) -> None:
         self.employees: list[Employee] = []
         self.placements: list[EmployeePlacement] = []
         self._dice, self._clock, self._calendar = dice, clock, calendar
-        self._people, self._posts = Register(dice, "HR"), Register(dice, "TJ")
+        self._people, self._posts = Register(dice, clock, "HR"), Register(dice, clock, "TJ")
         self._numbers = iter(PHONE_NUMBERS)
         self._signatures: Counter[tuple[str, str]] = Counter()
 
-    def hire(self, place: Place, title: str, roles: tuple[EmployeePlacementRole, ...], *, may_leave: bool) -> None:
+    def hire_all(self, places: list[Place], students: int) -> None:
+        """Hire for all schools: at least a head and a teacher for each."""
+        each = students / (sum(place.size for place in places) or 1) / _STUDENTS_EACH
+        for index, place in enumerate(places):
+            self._clock.reach(index / len(places))
+            preschool = place.school.school_type is SchoolType.FS
+            teacher = ("Förskollärare" if preschool else "Lärare", (_ROLE.TEACHER,))
+            self._hire(place, "Rektor", (_ROLE.MANAGER,), may_leave=False)
+            self._hire(place, *teacher, may_leave=False)
+            for _ in range(round(each * place.size) - 2):
+                self._hire(place, *(teacher if self._dice.chance(0.7) else self._dice.pick(_OTHERS)), may_leave=True)
+
+    def _hire(self, place: Place, title: str, roles: tuple[EmployeePlacementRole, ...], *, may_leave: bool) -> None:
         """Add an employee of a school; some work at a second one as well, some have left."""
         dice, today = self._dice, self._calendar.today
         employee = self._employee(place)
         since = dice.day(today - timedelta(4000), today - timedelta(60))
         left = dice.day(since, today - timedelta(10)) if may_leave and dice.chance(0.06) else None
-        post = _Post(title, roles, employee.first_name[:2] + employee.last_name[:2], since, left)
+        post = _Post(title, roles, since, left)
         self.employees.append(employee)
         self._place(employee, place, post)
         second = dice.pick(dice.pick(tuple(place.neighbours.values())))
@@ -69,19 +79,13 @@ class _Staff:
             self._place(employee, second, post._replace(left=None))
 
     def _employee(self, place: Place) -> Employee:
-        dice, people = self._dice, self._people
+        dice = self._dice
         origin, gender = dice.pick(ORIGINS), dice.pick(_GENDERS)
         first, last = dice.pick(origin.men if gender is Gender.MALE else origin.women), dice.pick(origin.last)
         born = dice.day(date(self._calendar.year - 65, 1, 1), date(self._calendar.year - 23, 12, 31))
-        mailbox = f"{people.mailbox(first, last)}@{STAFF_DOMAIN}"
+        mailbox = f"{self._people.mailbox(first, last)}@{STAFF_DOMAIN}"
         return Employee(
-            id=dice.id(),
-            meta=self._clock.meta(),
-            external=people.external(),
-            identity_number=people.identity_number(born, male=gender is Gender.MALE),
-            identity_temporary=dice.chance(0.01),
-            first_name=first.text,
-            last_name=last.text,
+            **self._people.person(first, last, born, male=gender is Gender.MALE),
             address=address(dice, place.town),
             email_address1=mailbox,
             phone_number1=next(self._numbers, None),
@@ -91,18 +95,17 @@ class _Staff:
         )
 
     def _place(self, employee: Employee, place: Place, post: _Post) -> None:
-        key = (place.school.id, post.signature)
-        self._signatures[key] += 1
+        signature = employee.first_name[:2] + employee.last_name[:2]
+        self._signatures[place.school.id, signature] += 1
+        count = self._signatures[place.school.id, signature]
         archived_at = self._clock.later(post.left) if post.left and self._dice.chance(0.5) else None
         autumn = Calendar(post.left or post.since).year
         self.placements.append(
             EmployeePlacement(
-                id=self._dice.id(),
-                meta=self._clock.meta(archived_at),
-                external=self._posts.external(0.1),
+                **self._posts.record(0.1, archived_at=archived_at),
                 employee_id=employee.id,
                 school_id=place.school.id,
-                signature=post.signature if self._signatures[key] == 1 else f"{post.signature}{self._signatures[key]}",
+                signature=signature if count == 1 else f"{signature}{count}",
                 title=post.title,
                 roles=list(post.roles),
                 start_date=post.since,
@@ -114,21 +117,5 @@ class _Staff:
         )
         if post.left is None:
             place.staff.append(employee.id)
-            if EmployeePlacementRole.TEACHER in post.roles:
+            if _ROLE.TEACHER in post.roles:
                 place.teachers.append(employee.id)
-
-
-def hire(
-    dice: Dice, clock: Clock, calendar: Calendar, places: list[Place], students: int
-) -> tuple[list[Employee], list[EmployeePlacement]]:
-    """Return the employees of all schools and their placements: at least a head and a teacher for each school."""
-    staff = _Staff(dice, clock, calendar)
-    each = students / (sum(place.size for place in places) or 1) / _STUDENTS_EACH
-    for index, place in enumerate(places):
-        clock.reach(index / len(places))
-        teacher = ("Förskollärare" if place.school.school_type is SchoolType.FS else "Lärare", (_ROLE.TEACHER,))
-        staff.hire(place, *_HEAD, may_leave=False)
-        staff.hire(place, *teacher, may_leave=False)
-        for _ in range(round(each * place.size) - 2):
-            staff.hire(place, *(teacher if dice.chance(0.7) else dice.pick(_OTHERS)), may_leave=True)
-    return staff.employees, staff.placements

@@ -1,4 +1,4 @@
-"""The words that synthetic people and places are made of. Knows nothing of records or of chance.
+"""The words that synthetic people and places are made of.
 
 Every name is common enough to belong to nobody in particular. E-mail domains end in `.example` (RFC 2606), telephone
 numbers come from the ranges that the Swedish post and telecom authority keeps for fiction.
@@ -36,16 +36,16 @@ class Town(NamedTuple):
     postal_prefix: str
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+def _words(text: str) -> list[str]:
+    return text.split()
 
 
 def _names(text: str) -> tuple[Name, ...]:
-    """Return the names in a text, with their letters reduced to ASCII for e-mail addresses."""
-    return tuple(Name(name, _ascii(name)) for name in _listed(text))
+    return tuple(Name(name, _ascii(name)) for name in text.split())
 
 
 def _ascii(name: str) -> str:
+    """Return a name for an e-mail address: lower case, without accents."""
     plain = unicodedata.normalize("NFKD", name.lower().replace("ł", "l").replace("ø", "o"))
     return "".join(letter for letter in plain if "a" <= letter <= "z" or letter == "-")
 
@@ -53,9 +53,9 @@ def _ascii(name: str) -> str:
 _SWEDISH = Origin(
     "swe",
     _names(
-        "Alice Maja Vera Alma Selma Elsa Lilly Astrid Wilma Freja Olivia Ebba Saga Agnes Ines Alva Nova Signe "
-        "Ester Iris Ellen Märta Tuva Klara Tyra Sigrid Stella Leia Edith Julia Moa Ella Hanna Emma Ida Nellie Åsa "
-        "Elvira Lova Juni"
+        "Alice Maja Vera Alma Selma Elsa Lilly Astrid Wilma Freja Olivia Ebba Saga Agnes Ines Alva Nova Signe Ester "
+        "Iris Ellen Märta Tuva Klara Tyra Sigrid Stella Leia Edith Julia Moa Ella Hanna Emma Ida Nellie Åsa Elvira "
+        "Lova Juni"
     ),
     _names(
         "Noah William Hugo Liam Nils Elias Oliver Adam August Sam Lucas Axel Leo Vincent Love Oscar Alfred Arvid "
@@ -71,136 +71,95 @@ _SWEDISH = Origin(
         "Björn Stefan Henrik Patrik Göran Håkan Pär Jörgen David Simon Emil Oskar Åke Gustav"
     ),
     _names(
-        "Andersson Johansson Karlsson Nilsson Eriksson Larsson Olsson Persson Svensson Gustafsson Pettersson "
-        "Jonsson Jansson Hansson Bengtsson Jönsson Lindberg Jakobsson Magnusson Lindström Olofsson Lindqvist "
-        "Lindgren Berg Axelsson Bergström Lundberg Lind Lundgren Lundqvist Mattsson Berglund Fredriksson Sandberg "
-        "Henriksson Forsberg Sjöberg Wallin Engström Eklund Danielsson Lundin Håkansson Björk Bergman Gunnarsson "
-        "Holm Wikström Samuelsson Isaksson Fransson Bergqvist Nyström Holmberg Arvidsson Löfgren Söderberg Nyberg "
-        "Blomqvist Claesson Nordström Mårtensson Lundström Viklund Björklund Berggren Sandström Nordin Ström Åberg "
-        "Hermansson Ekström Falk Holmgren Dahlberg Hellström Hedlund Sundberg Sjögren Ek Blom Abrahamsson "
-        "Martinsson Öberg Andreasson Strand Månsson Åkesson Hansen Norberg Lindholm Dahl Jonasson Åström Öhman "
-        "Ågren Älvgren"
+        "Andersson Johansson Karlsson Nilsson Eriksson Larsson Olsson Persson Svensson Gustafsson Pettersson Jonsson "
+        "Jansson Hansson Bengtsson Jönsson Lindberg Jakobsson Magnusson Lindström Olofsson Lindqvist Lindgren Berg "
+        "Axelsson Bergström Lundberg Lind Lundgren Lundqvist Mattsson Berglund Fredriksson Sandberg Henriksson "
+        "Forsberg Sjöberg Wallin Engström Eklund Danielsson Lundin Håkansson Björk Bergman Gunnarsson Holm Wikström "
+        "Samuelsson Isaksson Fransson Bergqvist Nyström Holmberg Arvidsson Löfgren Söderberg Nyberg Blomqvist "
+        "Claesson Nordström Mårtensson Lundström Viklund Björklund Berggren Sandström Nordin Ström Åberg Hermansson "
+        "Ekström Falk Holmgren Dahlberg Hellström Hedlund Sundberg Sjögren Ek Blom Abrahamsson Martinsson Öberg "
+        "Andreasson Strand Månsson Åkesson Hansen Norberg Lindholm Dahl Jonasson Åström Öhman Ågren Älvgren"
     ),
 )
 
+_OTHERS = """\
+ara Fatima Mariam Layla Nour Yasmin Amina Salma Hala Rima Zeinab
+Ahmad Omar Yousef Ali Hassan Ibrahim Khaled Karim Sami Mustafa
+Al-Hassan Haddad Khalil Mansour Ibrahim Saleh Hamdan Najjar Aziz Darwish
+som Hodan Ayaan Sahra Ifrah Halima Nasra Fartun Hibo
+Abdi Mohamed Yusuf Liban Guled Ayub Warsame Said
+Abdi Hassan Warsame Farah Ali Osman Jama Nur
+fin Aino Helmi Eeva Päivi Kaisa Tuuli Sanna Hilla
+Eino Mikko Jussi Väinö Antti Timo Pekka Leevi
+Virtanen Korhonen Mäkinen Nieminen Hämäläinen Laine Heikkinen Järvinen
+pol Zofia Maja Hanna Agnieszka Katarzyna Małgorzata Ewa Oliwia
+Jakub Antoni Paweł Tomasz Michał Piotr Stanisław Marek
+Nowak Kowalski Wiśniewski Wójcik Kamiński Lewandowski Zieliński Szymański
+bos Amra Lejla Emina Selma Adna Azra Merima Dženana
+Emir Adnan Haris Tarik Damir Kenan Edin Amar
+Hodžić Begić Hadžić Kovačević Delić Halilović Mujić Softić
+fas Shirin Nasrin Parisa Leila Mina Roya Azadeh Nilufar
+Reza Amir Dariush Kian Babak Arash Omid Farhad
+Ahmadi Hosseini Karimi Rahimi Moradi Rezaei Tehrani Jafari
+kmr Berivan Zilan Rojda Evin Dilan Helin Nazdar Avin
+Azad Rojhat Baran Serhat Diyar Hozan Welat Rebin
+Aydin Demir Kaya Yildiz Özdemir Çelik Şahin Polat
+spa Camila Valentina Lucía Sofía Paula Elena Inés Carmen
+Mateo Diego Santiago Andrés Joaquín Rafael Martín Pablo
+García Rodríguez González López Fernández Muñoz Rojas Vargas
+tir Selam Feven Rahwa Senait Luwam Winta Hiwet Mebrat
+Yonas Filmon Abel Samuel Robel Isaias Tesfay Dawit
+Tesfay Habte Gebremedhin Kidane Tekle Haile Berhane Mehari"""
+"""Three lines for an origin: language and names of women, names of men, last names."""
 
-def _of(language: str, girls: str, boys: str, last: str) -> Origin:
-    return Origin(language, _names(girls), _names(boys), _names(girls), _names(boys), _names(last))
+
+def _others(lines: list[str]) -> tuple[Origin, ...]:
+    found: list[Origin] = []
+    for head, men, last in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
+        language, _, women = head.partition(" ")
+        found.append(Origin(language, *(2 * (_names(women), _names(men))), _names(last)))
+    return tuple(found)
 
 
-_OTHERS = (
-    _of(
-        "ara",
-        "Fatima Mariam Layla Nour Yasmin Amina Salma Hala Rima Zeinab",
-        "Ahmad Omar Yousef Ali Hassan Ibrahim Khaled Karim Sami Mustafa",
-        "Al-Hassan Haddad Khalil Mansour Ibrahim Saleh Hamdan Najjar Aziz Darwish",
-    ),
-    _of(
-        "som",
-        "Hodan Ayaan Sahra Ifrah Halima Nasra Fartun Hibo",
-        "Abdi Mohamed Yusuf Liban Guled Ayub Warsame Said",
-        "Abdi Hassan Warsame Farah Ali Osman Jama Nur",
-    ),
-    _of(
-        "fin",
-        "Aino Helmi Eeva Päivi Kaisa Tuuli Sanna Hilla",
-        "Eino Mikko Jussi Väinö Antti Timo Pekka Leevi",
-        "Virtanen Korhonen Mäkinen Nieminen Hämäläinen Laine Heikkinen Järvinen",
-    ),
-    _of(
-        "pol",
-        "Zofia Maja Hanna Agnieszka Katarzyna Małgorzata Ewa Oliwia",
-        "Jakub Antoni Paweł Tomasz Michał Piotr Stanisław Marek",
-        "Nowak Kowalski Wiśniewski Wójcik Kamiński Lewandowski Zieliński Szymański",
-    ),
-    _of(
-        "bos",
-        "Amra Lejla Emina Selma Adna Azra Merima Dženana",
-        "Emir Adnan Haris Tarik Damir Kenan Edin Amar",
-        "Hodžić Begić Hadžić Kovačević Delić Halilović Mujić Softić",
-    ),
-    _of(
-        "fas",
-        "Shirin Nasrin Parisa Leila Mina Roya Azadeh Nilufar",
-        "Reza Amir Dariush Kian Babak Arash Omid Farhad",
-        "Ahmadi Hosseini Karimi Rahimi Moradi Rezaei Tehrani Jafari",
-    ),
-    _of(
-        "kmr",
-        "Berivan Zilan Rojda Evin Dilan Helin Nazdar Avin",
-        "Azad Rojhat Baran Serhat Diyar Hozan Welat Rebin",
-        "Aydin Demir Kaya Yildiz Özdemir Çelik Şahin Polat",
-    ),
-    _of(
-        "spa",
-        "Camila Valentina Lucía Sofía Paula Elena Inés Carmen",
-        "Mateo Diego Santiago Andrés Joaquín Rafael Martín Pablo",
-        "García Rodríguez González López Fernández Muñoz Rojas Vargas",
-    ),
-    _of(
-        "tir",
-        "Selam Feven Rahwa Senait Luwam Winta Hiwet Mebrat",
-        "Yonas Filmon Abel Samuel Robel Isaias Tesfay Dawit",
-        "Tesfay Habte Gebremedhin Kidane Tekle Haile Berhane Mehari",
-    ),
-)
-
-ORIGINS = (_SWEDISH,) * 30 + _OTHERS
+ORIGINS = (_SWEDISH,) * 30 + _others(_OTHERS.splitlines())
 """Origins, repeated by how common they are: three families in four have Swedish names."""
 
-STREETS = _listed(
-    "Storgatan Kyrkogatan Skolgatan Björkvägen Ängsvägen Granstigen Tallbacken Rönnvägen Åkergatan "
-    "Järnvägsgatan Östergatan Västergatan Södergatan Norrgatan Parkvägen Ekvägen Solrosgatan Lingonvägen "
-    "Blåbärsstigen Kvarngatan Hagvägen Sjövägen Backvägen Slottsgatan Trädgårdsgatan Älvgatan Bäckvägen "
-    "Lärkvägen Svanstigen Ringvägen"
+STREETS = _words(
+    "Storgatan Kyrkogatan Skolgatan Björkvägen Ängsvägen Granstigen Tallbacken Rönnvägen Åkergatan Järnvägsgatan "
+    "Östergatan Västergatan Södergatan Norrgatan Parkvägen Ekvägen Solrosgatan Lingonvägen Blåbärsstigen Kvarngatan "
+    "Hagvägen Sjövägen Backvägen Slottsgatan Trädgårdsgatan Älvgatan Bäckvägen Lärkvägen Svanstigen Ringvägen"
 )
 
-TOWNS = (
-    Town("Uppsala", "0380", "752"),
-    Town("Linköping", "0580", "582"),
-    Town("Örebro", "1880", "702"),
-    Town("Västerås", "1980", "722"),
-    Town("Helsingborg", "1283", "252"),
-    Town("Jönköping", "0680", "553"),
-    Town("Norrköping", "0581", "602"),
-    Town("Umeå", "2480", "903"),
-    Town("Lund", "1281", "222"),
-    Town("Borås", "1490", "503"),
-    Town("Gävle", "2180", "802"),
-    Town("Växjö", "0780", "352"),
-    Town("Halmstad", "1380", "302"),
-    Town("Karlstad", "1780", "652"),
-    Town("Sundsvall", "2281", "852"),
-    Town("Östersund", "2380", "831"),
-    Town("Skellefteå", "2482", "931"),
-    Town("Luleå", "2580", "972"),
-    Town("Kalmar", "0880", "392"),
-    Town("Malmö", "1280", "212"),
+_TOWNS = _words(
+    "Uppsala_0380_752 Linköping_0580_582 Örebro_1880_702 Västerås_1980_722 Helsingborg_1283_252 "
+    "Jönköping_0680_553 Norrköping_0581_602 Umeå_2480_903 Lund_1281_222 Borås_1490_503 Gävle_2180_802 "
+    "Växjö_0780_352 Halmstad_1380_302 Karlstad_1780_652 Sundsvall_2281_852 Östersund_2380_831 "
+    "Skellefteå_2482_931 Luleå_2580_972 Kalmar_0880_392 Malmö_1280_212"
+)
+TOWNS = tuple(Town(*town.split("_")) for town in _TOWNS)
+
+SCHOOL_STEMS = _words(
+    "Björk Ek Lind Gran Tall Rönn Sol Äng Backa Sjö Ås Norr Söder Öster Väster Hag Berg Dal Strand Kvarn Park Fågel "
+    "Svan Lärk Vall Kung Slott Bruk Hamn Torp Lund Ask Alm Hassel Klöver Vitsipps Blåklocks Måne Stjärn Regnbågs"
 )
 
-SCHOOL_STEMS = _listed(
-    "Björk Ek Lind Gran Tall Rönn Sol Äng Backa Sjö Ås Norr Söder Öster Väster Hag Berg Dal Strand Kvarn Park "
-    "Fågel Svan Lärk Vall Kung Slott Bruk Hamn Torp Lund Ask Alm Hassel Klöver Vitsipps Blåklocks Måne Stjärn "
-    "Regnbågs"
-)
-
-DEPARTMENTS = _listed(
+DEPARTMENTS = _words(
     "Blåbäret Lingonet Smultronet Hallonet Igelkotten Ekorren Räven Haren Ugglan Nyckelpigan Fjärilen Humlan"
 )
 """What the groups of a preschool are called."""
 
-CLUBS = ("Elevrådet", "Kören", "Schackklubben", "Läxhjälpen", "Skoltidningen", "Biblioteksrådet")
+CLUBS = _words("Elevrådet Kören Schackklubben Läxhjälpen Skoltidningen Biblioteksrådet")
 
-PROGRAMS = (
-    ("NA", "Naturvetenskapsprogrammet"),
-    ("SA", "Samhällsvetenskapsprogrammet"),
-    ("TE", "Teknikprogrammet"),
-    ("EK", "Ekonomiprogrammet"),
-    ("ES", "Estetiska programmet"),
-    ("BA", "Bygg- och anläggningsprogrammet"),
-    ("VO", "Vård- och omsorgsprogrammet"),
-    ("EE", "El- och energiprogrammet"),
-)
+PROGRAMS = {
+    "NA": "Naturvetenskapsprogrammet",
+    "SA": "Samhällsvetenskapsprogrammet",
+    "TE": "Teknikprogrammet",
+    "EK": "Ekonomiprogrammet",
+    "ES": "Estetiska programmet",
+    "BA": "Bygg- och anläggningsprogrammet",
+    "VO": "Vård- och omsorgsprogrammet",
+    "EE": "El- och energiprogrammet",
+}
 """National programmes of the upper secondary school: code and title."""
 
 STUDENT_DOMAIN = "elev.skola.example"

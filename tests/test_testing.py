@@ -565,7 +565,7 @@ def test_waiting_for_ever_is_an_error(monkeypatch):
     async def main() -> None:
         await asyncio.Event().wait()
 
-    with pytest.raises(RuntimeError, match="everything waits for something"):
+    with pytest.raises(RuntimeError, match="no timer is set and every task waits"):
         VirtualClock().run(main())
 
 

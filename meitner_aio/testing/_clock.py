@@ -1,7 +1,7 @@
-"""A clock that passes only while everybody waits: hours of quota and backoff in milliseconds. Knows no test framework.
+"""A clock that jumps to the next timer when all tasks wait: hours of quota and backoff in milliseconds.
 
-It works on asyncio's own event loops, by standing between a loop and its selector. What comes from outside the loop
-(sockets, threads) knows nothing of virtual time: code under it talks to a sandbox in process.
+It works on asyncio's own event loops: it takes the place of a loop's selector. Sockets and threads stay on real time,
+so code under it talks to a sandbox in process.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from selectors import BaseSelector, SelectorKey
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 
+Ready: TypeAlias = list[tuple[SelectorKey, int]]
+
 _TICK = 1e-9
-"""Seconds that pass at every turn: a clock that stands still would never release who waits for a rounded rest."""
+"""Seconds that pass at every turn: otherwise a timer that is due a rounding error later would never fire."""
 
 _OUTSIDE = 1.0
-"""Real seconds that a thread may take before waiting for nothing else counts as waiting for ever."""
+"""Real seconds to wait for a thread, when no timer is set, before the loop counts as stuck."""
 
 
 class VirtualClock:
@@ -60,7 +63,7 @@ class VirtualClock:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass at once; what waits for them runs when the loop gets its turn, on this clock."""
         if not 0 <= seconds < math.inf:
-            raise ValueError("a clock advances by seconds, at least 0")
+            raise ValueError("seconds must be a number of at least 0: a clock does not go back")
         self._passed += seconds
 
     def run(self, main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -74,9 +77,16 @@ class VirtualClock:
 
     def __enter__(self) -> Self:
         if self._held is not None:
-            raise RuntimeError("this clock is in use already")
-        self._held = _Held(asyncio.get_running_loop(), lambda: self._passed, self.advance, self._shown)
+            raise RuntimeError("this clock is in use already: leave its block first, or make another clock")
+        self._hold(asyncio.get_running_loop())
         return self
+
+    def _hold(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._held = _Held(loop, self._ready, lambda: self._passed, self.advance, self._shown)
+
+    def _ready(self, selector: BaseSelector, timeout: float | None) -> Ready:
+        """Return what is ready; wait in real time, for other threads, only where no timer is set."""
+        return selector.select(_OUTSIDE if timeout is None else 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,35 +105,38 @@ class _Held:
 
     def __init__(
         self,
-        loop: Any,  # noqa: ANN401 - its selector is not public
+        loop: asyncio.AbstractEventLoop,
+        ready: Callable[[BaseSelector, float | None], Ready],
         passed: Callable[[], float],
         advance: Callable[[float], None],
         shown: float,
     ) -> None:
         """Take a loop on to a clock of which seconds have `passed`; it sees at once those that were never `shown`."""
-        if getattr(loop, "_selector", None) is None:
+        selector = getattr(loop, "_selector", None)
+        if selector is None:
             raise RuntimeError(f"a virtual clock needs an event loop of asyncio's own, not {type(loop).__name__}")
-        self._loop = loop
+        self._loop = cast("Any", loop)  # its selector is not public
+        self._ready = ready
         self._passed = passed
         self._advance = advance
-        self._selector: Any = loop._selector
-        self._resolution = loop._clock_resolution
+        self._selector = cast("BaseSelector", selector)
+        self._resolution = self._loop._clock_resolution
         self._real: Callable[[], float] = loop.time
-        self._ahead: float = self._real() - shown
-        loop._selector = self
-        loop._clock_resolution = _TICK
-        loop.time = self.time
+        self._ahead = self._real() - shown
+        self._loop._selector = self
+        self._loop._clock_resolution = _TICK
+        self._loop.time = self.time
 
     def time(self) -> float:
         """Return what the loop takes for the time."""
         return self._ahead + self._passed()
 
-    def select(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - as the loop takes it
+    def select(self, timeout: float | None = None) -> Ready:
         """Return what is ready; let the time pass to the next timer where nothing is."""
         self._advance(max(_TICK, math.ulp(self.time())))
-        ready = self._selector.select(_OUTSIDE if timeout is None else 0)
+        ready = self._ready(self._selector, timeout)
         if not ready and timeout is None:
-            raise RuntimeError("nothing is ready and no timer is set: everything waits for something")
+            raise RuntimeError("no timer is set and every task waits: a deadlock, or a wait for a socket")
         if not ready and timeout:
             self._advance(timeout)
         return ready
@@ -135,5 +148,5 @@ class _Held:
         self._loop._clock_resolution = self._resolution
         self._loop.time = lambda: real() + gained
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else of a selector
+    def __getattr__(self, name: str) -> object:  # everything else of a selector
         return getattr(self._selector, name)

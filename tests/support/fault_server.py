@@ -19,7 +19,7 @@ from random import Random
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from virtual_time import Selector, VirtualLoop
+from virtual_time import Clock, VirtualLoop
 
 T = TypeVar("T")
 
@@ -30,16 +30,16 @@ _SETTLED = 0.0005
 """Real seconds in which bytes that were sent must have crossed the loopback, before the virtual clock jumps."""
 
 
-class _SocketSelector(Selector):
-    def poll(self) -> Any:
-        return super().poll() or super().poll(_SETTLED)
+class _SocketClock(Clock):
+    def _ready(self, selector: Any, timeout: float | None) -> Any:
+        return selector.select(0) or (selector.select(_SETTLED) if timeout != 0 else [])
 
 
 class SocketLoop(VirtualLoop):
     """Virtual seconds over real sockets; what would run in a thread runs at once, as no thread can be waited for."""
 
     def __init__(self) -> None:
-        super().__init__(_SocketSelector())
+        super().__init__(_SocketClock)
 
     def run_in_executor(self, _: Any, func: Any, *args: Any) -> Any:
         future = self.create_future()

@@ -1,49 +1,42 @@
-"""An event loop whose clock jumps to the next timer when nothing is ready: hours pass in milliseconds."""
+"""Event loops on the virtual clock of `meitner_aio.testing`: hours pass in milliseconds."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import selectors
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from selectors import BaseSelector, SelectorKey
 from typing import Any, TypeVar
+
+from meitner_aio.testing import VirtualClock
 
 T = TypeVar("T")
 
 
-class Selector(selectors.DefaultSelector):
-    """Looks whether anything is ready, and moves the clock where nothing is."""
+class Clock(VirtualClock):
+    """A virtual clock that waits for nothing in real time."""
 
-    now = 0.0
-
-    def poll(self, seconds: float = 0.0) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready within so many real seconds."""
-        return super().select(seconds)
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.now += 1e-9  # a clock that stands still would never release who waits for the last bit of a rounded sum
-        ready = self.poll() if timeout is None or timeout > 0 else super().select(0)
-        if not ready and timeout is None:
-            raise RuntimeError("nothing is ready and no timer is set: everything waits for something")
-        if not ready and timeout:
-            self.now += timeout
-        return ready
+    def _ready(self, selector: BaseSelector, timeout: float | None) -> list[tuple[SelectorKey, int]]:
+        del timeout
+        return selector.select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A loop on virtual seconds, from 0."""
 
-    def __init__(self, selector: Selector | None = None) -> None:
-        self._virtual = selector or Selector()
-        super().__init__(self._virtual)
-        self._clock_resolution = 1e-9
+    def __init__(self, clock: type[VirtualClock] = Clock) -> None:
+        super().__init__()
+        self.clock = clock(datetime.fromtimestamp(0, UTC))
+        self.clock._hold(self)
 
     def time(self) -> float:
-        return self._virtual.now
+        """Return where the clock of the loop begins."""
+        return 0.0
 
     def advance(self, seconds: float) -> None:
         """Move the clock without letting anything run."""
-        self._virtual.now += seconds
+        self.clock.advance(seconds)
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:

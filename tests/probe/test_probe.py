@@ -480,7 +480,7 @@ async def test_the_bound_holds_however_much_is_asked(kinds, auth):
             asker.done = asker.done if "most" in asker.done else ""  # whatever else it would have stopped for
             await asker.get("/school")
     assert "40 requests are the most" in asker.done
-    assert 15 <= len(server.seen) <= MOST
+    assert MOST / 4 <= len(server.seen) <= MOST
 
 
 @pytest.mark.parametrize(

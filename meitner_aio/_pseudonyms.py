@@ -1,4 +1,4 @@
-"""Records without who they are about: ids and identity numbers under a key, names gone, birth dates to the year. Pure.
+"""Pseudonymised records: ids and identity numbers under a key, names gone, birth dates to the year. Pure.
 
 Every field of every record has a rule in `RULES`. What has none is dropped, so that a field or a value that a later
 version of the API adds never slips through. Ids stay joinable: the same id has the same pseudonym in every resource and
@@ -15,7 +15,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from enum import Enum, auto
 from functools import cache
 from hashlib import sha256
@@ -199,7 +199,7 @@ class Pseudonyms:
         problem = _problem(key)
         if problem:
             raise ValueError(problem)
-        self._today = today or date.today()  # noqa: DTZ011 - an identity number means the calendar of here
+        self._today = today or datetime.now().astimezone().date()  # in local time, as identity numbers are
         # One keyed hash for each realm, to be copied: the key itself is held by no attribute that a report could show.
         self._realms = {
             realm: hmac.new(key, f"meitner_aio {realm.name}\0".encode(), sha256)
@@ -311,7 +311,7 @@ def _blank(info: msgspec.structs.FieldInfo) -> object:
     return "" if info.default is msgspec.NODEFAULT else info.default
 
 
-def _change(field: Field, rule: Rule, blank: Any) -> _Change | None:  # noqa: ANN401 - the value of any field
+def _change(field: Field, rule: Rule, blank: object) -> _Change | None:
     if rule is Rule.DROP:
         return lambda _, __: blank
     if rule is Rule.PUBLIC or (rule is Rule.KEEP and not issubclass(field.type, OpenEnum)):

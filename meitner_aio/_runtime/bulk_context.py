@@ -1,4 +1,4 @@
-"""Whether the calls of a task are some of many: a context that the tasks of bulk work inherit."""
+"""Marks the tasks of bulk work, and the tasks that they start, in a context variable."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ _in_bulk = ContextVar("meitner_aio_in_bulk", default=False)
 
 
 def is_in_bulk() -> bool:
-    """Whether the calls of this task are some of many: they wait for the quota as long as it takes."""
+    """Whether this task is bulk work, whose calls wait for the quota as long as it takes."""
     return _in_bulk.get()
 
 
+def _enter() -> None:
+    _in_bulk.set(True)
+
+
 def bulk_task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Begin work whose calls are some of many."""
+    """Start bulk work in a task."""
     context = copy_context()
-    context.run(_in_bulk.set, True)  # noqa: FBT003 - of a variable
+    context.run(_enter)
     return asyncio.create_task(work, context=context)

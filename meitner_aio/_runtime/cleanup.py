@@ -1,9 +1,9 @@
-"""Clean-ups that come to their end however often whoever waits for them is cancelled.
+"""Clean-up that always runs to its end, however often the waiting task is cancelled.
 
 A cancellation may come more than once: a timeout within a timeout, a second Ctrl-C, and anyio, which cancels at every
-turn of the loop until its scope is left. A clean-up that an `await` of its own can interrupt is half done then, and
-nobody does the rest. Whoever waits here is deaf meanwhile, and cancelled afterwards: once, by the last one that came.
-How many came stays counted in the task (`Task.cancelling`), so that each timeout and group above finds its own.
+turn of the loop until its scope is left. An interrupted clean-up would stay half done. So a task that waits
+here is cancelled only after the clean-up: once, by the last cancellation. `Task.cancelling` still counts all of them,
+so that each timeout and group above recognises its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 async def finished(
     work: Coroutine[Any, Any, T] | asyncio.Future[T], interrupted: Callable[[], object] | None = None
 ) -> T:
-    """Wait until `work` has ended, in a task of its own, and return or raise what it came to.
+    """Run `work` in a task of its own until it ends, and return its result or raise its error.
 
     A cancellation is raised instead, but only then; `interrupted` is called as soon as the first one comes.
     """
@@ -28,7 +28,7 @@ async def finished(
 
 
 async def stopped(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks once, and wait until all of them have ended; what they raise is nobody's any more."""
+    """Cancel tasks once, and wait until all of them have ended; what they raise is dropped."""
     for task in tasks:
         task.cancel()
     await _ended(tasks)
@@ -36,7 +36,7 @@ async def stopped(*tasks: asyncio.Future[Any]) -> None:
 
 
 async def _ended(tasks: Sequence[asyncio.Future[Any]], interrupted: Callable[[], object] | None = None) -> None:
-    """Wait for tasks, without handing a cancellation on to them; then raise it."""
+    """Wait for tasks without cancelling them; raise a cancellation afterwards."""
     cancelled: asyncio.CancelledError | None = None
     while left := [task for task in tasks if not task.done()]:
         try:
@@ -50,7 +50,7 @@ async def _ended(tasks: Sequence[asyncio.Future[Any]], interrupted: Callable[[],
             _heard(tasks)
             raise cancelled
     finally:
-        del cancelled  # its traceback leads here: the garbage collector need not come for it
+        del cancelled  # its traceback refers to this frame: without the cycle no garbage collection is needed
 
 
 def _heard(tasks: Sequence[asyncio.Future[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for code that has none. Knows nothing of what runs there."""
+"""An event loop in a thread of its own, for code that has none."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class LoopThread:
     """A thread in which an event loop runs until it is left, or until the interpreter ends: it is a daemon."""
 
     def __init__(self, name: str, at_end: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Begin; `at_end` is run on the loop when it is left, to its end, whatever becomes of who left it."""
+        """Start the thread; `at_end` runs on the loop when it is left, to its end, also after an interrupt."""
         self.loop = asyncio.new_event_loop()
         self._left = asyncio.Event()
         self._at_end = at_end
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
         try:
             self.thread.start()
-        except RuntimeError:  # there can be no further thread
+        except RuntimeError:  # the system allows no further thread
             self.loop.close()
             raise
 
@@ -30,11 +30,11 @@ class LoopThread:
 
     async def _until_left(self) -> None:
         await self._left.wait()
-        with contextlib.suppress(Exception):  # whoever wants to hear of it calls it before
+        with contextlib.suppress(Exception):  # a caller who needs its error closes beforehand
             await self._at_end()
 
     def leave(self) -> None:
-        """End the loop, and wait for the thread. May be called again, by who was interrupted while waiting."""
+        """End the loop, and wait for the thread. May be called again after an interrupt."""
         with contextlib.suppress(RuntimeError):  # somebody else left first, and the loop is closed
             self.loop.call_soon_threadsafe(self._left.set)
         self.thread.join()

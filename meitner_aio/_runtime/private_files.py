@@ -1,4 +1,4 @@
-"""Opens every file that holds secrets or rows: only its owner, and root, may have had a hand in it. Blocking.
+"""Opens every file that holds secrets or rows; refuses one that anybody but its owner or root may write. Blocking.
 
 Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So each folder
 on the way is the owner's or root's and not writable by others, and a file is opened without following links, without
@@ -22,7 +22,7 @@ from pathlib import Path
 from ..errors import ConfigurationError
 
 _MOST_LINKS = 40
-_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # whichever there are
+_SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # those that this system has
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
@@ -59,7 +59,7 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
     for one in reversed(check_makeable(folder)):
         try:
             one.mkdir(mode=0o700)
-        except FileExistsError:  # somebody else made it, who is found out below
+        except FileExistsError:  # somebody else made it: checked below
             continue
         one.chmod(0o700)
     return check_folder(folder)
@@ -96,7 +96,7 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
 
 
 def read_private(path: str | os.PathLike[str]) -> bytes:
-    """Return what is in a file that passes `open_private`; raises what it raises."""
+    """Return the content of a file that passes `open_private`; raises what it raises."""
     with open(open_private(path), "rb") as file:
         return file.read()
 
@@ -130,7 +130,7 @@ def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: boo
         return
     if found.st_uid != os.geteuid() and not (root and found.st_uid == 0):
         raise ConfigurationError(f"{path} belongs to another user: use a place of your own")
-    if stat.S_ISLNK(found.st_mode):  # whose permissions mean nothing
+    if stat.S_ISLNK(found.st_mode):  # the permissions of a link mean nothing
         return
     if _others_may_write(path, found) and not (sticky and found.st_mode & stat.S_ISVTX):
         raise ConfigurationError(f"others may write to {path}: chmod go-w {path}")
@@ -143,12 +143,12 @@ def _others_may_write(path: Path, found: os.stat_result) -> bool:
 
 
 def _names_others(path: Path) -> bool:
-    """Whether a list says who else has a right (POSIX ACL): what looks like the group's is then the most of any."""
+    """Whether an ACL (POSIX) gives rights to others: the group's bits are then the mask of all of them."""
     if sys.platform != "linux":
         return False
     try:
         return bool(os.getxattr(path, "system.posix_acl_access", follow_symlinks=False))
-    except OSError:  # there is none, or the file system knows none
+    except OSError:  # there is none, or the file system has none
         return False
 
 
@@ -167,7 +167,7 @@ def _is_alone(found: os.stat_result) -> bool:
     own = group.gr_gid == owner.pw_gid and group.gr_name == owner.pw_name
     if not own or set(group.gr_mem) - {owner.pw_name}:
         return False
-    # Whose first group it is, the group does not list.
+    # A group does not list the users whose primary group it is.
     return all(one.pw_uid == owner.pw_uid for one in pwd.getpwall() if one.pw_gid == group.gr_gid)
 
 

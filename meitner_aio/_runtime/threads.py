@@ -1,4 +1,4 @@
-"""Blocking calls beside the event loop. What they raise leaves its frames in the thread: their locals hold rows."""
+"""Blocking calls beside the event loop. Errors lose their frames there, whose locals hold rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 async def threaded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in a thread. A cancellation waits for it: nobody closes a file while it is written."""
     running = asyncio.to_thread(call, *args, **kwargs)
-    del call, args, kwargs  # this frame is shown by what is raised through it
+    del call, args, kwargs  # a traceback would show the locals of this frame
     return await waited(running)
 
 
@@ -33,4 +33,4 @@ async def waited(running: Coroutine[Any, Any, T], interrupted: Callable[[], obje
         return await finished(running, interrupted)
     except BaseException as error:  # noqa: BLE001 - it is raised again
         without_frames(error)
-        raise error.with_traceback(None)  # noqa: B904 - the same error, without the way that it came
+        raise error.with_traceback(None)  # noqa: B904 - the same error, without its frames

@@ -1,4 +1,4 @@
-"""The terminal: commands in, exit codes out. The client, the export and the sandbox know nothing of it."""
+"""The terminal: commands in, exit codes out. No other part of the package imports it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(arguments: Iterable[str] | None = None) -> int:
         code = app(typed, print_error=False, exit_on_error=False, result_action="return_value") or code
         sys.stdout.flush()
     except BrokenPipeError:
-        silence(sys.stdout)  # whoever read the output (`| head`) has had enough
+        silence(sys.stdout)  # the reader of the output (`| head`) has closed it
     except CycloptsError as wrong:
         return _failed(str(wrong), Exit.USAGE)
     except KeyboardInterrupt as interrupt:

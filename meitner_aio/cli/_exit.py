@@ -8,7 +8,7 @@ from .. import errors
 
 
 class UsageError(Exception):
-    """What was typed, or what a file of settings holds, cannot be meant: nothing was sent."""
+    """The command line or the settings are invalid; nothing was sent."""
 
 
 class Exit(IntEnum):

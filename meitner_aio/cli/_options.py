@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, Unpack
 
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
@@ -18,7 +18,9 @@ from ._exit import UsageError
 from ._profile import Profile, config_path, load
 
 if TYPE_CHECKING:
+    from .._pipeline.admission import QuotaPolicy
     from ..client import Meitner
+    from ..events import Event
 
 
 def _resource(_: type, tokens: Sequence[Token]) -> str:
@@ -33,7 +35,7 @@ Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 if TYPE_CHECKING:
     _Name = str
 else:
-    _Name = Literal[tuple(RESOURCES)]  # what a shell completes; the converter takes more
+    _Name = Literal[tuple(RESOURCES)]  # what a shell completes; the converter accepts more
 
 ResourceName = Annotated[
     _Name, Parameter(converter=_resource, help=", ".join(RESOURCES), n_tokens=1, show_choices=False)
@@ -56,6 +58,16 @@ Where = Annotated[
 
 NO_CREDENTIALS = "no credentials"
 """How the library begins when it found none anywhere."""
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keywords of `Meitner` that commands set."""
+
+    max_concurrency: int | None
+    max_retries: int
+    timeout: float
+    quota: QuotaPolicy
+    on_event: Callable[[Event], object] | None
 
 
 def _go_together(_: type, directory: DirectoryOptions) -> None:
@@ -112,7 +124,7 @@ class DirectoryOptions:
         except ConfigurationError as wrong:
             raise UsageError(str(wrong)) from None
 
-    def client(self, profile: Profile, **options: Any) -> Meitner:  # noqa: ANN401 - the keywords of Meitner
+    def client(self, profile: Profile, **options: Unpack[ClientOptions]) -> Meitner:
         """Return a client for the directory; of `options`, only `max_concurrency` is for a sandbox, too.
 
         Raises `ConfigurationError` without credentials, and `UsageError` for an address to which none may go.
@@ -135,8 +147,8 @@ class DirectoryOptions:
         )
 
 
-def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401 - any option
-    """Return the options that were given: what was not is for the library to decide."""
+def given(**options: object) -> dict[str, Any]:
+    """Return the options that are not None: the library has its own defaults for the rest."""
     return {name: value for name, value in options.items() if value is not None}
 
 

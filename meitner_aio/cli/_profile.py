@@ -1,4 +1,4 @@
-"""Settings that somebody keeps in a file, so as not to type them: one table for each profile. Asks nobody for anything.
+"""Settings in config.toml, one table for each profile. Never prompts.
 
 What is typed beats the environment, and the environment beats the file. A profile stands alone: none inherits from
 another, so that no server gets the credentials of a second one. For the same reason an address and a secret come from
@@ -57,18 +57,17 @@ class Profile(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Profile({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol; msgspec's would show the secrets
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if value is not None:
-                yield name, "***" if name in (*_SECRETS, "client_id") else value
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec's would show the secrets
+        masked = (*_SECRETS, "client_id")
+        known = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, "***" if name in masked else value) for name, value in known if value is not None]
 
     @strip_traceback
     def auth(self, environment: Mapping[str, str]) -> ApiKey | OAuth2 | None:
         """Return the credentials of the profile; None when the environment or nothing has some.
 
         A secret of the environment completes an id of the profile; an id of the environment needs a secret from there,
-        too: halves that were not made for each other prove nothing.
+        too: an id and a secret from different sources do not belong together.
         """
         from .._pipeline.credentials import ApiKey, OAuth2
 
@@ -112,7 +111,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         return set_url or own
 
     def _check_meant(self, *, named: bool) -> None:
-        """Refuse to be the address of credentials of the environment, unless it is meant."""
+        """Refuse this profile's address for credentials of the environment, unless the profile was named."""
         if self.client_secret or self.client_credentials or self.client_id:
             raise ConfigurationError(
                 "the environment has credentials, and this profile others for a server of its own: unset "

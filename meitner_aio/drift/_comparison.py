@@ -54,8 +54,9 @@ def _path(reader: Reader, resource: type[Resource[Any]], found: Mapping[str, Map
     return resource.path
 
 
-def _model(resource: Any) -> type[DirectoryRecord]:  # noqa: ANN401 - the class, of which `model` is not generic
-    record: type[DirectoryRecord] = resource.model
+def _model(resource: object) -> type[DirectoryRecord]:
+    table: Any = resource  # the class, of which `model` is not generic
+    record: type[DirectoryRecord] = table.model
     return record
 
 

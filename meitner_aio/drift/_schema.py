@@ -1,6 +1,6 @@
 """The schemas of an OpenAPI document as values, however they are spelled: inline or named, 3.0 or 3.1. Pure.
 
-A document is a stranger's: nothing in it can make reading it fail, or last. Objects are opened one at a time, because
+The document is untrusted: nothing in it may make reading fail, or take long. Objects are opened one at a time, because
 schemas may hold themselves.
 """
 

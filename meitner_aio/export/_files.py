@@ -1,8 +1,8 @@
-"""Files that are whole or absent, in a folder that one export at a time may fill. Blocking; knows no event loop.
+"""Files that are whole or absent, in a folder that one export at a time may fill. Blocking.
 
 All of them pass the checks of `private_files`: the folder is ours and closed to others' writing, and so are they.
 
-What a name stands for is on the disk before the name is: data is synced, then renamed, then the folder is synced. A
+The content of a file reaches the disk before its name does: data is synced, then renamed, then the folder is synced. A
 sync that fails is never tried again: the system may have dropped the data and would call the second one a success.
 """
 
@@ -90,7 +90,7 @@ class Folder:
                 target.sync()
 
     def rename(self, part: str, name: str) -> None:
-        """Give a file that is on the disk its name: what had it before is there until this is."""
+        """Rename a file that is on the disk; a file of that name stays until then."""
         (self.path / part).replace(self.path / name)
         self.remove(part)  # where both names are one file already, a rename does nothing
         self.sync()
@@ -107,13 +107,13 @@ class Folder:
 
 
 class RawFile(FileIO):
-    """A file without a buffer between: what `write` returned from is with the system, and survives this process."""
+    """A file without a buffer: what `write` wrote is with the operating system, and survives this process."""
 
     def __init__(self, handle: int) -> None:
         super().__init__(handle, "rb+")
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Write all of it: a disk that is nearly full takes a part."""
+        """Write all of it; on a nearly full disk one call may write only a part."""
         rest = memoryview(data)
         while rest:
             rest = rest[super().write(rest) :]

@@ -1,4 +1,4 @@
-"""A file that was not there before, for its owner alone. Knows nothing of what is written to it."""
+"""A new file, for its owner alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FreshFile:
     def __init__(self, path: Path) -> None:
         """Make the file; `FileExistsError` when something has its name, a link included."""
         self._path = path
-        self.file = open(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", _BUFFER)  # noqa: PTH123, SIM115 - pathlib opens no descriptor, and close or abort closes it
+        self.file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", _BUFFER)
         self._whole = False
 
     def close(self) -> None:
@@ -31,6 +31,6 @@ class FreshFile:
         """Remove the file, unless it is whole."""
         if self._whole:
             return
-        with suppress(OSError):  # what a full disk did not take is not wanted any more
+        with suppress(OSError):  # a full disk fails again here, and the file goes anyway
             self.file.close()
         self._path.unlink(missing_ok=True)

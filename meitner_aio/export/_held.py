@@ -1,4 +1,4 @@
-"""What a folder holds already, and what must not become of it. Blocking; writes nothing."""
+"""Refuses an export that would mix with, or replace, what its folder holds already. Blocking; writes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger("meitner_aio.export")
 def directory_of(
     folder: Folder, manifest: Manifest, reader: Reader | None, resources: Iterable[str], *, tables: bool, resume: bool
 ) -> Stamp | None:
-    """Return what the files of an export shall say of the directory that they are of, as others of the folder do.
+    """Return the stamp that names an export's directory in its files; it reuses the salt of the folder's other files.
 
     `tables` are written to its database, `resume` goes on with what an interrupted export left. `MeitnerError` when
     any of that is of another directory.
@@ -63,7 +63,7 @@ def check_key(folder: Folder, manifest: Manifest, key: str | None, resources: It
 
 
 def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:
-    """Raise `MeitnerError` when a part would take the place of a whole. In a table, a part finds its own place.
+    """Raise `MeitnerError` when a part would take the place of a whole. In a table, a part updates its rows.
 
     What an interrupted export `left` was allowed when that began.
     """
@@ -86,7 +86,7 @@ def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], 
 
 
 def warn_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:
-    """Say what is lost because an export begins afresh."""
+    """Warn of rows that are lost because an export begins afresh."""
     for name, journal in left.items():
         rows = journal.summary.rows if journal.summary is not None else sum(mark.rows for mark in journal.marks)
         if rows and not journal.kept:

@@ -1,4 +1,4 @@
-"""What an export notes beside the rows it has read, so that another run can continue it. Blocking.
+"""The journal of an export: what another run needs to resume it. Blocking.
 
 Offsets, counts, checksums, ids of rows that could not be read: no row, no credential. A line is added at each
 checkpoint, once its rows are on the disk; a line that was cut off by the end of the process is not
@@ -131,7 +131,7 @@ class Journal:
 
     @classmethod
     def left(cls, folder: Folder, resource: str) -> Self | None:
-        """Return what an interrupted export left; None when there is none that could be continued.
+        """Return the journal of an interrupted export; None when there is none to resume.
 
         `ConfigurationError` when others may have written it.
         """
@@ -160,11 +160,11 @@ class Journal:
             self.kept = True
 
     def afresh(self) -> Journal:
-        """Return notes about the same, of which nothing is on the disk."""
+        """Return an empty journal for the same export."""
         return Journal(self._folder, self.resource, self.choices, self.directory)
 
     def begin_again(self, marks: list[PageCheckpoint], summary: ReadSummary | None) -> None:
-        """Write down what of the notes was found to be true."""
+        """Rewrite the journal with the checkpoints that were verified."""
         self.marks, self.summary, self.kept = marks, summary, False
         self._write_all()
 
@@ -204,7 +204,7 @@ class Journal:
         self._file.seek(0, 2)
 
     def close(self) -> None:
-        """Let go of the file; it stays."""
+        """Close the file; it stays."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -216,7 +216,7 @@ def _believed(lines: list[bytes]) -> list[_Line]:
     for line in lines:
         try:
             believed.append(_decode(line))
-        except ValueError:  # what msgspec raises is one
+        except ValueError:  # msgspec's errors are ValueErrors
             break
     return believed
 
@@ -224,9 +224,9 @@ def _believed(lines: list[bytes]) -> list[_Line]:
 def is_journal(path: Path, resource: str) -> bool:
     """Whether a file is a journal of a resource, of whichever version, by its first line."""
     try:
-        with open(open_private(path), "rb") as file:  # noqa: PTH123 - of a handle
+        with os.fdopen(open_private(path), "rb") as file:
             head = _decode(file.readline(_LINE))
-    except (FileNotFoundError, ConfigurationError, ValueError):  # what msgspec raises is a ValueError
+    except (FileNotFoundError, ConfigurationError, ValueError):  # msgspec's errors are ValueErrors
         return False
     return isinstance(head, _Head) and head.resource == resource
 

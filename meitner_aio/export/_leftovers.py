@@ -1,4 +1,4 @@
-"""What exports that ended early leave in a folder: rows and notes about them, which serve nobody for long. Blocking."""
+"""What interrupted exports leave in a folder: rows and journals, useful for a day. Blocking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def forget(folder: Folder, resource: str) -> None:
 
 
 def warn_abandoned(folder: Folder, but: Collection[str], older: float) -> None:
-    """Warn of what is left of resources, `but` of some, when it is `older` than so many seconds."""
+    """Warn of what is left of resources, except those in `but`, when it is `older` than so many seconds."""
     found: dict[str, list[tuple[float, str]]] = {}
     for name, resource, changed in _left(folder, set(RESOURCES).difference(but)):
         if time.time() - changed > older:

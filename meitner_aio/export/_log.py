@@ -30,7 +30,7 @@ LOG = "exports.log"
 
 
 class Actor(Struct, frozen=True):
-    """Whose process, and where."""
+    """The user of the process, and the host."""
 
     user: str
     uid: int | None
@@ -112,7 +112,7 @@ class PurgeLine(Struct, frozen=True, tag_field="event", tag="purge"):
 
 
 class Log:
-    """The log of a folder, open for adding: who cannot be logged does not begin."""
+    """The log of a folder, open for appending. It opens first: a run that cannot be logged does not begin."""
 
     def __init__(self, folder: Path) -> None:
         """Make or open it; what `open_private` raises where it may not be trusted."""

@@ -45,7 +45,7 @@ class Manifest(Struct):
             found = msgspec.json.decode(read_private(path), type=cls)
         except FileNotFoundError:
             return cls(_VERSION, _GENERATOR, {})
-        except ValueError:  # what msgspec raises for a file of another kind is one
+        except ValueError:  # msgspec's errors are ValueErrors
             found = None
         if found is None or found.version != _VERSION:
             raise MeitnerError(f"{path} is not a manifest of this version; export to another folder")

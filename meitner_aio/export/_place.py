@@ -1,4 +1,4 @@
-"""Where files are to go: refuses what is no folder, before anything is read for it. Touches nothing."""
+"""Checks the destination of an export before anything is read. Touches nothing."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ async def plan(
 
     Raises what `export` raises for arguments, and what reading raises.
     """
-    selection = Selection.of(where, since, None, limit, page_size, on_invalid)
+    selection = Selection.of(where, since, limit=limit, page_size=page_size, on_invalid=on_invalid)
     try:
         return await planned(meitner, chosen(meitner, resources, selection, where), selection)
     except ResponseValidationError as error:
@@ -104,7 +104,7 @@ async def planned(
     for one in fresh:
         seen[one.name] = await _first_page(one)
     for one in () if fresh else everything[-1:]:  # one answer at least, for the quota
-        seen[one.name] = await _first_page(one, limit=1, open=False)
+        seen[one.name] = await _first_page(one, small=True)
     if begins:
         for one in fresh:
             one.first.append(seen[one.name].page)
@@ -125,11 +125,12 @@ class _FirstPage(NamedTuple):
     width: int
 
 
-async def _first_page(one: ResourceJob, **how: Any) -> _FirstPage:  # noqa: ANN401 - fields of Ask
+async def _first_page(one: ResourceJob, *, small: bool = False) -> _FirstPage:
     clock = asyncio.get_running_loop().time
     source, reading = inside(one.listing)
     began = clock()
-    page = await source.fetch(reading.ask._replace(bulk=False, first=False, **how))
+    ask = reading.ask._replace(bulk=False, first=False)
+    page = await source.fetch(ask._replace(limit=1, open=False) if small else ask)
     return _FirstPage(page, clock() - began, reading.concurrency)
 
 

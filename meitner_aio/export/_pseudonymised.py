@@ -1,4 +1,4 @@
-"""A source whose rows bear pseudonyms before anything is made of them: neither a spool nor a journal sees another id.
+"""A source that pseudonymises rows as they arrive: no other id reaches a spool or a journal.
 
 What counts, proves and resumes a read identifies rows by their pseudonyms alone.
 """
@@ -24,20 +24,20 @@ class Pseudonymised:
         self._names = names
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[Any]:
-        """Bring a page."""
+        """Fetch a page."""
         return pseudonymised(await self._source.fetch(ask), self._names)
 
     async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[Any]]:
-        """Bring a page unread."""
+        """Fetch a page without decoding it."""
         read = await self._source.fetch_raw(ask)
         return lambda: pseudonymised(read(), self._names)
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[Any]:
-        """Bring a page of the rows created from `low` until before `high`."""
+        """Fetch a page of the rows created from `low` until before `high`."""
         return pseudonymised(await self._source.created(low, high, ask), self._names)
 
     async def deleted(self, since: datetime) -> Deletions:
-        """Bring the ids of the rows deleted since then."""
+        """Fetch the ids of the rows deleted since then."""
         found = await self._source.deleted(since)
         return found if found.ids is None else found._replace(ids=frozenset(map(self._names.id, found.ids)))
 

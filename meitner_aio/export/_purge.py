@@ -38,7 +38,7 @@ _BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
 
 
 class Removed(Struct, frozen=True):
-    """A file that went, or that would."""
+    """A file that was removed, or would be."""
 
     file: str
     """Below the folder."""
@@ -74,7 +74,7 @@ def purge(folder: str | os.PathLike[str], older_than: timedelta, *, dry_run: boo
     while an export holds the folder, and `OSError`: for one that is not there, and what a disk refuses.
     """
     if older_than < timedelta(0):
-        raise ValueError("older_than must not be negative")
+        raise ValueError(f"older_than must be at least 0, not {older_than}")
     place = check_folder(folder)
     with Folder(place) as held:
         purging = _Purge(held, _ago(older_than))
@@ -89,7 +89,7 @@ def purge(folder: str | os.PathLike[str], older_than: timedelta, *, dry_run: boo
 def _ago(time: timedelta) -> datetime:
     try:
         return datetime.now(UTC) - time
-    except OverflowError:  # before the calendar begins
+    except OverflowError:  # before the first year of the calendar
         return datetime.min.replace(tzinfo=UTC)
 
 
@@ -126,7 +126,7 @@ class _Purge:
         return tuple(removed)
 
     def _tidy(self) -> None:
-        """Let the manifest forget what is gone; a run that is empty goes."""
+        """Drop removed files from the manifest, and empty folders of runs."""
         known = self._manifest.resources
         kept = {name: one for name, one in known.items() if os.path.lexists(self._place / one.file)}
         if len(kept) < len(known):
@@ -136,7 +136,7 @@ class _Purge:
             else:
                 self._folder.remove(_MANIFEST)
         for run in self._run_folders():
-            with suppress(OSError):  # which is what one that is not empty raises
+            with suppress(OSError):  # the folder is not empty
                 run.rmdir()
         self._folder.sync()
 

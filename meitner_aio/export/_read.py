@@ -8,7 +8,7 @@ happened in between.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -85,7 +85,7 @@ async def read_into(spool: Spool, chosen: ResourceJob, limit: int | None, turns:
                 rows += len(page)
                 emit(progress(chosen, read, rows, limit))
     except BaseException:
-        with suppress(OSError):  # what came first is what is raised
+        with suppress(OSError):  # the first error is raised
             await threaded(spool.checkpoint)
         raise
     invalid = tuple(asked.invalid.values())
@@ -93,7 +93,7 @@ async def read_into(spool: Spool, chosen: ResourceJob, limit: int | None, turns:
 
 
 def advised(error: ResponseValidationError) -> ResponseValidationError:
-    """Return an error that says what helps against a row that cannot be read; any other as it is."""
+    """Return an error whose message says how to skip a row that cannot be read; any other as it is."""
     if error.row is None:
         return error
     known = {name: getattr(error, name) for name in ("request_id", "method", "route", "attempts")}
@@ -104,7 +104,8 @@ def advised(error: ResponseValidationError) -> ResponseValidationError:
     return better
 
 
-def _next(answers: Any) -> DecodedPage[Any] | None:  # noqa: ANN401 - an iterator, whose end no thread can raise
+def _next(answers: Iterator[DecodedPage[Any]]) -> DecodedPage[Any] | None:
+    # No thread can raise the end of an iterator.
     return next(answers, None)
 
 

@@ -93,7 +93,9 @@ async def export(
     """
     began = time.perf_counter()
     names = None if pseudonymise is None else await threaded(Pseudonyms.of_file, pseudonymise, _folder(to))
-    selection = Selection.of(where, since, fields, limit, page_size, on_invalid, names)
+    selection = Selection.of(
+        where, since, fields, limit=limit, page_size=page_size, on_invalid=on_invalid, pseudonyms=names
+    )
     everything = chosen(meitner, resources, selection, where, concurrency)
     where = None  # its values may be personal: no crash report shows them as a local of this frame
     _check(to, format, resume=resume, bom=bom)
@@ -133,14 +135,14 @@ def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:
     if format not in FORMATS:
         raise ValueError(f"there is no format {format!r}; there is {', '.join(FORMATS)}")
     if bom and format != "csv":
-        raise ValueError("bom is for csv")
+        raise ValueError(f"bom is for format='csv' (--format csv), not {format!r}: leave it out")
     if format != "ndjson":
         from .formats.writers import check_format
 
         check_format(format)
     check_place(to)
     if not isinstance(to, (str, os.PathLike)) and (format != "ndjson" or resume):
-        raise ValueError("a stream takes ndjson, and cannot be resumed")
+        raise ValueError("a stream takes format='ndjson' without resume: name a folder for anything else")
 
 
 def _how(names: Pseudonyms | None) -> str:
@@ -152,7 +154,7 @@ def _folder(to: str | os.PathLike[str] | BinaryIO) -> str | os.PathLike[str] | N
 
 
 def _silent(_: Progress) -> None:
-    """Emit nobody."""
+    """Emit nothing."""
 
 
 class _Run:
@@ -169,7 +171,7 @@ class _Run:
         reader: Reader | None,
         resume: bool,
     ) -> None:
-        """Touch nothing yet."""
+        """Prepare an export; nothing is touched yet."""
         self._folder = folder
         self._jobs = jobs
         self._selection = selection
@@ -190,7 +192,7 @@ class _Run:
             try:
                 await self._everything()
             except BaseException as error:
-                with suppress(OSError):  # what came first is what is raised
+                with suppress(OSError):  # the first error is raised
                     await threaded(log.add, self._line(log, error))
                 raise
             await threaded(log.add, self._line(log))
@@ -243,7 +245,7 @@ class _Run:
         return Taken(one.name, names, rows, known.file, known.sha256, known.level, known.complete)
 
     def allowed(self) -> dict[str, Journal]:
-        """Return what an interrupted export left that this one goes on with.
+        """Return the journals of an interrupted export that this one resumes.
 
         Raises `MeitnerError` when that was another export, when the folder is of another directory, or when a part
         would take the place of a whole. Changes nothing.
@@ -264,7 +266,7 @@ class _Run:
         return left
 
     def _begin(self) -> dict[str, Journal]:
-        """Look again, now that nobody else writes here. Whoever does not resume gives up what there is to resume."""
+        """Check again, now that the folder is locked. Without `resume`, what an interrupted export left is given up."""
         left = self.allowed()
         self._manifest.directory = self._directory
         self._manifest.pseudonymised, self._manifest.key = self._key is not None, self._key
@@ -274,12 +276,12 @@ class _Run:
         return left
 
     def _forget(self) -> None:
-        """Remove what could be continued, where all is over or begins again."""
+        """Remove journals and spools of these resources."""
         for one, _ in self._jobs:
             forget(self._folder, one.name)
 
     def _end(self) -> None:
-        """Leave nothing that could be continued; say what others left that cannot be."""
+        """Remove journals and spools; warn of those that others abandoned."""
         self._forget()
         warn_abandoned(self._folder, [one.name for one, _ in self._jobs], LONGEST)
 

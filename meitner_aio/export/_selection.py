@@ -1,4 +1,4 @@
-"""Which rows and which fields of which resources an export is about. Refuses what makes no sense, before any I/O."""
+"""Which rows and which fields of which resources an export is about. Invalid choices are refused before any I/O."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ class Selection(NamedTuple):
     """Rows a page; None for as many as the server gives."""
     on_invalid: str = "raise"
     pseudonyms: Pseudonyms | None = None
-    """What the rows are to bear in the place of ids and names."""
+    """The pseudonyms that replace ids and names; None to keep them."""
 
     @classmethod
-    def of(  # noqa: PLR0917 - every choice that selects
+    def of(
         cls,
         where: Mapping[str, object] | None = None,
         since: datetime | None = None,
         fields: Sequence[str] | None = None,
+        *,
         limit: int | None = None,
         page_size: int | None = None,
         on_invalid: str = "raise",
@@ -93,7 +94,7 @@ class ResourceJob(NamedTuple):
     fingerprint: str
     """A hash of the conditions; empty when there are none."""
     first: list[DecodedPage[Any]]
-    """The first page, when a plan asked for it: whoever reads the resource takes it away."""
+    """The first page, when a plan fetched it; the reader of the resource takes it out."""
     pseudonyms: Pseudonyms | None = None
 
 
@@ -110,7 +111,7 @@ def chosen(
     `TypeError` or `ValueError` for a condition that its field does not allow.
     """
     return [
-        _chosen(name, _listing(getattr(meitner, name), name, selection, where or {}), selection, where, concurrency)
+        _chosen(name, _listing(meitner, name, selection, where or {}), selection, where, concurrency)
         for name in resource_names(resources)
     ]
 
@@ -125,19 +126,21 @@ def _chosen(
     return ResourceJob(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
 
 
-def _listing(resource: Any, name: str, selection: Selection, where: Mapping[str, object]) -> Any:  # noqa: ANN401
+def _listing(meitner: Meitner, name: str, selection: Selection, where: Mapping[str, object]) -> Listing[Any]:
     """Return the listing of a resource: a list of all, or a search."""
+    resource: Any = getattr(meitner, name)
     if not selection.filtered:
-        return resource.list()
+        return cast("Listing[Any]", resource.list())
     query = _query(name)
     known = [field.name for field in fields(query)]
     for field in where:
         if field not in known:
             raise ValueError(f"{name} cannot be searched by {field!r}{suggestion(field, known)}")
     if selection.since is None:
-        return resource.search(**where)
+        return cast("Listing[Any]", resource.search(**where))
     more = cast("Sequence[ResourceQuery]", where.get("all_of", ()))
-    return resource.search(**{**where, "all_of": [*more, _changed(query, selection.since)]})
+    all_of = [*more, _changed(query, selection.since)]
+    return cast("Listing[Any]", resource.search(**{**where, "all_of": all_of}))
 
 
 def _fingerprint(query: type[ResourceQuery], where: Mapping[str, Any], names: Pseudonyms | None) -> str:

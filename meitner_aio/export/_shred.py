@@ -1,4 +1,4 @@
-"""Files whose content is overwritten before they go, and whether that reaches what lies on the disk. Blocking.
+"""Overwrites files before removing them, and says whether that reaches the disk. Blocking.
 
 Overwriting in place helps where a file system writes to the blocks that a file has, and its disk does so as well. Where
 neither is known nothing is assured: encryption of the disk is what helps there.

@@ -1,4 +1,4 @@
-"""A listing as an export asks for it: patiently, in turn, no further than is wanted, with what a journal notes."""
+"""The source of a listing for an export: bulk requests, in turn, up to the limit, noted for the journal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ExportSource(Generic[T]):
     def __init__(
         self, source: Source[T], turns: Turns, most: int | None, first: list[DecodedPage[T]] | None = None
     ) -> None:
-        """Ask in one of the `turns`, and nothing from the row `most` on, which is as far as anybody reads.
+        """Send each request in one of the `turns`, and none for rows from `most` on, which nobody reads.
 
         The `first` page may have been asked for before.
         """
@@ -52,7 +52,7 @@ class ExportSource(Generic[T]):
         """Rows that were left out, each once, by what names them."""
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
-        """Bring a page."""
+        """Fetch a page."""
         if self._beyond(ask):
             return self._nothing(ask)
         if ask.first and self._first:
@@ -61,7 +61,7 @@ class ExportSource(Generic[T]):
             return self._noted(await self._source.fetch(self._bulk(ask)))
 
     async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
-        """Bring a page unread."""
+        """Fetch a page without decoding it."""
         if self._beyond(ask):
             return lambda: self._nothing(ask)
         async with self._turns:
@@ -69,14 +69,14 @@ class ExportSource(Generic[T]):
         return lambda: self._noted(read())
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
-        """Bring a page of the rows created from `low` until before `high`."""
+        """Fetch a page of the rows created from `low` until before `high`."""
         async with self._turns:
             fetched = await self._source.created(low, high, ask)
         self.noted(fetched)
         return fetched
 
     async def deleted(self, since: datetime) -> Deletions:
-        """Bring the ids of the rows deleted since then."""
+        """Fetch the ids of the rows deleted since then."""
         async with self._turns:
             return await self._source.deleted(since)
 

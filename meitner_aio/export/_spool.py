@@ -40,7 +40,7 @@ class Spool:
     """Rows on their way to a file, in `<resource>.part`."""
 
     def __init__(self, folder: Folder, journal: Journal) -> None:
-        """Touches nothing before `open`."""
+        """Prepare a spool; nothing is touched before `open`."""
         self.journal = journal
         self.size = self.crc = 0
         """Bytes, and their CRC-32."""
@@ -77,7 +77,7 @@ class Spool:
             file.truncate(self.size)
             file.sync()
         elif summary is None or len(good) < len(self.journal.marks) or not self._proven(summary.end, summary.crc):
-            # The file may be in place under its name already, and not ours to cut.
+            # The file may have its final name already (a link): it must not be truncated.
             good, summary, self.size, self.crc, self._hash = [], None, 0, 0, hashlib.sha256()
             file.close()
             self._file = file = self._folder.create(self._name)
@@ -109,7 +109,7 @@ class Spool:
                 self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Make what was read survive whatever comes. Does nothing after a failure to write: the last one stands."""
+        """Sync what was read, and note it in the journal. After a failed write the last checkpoint stands."""
         if not self._pending or self._broken:
             return
         self._broken = True
@@ -128,7 +128,8 @@ class Spool:
 
     @property
     def _raw(self) -> RawFile:
-        assert self._file is not None  # noqa: S101 - it is open
+        if self._file is None:
+            raise ValueError(f"the spool {self._path} is not open")
         return self._file
 
     @property
@@ -147,7 +148,7 @@ class Spool:
 
     def read(self, start: int, end: int) -> bytes:
         """Return bytes of the spool; fewer where it ends."""
-        with open(open_private(self._path), "rb") as file:  # noqa: PTH123 - its own handle: rows may be added meanwhile
+        with os.fdopen(open_private(self._path), "rb") as file:  # its own handle: rows may be added meanwhile
             file.seek(start)
             return file.read(end - start)
 

@@ -1,4 +1,4 @@
-"""Questions to a server: reads alone, and never more requests than were allowed, whatever the server does.
+"""Sends the requests of a probe: reads only, and never more than allowed, whatever the server does.
 
 What leaves is counted for the worst: a request whose connection broke may have left twice, and one that was answered
 401 may have cost a token and been sent again. A question that could exceed the bound is not asked.
@@ -79,14 +79,14 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     @property
     def refused(self) -> bool:
-        """Whether the server did not like what was asked: 400 or 422."""
+        """Whether the server refused the request: 400 or 422."""
         return self.status in (400, 422)
 
     def __repr__(self) -> str:
-        return f"Answer({self.status})"  # the data is about people
+        return f"Answer({self.status})"  # the data is personal
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield self.status
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("status", self.status)]
 
 
 class Asker:

@@ -1,7 +1,7 @@
 """Which limiter a server has, read from the RateLimit headers of answers to requests made one after another. Pure.
 
 A window gives nothing back before it ends; a bucket gives back all the time. What RateLimit-Reset means under a bucket
-is told by how it moves. Others who spend the same quota can hide what comes back, and never add to it.
+is seen from how it moves. Others who spend the same quota can hide what comes back, and never add to it.
 """
 
 from __future__ import annotations
@@ -208,7 +208,9 @@ def _reset(series: Sequence[Sample], kind: str | None, answers: Sequence[Answer]
         return Determined("top of the hour", f"the top of the hour, which means nothing to a bucket{_spelled(answers)}")
     if kind != "window":
         raise Undetermined(f"it stands still{', at the top of the hour' if on_the_hour else ''}")
-    return Determined("end of the window", f"the end of the window{_when(series[-1], on_the_hour)}{_spelled(answers)}")
+    return Determined(
+        "end of the window", f"the end of the window{_when(series[-1], on_the_hour=on_the_hour)}{_spelled(answers)}"
+    )
 
 
 def _moving(series: Sequence[Sample], spelled: str) -> Determined:
@@ -222,7 +224,7 @@ def _moving(series: Sequence[Sample], spelled: str) -> Determined:
     )
 
 
-def _when(last: Sample, on_the_hour: bool) -> str:  # noqa: FBT001 - a fact
+def _when(last: Sample, *, on_the_hour: bool) -> str:
     if on_the_hour:
         return ", at the top of the hour"
     return "" if last.now is None or last.reset is None else f", in {max(0.0, last.reset - last.now) / 60:.0f} min"

@@ -27,10 +27,10 @@ class Page(Struct, frozen=True):
     """Whether the list of rows was null."""
 
     def __repr__(self) -> str:
-        return f"Page({len(self.rows)} of {self.total} rows)"  # the rows are about people
+        return f"Page({len(self.rows)} of {self.total} rows)"  # the rows are personal
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield f"{len(self.rows)} of {self.total} rows"
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("rows", len(self.rows)), ("total", self.total)]
 
 
 def page(answer: Answer) -> Page | None:

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .._wire.messages import RawResponse, Request
-from .._wire.validation import check_whole
+from .._wire.validation import check_whole, suggestion
 from ..resources import RESOURCES
-from .faults import Fault, Faults, Injected, as_fault, operation_names
+from .faults import Fault, FaultFields, Faults, Injected, as_fault, operation_names
 from .http.app import PREFIX, App
 from .http.auth import Credentials
 from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
@@ -152,7 +152,7 @@ class Sandbox:
     def requested(self, operation: str) -> list[ReceivedRequest]:
         """Return those of `requests` that asked for an operation, such as "students.create", "create" or "token"."""
         if operation not in operation_names():
-            raise ValueError(f"there is no operation {operation!r}")
+            raise ValueError(f"there is no operation {operation!r}{suggestion(operation, operation_names())}")
         return [one for one in self.requests if operation in (one.operation, one.operation.partition(".")[2])]
 
     @property
@@ -165,7 +165,7 @@ class Sandbox:
         """The faults that may strike and never did."""
         return self._faults.idle
 
-    def fail(self, fault: Fault | str, **narrowed: Any) -> None:  # noqa: ANN401 - the keywords of Fault
+    def fail(self, fault: Fault | str, **narrowed: Unpack[FaultFields]) -> None:
         """Let requests fail from now on, as with the constructor's `faults`: `fail("503", times=1)`."""
         with self._app.lock:
             self._faults.add(as_fault(fault, **narrowed))
@@ -183,7 +183,7 @@ class Sandbox:
     def records(self, attribute: str) -> list[Any]:
         """Return the records of a resource as they are now, in the order in which they are listed."""
         if attribute not in RESOURCES:
-            raise ValueError(f"there is no resource {attribute!r}")
+            raise ValueError(f"there is no resource {attribute!r}{suggestion(attribute, RESOURCES)}")
         with self._app.lock:
             return list(self._directory.rows(attribute))
 
@@ -194,7 +194,7 @@ class Sandbox:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Serve over HTTP until `close`, and return `url`; port 0 takes a free one."""
         if self._server is not None:
-            raise RuntimeError("the sandbox is served already")
+            raise RuntimeError(f"the sandbox is served already, at {self._url}: close() it first")
         from .http.server import Server
 
         server = Server(self._app.send)

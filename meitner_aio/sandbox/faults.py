@@ -1,4 +1,4 @@
-"""Failures on order: which requests fail, how, and whether the directory carried them out before the answer was lost.
+"""Faults to inject: which requests fail, how, and whether the directory carried them out before the answer was lost.
 
 A fault happens between the client and the directory, as at a gateway: unless it is `committed`, the directory never
 sees the request, which then costs no quota. The same seed and the same requests bring the same faults. The usual ones
@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from .._operations.operations import operations
 from .._wire.validation import check_whole
@@ -79,6 +79,18 @@ class Fault:
         return operation in self.operations or operation.partition(".")[2] in self.operations
 
 
+class FaultFields(TypedDict, total=False):
+    """The keywords of `Fault`, other than its status."""
+
+    probability: float
+    times: int | None
+    operations: Collection[str]
+    committed: bool
+    headers: Mapping[str, str]
+    body: bytes | None
+    delay: float
+
+
 _NAMED = {
     "reset": Fault(CUT),
     "timeout": Fault(CUT, delay=NEVER),
@@ -89,7 +101,7 @@ _NAMED = {
 }
 
 
-def fault(name: str, **narrowed: Any) -> Fault:  # noqa: ANN401 - the keywords of Fault
+def fault(name: str, **narrowed: Unpack[FaultFields]) -> Fault:
     """Return a fault by its name, narrowed by the other fields of `Fault`: `fault("503", times=2)`.
 
     "reset" cuts the connection, "timeout" never answers; "lost_answer" and "late_answer" do the same after the
@@ -103,7 +115,7 @@ def fault(name: str, **narrowed: Any) -> Fault:  # noqa: ANN401 - the keywords o
     return Fault(int(name), **narrowed)
 
 
-def as_fault(wanted: Fault | str, **narrowed: Any) -> Fault:  # noqa: ANN401 - the keywords of Fault
+def as_fault(wanted: Fault | str, **narrowed: Unpack[FaultFields]) -> Fault:
     """Return a fault that may have been given by its name."""
     return fault(wanted, **narrowed) if isinstance(wanted, str) else replace(wanted, **narrowed)
 
@@ -141,7 +153,7 @@ class Faults:
         return [armed.fault for armed in self._armed if not armed.struck]
 
     def strike(self, operation: str, path: str) -> Fault | None:
-        """Return the fault that befalls a request, or None."""
+        """Return the fault that strikes a request, or None."""
         for armed in self._armed:
             if armed.left == 0 or not armed.fault.concerns(operation):
                 continue

@@ -20,11 +20,11 @@ from .store.directory import Directory
 
 _READS = frozenset({"list", "search", "get"})
 _SETTLED = 600.0
-"""Seconds after its last change at which this directory says that it is, when clocks do not say later: readers wonder
-for some minutes whether a young row has younger neighbours, and here nothing can follow."""
+"""This directory's clock is at least so many seconds after its last change: listings treat rows of the last minutes
+as unsettled, and here nothing can follow."""
 
 _PLAIN = Dialect(unknown="refuse")
-"""A condition that goes unheard would find everything, where no server is there to be like."""
+"""An ignored condition would find everything, so unknown ones are refused."""
 
 _routes = Routes()
 

@@ -61,13 +61,13 @@ EXPIRED = AuthenticationError("expired", status_code=401)
 SILENT, GARBLED, SPENT = APITimeoutError("no answer"), ResponseValidationError("what?"), QuotaExhausted("spent")
 
 
-def _verdicts(**changes):
+def _diagnosed(**changes):
     return {check.name: check for check in diagnose(Observations(**WELL | changes))}
 
 
 def test_a_directory_that_is_well_passes_every_check():
     """Each by name, in the order in which a person would look."""
-    found = _verdicts()
+    found = _diagnosed()
     assert list(found) == ["server", "TLS", "accepted", "allowed", "clock", "quota", "page", "latency"]
     assert {check.state for check in found.values()} == {"ok"}
     assert not any(check.hint for check in found.values())
@@ -109,7 +109,7 @@ def test_a_directory_that_is_well_passes_every_check():
 )
 def test_each_check_says_what_it_found(changes, name, state, words):
     """And a warning, what to do."""
-    check = _verdicts(**changes)[name]
+    check = _diagnosed(**changes)[name]
     assert (check.state, words in check.found) == (state, True), check
 
 

@@ -131,7 +131,7 @@ async def test_progress_counts_up_to_the_limit(tmp_path):
         (["students"], {"limit": 0}, "limit must be an int of at least 1"),
         (["students"], {"page_size": -1}, "page_size must be an int of at least 1"),
         (["students"], {"concurrency": 0}, "concurrency must be an int"),
-        (["students"], {"bom": True}, "bom is for csv"),
+        (["students"], {"bom": True}, "bom is for format='csv'"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused_before_any_io(tmp_path, resources, how, problem):

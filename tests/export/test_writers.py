@@ -294,7 +294,7 @@ def test_an_abort_after_the_close_does_nothing(form, tmp_path):
     assert len(read(form, Student, tmp_path / NAMES[form])) == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110 - a device
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_full_disk_is_an_os_error(form, tmp_path):
     """It is said as Python says it, and the unfinished file goes. (For SQLite see its own tests.)"""

@@ -9,7 +9,7 @@ import pytest
 from meitner_aio import ApiKey, ConfigurationError, Meitner, OAuth2
 from meitner_aio._pipeline.settings import SERVERS
 from meitner_aio.cli._exit import UsageError
-from meitner_aio.cli._options import Directory
+from meitner_aio.cli._options import DirectoryOptions
 from meitner_aio.cli._profile import Profile, config_path
 from meitner_aio.sandbox import Sandbox
 
@@ -101,7 +101,7 @@ STAYS = [
 
 
 def _client(profile, name, options) -> Meitner:
-    return Directory(**options, profile=name).client(Profile(**profile))
+    return DirectoryOptions(**options, profile=name).client(Profile(**profile))
 
 
 @pytest.mark.parametrize("case", GOES)

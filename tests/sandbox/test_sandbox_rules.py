@@ -8,7 +8,6 @@ from typing import Any
 
 import api_table
 import pytest
-from meitner_aio.sandbox.store.kinds import kinds
 from sandbox_calls import NOBODY, Clock, call, made, person, placed_employee, placed_student, school, search
 
 from meitner_aio.records import Record, fields
@@ -17,6 +16,7 @@ from meitner_aio.sandbox import Sandbox
 from meitner_aio.sandbox.http.dialect import Dialect
 from meitner_aio.sandbox.store.directory import Directory
 from meitner_aio.sandbox.store.rules import REFERENCES, Write, allowed
+from meitner_aio.sandbox.store.schemas import resource_schemas
 from meitner_aio.sandbox.store.tables import Table
 from meitner_aio.sandbox.store.writes import read_write
 
@@ -296,8 +296,8 @@ def test_every_reference_is_known():
     """Each UUID field must refer to an existing record, except those about the past."""
     names = {
         field.name
-        for kind in kinds().values()
-        for field in fields(kind.model)
+        for schema in resource_schemas().values()
+        for field in fields(schema.model)
         if field.kind == "uuid" and field.name not in ("id", "resource_id")
     }
     assert names == REFERENCES.keys()
@@ -442,14 +442,14 @@ def test_the_synthetic_data_obeys_the_rules(attribute):
     """Every record is one that the sandbox itself would have kept: formats, references, uniqueness, placements."""
     sandbox = Sandbox(students=600, schools=9, seed=5)
     tables = {name: Table(sandbox.records(name), "created") for name in RESOURCES}
-    kind, today = kinds()[attribute], datetime.now(UTC).date()
-    taken = {field.wire for field in fields(kind.bodies["create"])}
+    schema, today = resource_schemas()[attribute], datetime.now(UTC).date()
+    taken = {field.wire for field in fields(schema.bodies["create"])}
     assert sandbox.records(attribute)
     for record in sandbox.records(attribute):
         body = {wire: value for wire, value in _written(record, _plain).items() if wire in taken}
         external = body.pop("external", None)
         body |= {} if external is None else {"external": {"sourceID": external["sourceID"]}}
-        read_write(kind, "create", body, Dialect(unknown="refuse"))
+        read_write(schema, "create", body, Dialect(unknown="refuse"))
         assert allowed(attribute, Write(tables, record, record.__struct_fields__, today)) == record
 
 

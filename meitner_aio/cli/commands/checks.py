@@ -1,4 +1,4 @@
-"""What a doctor makes of what was observed: one verdict for each thing that could be wrong. Pure; knows no secret."""
+"""The checks of `doctor`: one result for each thing that can be wrong, from what its requests observed. Pure."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 from asyncio import sleep
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -19,7 +19,7 @@ from ...errors import ConfigurationError, MeitnerError, ResponseValidationError
 from ...probe import Answer, Asker, Heard, page, rights
 from ...resources import RESOURCES
 from .._exit import Exit, UsageError, exit_code
-from .._options import DIRECTORY, NO_CREDENTIALS, DirectoryOptions, Json
+from .._options import DIRECTORY, NO_CREDENTIALS, ClientOptions, DirectoryOptions, Json
 from .._profile import USUAL, Profile, config_path
 from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
 from .check import Check
@@ -56,8 +56,10 @@ async def doctor_command(*, probe: Probe = False, json: Json = False, directory:
         profile = directory.settings()
         checks.append(_settings(directory, profile))
         heard = Heard()
-        patience: dict[str, Any] = {"max_retries": 0, "timeout": _TIMEOUT, "quota": QuotaPolicy(max_wait=_TIMEOUT)}
-        async with directory.client(profile, on_event=heard.record, **patience) as meitner:
+        options = ClientOptions(
+            max_retries=0, timeout=_TIMEOUT, quota=QuotaPolicy(max_wait=_TIMEOUT), on_event=heard.record
+        )
+        async with directory.client(profile, **options) as meitner:
             checks.append(_credentials(directory, profile))
             asker = Asker(meitner, heard)
             answers = await rights(asker)
@@ -130,7 +132,7 @@ def _credentials(directory: DirectoryOptions, profile: Profile) -> Check:
 
 
 async def _observed(meitner: Meitner, asker: Asker, answers: Mapping[str, Answer], url: str) -> Observations:
-    """Make something of the answers to small lists, and ask for one page as large as pages may be."""
+    """Return what the small lists show, and fetch one page of the largest size."""
     found = {name: _error(answer) for name, answer in answers.items()}
     first, *others = answers.values()
     answered_at = time.time() - asker.since(first)

@@ -245,7 +245,7 @@ async def _exported(
 
 @contextmanager
 def _explained(to: str) -> Generator[None]:
-    """Say what the disk refused as a person would. A pipe that nobody reads is no disk, and some of it says our own."""
+    """Explain an error of the disk in a sentence. Closed pipes and our own errors pass unchanged."""
     try:
         yield
     except OSError as error:
@@ -272,7 +272,7 @@ def _warnings_said() -> Generator[None]:
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """Let what the library refuses before it does anything be a wrong usage: nothing was sent."""
+    """Turn the library's early TypeError and ValueError into `UsageError`: nothing was sent."""
     try:
         yield
     except (ValueError, ConfigurationError) as wrong:
@@ -292,7 +292,7 @@ def _tell(report: Report, to: str, *, json: bool) -> None:
 
 
 def _doubts(one: ResourceReport) -> Generator[str]:
-    """Yield what stands against a resource's being all that was asked for, and what to do."""
+    """Yield why a resource may be incomplete, and what to do."""
     if one.invalid:
         rows = ", ".join(f"{row.id} ({row.field})" if row.field else row.id for row in one.invalid[:_NAMED])
         more = f" and {len(one.invalid) - _NAMED:,} more" if len(one.invalid) > _NAMED else ""

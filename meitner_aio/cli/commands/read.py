@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import Parameter
 
@@ -31,6 +31,9 @@ from ..conditions import conditions
 from ..rendering.amounts import counted
 from ..rendering.columns import table_of
 from ..rendering.output import for_people, say, visible, write_json, write_lines, write_table
+
+if TYPE_CHECKING:
+    from ...client import Meitner
 
 _ON_SCREEN = 50
 """Rows that a table has when the caller does not say."""
@@ -113,7 +116,7 @@ async def _shown(wanted: _Wanted, directory: DirectoryOptions, paging: PagingOpt
     profile = directory.settings()
     paging = paging.completed(profile)
     async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
-        listing = _listing(getattr(meitner, wanted.resource), wanted, paging)
+        listing = _listing(meitner, wanted, paging)
         async with aclosing(_parts(listing, wanted.rows)) as parts:
             if as_table:
                 await _show(parts, wanted.resource)
@@ -131,11 +134,12 @@ class _Part(NamedTuple):
 
 
 def _listing(
-    resource: Any,  # noqa: ANN401 - any resource
+    meitner: Meitner,
     wanted: _Wanted,
     paging: PagingOptions,
 ) -> Listing[Record]:
     """Return what is to be read. A limit on the rows costs no request that it does not need."""
+    resource = getattr(meitner, wanted.resource)
     listing: Listing[Record] = resource.search(**wanted.conditions) if wanted.conditions else resource.list()
     listing = listing.paged(offset=wanted.offset, exact=wanted.exact)
     rows = wanted.rows
@@ -179,7 +183,7 @@ async def _show(parts: AsyncGenerator[_Part], resource: str) -> None:
     write_table(table, note=f"{note}; --json shows {counted(lacking, 'more field')}" if lacking else note)
 
 
-def _uuid(_: type, value: Any) -> None:  # noqa: ANN401 - cyclopts' protocol
+def _uuid(_: type, value: object) -> None:
     checked_id(value)
 
 

@@ -1,4 +1,4 @@
-"""What a disk refused, in words that say which file it was and what to do. Pure."""
+"""Errors of a disk as sentences: which file, and what to do. Pure."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def wrapped(lines: Iterable[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr. That nobody reads it is no reason to stop."""
+    """Write a line to stderr; a closed stderr is ignored."""
     try:
         sys.stderr.write(f"{visible(text, sys.stderr)}\n")
         sys.stderr.flush()
@@ -157,7 +157,7 @@ def say(text: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Let what is still to be written to a broken pipe vanish: Python would complain when it flushes at exit."""
+    """Discard what is buffered for a broken pipe: Python would report it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

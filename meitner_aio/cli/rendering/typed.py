@@ -20,7 +20,7 @@ _EXAMPLES = "2026-01-31, 2026-01-31T08:00Z, or 7d for seven days ago (m, h, d, w
 def instant(text: str, now: datetime) -> datetime:
     """Return an aware instant: `2026-01-31T08:00+01:00`, `2026-01-31` (midnight UTC), or `7d` (seven days before now).
 
-    Raises `ValueError` for anything else, an instant without a zone included: nobody knows whose clock it means.
+    Raises `ValueError` for anything else, also for an instant without a zone, which is ambiguous.
     """
     ago = _AGO.fullmatch(text)
     try:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...errors import ConfigurationError, MeitnerError
 from ...records import Field, Kind, Record, fields
 from .._fresh import FreshFile
 from .columns import kept, pieces
+
+Arrow: TypeAlias = Any
+"""The module pyarrow and its objects, which have no types."""
 
 _PIECE = 1 << 20
 """Bytes that are parsed at a time."""
@@ -26,7 +29,7 @@ _ROWS, _BYTES = 50_000, 24 << 20
 _ALLOCATOR = "ARROW_DEFAULT_MEMORY_POOL"
 
 
-def pyarrow() -> Any:  # noqa: ANN401 - pyarrow has no types
+def pyarrow() -> Arrow:
     """Return pyarrow with its reader of JSON and its Parquet; `ConfigurationError` where it is not installed."""
     # Arrow reads this once, when it is loaded. Its own allocator keeps 30 MiB of what it has been given back.
     chosen = _ALLOCATOR in os.environ
@@ -56,7 +59,7 @@ class ParquetWriter:
         self._named = arrow.schema(_members(arrow, declared, as_text, attrgetter("name")))
         self._typed = arrow.schema(_members(arrow, declared, _types(arrow), attrgetter("name")))
         self._name = path.name
-        self._waiting: list[Any] = []
+        self._waiting: list[Arrow] = []
         self._rows = self._bytes = 0
         self._fresh = FreshFile(path)
         self._writer = arrow.parquet.ParquetWriter(self._fresh.file, self._typed, compression="zstd")
@@ -85,7 +88,7 @@ class ParquetWriter:
         self._writer.is_open = False  # it would write its end into a file that is gone
         self._fresh.abort()
 
-    def _read(self, lines: memoryview) -> Any:  # noqa: ANN401 - a table of pyarrow
+    def _read(self, lines: memoryview) -> Arrow:
         arrow = self._arrow
         try:
             table = arrow.json.read_json(
@@ -108,11 +111,11 @@ class ParquetWriter:
         self._rows = self._bytes = 0
 
 
-def _renamed(column: Any, kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+def _renamed(column: Arrow, kind: Arrow) -> Arrow:
     return column.chunk(0).view(kind)
 
 
-def _types(arrow: Any) -> dict[Kind, Any]:  # noqa: ANN401 - pyarrow has no types
+def _types(arrow: Arrow) -> dict[Kind, Arrow]:
     return {
         Kind.BOOLEAN: arrow.bool_(),
         Kind.INTEGER: arrow.int64(),
@@ -122,13 +125,13 @@ def _types(arrow: Any) -> dict[Kind, Any]:  # noqa: ANN401 - pyarrow has no type
 
 
 def _members(
-    arrow: Any,  # noqa: ANN401 - pyarrow has no types
+    arrow: Arrow,
     declared: Sequence[Field],
-    types: dict[Kind, Any],
+    types: dict[Kind, Arrow],
     name: Callable[[Field], str],
-) -> list[Any]:
+) -> list[Arrow]:
     """Return the fields of a schema or a struct, under the names that `name` gives them."""
-    members: list[Any] = []
+    members: list[Arrow] = []
     for field in declared:
         if field.kind is Kind.OBJECT:
             kind = arrow.struct(_members(arrow, fields(field.type), types, name))

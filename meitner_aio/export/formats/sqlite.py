@@ -32,7 +32,7 @@ from ...records import Kind
 from .columns import Column, Rows, Table
 
 _APPLICATION = int.from_bytes(b"Meit", "big")
-"""What tells a file of ours from another program's."""
+"""Marks a file as ours (PRAGMA application_id)."""
 STAMP = "meitner_aio"
 """The table of one row that says which directory the others are of."""
 _PATIENCE = 30.0
@@ -197,9 +197,11 @@ def held(path: Path) -> Held:
     return Held(frozenset(tables - {STAMP}), None if found is None else Stamp(*map(str, found)))
 
 
-def _connected(path: Path, **how: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3.connect takes them
+def _connected(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
     """Open a file that has passed the checks of `private_files`."""
-    database: sqlite3.Connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, **how)
+    database: sqlite3.Connection = sqlite3.connect(
+        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=check_same_thread
+    )
     database.execute("PRAGMA secure_delete = ON")
     database.execute("PRAGMA temp_store = MEMORY")
     return database

@@ -147,7 +147,7 @@ def _remaining(chunks: Iterator[bytes], gone: frozenset[int], stop: threading.Ev
 
 def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
     handle = open_private(path, os.O_RDWR if sync else os.O_RDONLY)
-    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib opens no descriptor
+    with os.fdopen(handle, "rb", buffering=0) as file:
         if sync:
             os.fsync(file.fileno())
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What the directory says: records and pages as JSON, refusals in the API's error body. Knows no resource."""
+"""Answers as bytes: records and pages as JSON, refusals in the API's error body."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Refusal(Exception):  # noqa: N818 - the directory refuses; nothing went wrong
-    """The directory says no, with a status of the API and the reason: names of fields, never their values."""
+    """A request is refused, with a status of the API and the reason: names of fields, never their values."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

@@ -33,7 +33,7 @@ from .routes import Place, Routes
 PREFIX = "/directory/v1"
 """Where the API is below the origin."""
 
-TOKEN = "/oauth/token"  # noqa: S105 - a path
+OAUTH = "/oauth/token"
 OPENAPI = "/openapi.json"
 
 _KEPT = 10_000
@@ -60,7 +60,7 @@ _NOWHERE = Outside("", _nothing)
 
 
 class App:
-    """Answers requests, one at a time: the directory is nobody else's meanwhile, not even another thread's."""
+    """Answers requests, one at a time, under a lock that also holds in other threads."""
 
     identity = b""
 
@@ -80,7 +80,7 @@ class App:
         self._credentials = credentials
         self._limiter = limiter
         self.unlimited = isinstance(limiter, Unlimited)
-        """Whether there is no quota: not that answers say nothing of one."""
+        """Whether there is no quota; answers without headers may still have one."""
         self._faults = faults
         self._paging = paging
         self._dialect = dialect
@@ -99,7 +99,7 @@ class App:
         }
         self.received: deque[ReceivedRequest] = deque(maxlen=_KEPT)
         self.lock = threading.Lock()
-        """Whoever looks at the directory or the faults from elsewhere holds this meanwhile."""
+        """Held by all who read or change the directory or the faults."""
         self._held: set[asyncio.Future[None]] = set()
 
     async def send(self, request: Request) -> RawResponse:
@@ -140,7 +140,7 @@ class App:
         return answer, 0.0 if fault is None else fault.delay
 
     async def _travel(self, seconds: float, patience: float) -> None:
-        """Take the time of the way, or run out of the client's patience on it."""
+        """Wait so many seconds; `APITimeoutError` when the client's timeout comes first."""
         if not seconds:
             return
         if patience < seconds:
@@ -157,7 +157,7 @@ class App:
             self._held.discard(held)
 
     def release(self) -> None:
-        """Let go of requests in this loop that wait for an answer that never comes: their connections are cut."""
+        """Cut the connections of this loop whose answer never comes (`NEVER`)."""
         loop = asyncio.get_running_loop()
         for held in [held for held in self._held if held.get_loop() is loop and not held.done()]:
             held.set_result(None)
@@ -167,7 +167,7 @@ class App:
 
     def _find(self, method: str, path: str) -> Place | Outside | Refusal:
         """Return what is asked, or why it cannot be."""
-        if path == TOKEN:
+        if path == OAUTH:
             return Outside("token", self._credentials.token)
         if path == OPENAPI and method == "GET":
             return Outside("openapi", _document)
@@ -209,7 +209,7 @@ def local(path: str) -> str:
     """Return a path within the API: of an absolute URL, what follows the prefix; the token endpoint is outside it."""
     if not path.startswith("/"):
         path = "/" + path.partition("://")[2].partition("/")[2]
-        if path != TOKEN and not path.startswith(f"{PREFIX}/"):
+        if path != OAUTH and not path.startswith(f"{PREFIX}/"):
             return ""
     return path.removeprefix(PREFIX)
 

@@ -1,4 +1,4 @@
-"""Who asks: the two headers of an API key, or a bearer token of the endpoint here (RFC 6749, 4.4)."""
+"""Authentication: the two headers of an API key, or a bearer token of the endpoint here (RFC 6749, 4.4)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Token(NamedTuple):
 
 
 class Credentials:
-    """Knows which credentials are good, and the tokens given for them.
+    """The valid credentials, and the tokens issued for them.
 
     Without a pair of its own it takes any pair whose halves are not empty. Tokens last `lifetime` seconds by `clock`.
     """

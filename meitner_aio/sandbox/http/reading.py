@@ -55,7 +55,7 @@ def dotted(name: str, wire: str) -> str:
     return f"{name}.{wire}" if name else wire
 
 
-def _read(field: Field, value: object, dialect: Dialect, name: str) -> Any:  # noqa: ANN401 - the type that the field declares
+def _read(field: Field, value: object, dialect: Dialect, name: str) -> object:
     if value is None:
         if not field.nullable:
             raise ValueError(f"{name} cannot be null")
@@ -73,7 +73,7 @@ def read_list(value: object, name: str) -> list[Any]:
     return value
 
 
-def read_one(field: Field, value: object, dialect: Dialect, name: str) -> Any:  # noqa: ANN401 - the field's type
+def read_one(field: Field, value: object, dialect: Dialect, name: str) -> object:
     """Return a single value of the field's kind, as it is kept or compared: an element where the field holds a list."""
     if field.kind is Kind.OBJECT:
         return read_fields(field.type, value, dialect, name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from ..._wire.messages import FOREIGN, Headers, RawResponse, Request, error_object
+
+Json: TypeAlias = Any
+"""Whatever JSON holds."""
 
 _SECRET = {"authorization", "client-id", "client-secret", "cookie", "proxy-authorization"}
 
@@ -57,7 +60,7 @@ class ReceivedRequest(tuple[str, str, int]):  # noqa: SLOT001 - what varies in l
         return self[2]
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def json(self) -> Json:
         """The body as it was sent, decoded; None where there is none, or none that is JSON."""
         try:
             return None if self._body is None else msgspec.json.decode(self._body)

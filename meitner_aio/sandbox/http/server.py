@@ -1,4 +1,4 @@
-"""The sandbox over HTTP. The only module that knows aiohttp.web; it turns requests over and decides nothing."""
+"""The sandbox over HTTP. The only module that knows aiohttp.web; it hands requests to the app and decides nothing."""
 
 from __future__ import annotations
 

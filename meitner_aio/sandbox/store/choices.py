@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+from typing import get_args
 
 
 def check_seconds(name: str, value: object, least: float) -> None:
@@ -12,7 +12,7 @@ def check_seconds(name: str, value: object, least: float) -> None:
         raise ValueError(f"{name} must be seconds, at least {least}")
 
 
-def check_choice(name: str, value: object, choices: Any) -> None:  # noqa: ANN401 - a Literal
+def check_choice(name: str, value: object, choices: object) -> None:
     """Refuse what is none of the values of a `Literal`."""
     if value not in get_args(choices):
         raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")

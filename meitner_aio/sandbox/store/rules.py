@@ -1,4 +1,4 @@
-"""What records owe each other: references, uniqueness, and the rules of single resources. Pure: changes no table.
+"""The rules between records: references, uniqueness, and those of single resources. Pure: changes no table.
 
 A broken rule is 422, a value that is taken 409. Rules that follow from a field's name hold for every resource that
 has such a field; only `_RULES` and `_UNIQUE` name resources.
@@ -46,7 +46,7 @@ _UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 class Write(NamedTuple):
-    """A record about to be kept, and what it is judged by."""
+    """A record about to be stored, and what the rules need to check it."""
 
     tables: Tables
     row: Row

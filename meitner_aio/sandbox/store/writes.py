@@ -87,10 +87,11 @@ def _check_formats(body: type[Record], given: dict[str, Any], prefix: str = "") 
 
 def born(model: type[Record], given: dict[str, Any], record_id: str, meta: Meta) -> Row:
     """Return the record that a create makes; an object that is never null is there even when nothing was said of it."""
-    values = {field.name: blank(field) for field in fields(model) if _always_there(field)}
+    blanks = {field.name: blank(field) for field in fields(model) if _always_there(field)}
+    values: dict[str, object] = {**blanks}
     for field in fields(model):
         if field.name in given:
-            values[field.name] = _stored(field, given[field.name], values.get(field.name))
+            values[field.name] = _stored(field, given[field.name], blanks.get(field.name))
     return model(**{**values, "id": record_id, "meta": meta})
 
 
@@ -108,7 +109,7 @@ def _always_there(field: Field) -> bool:
     return field.kind is FieldKind.OBJECT and not field.nullable and field.name != "meta"
 
 
-def _stored(field: Field, value: Any, before: Record | None) -> Any:  # noqa: ANN401 - the field's type
+def _stored(field: Field, value: object, before: Record | None) -> object:
     """Return what is kept of a value: an object is merged into the one before."""
     if not is_object(value):
         return value

@@ -132,7 +132,7 @@ async def test_a_pipe_that_breaks_keeps_no_row(monkeypatch: pytest.MonkeyPatch, 
     stdout = SimpleNamespace(buffer=_Broken(error), isatty=lambda: False)
     monkeypatch.setattr(sys, "stdout", stdout)
     meitner = await _directory()
-    monkeypatch.setattr("meitner_aio.cli._options.Directory.client", lambda *_, **__: meitner)
+    monkeypatch.setattr("meitner_aio.cli._options.DirectoryOptions.client", lambda *_, **__: meitner)
     with pytest.raises(type(error)) as caught:
         await list_command("students")
     assert _leaks(caught.value) == []

@@ -7,6 +7,7 @@ numbers come from the ranges that the Swedish post and telecom authority keeps f
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -113,11 +114,12 @@ Tesfay Habte Gebremedhin Kidane Tekle Haile Berhane Mehari"""
 """Three lines for an origin: language and names of women, names of men, last names."""
 
 
-def _others(lines: list[str]) -> tuple[Origin, ...]:
+def _others(lines: Sequence[str]) -> tuple[Origin, ...]:
     found: list[Origin] = []
     for head, men, last in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
-        language, _, women = head.partition(" ")
-        found.append(Origin(language, *(2 * (_names(women), _names(men))), _names(last)))
+        language, _, rest = head.partition(" ")
+        women, others = _names(rest), _names(men)
+        found.append(Origin(language, women, others, women, others, _names(last)))
     return tuple(found)
 
 

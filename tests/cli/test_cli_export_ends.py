@@ -160,7 +160,7 @@ def test_a_disk_is_explained_in_words(number: int, said: str) -> None:
     assert explained(OSError(number, os.strerror(number)), "out/a").startswith(said)
 
 
-def test_a_part_replaces_a_whole_only_when_told_to(cli: Cli, tmp_path: Path) -> None:
+def test_a_part_replaces_a_whole_only_when_asked_to(cli: Cli, tmp_path: Path) -> None:
     """`--since` after a whole export is refused with what to type; `--replace` is what to type."""
     arguments = ("export", "students", "--to", str(tmp_path), *SANDBOX)
     assert cli(*arguments)[0] == 0

@@ -168,7 +168,7 @@ def test_nothing_is_sorted_in_the_systems_temporary_folder(tmp_path):
     assert float(done.stdout) == 1.0
 
 
-def test_this_sqlite_sorts_in_memory_when_told_to():
+def test_this_sqlite_sorts_in_memory_when_asked_to():
     """One that was built to use files always (SQLITE_TEMP_STORE=0) would not."""
     with closing(sqlite3.connect(":memory:")) as database:
         options = set(chain.from_iterable(database.execute("PRAGMA compile_options")))

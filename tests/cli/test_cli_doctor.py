@@ -285,7 +285,7 @@ async def test_a_page_that_is_too_large_is_no_illness(cli, monkeypatch):
     assert found["page"] == ("ok", "1,000 rows are refused: name a smaller --page-size")
 
 
-async def test_a_quota_that_paces_is_told_apart_from_a_slow_server(cli, monkeypatch):
+async def test_a_quota_that_paces_differs_from_a_slow_server(cli, monkeypatch):
     """Latency is that of the answers that waited for nothing."""
     heard = Heard()
     monkeypatch.setattr(_doctor, "Heard", lambda: heard)
@@ -338,7 +338,7 @@ def probed(cli, monkeypatch):
     return run
 
 
-async def test_a_probe_says_how_the_server_behaves_and_what_could_not_be_told(probed):
+async def test_a_probe_says_how_the_server_behaves_and_what_stays_undetermined(probed):
     """Below the checks, one line each, on eighty columns."""
     document = openapi.document(parse())
     document["components"]["schemas"]["Student"]["properties"]["nickname"] = {"type": "string"}
@@ -434,7 +434,7 @@ def test_the_sandbox_can_be_probed(cli, monkeypatch):
         ('client_credentials = "an-id"', "an API key from the profile"),
     ],
 )
-async def test_credentials_of_a_profile_are_told_by_kind_and_never_shown(cli, tmp_path, settings, words):
+async def test_credentials_of_a_profile_are_named_by_kind_and_never_shown(cli, tmp_path, settings, words):
     """And which profile of which file they are from."""
     path = tmp_path / "home" / "meitner-aio" / "config.toml"
     path.parent.mkdir(parents=True)

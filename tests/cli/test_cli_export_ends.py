@@ -47,7 +47,7 @@ def test_a_disk_that_is_full_before_the_first_checkpoint_keeps_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["exports.log"]
 
 
-def test_a_disk_that_is_full_later_keeps_what_a_checkpoint_tells_of(
+def test_a_disk_that_is_full_later_keeps_the_rows_of_the_last_checkpoint(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hint is true, and what it says to type brings the rest."""

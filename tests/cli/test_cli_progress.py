@@ -55,7 +55,7 @@ def test_durations_as_people_tell_them(seconds, text):
     assert duration(seconds) == text
 
 
-def test_the_quota_is_told_by_the_clock_of_this_machine():
+def test_the_quota_is_shown_by_the_clock_of_this_machine():
     """When it ends is an hour of the day, not of UTC."""
     assert quota_left(QUOTA, timezone(timedelta(hours=1))) == "quota: 4,321 of 5,000 requests left until 13:05"
     assert quota_left(None) == ""

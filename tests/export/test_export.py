@@ -81,7 +81,7 @@ async def test_a_listing_that_never_rests_is_not_complete(tmp_path):
     assert not json.loads((tmp_path / "manifest.json").read_bytes())["resources"]["grade_elementaries"]["complete"]
 
 
-async def test_progress_is_told_after_every_page_and_at_the_end(directory, tmp_path):
+async def test_progress_is_emitted_after_every_page_and_at_the_end(directory, tmp_path):
     """What a progress bar needs: rows so far, rows in all, and when the file is in place."""
     steps = []
 
@@ -203,7 +203,7 @@ async def test_cancelling_leaves_whole_files_and_no_task(directory, tmp_path):
             assert len(_lines(path)) == 25
 
 
-async def test_rows_that_no_journal_tells_of_are_removed(directory, tmp_path, monkeypatch):
+async def test_rows_without_a_journal_are_removed(directory, tmp_path, monkeypatch):
     """A disk that fails at once is an error, not a short file."""
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(full))

@@ -95,7 +95,7 @@ def test_it_leaves_nothing_in_a_log_either(path):
         assert _traces(path.parent) == []
 
 
-def test_a_log_that_cannot_be_emptied_is_told_of(path, caplog, monkeypatch):
+def test_a_log_that_cannot_be_emptied_is_warned_of(path, caplog, monkeypatch):
     """A reader in the midst of an old state holds it: what stays is said."""
     monkeypatch.setattr("meitner_aio.export.formats.sqlite._PATIENCE", 0.0)
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
@@ -231,7 +231,7 @@ async def test_what_is_gone_when_it_is_looked_at_is_gone(tmp_path, monkeypatch):
     assert _traces(tmp_path) == []
 
 
-async def test_what_no_export_can_go_on_with_is_told_of(tmp_path, caplog):
+async def test_what_no_export_can_resume_is_warned_of(tmp_path, caplog):
     """Rows of another resource, older than a day; what is younger may still be gone on with, and others' files are theirs."""
     _leave(tmp_path, ["guardians.part", "guardians.journal", "directory.sqlite.groups.part", "mine.part"], days=2)
     _leave(tmp_path, ["units.part", "units.journal"], days=0.5)

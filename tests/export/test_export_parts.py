@@ -142,7 +142,7 @@ async def test_a_part_that_was_allowed_is_resumed_without_asking_again(tmp_path:
 # Tables.
 
 
-async def test_a_part_updates_a_table_and_tells_the_truth_about_it(meitner: Meitner, tmp_path: Path) -> None:
+async def test_a_part_updates_a_table_and_reports_what_it_holds(meitner: Meitner, tmp_path: Path) -> None:
     """A deleted row stays, so the table is not complete; the manifest counts the table, not what was read."""
     await export(meitner, ["students"], to=tmp_path, format="sqlite")
     gone = await meitner.students.list().first()

@@ -52,7 +52,7 @@ async def test_a_plan_knows_a_limit():
     assert (planned.rows, planned.requests) == (25, 3)
 
 
-async def test_a_plan_tells_its_share_of_the_hour():
+async def test_a_plan_names_its_share_of_the_hour():
     """Half of the quota is half of the hour's requests of everybody who shares it."""
     async with Meitner.sandbox(students=500, quota=100, limiter="window") as meitner:
         planned = await plan(meitner, ["students"], page_size=10)
@@ -101,7 +101,7 @@ def test_waits_for_a_bucket(kind, requests, remaining, seconds):
 
 @pytest.mark.usefixtures("_no_threads")
 @pytest.mark.parametrize(("students", "quota"), [(300, 100), (500, 60), (1100, 50)])
-def test_a_plan_foretells_how_long_the_gate_will_take(tmp_path, students, quota):
+def test_a_plan_foretells_the_waits_for_the_quota(tmp_path, students, quota):
     """Hours of waiting for the quota, within a tenth."""
 
     async def main():

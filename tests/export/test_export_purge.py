@@ -334,7 +334,7 @@ def test_what_is_below_is_looked_at_too(machine: Callable[..., str]) -> None:
     assert "virtual" in machine("ext4", disk="vda1")
 
 
-def test_where_nothing_is_told_nothing_is_assured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_system_says_nothing_nothing_is_assured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other systems, and a Linux without /proc."""
     monkeypatch.setattr(shredding, "_MOUNTS", tmp_path / "none")
     assert "unknown file system" in doubt(tmp_path)

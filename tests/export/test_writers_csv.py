@@ -143,7 +143,7 @@ def test_looking_at_a_column_at_once_misses_nothing(hostile, place, tmp_path):
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_a_reader_that_tells_null_from_empty_reads_everything_back(data):
+def test_a_reader_that_distinguishes_null_from_empty_reads_everything_back(data):
     """Quotes say which: so do PostgreSQL, DuckDB and pyarrow see it."""
     made = data.draw(st.lists(records(Student), min_size=1, max_size=4))
     with tempfile.TemporaryDirectory() as folder:

@@ -96,7 +96,7 @@ def test_an_instant_keeps_its_moment(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "backend"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")]
 )
-def test_pyarrow_is_loaded_to_be_frugal_unless_told_otherwise(environment, backend):
+def test_pyarrow_is_loaded_to_be_frugal_unless_configured_otherwise(environment, backend):
     """The allocator is chosen for pyarrow alone: the environment is afterwards what it was."""
     code = (
         "import os; before = dict(os.environ)\n"

@@ -43,7 +43,7 @@ def _events(count, first="2026-09-01T00:00:00Z"):
 # What can be found out.
 
 
-async def test_a_server_of_usual_habits_is_told_in_one_line_each():
+async def test_a_usual_server_gets_one_line_for_each_question():
     """Every question once, none twice, within the bound."""
     found, asker = await _asked(OddServer(limiter=Bucket(1500, "top"), document={"openapi": "3.1.0", "paths": {}}))
     assert {question: one.value for question, one in found.items()} == {
@@ -154,7 +154,7 @@ async def test_a_field_that_is_null_on_some_rows_orders_none():
     assert (await _found(rows={"student-placement": rows}))["order, others"].value == "none"
 
 
-async def test_what_orders_equal_rows_is_told_where_there_are_enough():
+async def test_what_orders_equal_rows_is_found_where_there_are_enough():
     """Of an import every row has the same time."""
     rows = [row(0, created="2025-01-01T00:00:00Z", id=f"{number}") | {"id": f"{number:02d}"} for number in range(20)]
     rows += [row(number, created="2025-02-01T00:00:00Z") | {"id": f"{number:02d}"} for number in range(7)]
@@ -175,12 +175,12 @@ async def test_few_rows_are_in_any_order():
         (lambda rows: random.sample(rows, len(rows)), "another one each time"),
     ],
 )
-async def test_a_search_in_another_order_is_told(searched, words):
+async def test_a_search_in_another_order_is_reported(searched, words):
     """Than the list, or than itself."""
     assert words in (await _found(searched=searched))["order, titled"].answer
 
 
-async def test_a_total_that_is_not_that_of_the_rows_is_told():
+async def test_a_total_that_is_not_that_of_the_rows_is_reported():
     """And by how much."""
     one = (await _found(searched=lambda rows: rows[:-1]))["totals"]
     assert (one.value, "groups: 39 and 40" in one.answer) == ("differ", True)
@@ -294,13 +294,13 @@ async def test_updated_at_may_begin_as_created_at():
     assert (await _found(rows={"group": rows}))["updated_at"].value is None
 
 
-async def test_nil_lists_are_told_by_name():
+async def test_nil_lists_are_named():
     """Fields of records, and empty pages."""
     one = (await _found(null_lists=True))["empty lists"]
     assert (one.value, one.answer) == ("null", "null: empty pages, groups.member_ids, groups.types")
 
 
-async def test_a_credential_of_few_rights_is_told_what_it_may_know():
+async def test_a_credential_of_few_rights_gets_what_it_may_read():
     """Everything that the one resource shows, within the bound."""
     forbidden = (
         "school",
@@ -318,7 +318,7 @@ async def test_a_credential_of_few_rights_is_told_what_it_may_know():
     assert asker.charged <= MOST
 
 
-async def test_without_any_right_nothing_can_be_told():
+async def test_without_any_right_nothing_can_be_determined():
     """And each line says why."""
     found, _ = await _asked(
         OddServer(
@@ -341,7 +341,7 @@ async def test_without_any_right_nothing_can_be_told():
     assert all(one.answer for one in found.values())
 
 
-async def test_the_limiter_is_told_by_a_wait_of_some_seconds():
+async def test_the_limiter_is_found_by_a_wait_of_some_seconds():
     """For which nobody waits when it is known already."""
     clock = Clock()
     found, _ = await _asked(OddServer(limiter=Window(5000), clock=clock))
@@ -538,7 +538,7 @@ async def test_a_slow_server_is_asked_for_ninety_seconds():
         (answer(200, headers={"Content-Length": str(10**9)}), "openapi.json: GET /{id} was answered with more than"),
     ],
 )
-async def test_a_server_without_a_document_is_told_so(reply, why):
+async def test_a_server_without_a_document_is_reported_as_such(reply, why):
     """Whatever it answers in its place; nothing is asked of another server."""
     heard = Heard()
     async with (

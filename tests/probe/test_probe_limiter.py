@@ -44,7 +44,7 @@ def _probed(model, *, step=0.1, asked=ASKED, dated=True, spell=lambda headers, _
 @pytest.mark.parametrize(
     ("reset", "means"), [("full", "full"), ("next", "next token"), ("hour", "one hour"), ("top", "top of the hour")]
 )
-def test_a_bucket_is_told_by_what_comes_back(limit, left, reset, means):
+def test_a_bucket_is_recognised_by_what_comes_back(limit, left, reset, means):
     """Whatever its Reset means, full or half empty."""
     found, _, said_ = _probed(Bucket(limit, reset, left=left * limit))
     assert (found["limiter"], found["reset"]) == ("bucket", means), said_
@@ -68,14 +68,14 @@ def test_a_window_gives_nothing_back(limit, left, late):
 
 
 @pytest.mark.parametrize("limit", [50, 300])
-def test_a_window_that_is_too_small_to_tell_is_not_told(limit):
+def test_a_window_that_is_too_small_to_show_stays_undetermined(limit):
     """A bucket of that size would give nothing back within ten seconds, either: nobody waits for it."""
     found, waited, said_ = _probed(Window(limit))
     assert (found["limiter"], waited) == (None, 0.0)
     assert "longer than a probe waits" in said_["limiter"]
 
 
-def test_a_small_bucket_is_told_by_its_reset_alone():
+def test_a_small_bucket_is_recognised_by_its_reset_alone():
     """Where Reset moves as that of a bucket does, no wait is needed."""
     found, waited, _ = _probed(Bucket(300, "full"))
     assert (found["limiter"], found["reset"], waited) == ("bucket", "full", 0.0)
@@ -84,18 +84,18 @@ def test_a_small_bucket_is_told_by_its_reset_alone():
 @pytest.mark.parametrize(
     "model", [Bucket(1500, "top", late="stale"), Bucket(1500, "top", late=True), Window(1500, late=True)]
 )
-def test_headers_that_are_one_late_are_told_at_a_full_quota(model):
+def test_headers_that_are_one_late_show_at_a_full_quota(model):
     """An answer that says that all are left did not count itself."""
     assert _probed(model)[0]["headers"] == "one late"
 
 
 @pytest.mark.parametrize("model", [Bucket(1500, "top"), Window(1500)])
-def test_headers_that_count_their_request_are_told_at_a_full_quota(model):
+def test_headers_that_count_their_request_show_at_a_full_quota(model):
     """One less than all is the most that is left."""
     assert _probed(model)[0]["headers"] == "current"
 
 
-def test_headers_that_lag_behind_are_told_by_a_pause():
+def test_headers_that_lag_behind_show_in_a_pause():
     """What came back shows in the second answer after it, and not in the first."""
     found, _, said_ = _probed(Bucket(1500, "top", left=900, late="stale"))
     assert (found["limiter"], found["headers"]) == ("bucket", "one late"), said_
@@ -145,13 +145,13 @@ def test_headers_that_make_no_sense_are_not_no_headers():
     assert (found["limiter"], "cannot be read" in said_["limiter"]) == (None, True)
 
 
-def test_no_answer_tells_nothing():
+def test_without_answers_nothing_is_determined():
     """Every line says so."""
     assert [one.value for one in limiter([])] == [None, None, None]
     assert limiter([Answer(status=403, headers=Headers())])[0].value is None
 
 
-def test_a_window_that_ends_while_a_probe_runs_is_told_by_that():
+def test_a_window_that_ends_while_a_probe_runs_is_recognised():
     """All of it comes back at once."""
     found, _, said_ = _probed(Window(5000, left=400, ends=NOON + 1.55))
     assert found["limiter"] == "window"
@@ -159,7 +159,7 @@ def test_a_window_that_ends_while_a_probe_runs_is_told_by_that():
     assert found["reset"] == "end of the window"
 
 
-def test_a_window_that_ends_while_a_probe_waits_is_told_by_that():
+def test_a_window_that_ends_while_a_probe_waits_is_recognised():
     """Although little was seen of the new one."""
     found, _, said_ = _probed(Window(1500, left=400, ends=NOON + ASKED / 10 + 2))
     assert (found["limiter"], "renewed" in said_["limiter"]) == ("window", True)
@@ -180,7 +180,7 @@ def test_the_top_of_an_hour_is_no_end_of_a_window_when_nothing_comes_back_at_it(
     assert (kind.value, reset.value) == ("bucket", "top of the hour")
 
 
-def test_a_reset_that_moves_while_nothing_comes_back_is_told_as_it_is():
+def test_a_reset_that_moves_while_nothing_comes_back_is_reported_as_it_is():
     """Perhaps a sliding window: it is called neither."""
     window = Window(1500)
     found, _, said_ = _probed(lambda now: window(now) | {"RateLimit-Reset": str(round((now + 3600) * 1000))})
@@ -196,7 +196,7 @@ def test_a_reset_that_moves_while_nothing_comes_back_is_told_as_it_is():
         (lambda reset, _: str(reset), "in 30 min"),
     ],
 )
-def test_how_the_reset_is_written_is_told(spelled, words):
+def test_the_spelling_of_the_reset_is_reported(spelled, words):
     """The API documents milliseconds since 1970."""
     found, _, said_ = _probed(
         Window(1500),
@@ -206,7 +206,7 @@ def test_how_the_reset_is_written_is_told(spelled, words):
     assert words in said_["reset"]
 
 
-def test_without_a_date_only_what_comes_back_is_told():
+def test_without_a_date_only_what_comes_back_is_reported():
     """A moving Reset is read by the server's clock."""
     found, _, said_ = _probed(Bucket(1500, "full", left=900), dated=False)
     assert found["limiter"] == "bucket"
@@ -220,7 +220,7 @@ def test_meanings_that_all_fit_are_all_named():
     assert said_["reset"].startswith("when the bucket will be full again or when the next request comes back")
 
 
-def test_a_reset_that_is_missing_is_told():
+def test_a_missing_reset_is_reported():
     """And the limiter all the same."""
     window = Window(1500)
     found, _, said_ = _probed(

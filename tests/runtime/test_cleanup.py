@@ -129,7 +129,7 @@ async def test_a_result_and_an_error_are_handed_on() -> None:
         await finished(broken())
 
 
-async def test_work_that_somebody_else_cancels_is_told_from_ones_own_cancellation() -> None:
+async def test_work_that_somebody_else_cancels_differs_from_ones_own_cancellation() -> None:
     """The waiter hears of it, and counts as cancelled by nobody."""
     work = asyncio.ensure_future(asyncio.sleep(3600))
     asyncio.get_running_loop().call_soon(work.cancel)
@@ -505,7 +505,7 @@ def test_nobody_goes_on_while_a_thread_works(way: Ways) -> None:
 
 
 @every_way
-def test_a_long_work_in_a_thread_is_told_to_stop(way: Ways) -> None:
+def test_a_long_work_in_a_thread_is_asked_to_stop(way: Ways) -> None:
     """At the first cancellation, and waited for at all of them."""
     working = threading.Event()
     stopped: list[bool] = []

@@ -48,7 +48,7 @@ async def test_a_record_through_its_whole_life(session):
             assert (answer.status, (await answer.json())["error"]["code"]) == (404, "NotFound")
 
 
-async def test_both_doors_lead_to_one_directory(session):
+async def test_in_process_and_over_http_is_one_directory(session):
     """What is written at one is read at the other, and both are remembered."""
     async with Sandbox() as sandbox:
         async with session.get(f"{sandbox.url}/student?limit=20&offset=30") as answer:

@@ -67,7 +67,7 @@ def _empty(clock: Clock, **choices: Any) -> Sandbox:
 
 
 @pytest.mark.parametrize("name", TABLES)
-async def test_every_answer_tells_the_quota(name):
+async def test_every_answer_names_the_quota(name):
     """Status, limit, what remains and the Reset in epoch milliseconds, of every kind and at every moment."""
     clock = Clock()
     choices, table = TABLES[name]

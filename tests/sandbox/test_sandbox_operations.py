@@ -382,7 +382,7 @@ async def test_a_deleted_unique_value_is_free_again(sandbox):
     await made(sandbox, "/student", **person(identityNumber="20150101-9999", emailAddress1="a@x.example"))
 
 
-async def test_an_audit_event_tells_of_a_deletion(sandbox, clock):
+async def test_an_audit_event_records_a_deletion(sandbox, clock):
     """What, which and when, by whom, and it can be got and searched for."""
     row = await made(sandbox, "/guardian", **person())
     clock.now += 1

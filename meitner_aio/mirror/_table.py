@@ -10,7 +10,7 @@ import msgspec
 
 from ..export.formats.columns import Rows
 from ..export.formats.sqlite import cells, indexed, quoted, sql_type
-from ..records import DirectoryRecord, Record, fields
+from ..records import DirectoryRecord, Kind, Record, fields
 from ..resources import RESOURCES
 
 _STRICT = " STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
@@ -25,7 +25,7 @@ class Table:
         self.name = name
         self._database = database
         self._rows = Rows(table.model)
-        self._nested = [field.name for field in fields(table.model) if field.kind.startswith("object:")]
+        self._nested = [field.name for field in fields(table.model) if field.kind is Kind.OBJECT]
         self.declared = {column.name: sql_type(column) for column in self._rows.columns}
         self._table = f"main.{quoted(name)}"
         listed = ", ".join(map(quoted, self.declared))

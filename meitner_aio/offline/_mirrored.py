@@ -179,7 +179,7 @@ class Stored(Directory):
             latency=0.0,
             clock=self._time,
         )
-        app.seen = deque(maxlen=0)
+        app.received = deque(maxlen=0)
         self.send: Callable[[Request], Coroutine[Any, Any, RawResponse]] = app.send
         """Answers a request, as the sandbox does."""
 

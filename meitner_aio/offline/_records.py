@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..records import DirectoryRecord, Field, Record, fields
+from ..records import DirectoryRecord, Field, Kind, Record, fields
 
 
 class Cell(NamedTuple):
@@ -28,14 +28,14 @@ def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - of any column
     return value
 
 
-_READ: dict[str, Callable[[Any], Any]] = {"boolean": bool}
+_READ: dict[Kind, Callable[[Any], Any]] = {Kind.BOOLEAN: bool}
 
 
 def cells_of(model: type[Record], prefix: str = "", path: tuple[str, ...] = ()) -> Iterator[Cell]:
     """Yield the columns of a record, in their order."""
     for field in fields(model):
         where = (*path, field.wire)
-        if field.kind.startswith("object:") and not field.many:
+        if field.kind is Kind.OBJECT and not field.many:
             yield from cells_of(field.type, f"{prefix}{field.name}_", where)
         else:
             read = msgspec.json.decode if field.many else _READ.get(field.kind, _as_it_is)

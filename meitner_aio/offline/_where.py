@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..query import GROUPS
-from ..records import Field, Record, fields
+from ..records import Field, Kind, Record, fields
 from ..sandbox.http.dialect import Dialect
 from ..sandbox.http.reading import read_one
 
@@ -85,7 +85,7 @@ def _of_group(
         field = declared[wire]
         if value is None:
             continue
-        if field.kind.startswith("object:"):
+        if field.kind is Kind.OBJECT:
             yield from _of_group(group, field.type, value, f"{prefix}{field.name}_")
         else:
             yield group, field, value, prefix + field.name
@@ -112,7 +112,7 @@ def _condition(group: str, field: Field, value: Any, name: str, dialect: Dialect
 
 def _of_list(group: str, field: Field, value: Any, column: str, dialect: Dialect) -> Where:  # noqa: ANN401 - JSON
     """Return what narrows down which lists hold an id: the text of it is in that of the list."""
-    if field.kind != "uuid" or group not in ("equals", "contains"):
+    if field.kind is not Kind.UUID or group not in ("equals", "contains"):
         return _ANY
     items = value if group == "contains" else [value]
     if not 0 < len(items) <= _MOST:

@@ -8,7 +8,7 @@ from typing import TypedDict
 from .faults import Fault
 from .http.dialect import Form, Resolution, Unknown, Zones
 from .http.paging import OverCap
-from .http.quota import Kind, Reset, Told
+from .http.quota import HeaderCount, LimiterKind, Reset
 from .store.tables import Order
 
 
@@ -19,12 +19,12 @@ class Choices(TypedDict, total=False):
     schools: int
     seed: int
     order: Order
-    limiter: Kind
+    limiter: LimiterKind
     quota: int
     window: float
     burst: int | None
     reset: Reset
-    headers: Told
+    headers: HeaderCount
     page_cap: int
     over_cap: OverCap
     resolution: Resolution

@@ -63,7 +63,7 @@ async def test_an_empty_answer_deletes_nothing(meitner, path, sandbox):
     async with Mirror(path) as mirror:
         await mirror.sync(meitner, ["schools", "units"])
         before = held_schools(path)
-        table = sandbox.door._directory._tables["units"]
+        table = sandbox.app._directory._tables["units"]
         for unit in list(table.rows()):
             table.remove(unit.id)
         with pytest.raises(TooManyDeletions, match="1 of 1 units"):

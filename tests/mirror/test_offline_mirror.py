@@ -33,7 +33,7 @@ from meitner_aio.offline import Mirrored, Snapshot
 from meitner_aio.offline._records import Reader
 from meitner_aio.offline._where import where
 from meitner_aio.query import GROUPS
-from meitner_aio.records import Field, fields
+from meitner_aio.records import Field, Kind, fields
 from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Sandbox
 from meitner_aio.sandbox.http.dialect import Dialect
@@ -164,7 +164,7 @@ def known_values(pair: Pair, name: str, path: tuple[str, ...]) -> list[Any]:
 def values_of(pair: Pair, name: str, field: Field, path: tuple[str, ...]) -> st.SearchStrategy[Any]:
     """Return values for conditions on a field: those of records, in JSON, and some that no record has."""
     known = known_values(pair, name, path)
-    kind = field.kind.partition(":")[0]
+    kind = field.kind
     others: dict[str, st.SearchStrategy[Any]] = {
         "uuid": st.uuids().map(str),
         "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
@@ -182,7 +182,7 @@ def conditions_on(name: str) -> list[tuple[str, Field, tuple[str, ...], tuple[st
     model: Any = RESOURCES[name]
     found = []
     for field in fields(model.model):
-        inner = fields(field.type) if field.kind.startswith("object:") else ()
+        inner = fields(field.type) if field.kind is Kind.OBJECT else ()
         here = [(each, (field.name, each.name), (field.wire, each.wire)) for each in inner]
         for each, path, wire in here or [(field, (field.name,), (field.wire,))]:
             found += [(group, each, path, wire) for group in GROUPS if applies(group, each)]
@@ -333,7 +333,7 @@ def records_of(model: Any) -> st.SearchStrategy[Any]:
 
 def value_of(field: Field) -> st.SearchStrategy[Any]:
     """Return values of a field, in JSON."""
-    kind = field.kind.partition(":")[0]
+    kind = field.kind
     simple: dict[str, Any] = {
         "uuid": st.uuids().map(str),
         "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=8),

@@ -111,7 +111,7 @@ async def test_a_row_that_comes_back_has_no_tombstone(meitner, path, ask, sandbo
         await meitner.guardians.delete(guardian.id)
         await mirror.sync(meitner)
         assert ask("SELECT count(*) FROM tombstones") == [(1,)]
-        sandbox.door._directory._tables["guardians"].put(guardian)
+        sandbox.app._directory._tables["guardians"].put(guardian)
         await mirror.sync(meitner, full=True)
         assert ask("SELECT count(*) FROM tombstones") == [(0,)]
         assert [entry.kind for entry in mirror.feed() if entry.id == guardian.id] == ["insert", "delete", "insert"]
@@ -121,7 +121,7 @@ async def test_a_full_run_deletes_what_no_event_tells_of(meitner, path, sandbox)
     """Absence from a whole reading is enough."""
     async with Mirror(path) as mirror:
         await mirror.sync(meitner)
-        table = sandbox.door._directory._tables["students"]
+        table = sandbox.app._directory._tables["students"]
         table.remove(table.rows()[0].id)
         assert (await mirror.sync(meitner)).deleted == 0
         report = await mirror.sync(meitner, full=True)

@@ -105,7 +105,7 @@ async def test_brakes_hold_for_repairs(meitner, path, sandbox):
     async with Mirror(path) as mirror:
         await mirror.sync(meitner)
         before = held(path)
-        table = sandbox.door._directory._tables["students"]
+        table = sandbox.app._directory._tables["students"]
         for student in list(table.rows())[:30]:
             table.remove(student.id)
         with pytest.raises(TooManyDeletions, match="30 of 60 students"):

@@ -17,6 +17,7 @@ from .commands.export import export_command
 from .commands.purge import purge_command
 from .commands.read import count_command, get_command, list_command, search_command
 from .commands.sandbox import sandbox_command
+from .commands.sync import sync_command
 from .rendering.output import say, silence, tolerate
 
 __all__ = ["Exit", "app", "run"]
@@ -38,6 +39,7 @@ app = App(
 _SOME = "[RESOURCE...]"
 for _command, _name, _arguments in (
     (export_command, "export", f"{_SOME} --to FOLDER"),
+    (sync_command, "sync", f"{_SOME} --to FILE"),
     (list_command, "list", "RESOURCE"),
     (search_command, "search", "RESOURCE --where CONDITION..."),
     (get_command, "get", "RESOURCE ID"),

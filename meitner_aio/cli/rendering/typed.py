@@ -11,6 +11,7 @@ from ...records import Field, Kind
 
 _AGO = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = re.compile(r"([0-9]{1,6})s")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -42,6 +43,18 @@ def span(text: str) -> timedelta:
     if found is None:
         raise ValueError("must be a time such as 30d (m, h, d, w)")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def interval(text: str) -> timedelta:
+    """Return what lies between two times of something regular: as `span`, or `30s`; `ValueError` for anything else."""
+    seconds = _SECONDS.fullmatch(text)
+    try:
+        found = timedelta(seconds=int(seconds[1])) if seconds is not None else span(text)
+    except ValueError:
+        found = timedelta(0)
+    if not found:
+        raise ValueError("must be a time such as 15m (s, m, h, d, w)")
+    return found
 
 
 def moves(text: str) -> bool:

@@ -1,0 +1,86 @@
+"""What is told of runs of `sync`: to people, to programs, in metrics."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .._runtime.threads import threaded
+from ..errors import MeitnerError, TooManyDeletions
+from ..resources import RESOURCES
+from . import _metrics
+from ._job import Job
+from ._runs import Ran, Totals
+from .rendering.disk import explained
+from .rendering.output import say, silence, visible, write_json, write_table
+from .rendering.runs import accepting, facts, held, run_line, table, table_note
+
+
+class Told:
+    """Tells of one run after the other."""
+
+    def __init__(self, job: Job, metrics: Path | None, words: list[str], *, json: bool) -> None:
+        """Write metrics to a file, if to any; `words` are the command for one such run."""
+        self._job, self._metrics, self._words, self._json = job, metrics, words, json
+        self._totals = Totals()
+
+    async def once(self, ran: Ran) -> None:
+        """Tell of the only run: a table, or JSON. What failed without having changed anything is told elsewhere."""
+        rows = await self._counted(ran)
+        if self._json and (ran.reports or isinstance(ran.error, TooManyDeletions)):
+            write_json(facts(ran, rows))
+        elif ran.reports:
+            write_table(table(ran), numbers=frozenset(range(1, 6)), note=table_note(ran, str(self._job.file)))
+        if isinstance(ran.error, TooManyDeletions):
+            first, *more = held(ran.error, str(self._job.file), accepting(self._words, ran.error))
+            say(f"meitner-aio: {first}")
+            for line in more:
+                say(line)
+
+    async def line(self, ran: Ran) -> None:
+        """Tell of a run in one line. That nobody reads it is no reason to stop."""
+        rows = await self._counted(ran)
+        try:
+            if self._json:
+                write_json(facts(ran, rows))
+            else:
+                sys.stdout.write(f"{visible(run_line(ran, accepting(self._words, ran.error)))}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            silence(sys.stdout)
+
+    async def _counted(self, ran: Ran) -> dict[str, int]:
+        """Return how many rows of each resource there are now; they and the run go into the metrics."""
+        rows = await threaded(_rows, self._job.file)
+        self._totals.add(ran)
+        if self._metrics is not None:
+            families = self._totals.families(datetime.now(UTC), self._success(), rows, self._job.quota())
+            text = _metrics.text_of(families, (("mirror", str(self._job.file)),))
+            try:
+                await threaded(_metrics.write, self._metrics, text)
+            except OSError as error:
+                say(f"meitner-aio: {explained(error, str(self._metrics))}")
+        return rows
+
+    def _success(self) -> datetime | None:
+        try:
+            return self._job.mirror.last_success
+        except (MeitnerError, OSError):  # a file of which a run said already what is wrong
+            return None
+
+
+def _rows(file: Path) -> dict[str, int]:
+    """Return how many rows of each resource a file has; nothing of one that cannot be read. Blocking."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            return {
+                name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608 - a name of ours
+                for name in RESOURCES
+                if name in found
+            }
+    except sqlite3.Error:
+        return {}

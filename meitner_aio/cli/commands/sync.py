@@ -1,0 +1,248 @@
+"""The command that keeps a copy of the directory true: once, or as a service."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ...errors import TooManyDeletions
+from ...resources import RESOURCES
+from .._exit import Exit, UsageError
+from .._interrupted import terminable
+from .._job import Job
+from .._options import DIRECTORY, Directory, Json, Natural, ResourceName, given
+from .._schedule import Schedule
+from .._service import Stop, serve, stoppable
+from .._systemd import unit
+from .._told import Told
+from ..rendering.output import say
+from ..rendering.progress import Waits, can_draw
+from ..rendering.typed import interval
+from ..rendering.warnings import warnings_said
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_EVENTS = "audit_events"
+_EVERY = "15m"
+"""What a unit says where nobody does."""
+_OWN_TO_A_SERVICE = ("/tmp", "/var/tmp")  # noqa: S108 - a service has its own, so nothing is put there
+_Kept = Annotated[ResourceName, Parameter(help=", ".join(name for name in RESOURCES if name != _EVENTS))]
+_STATE = Path("/var/lib/meitner-aio")
+_CHANCE = random.SystemRandom()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """Which file, how often, and what it takes."""
+
+    to: Annotated[
+        str | None, Parameter(help="The copy: an SQLite file, made where it does not exist.", metavar="FILE")
+    ] = None
+    every: Annotated[
+        str | None,
+        Parameter(help="Run again and again, until SIGTERM or Ctrl-C: 15m, 1h, 1d (s, m, h, d, w).", metavar="TIME"),
+    ] = None
+    verify: Annotated[
+        bool,
+        Parameter(help="Count every resource afterwards, a request each; repair what differs.", show_default=False),
+    ] = False
+    full: Annotated[bool, Parameter(help="Read everything, and not only what changed.", show_default=False)] = False
+    accept_deletions: Annotated[
+        Natural | None,
+        Parameter(help="Let this run delete up to so many rows, whatever their share.", metavar="N"),
+    ] = None
+    max_deletions: Annotated[
+        float | None,
+        Parameter(
+            help="The share of a resource above which deletions need your word; 0.2 when you do not say.",
+            metavar="SHARE",
+            validator=Number(gte=0, lte=1),
+        ),
+    ] = None
+    grades_every: Annotated[
+        str | None,
+        Parameter(help="Grades are read in full each time: no more often than this, such as 1d.", metavar="TIME"),
+    ] = None
+    metrics: Annotated[
+        str | None,
+        Parameter(
+            help="Write metrics for Prometheus after each run, such as for node_exporter's textfile collector: a file "
+            "*.prom that everybody may read.",
+            metavar="FILE",
+        ),
+    ] = None
+    print_systemd: Annotated[
+        bool, Parameter(help="Print a unit that runs this as a service, and do nothing.", show_default=False)
+    ] = False
+
+    def file(self) -> Path:
+        """Return where the copy is; `UsageError` for none, and for what is no file."""
+        if self.to is None:
+            raise UsageError("--to FILE is missing: say where the copy is, such as directory.sqlite")
+        return _file("--to", self.to)
+
+    def metrics_file(self) -> Path | None:
+        """Return where metrics go."""
+        return None if self.metrics is None else _file("--metrics", self.metrics)
+
+    def options(self) -> dict[str, Any]:
+        """Return the keywords of `sync`."""
+        every = None if self.grades_every is None else _span("--grades-every", self.grades_every)
+        return {"full": self.full, **given(grades_every=every), **self.brakes()}
+
+    def brakes(self) -> dict[str, Any]:
+        """Return the keywords that `verify` has, too."""
+        return given(accept_deletions=self.accept_deletions, max_deletions=self.max_deletions)
+
+    def seconds(self) -> float | None:
+        """Return the interval of a service; `UsageError` for what a service does not do."""
+        if self.every is None:
+            return None
+        if self.accept_deletions is not None:
+            raise UsageError("--accept-deletions is for one run, which somebody looks at: leave out --every")
+        return _span("--every", self.every).total_seconds()
+
+
+KEEPING = Keeping()
+
+
+def _file(option: str, name: str) -> Path:
+    if "://" in name:
+        raise UsageError(f"{option} takes a file on this machine, not an address")
+    path = Path(name)
+    if path.is_dir():
+        raise UsageError(f"{option} takes a file, and {name} is a folder: name one in it")
+    return path
+
+
+def _span(option: str, text: str) -> timedelta:
+    try:
+        return interval(text)
+    except ValueError as wrong:
+        raise UsageError(f"{option} {wrong}") from None
+
+
+async def sync_command(
+    *resources: _Kept, keeping: Keeping = KEEPING, json: Json = False, directory: Directory = DIRECTORY
+) -> Exit:
+    """Keep a copy of the directory true, in an SQLite file.
+
+    All resources when none is named, but audit events.
+    The first run reads everything, later ones what changed or was deleted.
+    Each is one transaction: whatever ends it, the file is whole.
+
+    meitner-aio sync --to directory.sqlite --every 15m
+
+    A run that would delete a fifth of a resource changes nothing, and says so.
+    """
+    if _EVENTS in resources:
+        raise UsageError("audit_events do not change, so there is nothing to keep true: export them")
+    file, metrics, every, options = keeping.file(), keeping.metrics_file(), keeping.seconds(), keeping.options()
+    if keeping.print_systemd:
+        sys.stdout.write(_unit(resources, file, metrics, keeping, directory, json=json))
+        return Exit.COMPLETE
+    from ...mirror import Mirror
+
+    profile = directory.settings()
+    async with directory.client(profile, **given(max_concurrency=profile.concurrency)) as meitner:
+        with Mirror(file) as mirror, warnings_said("meitner_aio.mirror"):
+            compared = keeping.brakes() if keeping.verify else None
+            job = Job(meitner, mirror, file, resources=resources or None, options=options, compared=compared)
+            told = Told(job, metrics, _words(resources, file, directory), json=json)
+            return await (_once(job, told) if every is None else _served(job, told, every))
+
+
+async def _once(job: Job, told: Told) -> Exit:
+    with terminable(), ExitStack() as shown:
+        if can_draw():
+            from ..rendering.under_way import shown_requests
+
+            shown.enter_context(shown_requests(job.requests, job.quota))
+        else:
+            job.listener = Waits().tell
+        try:
+            ran = await job.run()
+        except BaseException as ended:
+            ended.add_note(f"{job.file} is as the last run left it.")
+            raise
+    await told.once(ran)
+    if ran.error is not None and not isinstance(ran.error, TooManyDeletions):
+        raise ran.error
+    return Exit.COMPLETE if ran.complete else Exit.PARTIAL
+
+
+async def _served(job: Job, told: Told, every: float) -> Exit:
+    def ends() -> None:
+        if job.running:
+            say("meitner-aio: the run under way is the last; to end it, too, ask once more: it will change nothing")
+
+    stop = Stop(ends)
+    job.ends = lambda: stop.requested
+    job.listener = Waits().tell
+
+    async def run() -> None:
+        await told.line(await job.run())
+
+    with stoppable(stop):
+        await serve(run, Schedule(every, lambda: _CHANCE.uniform(-1, 1)), stop)
+    return Exit.COMPLETE
+
+
+def _typed(options: DataclassInstance) -> list[str]:
+    """Return the words that mean a group of options: what was not given is left out."""
+    words: list[str] = []
+    for field in fields(options):
+        value, name = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
+        if value is not None and value is not False:
+            words += [name] if value is True else [name, str(value)]
+    return words
+
+
+def _words(resources: Iterable[str], file: Path, directory: Directory) -> list[str]:
+    """Return the command for one run."""
+    return ["sync", *resources, "--to", str(file), *_typed(directory)]
+
+
+def _unit(
+    resources: Iterable[str],
+    file: Path,
+    metrics: Path | None,
+    keeping: Keeping,
+    directory: Directory,
+    *,
+    json: bool,
+) -> str:
+    """Return a systemd unit for a service that does what the options say."""
+    if keeping.accept_deletions is not None:
+        raise UsageError("--accept-deletions is for one run, which somebody looks at: no unit has it")
+    file = _STATE / file if len(file.parts) == 1 else file.absolute()
+    metrics = None if metrics is None else metrics.absolute()
+    for path in filter(None, (file, metrics)):
+        if any(path.is_relative_to(place) for place in _OWN_TO_A_SERVICE):
+            raise UsageError(f"a service has a {path.parts[1]} of its own, so that nobody would find {path}")
+    kept = replace(
+        keeping,
+        to=str(file),
+        every=keeping.every or _EVERY,
+        metrics=None if metrics is None else str(metrics),
+        print_systemd=False,
+    )
+    words = ["sync", *resources, *_typed(kept), *(["--json"] if json else []), *_typed(directory)]
+    secrets = not (directory.sandbox or directory.profile)
+    return unit([*_program(), *words], file=file, metrics=metrics, secrets=secrets)
+
+
+def _program() -> list[str]:
+    script = Path(sys.executable).with_name("meitner-aio")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "meitner_aio"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_labels_and_helps_survive_whatever_they_hold(label: str, words: str) -> 
     (sample,) = found.samples
     assert sample.labels == {"mirror": label[::-1], "resource": label}
     assert sample.value == 1.5
+
+
+def test_the_page_about_it_names_every_metric() -> None:
+    """And no other."""
+    page = (Path(__file__).parents[2] / "docs" / "sync.md").read_text(encoding="utf-8")
+    totals = Totals()
+    totals.add(_ran(students=Count()))
+    named = set(re.findall(r"`(meitner_(?:sync|mirror|quota)_\w+)", page))
+    assert named == {family.name for family in totals.families(AT, AT, {"students": 9}, QUOTA)}
 
 
 def test_requests_are_counted_by_resource() -> None:

@@ -28,7 +28,7 @@ from meitner_aio import (
     RequestSent,
     TooManyDeletions,
 )
-from meitner_aio.cli._options import Directory
+from meitner_aio.cli._options import DirectoryOptions
 from meitner_aio.cli._runs import Ran, Requests
 from meitner_aio.cli.rendering.runs import run_line
 from meitner_aio.cli.rendering.typed import interval
@@ -54,7 +54,7 @@ def file(tmp_path: Path) -> str:
 def directory(monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Return the directory that every command reads, and that tests change."""
     sandbox = Sandbox(students=30)
-    monkeypatch.setattr(Directory, "client", lambda *_, **__: Meitner.sandbox(sandbox))
+    monkeypatch.setattr(DirectoryOptions, "client", lambda *_, **__: Meitner.sandbox(sandbox))
     return sandbox
 
 

@@ -19,7 +19,7 @@ from ...resources import RESOURCES
 from .._exit import Exit, UsageError
 from .._interrupted import terminable
 from .._job import Job
-from .._options import DIRECTORY, Directory, Json, Natural, ResourceName, given
+from .._options import DIRECTORY, DirectoryOptions, Json, Natural, ResourceName, given
 from .._schedule import Schedule
 from .._service import Stop, serve, stoppable
 from .._systemd import unit
@@ -134,7 +134,7 @@ def _span(option: str, text: str) -> timedelta:
 
 
 async def sync_command(
-    *resources: _Kept, keeping: Keeping = KEEPING, json: Json = False, directory: Directory = DIRECTORY
+    *resources: _Kept, keeping: Keeping = KEEPING, json: Json = False, directory: DirectoryOptions = DIRECTORY
 ) -> Exit:
     """Keep a copy of the directory true, in an SQLite file.
 
@@ -170,7 +170,7 @@ async def _once(job: Job, told: Told) -> Exit:
 
             shown.enter_context(shown_requests(job.requests, job.quota))
         else:
-            job.listener = Waits().tell
+            job.listener = Waits().show
         try:
             ran = await job.run()
         except BaseException as ended:
@@ -189,7 +189,7 @@ async def _served(job: Job, told: Told, every: float) -> Exit:
 
     stop = Stop(ends)
     job.ends = lambda: stop.requested
-    job.listener = Waits().tell
+    job.listener = Waits().show
 
     async def run() -> None:
         await told.line(await job.run())
@@ -209,7 +209,7 @@ def _typed(options: DataclassInstance) -> list[str]:
     return words
 
 
-def _words(resources: Iterable[str], file: Path, directory: Directory) -> list[str]:
+def _words(resources: Iterable[str], file: Path, directory: DirectoryOptions) -> list[str]:
     """Return the command for one run."""
     return ["sync", *resources, "--to", str(file), *_typed(directory)]
 
@@ -219,7 +219,7 @@ def _unit(
     file: Path,
     metrics: Path | None,
     keeping: Keeping,
-    directory: Directory,
+    directory: DirectoryOptions,
     *,
     json: bool,
 ) -> str:

@@ -29,9 +29,8 @@ class Reference(Struct, frozen=True):
         """Show what kind of record is meant; the value may be personal."""
         return f"Reference({' or '.join(self.resources)} by {self.by})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield "resources", self.resources
-        yield "by", self.by
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("resources", self.resources), ("by", self.by)]
 
 
 class Key(Struct, frozen=True):
@@ -44,8 +43,8 @@ class Key(Struct, frozen=True):
         """Show what kind of key it is; the values may be personal."""
         return f"Key({self.by!r})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield self.by
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("by", self.by)]
 
 
 class RawRow(NamedTuple):
@@ -83,9 +82,8 @@ class Row(Struct, frozen=True):
         """Show where it stands, and nothing of what it says."""
         return f"Row({self.resource}, {self.file}:{self.line})"
 
-    def __rich_repr__(self) -> Any:  # noqa: ANN401 - rich's own protocol
-        yield "resource", self.resource
-        yield "place", f"{self.file}:{self.line}"
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("resource", self.resource), ("place", f"{self.file}:{self.line}")]
 
     @property
     def keys(self) -> tuple[Key, ...]:

@@ -1,0 +1,239 @@
+"""What does it cost to keep a copy true? A directory of some 130,000 rows, before a sandbox in a process of its own.
+
+Three moments: the first run, which reads everything; a quiet one, when nothing happened; and one after a hundredth of
+the students changed, with some new and some gone. Beside the mirror, a full export to SQLite, which is what one does
+who has none, and dlt's REST source with `incremental`, where dlt is installed (`pip install "dlt[duckdb]"`). The API's
+lists have no filter, so dlt reads all pages each time, and sorts out afterwards what is new; it reads students only,
+and hears of no deletion. A row of a quiet or a changed run is one of the whole copy.
+
+    python benchmarks/bench_sync.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+import msgspec
+from _harness import Cost, child, facts, measured
+
+STUDENTS, ROUNDS = 20_000, 3
+MOMENTS = ("first", "quiet", "changed")
+CREDENTIALS = ("sandbox", "sandbox")
+
+
+class Spent(msgspec.Struct):
+    """What a run took; `rows` are those of the copy after it, `peak` bytes resident at most, `base` before it began."""
+
+    cost: Cost
+    rows: int
+    base: int
+    peak: int
+    requests: int = 0
+
+
+def of_mirror(url: str, folder: str) -> Spent:
+    """Follow with a mirror."""
+    import sqlite3
+
+    from meitner_aio import Meitner
+    from meitner_aio.mirror import Mirror
+    from meitner_aio.resources import RESOURCES
+
+    async def main(path: Path) -> Spent:
+        async with Meitner(*CREDENTIALS, base_url=url) as meitner:
+            await meitner.schools.list(limit=1)  # connect and import before the clock runs
+            with Mirror(path) as mirror, spending(after=1) as spent:
+                await mirror.sync(meitner)
+        with sqlite3.connect(path) as database:
+            tables = [name for name in RESOURCES if name != "audit_events"]
+            spent.rows = sum(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+        return spent
+
+    return asyncio.run(main(Path(folder, "directory.sqlite")))
+
+
+def of_export(url: str, folder: str) -> Spent:
+    """Export everything, each time."""
+    from meitner_aio import Meitner
+    from meitner_aio.export import export
+    from meitner_aio.resources import RESOURCES
+
+    async def main() -> Spent:
+        async with Meitner(*CREDENTIALS, base_url=url) as meitner:
+            await meitner.schools.list(limit=1)
+            names = [name for name in RESOURCES if name != "audit_events"]
+            with spending(after=1) as spent:
+                done = await export(meitner, names, to=folder, format="sqlite", page_size=1000)
+            if not done.complete:
+                raise RuntimeError(done)
+        spent.rows = done.rows
+        return spent
+
+    return asyncio.run(main())
+
+
+def of_dlt(url: str, folder: str) -> Spent:
+    """Merge students into DuckDB."""
+    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+    import dlt
+    import duckdb
+    from dlt.sources.rest_api import rest_api_source
+
+    headers = dict(zip(("Client-ID", "Client-Secret"), CREDENTIALS, strict=True))
+    paginator = {"type": "offset", "limit": 1000, "total_path": "pagination.total"}
+    incremental = {"cursor_path": "meta.updatedAt", "on_cursor_value_missing": "include"}
+    students = {
+        "name": "students",
+        "primary_key": "id",
+        "write_disposition": "merge",
+        "endpoint": {"path": "student", "data_selector": "data", "incremental": incremental},
+    }
+    source = rest_api_source(
+        {"client": {"base_url": f"{url}/", "headers": headers, "paginator": paginator}, "resources": [students]}
+    )
+    database = Path(folder, "bench.duckdb")
+    destination = dlt.destinations.duckdb(str(database))
+    pipeline = dlt.pipeline("bench", destination=destination, dataset_name="d", pipelines_dir=f"{folder}/state")
+    with spending() as spent:
+        pipeline.run(source)
+    with duckdb.connect(str(database)) as read:
+        ((spent.rows,),) = read.execute("SELECT count(*) FROM d.students").fetchall()
+    return spent
+
+
+PEERS: dict[str, Callable[[str, str], Spent]] = {"meitner_aio, mirror": of_mirror, "meitner_aio, export": of_export}
+if find_spec("dlt") and find_spec("duckdb"):
+    PEERS["dlt, incremental (students)"] = of_dlt
+
+
+@contextmanager
+def spending(after: int = 0) -> Iterator[Spent]:
+    """Measure the block, which began after so many requests: cost and memory are filled in when it ends."""
+    spent = Spent(Cost(), 0, _resident(), 0, -after)
+    with measured() as spent.cost:
+        yield spent
+    spent.peak = _resident()
+
+
+def _resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# -- the directory, in a process of its own
+
+
+async def serve() -> None:
+    """Serve; each line on stdin changes a hundredth of the students, or asks how many requests came since the last."""
+    from meitner_aio import Meitner
+    from meitner_aio.sandbox import Sandbox
+    from meitner_aio.sandbox.http.server import Server
+
+    sandbox, requests = Sandbox(students=STUDENTS, limiter="none"), 0
+
+    async def counted(request: Any) -> Any:
+        nonlocal requests
+        requests += 1
+        return await sandbox.send(request)
+
+    server = Server(counted)
+    async with Meitner.sandbox(sandbox) as meitner:
+        print(f"{await server.start('127.0.0.1', 0)}/directory/v1", flush=True)
+        while order := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            if order == "change":
+                await _change(meitner, sandbox)
+            print(requests, flush=True)
+            requests = 0
+    await server.close()
+
+
+async def _change(meitner: Any, sandbox: Any) -> None:
+    """Rename a hundredth of the students, enter a few, and delete as many pupils' placements."""
+    students = sandbox.records("students")
+    for student in students[::100]:
+        name = f"{student.first_name[:20]}a"
+        kept = {"identity_number": student.identity_number, "last_name": student.last_name}
+        await meitner.students.update(student.id, first_name=name, **kept)
+    for placement in sandbox.records("student_placements")[::600]:
+        await meitner.student_placements.delete(placement.id)
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, Callable[[str], int]]]:
+    """Give the URL of a directory, and what tells its process what to do."""
+    with subprocess.Popen(
+        [sys.executable, sys.argv[0], "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        orders, answers = _pipes(process)
+
+        def order(what: str) -> int:
+            print(what, file=orders, flush=True)
+            return int(answers.readline())
+
+        yield answers.readline().strip(), order
+        orders.close()
+
+
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the server did not start")
+    return process.stdin, process.stdout
+
+
+# -- rounds
+
+
+def rounds(url: str, order: Callable[[str], int]) -> dict[tuple[str, str], list[Spent]]:
+    """Measure every peer at every moment, each round from nothing, in fresh processes."""
+    spent: dict[tuple[str, str], list[Spent]] = {}
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            for moment in MOMENTS:
+                if moment == "changed":
+                    order("change")
+                for name in PEERS:
+                    mine = Path(folder, name.split(",")[0] + name.split(",")[1].strip()[:6])
+                    mine.mkdir(mode=0o700, exist_ok=True)
+                    order("count")
+                    run = msgspec.json.decode(child([sys.executable, sys.argv[0], name, url, str(mine)])[1], type=Spent)
+                    run.requests += order("count")
+                    spent.setdefault((moment, name), []).append(run)
+    return spent
+
+
+def tell(spent: dict[tuple[str, str], list[Spent]]) -> None:
+    """Print what each run took, and how its processor time compares to the mirror's at the same moment."""
+    width = max(map(len, PEERS))
+    print(f"\nKeeping a copy true\n{facts()}\n")
+    print(f"{'':8} {'':{width}}     rows requests  CPU s best median  wall best  us/row  MiB more   against the mirror")
+    for (moment, name), runs in spent.items():
+        cpu, wall = [run.cost.cpu for run in runs], [run.cost.wall for run in runs]
+        first = min(run.cost.cpu for run in spent[moment, next(iter(PEERS))])
+        more = max(run.peak - run.base for run in runs) / 2**20
+        rows = runs[-1].rows
+        print(
+            f"{moment:8} {name:{width}} {rows:8} {runs[-1].requests:8}  {min(cpu):10.3f} {median(cpu):6.3f}"
+            f"  {min(wall):9.3f}  {min(cpu) / max(rows, 1) * 1e6:6.1f}  {more:8.1f}   {min(cpu) / first:6.2f}x"
+        )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--serve"]:
+        asyncio.run(serve())
+    elif sys.argv[1:]:
+        print(msgspec.json.encode(PEERS[sys.argv[1]](*sys.argv[2:])).decode())
+    else:
+        with serving() as (url, order):
+            tell(rounds(url, order))
+        if "dlt, incremental (students)" not in PEERS:
+            print('\ndlt is not installed: pip install "dlt[duckdb]"')

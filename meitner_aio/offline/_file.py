@@ -10,7 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .._runtime.private_files import check_file, check_folder
@@ -37,17 +37,37 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
     if not there:
         return None
     with plainly(path):
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        database = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            database.execute("PRAGMA temp_store = MEMORY")
-            if examine(database, path):
-                return database
-        except BaseException:
-            database.close()
-            raise
+            return _opened(path)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) not in _UNSETTLED:
+                raise
+        _settle(path)
+        return _opened(path)
+
+
+def _opened(path: Path) -> sqlite3.Connection | None:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    database = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA temp_store = MEMORY")
+        if examine(database, path):
+            return database
+    except BaseException:
         database.close()
-        return None
+        raise
+    database.close()
+    return None
+
+
+_UNSETTLED = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
+"""A writer was killed, and SQLite has to undo what it began, which a connection for reading cannot do."""
+
+
+def _settle(path: Path) -> None:
+    """Let SQLite undo what a killed writer began: opening the file for writing, and reading, does it."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)) as database:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def examine(database: sqlite3.Connection, path: Path) -> bool:

@@ -50,7 +50,7 @@ def _copy(file: Path) -> State:
     """Return what a copy says of each row: every cell, as text. Nothing where there is none yet."""
     if not file.exists():
         return {}
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(file)) as database:  # one that may write: SQLite undoes what was killed
         database.row_factory = sqlite3.Row
         assert [row[0] for row in database.execute("PRAGMA integrity_check")] == ["ok"]
         tables = {row["name"] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

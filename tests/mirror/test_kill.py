@@ -59,7 +59,7 @@ def moments(path: Path, *, changed: bool, number: int) -> list[int]:
     """Return statements at which to kill: chance, and the last ones, where a run is committed."""
     statements = int(synced(path, changed=changed).stdout)
     chance = random.Random(number)
-    return [*chance.sample(range(1, statements), number), *range(statements - 6, statements, 2)]
+    return [*chance.choices(range(1, statements), k=number), *range(statements - 6, statements, 2)]
 
 
 def check_kills(path: Path, before: Path, number: int) -> None:

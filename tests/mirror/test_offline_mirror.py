@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -386,3 +388,33 @@ def test_records_come_back_as_they_were(name: str, data: st.DataObject) -> None:
     found = database.execute(f'SELECT {blank}, {columns} FROM "{name}" AS t ORDER BY rowid').fetchall()
     database.close()
     assert [reader.record(rest, blank) for blank, *rest in found] == rows
+
+
+async def test_a_writer_that_was_killed_is_undone_before_reading(tmp_path):
+    """A hot journal, which a connection for reading cannot roll back, keeps nobody from reading the last whole state."""
+    path, killed = tmp_path / "directory.sqlite", tmp_path / "killed.sqlite"
+    async with Meitner.sandbox(students=20) as meitner:
+        with Mirror(path) as mirror:
+            await mirror.sync(meitner)
+        expected = [student async for student in meitner.students.list()]
+    _copy_in_mid_run(path, killed)
+    with closing(sqlite3.connect(f"{killed.as_uri()}?mode=ro", uri=True)) as naive, pytest.raises(sqlite3.Error):
+        naive.execute("SELECT count(*) FROM students")
+    async with Meitner(offline=killed) as offline:
+        assert [student async for student in offline.students.list()] == expected
+
+
+def _copy_in_mid_run(path: Path, killed: Path) -> None:
+    """Copy a file and its journal as a kill in the middle of a transaction would leave them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("DELETE FROM students")
+        database.execute("DELETE FROM guardians")
+        database.execute("CREATE TABLE filler AS SELECT randomblob(50000) FROM schools")
+        for suffix in ("", "-journal"):
+            copy = Path(f"{killed}{suffix}")
+            copy.touch(0o600)
+            copy.write_bytes(Path(f"{path}{suffix}").read_bytes())
+        database.execute("ROLLBACK")

@@ -1,10 +1,11 @@
 """What does it cost to keep a copy true? A directory of some 130,000 rows, before a sandbox in a process of its own.
 
 Three moments: the first run, which reads everything; a quiet one, when nothing happened; and one after a hundredth of
-the students changed, with some new and some gone. Beside the mirror, a full export to SQLite, which is what one does
-who has none, and dlt's REST source with `incremental`, where dlt is installed (`pip install "dlt[duckdb]"`). The API's
-lists have no filter, so dlt reads all pages each time, and sorts out afterwards what is new; it reads students only,
-and hears of no deletion. A row of a quiet or a changed run is one of the whole copy.
+the rows changed: 1,000 students renamed, 160 entered, 160 placements deleted. Beside the mirror, a full export to
+SQLite, which is what one does who has none, and dlt's REST source with `incremental`, where dlt is installed
+(`pip install "dlt[duckdb]"`). The API's lists have no filter, so dlt reads all pages each time, and sorts out
+afterwards what is new; it reads students only, and hears of no deletion. A row of a quiet or a changed run is one of
+the whole copy.
 
     python benchmarks/bench_sync.py
 """
@@ -30,6 +31,7 @@ from _harness import Cost, child, facts, measured
 STUDENTS, ROUNDS = 20_000, 3
 MOMENTS = ("first", "quiet", "changed")
 CREDENTIALS = ("sandbox", "sandbox")
+RENAMED, ENTERED, DELETED = 1000, 160, 160
 
 
 class Spent(msgspec.Struct):
@@ -134,7 +136,7 @@ def _resident() -> int:
 
 
 async def serve() -> None:
-    """Serve; each line on stdin changes a hundredth of the students, or asks how many requests came since the last."""
+    """Serve; each line on stdin changes a hundredth of the rows, or asks how many requests came since the last."""
     from meitner_aio import Meitner
     from meitner_aio.sandbox import Sandbox
     from meitner_aio.sandbox.http.server import Server
@@ -158,13 +160,16 @@ async def serve() -> None:
 
 
 async def _change(meitner: Any, sandbox: Any) -> None:
-    """Rename a hundredth of the students, enter a few, and delete as many pupils' placements."""
+    """Rename students, enter some, and delete as many placements."""
     students = sandbox.records("students")
-    for student in students[::100]:
-        name = f"{student.first_name[:20]}a"
+    for student in students[:: len(students) // RENAMED][:RENAMED]:
         kept = {"identity_number": student.identity_number, "last_name": student.last_name}
-        await meitner.students.update(student.id, first_name=name, **kept)
-    for placement in sandbox.records("student_placements")[::600]:
+        await meitner.students.update(student.id, first_name=f"{student.first_name[:20]}a", **kept)
+    for number in range(ENTERED):
+        who = {"first_name": "Ny", "last_name": f"Elev {number}"}
+        await meitner.students.create(identity_number=f"20150101-{number:04}", **who)
+    placements = sandbox.records("student_placements")
+    for placement in placements[:: len(placements) // DELETED][:DELETED]:
         await meitner.student_placements.delete(placement.id)
 
 
@@ -193,21 +198,23 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 # -- rounds
 
 
-def rounds(url: str, order: Callable[[str], int]) -> dict[tuple[str, str], list[Spent]]:
-    """Measure every peer at every moment, each round from nothing, in fresh processes."""
-    spent: dict[tuple[str, str], list[Spent]] = {}
-    for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
+def rounds() -> dict[tuple[str, str], list[Spent]]:
+    """Measure every peer at every moment, in fresh processes: each round with a directory and copies of its own."""
+    spent: dict[tuple[str, str], list[Spent]] = {(moment, name): [] for moment in MOMENTS for name in PEERS}
+    names = list(PEERS)
+    for turn in range(ROUNDS):
+        first = turn % len(names)
+        with serving() as (url, order), tempfile.TemporaryDirectory() as folder:
             for moment in MOMENTS:
                 if moment == "changed":
                     order("change")
-                for name in PEERS:
-                    mine = Path(folder, name.split(",")[0] + name.split(",")[1].strip()[:6])
+                for name in names[first:] + names[:first]:
+                    mine = Path(folder, str(names.index(name)))
                     mine.mkdir(mode=0o700, exist_ok=True)
                     order("count")
                     run = msgspec.json.decode(child([sys.executable, sys.argv[0], name, url, str(mine)])[1], type=Spent)
                     run.requests += order("count")
-                    spent.setdefault((moment, name), []).append(run)
+                    spent[moment, name].append(run)
     return spent
 
 
@@ -233,7 +240,6 @@ if __name__ == "__main__":
     elif sys.argv[1:]:
         print(msgspec.json.encode(PEERS[sys.argv[1]](*sys.argv[2:])).decode())
     else:
-        with serving() as (url, order):
-            tell(rounds(url, order))
+        tell(rounds())
         if "dlt, incremental (students)" not in PEERS:
             print('\ndlt is not installed: pip install "dlt[duckdb]"')

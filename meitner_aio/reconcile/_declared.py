@@ -17,22 +17,11 @@ from .._operations.operations import Create, operations
 from .._wire.validation import suggestion
 from ..records import Field, Kind, Record, fields, wire_name
 from ..resources import RESOURCES
+from ..resources._references import REFERENCES
 from ._problems import Flaw
 
 KeyName = str | tuple[str, ...]
 """A key: a field, or several that tell records apart together; "source_id" is that of `external`."""
-
-_PEOPLE = ("students", "employees", "guardians")
-HOMES: dict[str, tuple[str, ...]] = {
-    "school_id": ("schools",),
-    "unit_id": ("units",),
-    "student_id": ("students",),
-    "student_ids": ("students",),
-    "employee_id": ("employees",),
-    "moderator_ids": _PEOPLE,
-    "member_ids": _PEOPLE,
-}
-"""The resources that may hold what a field of this name refers to."""
 
 _EDUCATION: dict[str, tuple[str, ...]] = {"moderator_ids": ("employees",), "member_ids": ("students",)}
 """Who belongs to a group of category Education, which is what a group is unless its row says otherwise."""
@@ -104,7 +93,7 @@ class Declared:
         """Return where what a field names is looked for; in a group, that depends on its category (None: not said)."""
         if self.resource == "groups" and field in _EDUCATION and category in (None, "Education"):
             return _EDUCATION[field]
-        return _homes(field)
+        return REFERENCES.get(field, ())
 
 
 @cache
@@ -132,11 +121,6 @@ def _create(resource: str) -> Create[...]:
     return create
 
 
-def _homes(field: str) -> tuple[str, ...]:
-    """Return where a field of ids refers to; `teacher1_employee_id` as `employee_id`."""
-    return HOMES.get(field) or next((HOMES[name] for name in HOMES if field.endswith(f"_{name}")), ())
-
-
 def _columns(body: type[Record]) -> Iterator[Column]:
     for field in fields(body):
         if field.name == "external":
@@ -154,7 +138,7 @@ def _references(field: Field) -> Iterator[Column]:
         return
     name = f"{field.name.removesuffix('_ids')}s" if field.many else field.name.removesuffix("_id")
     leaves: dict[str, Field] = {}
-    for home in _homes(field.name):
+    for home in REFERENCES.get(field.name, ()):
         create = _create(home)
         body = create.body or Record
         keys = create.key if len(create.key) == 1 else ()

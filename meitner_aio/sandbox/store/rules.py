@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from ...records import Field, Record, fields, wire_name
+from ...resources._references import REFERENCES
 from ...resources.groups import GroupCategory, GroupType
 from ...resources.schools import SchoolType
 from ..http.answers import conflict, unprocessable
@@ -20,21 +21,6 @@ from .shapes import is_list
 from .tables import Row, Table
 
 Tables = Mapping[str, Table]
-
-_PEOPLE = ("employees", "students", "guardians")
-
-REFERENCES: dict[str, tuple[str, ...]] = {
-    "school_id": ("schools",),
-    "unit_id": ("units",),
-    "student_id": ("students",),
-    "student_ids": ("students",),
-    "employee_id": ("employees",),
-    "teacher1_employee_id": ("employees",),
-    "teacher2_employee_id": ("employees",),
-    "moderator_ids": _PEOPLE,
-    "member_ids": _PEOPLE,
-}
-"""The resources that may hold what a field of this name refers to."""
 
 _UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
     "students": (("identity_number",), ("email_address1",)),

@@ -108,8 +108,8 @@ def address(place: str) -> str:
     return parts.netloc.lower().removesuffix(_PORTS[parts.scheme]) + parts.path.rstrip("/")
 
 
-def check(reader: Reader | None, stamp: Stamp | None, what: str) -> None:
-    """Raise `MeitnerError` unless `what` has the stamp of the directory that is read. Blocking.
+def check(reader: Reader | None, stamp: Stamp | None, what: str, remedy: str = "export to another folder") -> None:
+    """Raise `MeitnerError`, which ends with the `remedy`, unless `what` has the stamp of the directory read. Blocking.
 
     What does not say which directory it is of can only be gone on with by who does not say it either.
     """
@@ -124,4 +124,4 @@ def check(reader: Reader | None, stamp: Stamp | None, what: str) -> None:
         problem = f"{what} was read from {stamp.server} with other credentials, so it may be another organisation's"
     else:
         problem = f"{what} is of another directory: it was read from {stamp.server}, and this is {reader.server}"
-    raise MeitnerError(f"{problem}; two directories do not mix, export to another folder")
+    raise MeitnerError(f"{problem}; two directories do not mix, {remedy}")

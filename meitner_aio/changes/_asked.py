@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .._operations.operations import operations
-from .._wire.validation import check_instant, suggestion
-from ..resources import RESOURCES
+from .._operations.resource import model_of
+from .._wire.validation import check_instant
+from ..resources import RESOURCES, attribute_of
 from ..resources.audit_events import AuditEventResource
 from ._checkpoint import Checkpoint, parse
 
@@ -85,11 +86,9 @@ def names(given: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _attribute(name: str) -> str:
-    attribute = name.replace("-", "_")
+    attribute = attribute_of(name)
     if attribute == _EVENTS:
         raise ValueError("audit_events do not change: they are where deletions are read from; list or search them")
-    if attribute not in RESOURCES:
-        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")
     return attribute
 
 
@@ -100,6 +99,5 @@ def searchable(attribute: str) -> bool:
 
 def event_name(attribute: str) -> AuditEventResource | None:
     """Return what audit events call a resource; None when its deletions leave none."""
-    table: Any = RESOURCES[attribute]  # the class, of which `model` is not generic
-    name = AuditEventResource(table.model.__name__)
+    name = AuditEventResource(model_of(RESOURCES[attribute]).__name__)
     return name if name.known else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._operations.operations import Operation, Resource, operations
+from .._operations.resource import model_of
 from ..records import DirectoryRecord, Error, Kind, Pagination, fields
 from ..resources import RESOURCES
 from ._api import Described, Place, described
@@ -43,7 +44,8 @@ def _path(reader: Reader, resource: type[Resource[Any]], found: Mapping[str, Map
     if resource.path in found:
         return resource.path
     places = {(operation.method, operation.suffix) for operation in operations(resource).values()}
-    names = {field.wire for field in fields(_model(resource))}
+    model: type[DirectoryRecord] = model_of(resource)
+    names = {field.wire for field in fields(model)}
     taken = {other.path for other in RESOURCES.values()}
     for path, described_ in found.items():
         if path in taken:
@@ -52,12 +54,6 @@ def _path(reader: Reader, resource: type[Resource[Any]], found: Mapping[str, Map
         if {*described_} == places and got and got.answer and names == {*(reader.members(got.answer) or ())}:
             return path
     return resource.path
-
-
-def _model(resource: object) -> type[DirectoryRecord]:
-    table: Any = resource  # the class, of which `model` is not generic
-    record: type[DirectoryRecord] = table.model
-    return record
 
 
 def _usual() -> dict[Place, str]:
@@ -130,7 +126,7 @@ class _Comparison:
             self._notes.add(name, subject, f"answers {shown(' or '.join(found.statuses))} now, not {status}")
         if found.answer is None or operation.status == 204:
             return
-        model = _model(RESOURCES[name])
+        model: type[DirectoryRecord] = model_of(RESOURCES[name])
         if operation.name in _PARAMETERS:
             page = {
                 "data": Expected(Kind.OBJECT, many=True, inner=model, owner=name),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._wire.validation import suggestion
-from ..resources import RESOURCES
+from ..resources import RESOURCES, attribute_of
 
 SHARED = "directory.sqlite"
 """The one file of the format that has a table for each resource."""
@@ -32,11 +31,4 @@ def resource_names(given: Iterable[str] = ()) -> tuple[str, ...]:
     closest one that exists.
     """
     names = dict.fromkeys([given] if isinstance(given, str) else given)
-    return tuple(dict.fromkeys(map(_attribute, names))) or tuple(RESOURCES)
-
-
-def _attribute(name: str) -> str:
-    attribute = name.replace("-", "_")
-    if attribute not in RESOURCES:
-        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")
-    return attribute
+    return tuple(dict.fromkeys(map(attribute_of, names))) or tuple(RESOURCES)

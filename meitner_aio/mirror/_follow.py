@@ -45,7 +45,7 @@ class Following:
 
     async def _followed(self, since: str | None, names: list[str]) -> None:
         changes = self._meitner.changes(since=since, resources=names, **self._how)
-        batch = _Batch(self._run, self._worker)
+        batch = Batch(self._run, self._worker)
         try:
             async with aclosing(changes):
                 async for change in changes:
@@ -76,7 +76,7 @@ class Following:
         return SyncReport(self._run.counts, self._requests, self.complete, frozenset(self._anew))
 
 
-class _Batch:
+class Batch:
     """Changes on their way to the thread: rows of one resource at a time, in the order told."""
 
     def __init__(self, run: Run, worker: Worker) -> None:

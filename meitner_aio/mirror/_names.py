@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._wire.validation import suggestion
-from ..resources import RESOURCES
+from ..resources import RESOURCES, attribute_of
 
 _EVENTS = "audit_events"
 """They do not change: they are where deletions are read from."""
@@ -19,12 +18,9 @@ def kept_names(given: Iterable[str] | None) -> tuple[str, ...]:
     """
     if given is None:
         return KEPT
-    names = {name.replace("-", "_") for name in ([given] if isinstance(given, str) else given)}
-    for name in names:
-        if name == _EVENTS:
-            raise ValueError("audit_events are not kept in a mirror: they do not change; list or search them")
-        if name not in RESOURCES:
-            raise ValueError(f"there is no resource {name!r}{suggestion(name, KEPT)}")
+    names = {attribute_of(name) for name in ([given] if isinstance(given, str) else given)}
+    if _EVENTS in names:
+        raise ValueError("audit_events are not kept in a mirror: they do not change; list or search them")
     if not names:
         raise ValueError("resources names no resource; None asks for all of them")
     return tuple(name for name in KEPT if name in names)

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.structs import astuple
 
 from .. import __version__
-from .._pipeline.identity import Reader, Stamp
+from .._pipeline.identity import Reader, Stamp, check
 from ..errors import MeitnerError
 from ..export.formats.sqlite import STAMP
 from ..offline import APPLICATION, VERSION, newer
@@ -56,14 +56,7 @@ class State:
         if found is None:
             self._database.execute(f"INSERT INTO {STAMP} VALUES (?, ?, ?)", astuple(reader.stamp()))
             return
-        stamp = Stamp(*map(str, found))
-        if reader.wrote(stamp):
-            return
-        if stamp.server == reader.server:
-            problem = f"was read from {stamp.server} with other credentials, so it may be another organisation's"
-        else:
-            problem = f"is of another directory: it was read from {stamp.server}, and this is {reader.server}"
-        raise MeitnerError(f"{self._path} {problem}; two directories do not mix, use another file")
+        check(reader, Stamp(*map(str, found)), str(self._path), "use another file")
 
     def fit(self, table: Table) -> None:
         """Bring a table to the columns of this version. One whose columns change is read anew by the next run.

@@ -8,24 +8,26 @@ from typing import Any
 
 import msgspec
 
+from .._operations.resource import model_of
 from ..export.formats.columns import Rows
-from ..export.formats.sqlite import cells, indexed, quoted, sql_type
+from ..export.formats.sqlite import STRICT, cells, indexed, quoted, sql_type
 from ..records import DirectoryRecord, Kind, Record, fields
 from ..resources import RESOURCES
 
-_STRICT = " STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _CREATED = "meta_created_at"
+IS_SPELLED = "id IN (?1, lower(?1), upper(?1))"
+"""Whether a row has an id, however its letters are spelled."""
 
 
 class Table:
     """Statements for one resource. Knows no run and no other table."""
 
     def __init__(self, database: sqlite3.Connection, name: str) -> None:
-        table: Any = RESOURCES[name]  # the class, of which `model` is not generic
+        model: type[DirectoryRecord] = model_of(RESOURCES[name])
         self.name = name
         self._database = database
-        self._rows = Rows(table.model)
-        self._nested = [field.name for field in fields(table.model) if field.kind is Kind.OBJECT]
+        self._rows = Rows(model)
+        self._nested = [field.name for field in fields(model) if field.kind is Kind.OBJECT]
         self.declared = {column.name: sql_type(column) for column in self._rows.columns}
         self._table = f"main.{quoted(name)}"
         listed = ", ".join(map(quoted, self.declared))
@@ -39,7 +41,7 @@ class Table:
     def create(self) -> None:
         """Make the table and its indexes, where they are missing."""
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in self.declared.items())
-        self._database.execute(f"CREATE TABLE IF NOT EXISTS {self._table} ({columns}){_STRICT}")
+        self._database.execute(f"CREATE TABLE IF NOT EXISTS {self._table} ({columns}){STRICT}")
         for column in self._rows.columns:
             if indexed(column) or column.name == _CREATED:
                 index = f"main.{quoted(f'{self.name}_{column.name}')}"
@@ -85,7 +87,7 @@ class Table:
 
     def ids(self, id_: str) -> list[str]:
         """Return the id of a row as the table spells it: audit events may not have its capitals."""
-        query = f"SELECT id FROM {self._table} WHERE id IN (?1, lower(?1), upper(?1))"
+        query = f"SELECT id FROM {self._table} WHERE {IS_SPELLED}"
         return [found for (found,) in self._database.execute(query, [id_])]
 
     def remove(self, id_: str) -> None:

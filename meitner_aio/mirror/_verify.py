@@ -13,9 +13,11 @@ from typing import Any, NamedTuple, cast
 
 from .._listing.listing import Listing
 from .._operations.operations import operations
+from ..changes import Upserted
 from ..client import Meitner
 from ..query import MetaQuery, Range
 from ..resources import RESOURCES
+from ._follow import Batch
 from ._report import VerifyReport
 from ._run import Run
 from ._state import instant
@@ -26,7 +28,6 @@ _log = logging.getLogger("meitner_aio.mirror")
 
 _FITS = 1000
 """Rows that are read sooner than they are counted: they fit one of the server's pages."""
-_BATCH = 500
 _SECOND = timedelta(seconds=1)
 """The finest that the server tells apart."""
 
@@ -129,17 +130,13 @@ class Comparison:
 
     async def _read(self, name: str, listing: Listing[Any], window: Window | None) -> None:
         """Put the rows of a listing in the table, in the place of those in a window, or of all."""
-        proven, batch = listing.paged(exact=True, strict=True), list[Any]()
+        proven, batch = listing.paged(exact=True, strict=True), Batch(self._run, self._worker)
         try:
             async for row in proven:
-                batch.append(row)
-                if len(batch) >= _BATCH:
-                    await self._worker.do(self._run.put, name, batch)
-                    batch = []
+                await batch.add(Upserted(name, row))
         finally:
             self._requests += proven.report.requests
-        if batch:
-            await self._worker.do(self._run.put, name, batch)
+        await batch.handed()
         where, values = ("true", list[object]()) if window is None else window.where
         await self._worker.do(self._run.bury_unseen, name, where, values)
 

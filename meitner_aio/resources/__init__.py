@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._operations.members import Member, SearchableMember
 from .._operations.operations import Resource
+from .._wire.validation import suggestion
 from .audit_events import *
 from .employee_placements import *
 from .employees import *
@@ -46,6 +47,18 @@ RESOURCES: dict[str, type[Resource[Any]]] = {
     if isinstance(member, Member)
 }
 """The tables of operations by the same names."""
+
+
+def attribute_of(name: str) -> str:
+    """Return the attribute of a resource by its name: `student-placements` is `student_placements`.
+
+    Raises `ValueError` for a name that no resource has, with the closest one that exists.
+    """
+    attribute = name.replace("-", "_")
+    if attribute not in RESOURCES:
+        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")
+    return attribute
+
 
 if not TYPE_CHECKING:  # to type checkers, what the files export is exported
     _files = (sys.modules[kind.__module__] for kind in RESOURCES.values())

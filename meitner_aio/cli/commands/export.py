@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -47,6 +46,7 @@ from ..rendering.disk import explained
 from ..rendering.output import lines_out, say, write_json, write_table
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import instant, moves
+from ..rendering.warnings import warnings_said
 from .plan import show_plan
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ async def _exported(
     with (
         resumable(private="where" in options, since=options.get("since")) as begun,
         _explained(to),
-        _warnings_said(),
+        warnings_said("meitner_aio.export"),
         shown_progress(lambda: meitner.quota, drawing=drawing) as show,
     ):
 
@@ -252,22 +252,6 @@ def _explained(to: str) -> Generator[None]:
         if isinstance(error, BrokenPipeError) or error.errno is None:
             raise
         raise MeitnerError(explained(error, to)) from None
-
-
-class _Said(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        say(f"meitner-aio: {record.getMessage()}")
-
-
-@contextmanager
-def _warnings_said() -> Generator[None]:
-    """Say what an export warns of, whatever becomes of the log."""
-    log, said = logging.getLogger("meitner_aio.export"), _Said(logging.WARNING)
-    log.addHandler(said)
-    try:
-        yield
-    finally:
-        log.removeHandler(said)
 
 
 @contextmanager

@@ -46,7 +46,8 @@ _FREE = "meitner_aio_free"
 _AT_ONCE = 100_000
 """Pages in one value: SQLite holds no more than 1,000,000,000 bytes in one."""
 _log = logging.getLogger("meitner_aio.export")
-_STRICT = " STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
+STRICT = " STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
+"""How a table is declared whose cells keep their types, where SQLite can."""
 
 _moving = Lock()
 """One writer of this process at a time: SQLite's own waiting is to try again, which is not fair."""
@@ -127,7 +128,7 @@ class SqliteWriter:
         declared = {column.name: f"{quoted(column.name)} {sql_type(column)}" for column in columns}
         if self._replace:
             yield f"DROP TABLE IF EXISTS main.{table}"
-        yield f"CREATE TABLE IF NOT EXISTS main.{table} ({', '.join(declared.values())}){_STRICT}"
+        yield f"CREATE TABLE IF NOT EXISTS main.{table} ({', '.join(declared.values())}){STRICT}"
         known = {name for (name,) in database.execute("SELECT name FROM pragma_table_info(?, 'main')", [self._table])}
         for declaration in [declaration for name, declaration in declared.items() if name not in known]:
             yield f"ALTER TABLE main.{table} ADD COLUMN {declaration}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,13 +72,17 @@ class Told:
 
 def _rows(file: Path) -> dict[str, int]:
     """Return how many rows of each resource a file has; nothing of one that cannot be read. Blocking."""
+    from ..mirror._database import reading
+
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with reading(file) as database:
+            if database is None:
+                return {}
             found = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             return {
                 name: database.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608 - a name of ours
                 for name in RESOURCES
                 if name in found
             }
-    except sqlite3.Error:
+    except (MeitnerError, OSError):
         return {}

@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .._runtime.private_files import check_file, make_folder, open_private
+from .._runtime.sqlite_files import BESIDE
 from ..errors import MeitnerError
-from ..offline import BESIDE, PATIENCE, examine, open_to_read, plainly
+from ..offline import PATIENCE, examine, open_to_read, plainly
 
 _CACHE = 1 << 14
 """KiB of the file in memory; what is written beyond that waits in the log."""

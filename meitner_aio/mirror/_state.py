@@ -16,9 +16,10 @@ from msgspec.structs import astuple
 
 from .. import __version__
 from .._pipeline.identity import Reader, Stamp, check
+from .._runtime.sqlite_files import MIRROR
 from ..errors import MeitnerError
 from ..export.formats.sqlite import STAMP
-from ..offline import APPLICATION, VERSION, newer
+from ..offline import VERSION, newer
 from ._table import Table
 
 _TABLES = (
@@ -48,7 +49,7 @@ class State:
         """Make the tables where there are none; `MeitnerError` unless the mirror is of the directory that is read."""
         for table in _TABLES:
             self._database.execute(f"CREATE TABLE IF NOT EXISTS main.{table}")
-        self._database.execute(f"PRAGMA main.application_id = {APPLICATION}")
+        self._database.execute(f"PRAGMA main.application_id = {MIRROR}")
         self._database.execute(f"PRAGMA main.user_version = {VERSION}")
         if not self._database.execute("SELECT 1 FROM meitner_aio_mirror").fetchone():
             self._database.execute("INSERT INTO meitner_aio_mirror VALUES (?, NULL, 0)", [__version__])

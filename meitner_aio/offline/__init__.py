@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ._file import APPLICATION, BESIDE, PATIENCE, VERSION, examine, newer, open_to_read, plainly
+from ._file import PATIENCE, VERSION, examine, newer, open_to_read, plainly
 from ._folder import Snapshot
 from ._mirrored import Mirrored
 
 __all__ = [
-    "APPLICATION",
-    "BESIDE",
     "PATIENCE",
     "VERSION",
     "Mirrored",

@@ -7,22 +7,17 @@ Blocking; knows no event loop.
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .._runtime.private_files import check_file, check_folder
+from .._runtime.sqlite_files import BESIDE, EXPORT, MIRROR, OF_THE_DISK, code_of, refusal
 from ..errors import ConfigurationError, MeitnerError
 
-APPLICATION = int.from_bytes(b"MeiM", "big")
-"""What tells a mirror from an export's database, which an export replaces, and from another program's."""
-_EXPORT = int.from_bytes(b"Meit", "big")
 VERSION = 1
 """Of the tables that say how far the mirror is."""
-BESIDE = ("", "-journal", "-wal", "-shm")
-"""What SQLite adds to the name of the file for the ones that it keeps beside it."""
 PATIENCE = 10.0
 """Seconds that another connection may hold what takes a moment."""
 
@@ -79,9 +74,9 @@ def examine(database: sqlite3.Connection, path: Path) -> bool:
     database.execute("COMMIT")
     if not tables:
         return False
-    if application == _EXPORT:
+    if application == EXPORT:
         raise ConfigurationError(f"{path} is an export, and no mirror: use another file")
-    if application != APPLICATION:
+    if application != MIRROR:
         raise ConfigurationError(f"{path} is another program's database, and no mirror: use another file")
     if version > VERSION:
         raise newer(path)
@@ -103,22 +98,13 @@ def plainly(path: Path) -> Generator[None, None, None]:
     except OverflowError:
         raise MeitnerError(f"{path.name}: an integer does not fit 64 bits") from None
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _KIND
-        if code in _OF_THE_DISK:
-            number = _OF_THE_DISK[code]
-            raise OSError(number, os.strerror(number), str(path)) from None
-        raise MeitnerError(f"{path} {_REFUSALS.get(code, f'cannot be used: {type(error).__name__} {code}')}") from None
+        otherwise = f"cannot be used: {type(error).__name__} {code_of(error)}"
+        raise refusal(path, error, _REFUSALS, otherwise) from None
 
 
-_KIND = 0xFF
-"""The part of SQLite's error codes that says what happened, not where."""
-_OF_THE_DISK = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_IOERR: errno.EIO,
-    sqlite3.SQLITE_READONLY: errno.EACCES,
-    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
-}
 _REFUSALS = {
+    **OF_THE_DISK,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
     sqlite3.SQLITE_BUSY: "is being written by another run: wait until it has ended",
     sqlite3.SQLITE_NOTADB: "is not an SQLite database: use another file",
     sqlite3.SQLITE_CORRUPT: "is a damaged database; move it away, and the next run makes a new one",

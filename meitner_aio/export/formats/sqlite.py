@@ -27,20 +27,17 @@ from msgspec.structs import astuple
 
 from ..._pipeline.identity import Stamp
 from ..._runtime.private_files import check_file, open_private
+from ..._runtime.sqlite_files import BESIDE, EXPORT, OF_THE_DISK, refusal
 from ...errors import MeitnerError
 from ...records import Kind
 from .columns import Column, Rows, Table
 
-_APPLICATION = int.from_bytes(b"Meit", "big")
-"""Marks a file as ours (PRAGMA application_id)."""
 STAMP = "meitner_aio"
 """The table of one row that says which directory the others are of."""
 _PATIENCE = 30.0
 """Seconds that another program may hold the file."""
 _CACHE = 1 << 14
 """KiB of the file that are kept in memory while its keys are built, which come in no order."""
-_BESIDE = ("", "-journal", "-wal", "-shm")
-"""What SQLite adds to the name of a file for the ones that it keeps beside it, and believes."""
 _FREE = "meitner_aio_free"
 """A table that is there for no longer than it takes to overwrite the free pages."""
 _AT_ONCE = 100_000
@@ -142,7 +139,7 @@ class SqliteWriter:
             if indexed(column):
                 index = quoted(f"{self._table}_{column.name}")
                 yield f"CREATE INDEX IF NOT EXISTS main.{index} ON {table} ({quoted(column.name)})"
-        yield f"PRAGMA main.application_id = {_APPLICATION}"
+        yield f"PRAGMA main.application_id = {EXPORT}"
 
 
 def _put_stamp(database: sqlite3.Connection, directory: Stamp | None) -> None:
@@ -210,7 +207,7 @@ def _connected(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connect
 
 def _is_there(path: Path, *, writes: bool) -> bool:
     """Whether there is a database. `ConfigurationError` where others may have made it, or what is beside it."""
-    there, *_ = [check_file(f"{path}{suffix}", writes=writes) for suffix in _BESIDE]
+    there, *_ = [check_file(f"{path}{suffix}", writes=writes) for suffix in BESIDE]
     return there
 
 
@@ -224,7 +221,7 @@ def _examine(path: Path, *, writes: bool = False) -> bool:
         database.execute("BEGIN")  # another writer may be making the first table
         ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
         ((application,),) = database.execute("PRAGMA application_id")
-    if tables and application != _APPLICATION:
+    if tables and application != EXPORT:
         raise MeitnerError(f"{path} is another program's database; export to another folder")
     return True
 
@@ -237,21 +234,11 @@ def _plainly(path: Path, table: str) -> Generator[None, None, None]:
     except OverflowError:
         raise MeitnerError(f"{path.name}: an integer in {table} does not fit 64 bits") from None
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _KIND
-        if code in _OF_THE_DISK:
-            number = _OF_THE_DISK[code]
-            raise OSError(number, os.strerror(number), str(path)) from None
-        raise MeitnerError(f"{path} {_REFUSALS.get(code, f'cannot be written: {error}')}") from None
+        raise refusal(path, error, _REFUSALS, f"cannot be written: {error}") from None
 
 
-_KIND = 0xFF
-"""The part of SQLite's error codes that says what happened, not where."""
-_OF_THE_DISK = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_IOERR: errno.EIO,
-    sqlite3.SQLITE_READONLY: errno.EACCES,
-}
 _REFUSALS = {
+    **OF_THE_DISK,
     sqlite3.SQLITE_BUSY: "is in use by another program",
     sqlite3.SQLITE_NOTADB: "is not an SQLite database; export to another folder",
     sqlite3.SQLITE_CORRUPT: "is a damaged SQLite database; export to another folder",

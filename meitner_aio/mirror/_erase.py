@@ -2,27 +2,28 @@
 
 `secure_delete` overwrites what is deleted where it is. But SQLite moves rows from page to page to balance its trees,
 and leaves copies in the gaps of pages that are in use. Those are looked through after each run that changed or deleted
-a row, and the file is written anew where one holds text: a tenth of a second for ten megabytes.
+a row, and the file is written anew where one holds text. Neither takes more memory for a larger file, as VACUUM would:
+it keeps a second file in memory, for none with rows may lie in a folder for everybody.
 """
 
 from __future__ import annotations
 
 import logging
-import re
+import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from .._runtime.private_files import open_private
 from ..errors import MeitnerError
 from ..offline import plainly
+from ._pages import has_gaps
 
 _log = logging.getLogger("meitner_aio.mirror")
 
-_HEADERS = {2: 12, 5: 12, 10: 8, 13: 8}
-"""The kinds of pages of a tree, by their first byte, and how long their headers are."""
-_TEXT = re.compile(rb"[\x20-\xff]{3}")
-"""What might be text. Pointers, sizes and other marks of a tree that are left in gaps are not."""
-_FILE_HEADER = 100
-"""Bytes before the header of the first page."""
+_PAGES = 64
+"""Pages of the new file that are taken at a time."""
 
 
 def empty_log(database: sqlite3.Connection, path: Path) -> bool:
@@ -32,15 +33,24 @@ def empty_log(database: sqlite3.Connection, path: Path) -> bool:
     return not busy
 
 
+def clear(database: sqlite3.Connection, path: Path) -> None:
+    """Remove what a run that was killed may have left beside the file."""
+    empty_log(database, path)
+    _anew(path).unlink(missing_ok=True)
+
+
 def erase(database: sqlite3.Connection, path: Path) -> None:
     """Leave nothing in the file, and beside it, but what its tables hold. What fails is tried again by the next run."""
-    try:
-        with plainly(path):
-            if _is_due(database):
-                _rewrite(database)
-    except (MeitnerError, OSError) as error:
-        _log.warning("%s may hold what was deleted until it is written to again: %s", path, error)
-    if not empty_log(database, path):
+    emptied = empty_log(database, path)
+    if emptied:
+        try:
+            with plainly(path):
+                if _is_due(database) and not _is_clean(database, path):
+                    _rewrite(database, path)
+        except (MeitnerError, OSError) as error:
+            _log.warning("%s may hold what was deleted until it is written to again: %s", path, error)
+        emptied = empty_log(database, path)
+    if not emptied:
         _log.warning("%s-wal may hold what was deleted for as long as another program reads %s", path, path.name)
 
 
@@ -51,25 +61,64 @@ def _is_due(database: sqlite3.Connection) -> bool:
     return found is not None and bool(found[0])
 
 
-def _rewrite(database: sqlite3.Connection) -> None:
-    if has_gaps(database.serialize()):
-        database.execute("VACUUM")
-    database.execute("UPDATE meitner_aio_mirror SET erase = 0")
+def _is_clean(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether nothing is left in gaps; that is noted then. `MeitnerError` when another run wrote meanwhile."""
+    database.execute("BEGIN")
+    try:
+        database.execute("SELECT erase FROM meitner_aio_mirror").fetchone()  # from here on, the file stays as it is
+        if Path(f"{path}-wal").stat().st_size:
+            raise _other_run(path)
+        clean = not has_gaps(path)
+        if clean:
+            database.execute("UPDATE meitner_aio_mirror SET erase = 0")
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+    return clean
 
 
-def has_gaps(file: bytes) -> bool:
-    """Whether the unused part of a page holds text. `file` is a whole database."""
-    size = int.from_bytes(file[16:18], "big")
-    size = 65536 if size == 1 else size
-    view = memoryview(file)
-    return any(_is_dirty(view[at : at + size], _FILE_HEADER if at == 0 else 0) for at in range(0, len(file), size))
+def _rewrite(database: sqlite3.Connection, path: Path) -> None:
+    """Write the file anew, in one transaction, from a copy beside it that has no gaps."""
+    copy = _anew(path)
+    copy.unlink(missing_ok=True)
+    os.close(open_private(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            check = _unchanged(other, path)
+            database.execute("VACUUM main INTO ?", [str(copy)])
+            with closing(
+                sqlite3.connect(f"{copy.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+            ) as anew:
+                anew.execute("PRAGMA journal_mode = OFF")
+                anew.execute("UPDATE meitner_aio_mirror SET erase = 0")
+                ((pages,),) = anew.execute("PRAGMA page_count")
+                anew.backup(database, pages=min(_PAGES, pages - 1), progress=check)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
-def _is_dirty(page: memoryview, start: int) -> bool:
-    """Whether there is text between the pointers to a page's cells and the first of these."""
-    header = _HEADERS.get(page[start])
-    if header is None:
-        return False
-    cells = int.from_bytes(page[start + 3 : start + 5], "big")
-    end = int.from_bytes(page[start + 5 : start + 7], "big") or 65536
-    return _TEXT.search(page[start + header + 2 * cells : end]) is not None
+def _unchanged(other: sqlite3.Connection, path: Path) -> Callable[[int, int, int], None]:
+    """Return what raises `MeitnerError`, at each step of a backup, when another run wrote since now.
+
+    The first step takes the lock for writing, and only the last one changes what others read.
+    """
+
+    def version() -> int:
+        return int(other.execute("PRAGMA data_version").fetchone()[0])
+
+    before = version()
+
+    def check(status: int, _remaining: int, _pages: int) -> None:
+        if status == sqlite3.SQLITE_BUSY or (status != sqlite3.SQLITE_DONE and version() != before):
+            raise _other_run(path)
+
+    return check
+
+
+def _anew(path: Path) -> Path:
+    return Path(f"{path}-anew")
+
+
+def _other_run(path: Path) -> MeitnerError:
+    return MeitnerError(f"{path} is being written by another run")

@@ -18,7 +18,7 @@ from ..errors import MeitnerError
 from ..offline import plainly
 from ._brakes import Brakes
 from ._database import begin, open_to_write
-from ._erase import empty_log, erase
+from ._erase import clear, empty_log, erase
 from ._feed import FeedEntry, entries, last_success
 from ._follow import Following
 from ._forget import forget
@@ -144,7 +144,7 @@ class Mirror:
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
             self._database = open_to_write(self._path)
-            empty_log(self._database, self._path)  # a run that was killed may have left rows in it
+            clear(self._database, self._path)
         return self._database
 
     @contextmanager

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sqlite3
+import subprocess
+import sys
+import tracemalloc
 from contextlib import closing
 
 import mirrors
@@ -13,8 +17,9 @@ from mirrors import held
 
 from meitner_aio import Meitner, MeitnerError
 from meitner_aio.errors import TooManyDeletions
-from meitner_aio.mirror import Mirror, _database
-from meitner_aio.mirror._erase import erase, has_gaps
+from meitner_aio.mirror import Mirror, _database, _erase, _pages
+from meitner_aio.mirror._erase import erase
+from meitner_aio.mirror._pages import has_gaps
 from meitner_aio.sandbox import Sandbox
 
 path, sandbox, meitner, ask = mirrors.path, mirrors.sandbox, mirrors.meitner, mirrors.ask
@@ -109,38 +114,196 @@ async def test_a_mirror_that_does_not_exist_forgets(path, caplog):
     assert "may hold" not in caplog.text
 
 
-def test_copies_that_sqlite_leaves_in_gaps_are_found_and_erased(path):
+def opened(path, factory=sqlite3.Connection):
+    """Open a database as a mirror is, with a table of texts."""
+    database = sqlite3.connect(path, isolation_level=None, factory=factory)
+    database.execute("PRAGMA secure_delete = ON")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE meitner_aio_mirror AS SELECT 1 AS erase")
+    database.execute("CREATE TABLE t (id TEXT PRIMARY KEY, value TEXT) STRICT")
+    return database
+
+
+def turned_over(database, chance, living, *, come=400, go=250):
+    """Insert rows and delete others in one transaction; return the values that went."""
+    database.execute("BEGIN")
+    for _ in range(come):
+        key, name = f"{chance.getrandbits(64):x}", f"Canary{chance.getrandbits(64):016x}"
+        living[key] = name
+        database.execute("INSERT INTO t VALUES (?, ?)", [key, name + "y" * chance.randrange(300)])
+    dead = set()
+    for key in chance.sample(sorted(living), min(go, len(living))):
+        dead.add(living.pop(key))
+        database.execute("DELETE FROM t WHERE id = ?", [key])
+    database.execute("COMMIT")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return dead
+
+
+def gaps(database, path):
+    """Whether a database that is open has text in gaps."""
+    database.execute("BEGIN")
+    database.execute("SELECT count(*) FROM t").fetchone()
+    try:
+        return has_gaps(path)
+    finally:
+        database.execute("COMMIT")
+
+
+@pytest.mark.parametrize("block", [1 << 12, 1 << 20])
+def test_copies_that_sqlite_leaves_in_gaps_are_found_and_erased(path, block, monkeypatch):
     """`secure_delete` leaves some: pages that are in use hold rows that were moved elsewhere and then deleted."""
+    monkeypatch.setattr(_pages, "_BLOCK", block)
     chance, dead, living = random.Random(1), set(), {}
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA secure_delete = ON")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("CREATE TABLE meitner_aio_mirror AS SELECT 1 AS erase")
-        database.execute("CREATE TABLE t (id TEXT PRIMARY KEY, value TEXT) STRICT")
+    with closing(opened(path)) as database:
         for _ in range(12):
-            database.execute("BEGIN")
-            for _ in range(400):
-                key, name = f"{chance.getrandbits(64):x}", f"Canary{chance.getrandbits(64):016x}"
-                living[key] = name
-                database.execute("INSERT INTO t VALUES (?, ?)", [key, name + "y" * chance.randrange(300)])
-            for key in chance.sample(sorted(living), 250):
-                dead.add(living.pop(key))
-                database.execute("DELETE FROM t WHERE id = ?", [key])
-            database.execute("COMMIT")
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            dead |= turned_over(database, chance, living)
         assert canaries(path) & dead
-        assert has_gaps(database.serialize())
+        assert gaps(database, path)
         erase(database, path)
         assert canaries(path) == set(living.values())
-        assert not has_gaps(database.serialize())
+        assert not gaps(database, path)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert database.execute("SELECT erase FROM meitner_aio_mirror").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM t").fetchone() == (len(living),)
         changes = database.total_changes
         erase(database, path)
         assert database.total_changes == changes
 
 
-async def test_what_another_reader_holds_back_is_erased_by_the_next_run(meitner, path, caplog):
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_left_is_in_a_gap_that_is_found(path, seed):
+    """Also of trees that grow and shrink, of which pages become of another kind."""
+    chance, dead, living = random.Random(seed), set(), {}
+    with closing(opened(path)) as database:
+        database.execute("PRAGMA page_size = 1024")
+        database.execute("VACUUM")
+        for _ in range(15):
+            dead |= turned_over(database, chance, living, come=chance.randrange(600), go=chance.randrange(900))
+            assert not canaries(path) & dead or gaps(database, path)
+
+
+def test_numbers_of_pages_are_no_text():
+    """A page between a table's root and its leaves has nothing else; taken for text, each run wrote the file anew."""
+    page = bytes([5, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 2]) + b"\x81\xf3:"
+    assert not _pages._is_dirty(memoryview(page), 0)
+    assert _pages._is_dirty(memoryview(bytes([13]) + page[1:]), 0)
+
+
+def test_what_cannot_be_looked_through_is_written_anew(path):
+    """A system may not say which handles a process has."""
+    handle = os.open(path, os.O_RDONLY | os.O_CREAT)
+    assert not has_gaps(path)
+    os.close(handle)
+    assert has_gaps(path)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_large_file_takes_no_more_memory(path, moved):
+    """Neither to be looked through nor to be written anew: a block of pages at a time, of twenty."""
+    with closing(opened(path)) as database:
+        rows = ((f"{number:08}", "y" * 1000) for number in range(22_000))
+        database.execute("BEGIN")
+        database.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        database.execute("COMMIT")
+        database.execute("VACUUM")
+        if moved:
+            turned_over(database, random.Random(2), {f"{number:08}": "" for number in range(22_000)})
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert path.stat().st_size > 20 << 20
+        assert gaps(database, path) == moved
+        tracemalloc.start()
+        try:
+            erase(database, path)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 4 << 20
+        assert database.execute("SELECT erase FROM meitner_aio_mirror").fetchone() == (0,)
+
+
+def test_looking_through_a_file_keeps_its_locks(path):
+    """To close a handle of a file ends a process's locks on it: another process could then take the log away."""
+    script = (
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode = DELETE')"
+    )
+    with closing(opened(path)) as database:
+        erase(database, path)
+        command = [sys.executable, "-c", f"{script}.fetchone())", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert "database is locked" in done.stderr
+        assert database.execute("SELECT erase FROM meitner_aio_mirror").fetchone() == (0,)
+
+
+class Interrupted(sqlite3.Connection):
+    """A connection behind whose statements another program writes."""
+
+    behind = ""
+
+    def execute(self, statement, *values):
+        """Run a statement, and what the other program does after one that begins so."""
+        done = super().execute(statement, *values)
+        if self.behind and statement.startswith(self.behind):
+            (file,) = {name for _, which, name in super().execute("PRAGMA database_list") if which == "main"}
+            with closing(sqlite3.connect(file)) as other, other:
+                other.execute("PRAGMA secure_delete = ON")
+                other.execute("INSERT OR REPLACE INTO t VALUES ('new', 'of another run')")
+        return done
+
+
+@pytest.mark.parametrize("behind", ["BEGIN", "SELECT erase", "VACUUM"])
+def test_what_another_run_writes_meanwhile_stays(path, behind, caplog):
+    """The file is not put back to what it was before that run, nor called clean: what is left to do is noted."""
+    chance, living = random.Random(1), {}
+    with closing(opened(path, Interrupted)) as database:
+        for _ in range(12):
+            turned_over(database, chance, living)
+        database.behind = behind
+        erase(database, path)
+        database.behind = ""
+        assert database.execute("SELECT value FROM t WHERE id = 'new'").fetchone() == ("of another run",)
+        assert database.execute("SELECT erase FROM meitner_aio_mirror").fetchone() == (1,)
+        assert "is being written by another run" in caplog.text
+        assert canaries(path) > set(living.values())
+        assert [file.name for file in path.parent.iterdir() if "anew" in file.name] == []
+        database.execute("DELETE FROM t WHERE id = 'new'")
+        erase(database, path)
+        assert canaries(path) == set(living.values())
+
+
+def test_a_file_that_another_run_wrote_to_is_not_called_clean(path, monkeypatch):
+    """It may have deleted something while the file was looked through."""
+
+    def interrupted(_path):
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("INSERT INTO t VALUES ('new', 'of another run')")
+        return False
+
+    monkeypatch.setattr(_erase, "has_gaps", interrupted)
+    with closing(opened(path)) as database:
+        erase(database, path)
+        assert database.execute("SELECT erase FROM meitner_aio_mirror").fetchone() == (1,)
+        assert not database.in_transaction
+
+
+async def test_what_a_killed_run_left_beside_the_file_goes(meitner, path):
+    """It was writing the file anew: its copy has rows in it, and is there no longer once the file is used again."""
+    async with Mirror(path) as mirror:
+        await mirror.sync(meitner)
+    path.with_name(f"{path.name}-anew").write_bytes(b"rows")
+    async with Mirror(path) as mirror:
+        await mirror.forget("x")
+        assert sorted(file.name for file in path.parent.iterdir()) == [
+            path.name,
+            f"{path.name}-shm",
+            f"{path.name}-wal",
+        ]
+
+
+async def test_what_another_reader_holds_back_is_erased_by_the_next_run(meitner, path, caplog, monkeypatch):
     """A long reading of another program keeps the log; the log of this one says so."""
+    monkeypatch.setattr(_database, "PATIENCE", 0)
     async with Mirror(path) as mirror:
         await mirror.sync(meitner)
         student = (await meitner.students.list().all())[0]
@@ -149,7 +312,6 @@ async def test_what_another_reader_holds_back_is_erased_by_the_next_run(meitner,
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM students").fetchone()
-            await mirror._worker.do(mirror._database.execute, "PRAGMA busy_timeout = 0")
             await meitner.students.modify(student, last_name="Ny")
             await mirror.sync(meitner)
             assert "may hold what was deleted" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -28,12 +29,18 @@ class Following:
         self.complete = True
         self.whole: set[str] = set()
         self._meitner, self._run, self._worker, self._how = meitner, run, worker, how
-        self._requests = 0
-        self._anew: set[str] = set()
+        self.requests = 0
+        self.anew: set[str] = set()
         self._followed_to: dict[str, list[str]] = {}
 
-    async def follow(self, since: str | None, names: list[str]) -> None:
-        """Follow some resources; where that cannot be done any more, read them in full."""
+    async def follow(self, names: Iterable[str], *, full: bool = False) -> None:
+        """Follow resources from where the mirror is; what cannot be followed, and all with `full`, is read in full."""
+        plan = await self._worker.do(self._run.state.plan, names, full=full)
+        for since, group in plan.items():
+            await self._follow(since, group)
+        await self._join()
+
+    async def _follow(self, since: str | None, names: list[str]) -> None:
         if since is not None:
             try:
                 await self._followed(since, names)
@@ -52,8 +59,8 @@ class Following:
                     await batch.add(change)
             await batch.handed()
         finally:
-            self._requests += changes.requests
-        self._anew |= changes.full
+            self.requests += changes.requests
+        self.anew |= changes.full
         if not changes.complete:
             self.complete = False
             return
@@ -63,7 +70,7 @@ class Following:
         self._followed_to[changes.checkpoint] = names
         await self._worker.do(self._run.keep, changes.checkpoint, names)
 
-    async def join(self) -> None:
+    async def _join(self) -> None:
         """Let one run follow next time what this one followed from several checkpoints."""
         if len(self._followed_to) > 1:
             checkpoint = await self._worker.do(joined, list(self._followed_to))
@@ -73,7 +80,7 @@ class Following:
 
     def report(self) -> SyncReport:
         """Return what was done, once the run has finished."""
-        return SyncReport(self._run.counts, self._requests, self.complete, frozenset(self._anew))
+        return SyncReport(self._run.counts, self.requests, self.complete, frozenset(self.anew))
 
 
 class Batch:

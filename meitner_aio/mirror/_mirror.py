@@ -79,10 +79,7 @@ class Mirror:
         names, brakes = kept_names(resources), Brakes.checked(max_deletions, accept_deletions)
         async with self._run(meitner, names) as run:
             following = Following(meitner, run, self._worker, lookback=lookback, grades_every=grades_every)
-            plan = await self._worker.do(run.state.plan, names, full=full)
-            for since, group in plan.items():
-                await following.follow(since, group)
-            await following.join()
+            await following.follow(names, full=full)
             await self._worker.do(run.finish, following.whole, brakes)
             if following.complete:
                 await self._worker.do(run.succeeded)
@@ -98,15 +95,15 @@ class Mirror:
     ) -> VerifyReport:
         """Compare how many rows the directory and the file have, one request a resource, and repair what differs.
 
-        Call it behind `sync`: what was created since counts as a difference, too. Where one is, is found by counting
-        halves of the time of creation; that part is read again. What cannot be searched, and what differs for the
-        second time in a row, is read in full. Resources that were never read are left out. Raises what `sync` raises.
+        Resources whose numbers differ are followed first, as `sync` does, and counted again: what was created and
+        deleted since is no mismatch. Where one is, is found by counting halves of the time of creation; that part is
+        read again. What cannot be searched, and what differs for the second time in a row, is read in full. Resources
+        that were never read are left out. Raises what `sync` raises.
         """
         names, brakes = kept_names(resources), Brakes.checked(max_deletions, accept_deletions)
         async with self._run(meitner, names) as run:
             comparison = Comparison(meitner, run, self._worker)
-            for name in await self._worker.do(run.state.held, names):
-                await comparison.compare(name)
+            await comparison.compare(await self._worker.do(run.state.held, names))
             await self._worker.do(run.finish, comparison.whole, brakes)
             return comparison.report()
 

@@ -93,14 +93,20 @@ class Run:
         """Delete what is gone. Raises `TooManyDeletions`; the resources in `whole` were read in full."""
         deletions = {name: len(gone) for name, gone in self._gone.items()}
         brakes.check(deletions, self._before, {name for name in whole if not self._told[name]})
+        self.delete()
+        with plainly(self._path):
+            self.state.written(erase=any(count.updated or count.deleted for count in self.counts.values()))
+
+    def delete(self) -> None:
+        """Delete what is gone so far. Nothing of it lasts before `finish` has let it pass."""
         with plainly(self._path):
             for name, gone in self._gone.items():
-                for id_, at in gone.items():
+                for id_ in list(gone)[self.counts[name].deleted :]:
                     self.tables[name].remove(id_)
-                    self._database.execute("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", [name, id_, at])
+                    tombstone = [name, id_, gone[id_]]
+                    self._database.execute("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", tombstone)
                     self._note(name, id_, "delete")
                 self.counts[name].deleted = len(gone)
-            self.state.written(erase=any(count.updated or count.deleted for count in self.counts.values()))
 
     def _note(self, name: str, id_: str, kind: str) -> None:
         entry = [name, id_, kind, self._at]

@@ -1,5 +1,7 @@
 """One run of `verify`: totals of the directory against the file, and the part that differs read again.
 
+Only what differs is followed first, so that nothing is asked but totals where nothing differs.
+
 Where a total differs, halves of the time of creation are counted, until the part that differs fits a page or two. The
 median of the file's own rows is where a part is cut: rows come in heaps (imports), time does not tell where.
 """
@@ -7,7 +9,7 @@ median of the file's own rows is where a part is cut: rows come in heaps (import
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
@@ -17,7 +19,7 @@ from ..changes import Upserted
 from ..client import Meitner
 from ..query import MetaQuery, Range
 from ..resources import RESOURCES
-from ._follow import Batch
+from ._follow import Batch, Following
 from ._report import VerifyReport
 from ._run import Run
 from ._state import instant
@@ -66,27 +68,49 @@ class Comparison:
     """Compares resources, and repairs what differs, in a run."""
 
     def __init__(self, meitner: Meitner, run: Run, worker: Worker) -> None:
-        self.whole: set[str] = set()
+        self.following = Following(meitner, run, worker)
+        self._anew: set[str] = set()
         self._meitner, self._run, self._worker = meitner, run, worker
         self._requests = 0
         self._mismatches: dict[str, int] = {}
+
+    @property
+    def whole(self) -> set[str]:
+        """Resources that were read in full."""
+        return self.following.whole | self._anew
 
     def report(self) -> VerifyReport:
         """Return what was found, once the run has finished."""
         return VerifyReport(
             self._run.counts,
-            self._requests,
-            complete=True,
-            read_anew=frozenset(self.whole),
+            self._requests + self.following.requests,
+            complete=self.following.complete,
+            read_anew=frozenset(self.following.anew | self._anew),
             mismatches=self._mismatches,
         )
 
-    async def compare(self, name: str) -> None:
-        """Compare one resource."""
+    async def compare(self, names: Iterable[str]) -> None:
+        """Compare resources. The directory may have moved on: what differs is followed, and compared again."""
+        totals = {name: await self._totals(name) for name in names}
+        differing = [name for name, (total, rows) in totals.items() if total != rows]
+        if not differing:
+            return
+        await self.following.follow(differing)
+        await self._worker.do(self._run.delete)
+        for name in differing:
+            await self._compare(name)
+
+    async def _totals(self, name: str) -> tuple[int, int]:
+        """Return how many rows the directory has, and how many the file."""
         total = await self._total(getattr(self._meitner, name).list())
         rows = await self._worker.do(self._run.tables[name].count)
         if total == rows:
             await self._worker.do(self._run.state.matched, name)
+        return total, rows
+
+    async def _compare(self, name: str) -> None:
+        total, rows = await self._totals(name)
+        if total == rows:
             return
         self._mismatches[name] = total - rows
         times = await self._worker.do(self._run.state.mismatched, name)
@@ -125,7 +149,7 @@ class Comparison:
 
     async def _read_anew(self, name: str) -> None:
         await self._read(name, getattr(self._meitner, name).list(), None)
-        self.whole.add(name)
+        self._anew.add(name)
         await self._worker.do(self._run.state.matched, name)
 
     async def _read(self, name: str, listing: Listing[Any], window: Window | None) -> None:

@@ -37,6 +37,56 @@ async def test_a_mirror_that_agrees_takes_a_request_a_resource(meitner, path):
         assert report.complete
 
 
+async def test_what_happened_since_is_no_mismatch(meitner, path, caplog):
+    """The directory moved on: rows that came and went, grades among them, are followed before anything is called lost."""
+    async with Mirror(path) as mirror:
+        await mirror.sync(meitner)
+        for number in range(2):
+            await meitner.guardians.create(identity_number=f"20150315-123{number}", first_name="Bo", last_name="Ek")
+        for name in ("students", "grade_elementaries"):
+            for row in (await getattr(meitner, name).list().all())[:3]:
+                await getattr(meitner, name).delete(row.id)
+        report = await mirror.verify(meitner)
+        assert (report.mismatches, report.complete, report.read_anew) == ({}, True, frozenset())
+        assert report.resources["guardians"].inserted == 2
+        assert report.resources["students"].deleted == 3
+        assert report.resources["grade_elementaries"].deleted >= 3
+        assert "the mirror" not in caplog.text
+        assert (await mirror.verify(meitner)).requests == len(KEPT)
+        await mirror.sync(meitner)
+        assert held(path) == await there(meitner)
+
+
+async def test_a_row_that_was_lost_is_a_mismatch_though_others_came(path, monkeypatch):
+    """What came since is followed, what was lost is found and read again, and both are told apart."""
+    monkeypatch.setattr(_verify, "_FITS", 50)
+    async with Meitner.sandbox(Sandbox(students=200)) as meitner, Mirror(path) as mirror:
+        await mirror.sync(meitner)
+        students = await meitner.students.list().all()
+        spoil(path, f"DELETE FROM students WHERE id = '{students[77].id}'")
+        await meitner.students.create(identity_number="20150315-1234", first_name="Bo", last_name="Ek")
+        for student in students[:4]:
+            await meitner.students.delete(student.id)
+        report = await mirror.verify(meitner)
+        assert report.mismatches == {"students": 1}
+        count = report.resources["students"]
+        assert (count.inserted, count.deleted, report.read_anew) == (2, 4, frozenset())
+        assert held(path)["students"] == (await there(meitner))["students"]
+
+
+async def test_brakes_hold_for_what_is_followed(meitner, path):
+    """Rows that were deleted since go by the same rule as in a run of `sync`."""
+    async with Mirror(path) as mirror:
+        await mirror.sync(meitner)
+        before = held(path)
+        for student in (await meitner.students.list().all())[:30]:
+            await meitner.students.delete(student.id)
+        with pytest.raises(TooManyDeletions):
+            await mirror.verify(meitner, ["students"])
+        assert held(path) == before
+        assert (await mirror.verify(meitner, ["students"], accept_deletions=30)).deleted == 30
+
+
 async def test_what_was_never_read_is_not_compared(meitner, path):
     """A mirror of two resources has nothing to say of the others."""
     async with Mirror(path) as mirror:

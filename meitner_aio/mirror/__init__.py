@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._feed import FeedEntry
 from ._mirror import Mirror
+from ._reading import MirrorState
 from ._report import Count, SyncReport, VerifyReport
 
-__all__ = ["Count", "FeedEntry", "Mirror", "SyncReport", "VerifyReport"]
+__all__ = ["Count", "FeedEntry", "Mirror", "MirrorState", "SyncReport", "VerifyReport"]

@@ -1,4 +1,4 @@
-"""A mirror as a caller has it: `sync` follows the directory, `verify` compares, `feed` tells, `forget` erases."""
+"""A mirror as a caller has it: `sync` follows, `verify` compares, `feed` and `read` tell, `forget` erases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from ._feed import FeedEntry, entries, last_success
 from ._follow import Following
 from ._forget import forget
 from ._names import kept_names
+from ._reading import MirrorState, opened
 from ._report import SyncReport, VerifyReport
 from ._run import Run
 from ._verify import Comparison
@@ -40,8 +41,8 @@ class Mirror:
     Tables are those of the SQLite export. Each run is one transaction: whatever ends it, the file holds the state of
     the last one that came to its end, and other processes read that meanwhile. One run at a time writes.
 
-    Rows are written in a thread of its own; `feed`, `last_success` and `age` read in the caller's, which takes little.
-    `clock` tells the seconds since 1970.
+    Rows are written in a thread of its own; `feed`, `read`, `last_success` and `age` read in the caller's, which takes
+    little. `clock` tells the seconds since 1970.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
@@ -161,6 +162,20 @@ class Mirror:
     def feed(self, after: int = 0) -> Iterator[FeedEntry]:
         """Yield what happened to rows behind the entry `after`, in order: its `seq` is where to go on next time."""
         return entries(self._path, after)
+
+    def read(self) -> AbstractContextManager[MirrorState]:
+        """Open the last whole state of the file, to read records from it; a run that goes on changes nothing of it.
+
+        Leave it soon: what runs delete meanwhile stays in the log beside the file until then. `MeitnerError` before
+        the first run has ended.
+
+        ```python
+        with mirror.read() as state:
+            for student in state.records(Students):
+                ...
+        ```
+        """
+        return opened(self._path)
 
     @property
     def last_success(self) -> datetime | None:

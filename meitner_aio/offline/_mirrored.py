@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import time
@@ -196,7 +195,7 @@ class Stored(Directory):
         query = "SELECT resource, checkpoint IS NOT NULL, columns FROM meitner_aio_resources"
         found = [row for row in self._database.execute(query) if row[0] in RESOURCES]
         self.whole = {name: bool(whole) for name, whole, _ in found}
-        self.foreign = {name for name, _, has in found if self._reader(name).columns != tuple(json.loads(has))}
+        self.foreign = {name for name, _, has in found if not self._reader(name).fits(has)}
         latest = [text for name in self.whole for text in self._database.execute(f'{_CREATED} "{name}"').fetchone()]
         times = (datetime.fromisoformat(text) for text in latest if text is not None)
         self._settled = max((at.timestamp() + _SETTLED for at in times if plausible(at)), default=0.0)
@@ -237,12 +236,7 @@ class Stored(Directory):
     def selected(self, attribute: str, condition: Where, offset: int = 0, limit: int = -1) -> list[DirectoryRecord]:
         """Return the rows that fit, as created; those created in the same second as they came."""
         reader = self._reader(attribute)
-        columns = ", ".join(f'"{column}"' for column in reader.columns)
-        blank = "(SELECT fields FROM meitner_aio_blank AS b WHERE b.resource = ? AND b.id = t.id)"
-        query = (
-            f'SELECT {blank}, {columns} FROM "{attribute}" AS t WHERE {condition.sql} '
-            "ORDER BY meta_created_at, rowid LIMIT ? OFFSET ?"
-        )
+        query = f"{reader.select(attribute)} WHERE {condition.sql} ORDER BY meta_created_at, rowid LIMIT ? OFFSET ?"
         values = (attribute, *condition.values, limit, offset)
         return [reader.record(row, blank) for blank, *row in self._database.execute(query, values)]
 

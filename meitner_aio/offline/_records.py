@@ -6,6 +6,7 @@ beside the table that there was one without a value.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -50,6 +51,16 @@ class Reader:
         self._cells = tuple(cells_of(model))
         self._wires = {field.name: field.wire for field in fields(model)}
         self.columns = tuple(cell.column for cell in self._cells)
+
+    def fits(self, columns: str) -> bool:
+        """Whether a table has the columns of this version; `columns` is what the mirror notes of it."""
+        return self.columns == tuple(json.loads(columns))
+
+    def select(self, attribute: str) -> str:
+        """Return the beginning of a query for what `record` takes, as `t`; its first value is the attribute."""
+        columns = ", ".join(f'"{column}"' for column in self.columns)
+        blank = "(SELECT fields FROM meitner_aio_blank AS b WHERE b.resource = ? AND b.id = t.id)"
+        return f'SELECT {blank}, {columns} FROM "{attribute}" AS t'
 
     def record(self, row: Sequence[Any], blank: str | None = None) -> DirectoryRecord:
         """Return the record of a row; `blank` names its objects without a value."""

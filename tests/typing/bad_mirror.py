@@ -15,4 +15,6 @@ async def kept(meitner: Meitner, mirror: Mirror) -> None:
     await mirror.sync(meitner, accept_deletions="many")  # wrong: how many?
     await mirror.verify(meitner, full=True)  # wrong: that is what sync does
     await mirror.feed()  # wrong: it is not awaited
+    with mirror.read() as state:
+        state.records(7)  # wrong: which resource?
     mirror.last_success = None  # wrong: a run sets it

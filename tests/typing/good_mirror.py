@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, assert_type
 
-from meitner_aio import Meitner
-from meitner_aio.mirror import Count, FeedEntry, Mirror, SyncReport, VerifyReport
+from meitner_aio import Meitner, Student, Students
+from meitner_aio.mirror import Count, FeedEntry, Mirror, MirrorState, SyncReport, VerifyReport
+from meitner_aio.records import DirectoryRecord
 
 
 async def kept(meitner: Meitner, path: Path) -> None:
@@ -28,4 +29,9 @@ async def kept(meitner: Meitner, path: Path) -> None:
         assert_type(other.last_success, datetime | None)
         feed = assert_type(other.feed(after=7), Iterator[FeedEntry])
         assert_type(next(feed).kind, Literal["insert", "update", "delete"])
+        with other.read() as state:
+            assert_type(state, MirrorState)
+            assert_type(state.records(Students), Iterator[Student])
+            assert_type(state.records("student-placements"), Iterator[DirectoryRecord])
+            assert_type(next(state.deleted(Students)).at, datetime | None)
     assert_type(Meitner(offline=path).offline_since, datetime | None)

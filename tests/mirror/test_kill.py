@@ -77,6 +77,7 @@ def check_kills(path: Path, before: Path, number: int) -> None:
         assert found in (old, new)
         seen.append(found == old)
         assert synced(path, changed=True).returncode == 0
+        assert not list(path.parent.glob("*-anew"))
         after = state(path)
         assert after is not None
         assert after["students"] == new["students"]

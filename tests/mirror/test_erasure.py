@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from contextlib import closing
 
 import mirrors
 import pytest
+from conftest import importing
 from mirrors import held
 
 from meitner_aio import Meitner, MeitnerError
 from meitner_aio.errors import TooManyDeletions
 from meitner_aio.mirror import Mirror, _database, _erase, _pages
-from meitner_aio.mirror._erase import erase
+from meitner_aio.mirror._erase import clear, erase
 from meitner_aio.mirror._pages import has_gaps
 from meitner_aio.sandbox import Sandbox
 
@@ -285,6 +287,49 @@ def test_a_file_that_another_run_wrote_to_is_not_called_clean(path, monkeypatch)
         erase(database, path)
         assert database.execute("SELECT erase FROM meitner_aio_mirror").fetchone() == (1,)
         assert not database.in_transaction
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from meitner_aio.mirror import _erase
+
+check, at = _erase._unchanged, int(sys.argv[2])
+
+def killing(*given):
+    checked, steps = check(*given), iter(range(at))
+    return lambda *step: os.kill(os.getpid(), signal.SIGKILL) if next(steps, None) is None else checked(*step)
+
+_erase._unchanged = killing
+_erase._PAGES = 8
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA secure_delete = ON")
+database.execute("PRAGMA cache_size = 10")
+_erase.erase(database, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("at", [0, 1, 6, 11])
+def test_a_kill_while_the_file_is_written_anew_loses_nothing(path, at):
+    """The file holds every row, the copy beside it goes, and what had to be erased is erased by the next run."""
+    chance, dead, living = random.Random(1), set(), {}
+    with closing(opened(path)) as database:
+        for _ in range(12):
+            dead |= turned_over(database, chance, living)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path), str(at)], timeout=60, check=False, env=importing()
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert path.with_name(f"{path.name}-anew").exists()
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT count(*), min(length(value)) > 20 FROM t").fetchone() == (len(living), 1)
+        database.execute("PRAGMA secure_delete = ON")
+        clear(database, path)
+        assert not path.with_name(f"{path.name}-anew").exists()
+        assert canaries(path) & dead
+        erase(database, path)
+        assert canaries(path) == set(living.values())
 
 
 async def test_what_a_killed_run_left_beside_the_file_goes(meitner, path):

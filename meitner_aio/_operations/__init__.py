@@ -1,1 +1,1 @@
-"""The typed half of a call: what resources declare becomes methods. Knows only `Send`."""
+"""The typed half of a call: turns a resource's declared operations into methods. Of the wire it knows only `Send`."""

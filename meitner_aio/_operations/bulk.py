@@ -1,4 +1,4 @@
-"""Many calls at once: bounded in number, isolated from each other, reported as they come. Knows no resource."""
+"""Many concurrent calls, at most so many at a time, each with its own outcome. Knows no resource."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class Outcome(Struct, Generic[T], frozen=True):
-    """What became of one item: the `index` at which it came, and either its `record` or its `error`."""
+    """The result of one item: its `index` in the input, and either its `record` or its `error`."""
 
     index: int
     record: T | None = None
@@ -28,13 +28,13 @@ class Outcome(Struct, Generic[T], frozen=True):
 def outcomes(
     items: Iterable[Item] | AsyncIterable[Item], call: Callable[[Item], Awaitable[T]], concurrency: int
 ) -> AsyncGenerator[Outcome[T], None]:
-    """Yield the outcome of every item as it comes, with at most `concurrency` calls under way.
+    """Yield the outcome of every item when it is ready, with at most `concurrency` calls in flight.
 
-    Items are taken only as fast as outcomes are consumed, so memory is bounded whatever their number. An item that
-    fails does not stop the others. What the iterable itself raises is raised after the outcomes of the items before it.
-    Raises `TypeError` or `ValueError` for a concurrency that is no number of at least 1. Closing the generator cancels
-    the calls under way, and closes an async generator that gave the items: whoever shall hear of every call consumes to
-    the end.
+    Items are read only as fast as outcomes are consumed, so memory is bounded for any number of items. An item that
+    fails does not stop the others. An exception of the iterable itself is raised after the outcomes of the items before
+    it. Raises `TypeError` or `ValueError` unless `concurrency` is an int of at least 1. Closing the generator cancels
+    the calls in flight and closes the async generator that gave the items: consume it to the end to learn the outcome
+    of every call.
     """
     check_whole("concurrency", concurrency, 1)
     return _outcomes(items, call, concurrency)
@@ -56,7 +56,7 @@ async def _outcomes(
             ready.put_nowait(await _outcome(*numbered, call))
 
     async def all_work() -> None:
-        # An iterable that raises ends one worker at once, and the others as soon as their calls have ended.
+        # When the iterable raises, one worker ends at once, the others when their current calls have ended.
         for problem in await asyncio.gather(*(work() for _ in range(concurrency)), return_exceptions=True):
             if problem is not None:
                 raise problem
@@ -76,10 +76,10 @@ async def _outcomes(
 async def chunks(
     items: Iterable[Item] | AsyncIterable[Item], size: int, *, patience: float = 0.1
 ) -> AsyncGenerator[list[tuple[int, Item]], None]:
-    """Yield the items with their numbers, `size` at a time, and nothing of the next chunk before this one is done with.
+    """Yield numbered items in chunks of at most `size`, each chunk after the one before was consumed.
 
-    Fewer when the next item lets everybody wait for more than `patience` seconds: it may depend on what becomes of
-    these. What the iterable raises is raised after the items before it.
+    A chunk is shorter when the next item takes longer than `patience` seconds to arrive: that item may depend on the
+    results of this chunk. An exception of the iterable is raised after the items before it.
     """
     waiting: asyncio.Future[tuple[int, Item] | None] | None = None
     async with aclosing(_numbered(items)) as source:
@@ -126,7 +126,7 @@ async def _numbered(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerat
 async def _outcome(index: int, item: Item, call: Callable[[Item], Awaitable[T]]) -> Outcome[T]:
     try:
         calling = call(item)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with an item is that item's outcome
+    except Exception as error:  # noqa: BLE001 - any error of an item is its outcome
         return Outcome(index, None, error.with_traceback(None))  # its frames hold the item
     del item
     try:

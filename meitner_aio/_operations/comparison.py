@@ -1,7 +1,7 @@
-"""Whether a record is as a write says, or as another record is. Pure.
+"""Compares records with writes, and records with each other. Pure.
 
-Servers tidy what they are given: text is trimmed and composed (NFC), country and municipality codes are upper-cased.
-The case of ids and the order of lists mean nothing. What differs in no more than that does not differ.
+Servers normalise what they are given: text is trimmed and composed (NFC), country and municipality codes are
+upper-cased. The case of ids and the order of lists have no meaning. Such differences do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UPPER_CASED = frozenset({"country_code", "municipality_code"})
 
 
 def composed(text: str) -> str:
-    """Return text with every character in one piece (NFC): two texts that look alike are then equal."""
+    """Return text in the Unicode form NFC, so that texts that look alike are equal."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -29,7 +29,7 @@ def _given(body: Record) -> Iterator[tuple[str, Any]]:
 
 
 def differences(body: Record, record: Record) -> dict[str, Any]:
-    """Return the fields of a write that a record does not have as the write says, by name with the written values."""
+    """Return the fields in which a record differs from a write, by name, with the written values."""
     return {name: value for name, value in _given(body) if not _agrees(name, value, getattr(record, name, None))}
 
 
@@ -44,7 +44,7 @@ def _agrees(name: str, written: object, kept: object) -> bool:
 
 
 def _is_kept_as(name: str, written: str, kept: str) -> bool:
-    """Whether a server may keep text in this way. Blanks that it keeps although none were written are a difference."""
+    """Whether a server may store `written` as `kept`. Blanks in `kept` that were not written are a difference."""
     if is_id(written):
         return written.lower() == kept.lower()
     trimmed = composed(written.strip())
@@ -53,7 +53,7 @@ def _is_kept_as(name: str, written: str, kept: str) -> bool:
 
 
 def _is_empty(record: Record) -> bool:
-    """Whether a nested record says nothing: a server may keep none at all."""
+    """Whether a nested record has no values: a server may return null in its place."""
     return all(value is None for _, value in _given(record))
 
 
@@ -62,7 +62,7 @@ def _ids(values: Sequence[str]) -> list[str]:
 
 
 def may_have_made(body: Record, record: Record) -> bool:
-    """Whether a create may have made a record: servers tidy texts and complete lists, and it is still the same one."""
+    """Whether a create may have made a record: servers may normalise text and add to lists."""
     return all(_survives(value, getattr(record, name, None)) for name, value in _given(body))
 
 
@@ -81,14 +81,15 @@ def _tidy(value: object) -> object:
 
 
 def has_dates_of(body: Record, record: Record) -> bool:
-    """Whether a record has every date that a write gives: no server changes those, whatever else it tidies."""
+    """Whether a record has every date that a write gives: servers never change dates."""
     return all(getattr(record, name, None) == value for name, value in _given(body) if isinstance(value, date))
 
 
 def is_changed(before: DirectoryRecord, now: DirectoryRecord) -> bool:
     """Whether a record was updated between two reads of it.
 
-    Its stamp tells of most updates, but has whole seconds: two within one second look alike, so the fields count, too.
+    `meta` shows most updates, but its times have whole seconds: two updates within one second look alike. So the fields
+    are compared, too.
     """
     if before.meta is not None and now.meta is not None and before.meta != now.meta:
         return True
@@ -97,7 +98,7 @@ def is_changed(before: DirectoryRecord, now: DirectoryRecord) -> bool:
 
 
 def _is_alike(one: object, other: object) -> bool:
-    """Whether two values read from a server are the same. An object of nulls is none."""
+    """Whether two values read from a server are equal. An object whose fields are all null equals null."""
     if isinstance(one, Record) and _is_empty(one):
         one = None
     if isinstance(other, Record) and _is_empty(other):

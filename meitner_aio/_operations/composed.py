@@ -1,6 +1,6 @@
-"""What takes several calls of the API to do: reading many, changing, and bulk; finding and upserting beside them.
+"""Operations of several requests: `get_many`, `modify` and bulk writes; `find` and `upsert` are built beside them.
 
-Each of these is made of the operations of the same resource; none speaks to the API by itself.
+Each is built from the operations of the same resource and sends nothing by itself.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
 T = TypeVar("T", bound=DirectoryRecord)
 
 _CHUNK = 200
-"""Ids asked for in one search at most: a body of less than 8 KiB is nobody's limit."""
+"""Ids in one search, at most: its body then has less than 8 KiB, which is far below the usual limits."""
 
 
 class Readable(Resource[T]):
-    """A resource whose records can be read: all of them can."""
+    """A resource whose records can be read. Every resource is one."""
 
     list: ClassVar[List]
     get: ClassVar[Get]
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, T]:
-        """Return the records with these ids, by the ids as given, in their order; what does not exist is absent.
+        """Return the records with these ids, by the ids as given and in their order; missing records are left out.
 
-        A searchable resource needs one request for as many ids as a page holds, up to 200; another one for each id.
-        Several are under way at a time; the first failure is raised.
+        A searchable resource needs one request for as many ids as a page holds (at most 200), any other resource one
+        for each id. Several requests run at a time; the first error is raised.
         """
         given = {id_: checked_id(id_) for id_ in ids}
         wanted = list(dict.fromkeys(given.values()))
@@ -66,7 +66,7 @@ async def _got(resource: Readable[T], ids: list[str]) -> dict[str, T]:
 
 
 async def _searched(resource: Readable[T], ids: list[str]) -> dict[str, T]:
-    """Return the records with these ids, asking again for those that a moving listing may have hidden."""
+    """Return the records with these ids; ids that a moving listing may have hidden are searched again."""
     found: dict[str, T] = {}
     missing: list[str] = ids
     search = search_of(resource)
@@ -77,7 +77,7 @@ async def _searched(resource: Readable[T], ids: list[str]) -> dict[str, T]:
         if listing.report.complete:
             break
         if not rows:
-            raise IncompleteListing(f"{len(missing)} ids were asked for, and the answers do not say whether they exist")
+            raise IncompleteListing(f"the server does not show whether {len(missing)} of the ids exist: try again")
         missing = [id_ for id_ in missing if id_ not in rows]
     return found
 
@@ -87,12 +87,12 @@ class Writable(Readable[T]):
 
     @strip_traceback
     def modify(self, record: T, /, *, guard: bool = False, **changes: object) -> Coroutine[None, None, T]:
-        """Change fields of a record: sends the fields that an update requires and the changes, nothing else.
+        """Change fields of a record. Sends the fields that an update requires and the changes, nothing else.
 
-        `guard=True` reads the record first and raises `ConflictError` when it was updated since `record` was read, or
-        is not as `record` says: two updates within one second have the same stamp. The moment between that and the
-        write stays unguarded, because the API has no conditional writes. Raises `TypeError` for a name that an update
-        does not have, or a record of another kind, before any I/O.
+        `guard=True` reads the record first and raises `ConflictError` if it was updated since `record` was read, or if
+        any field differs: two updates within one second have the same timestamp. A write between that read and the
+        update goes unnoticed, because the API has no conditional writes. Raises `TypeError` before any I/O for a field
+        that `update` does not have, or for a record of another resource.
         """
         if not isinstance(record, self.model):
             raise TypeError(f"{type(self).__name__}.modify takes a {self.model.__name__}, not {type(record).__name__}")
@@ -106,14 +106,16 @@ class Writable(Readable[T]):
         checked(built(body, dict(write)))
         if not changes:
             return _given(record)
-        # A function, not the fields: a traceback may be shown with the locals of its frames.
+        # A closure, not the fields: crash reports may show the locals of a traceback's frames.
         return self._modified(record, lambda: _updating(self)(record.id, **write), guard=guard)
 
     async def _modified(self, record: T, update: Callable[[], Coroutine[None, None, T]], *, guard: bool) -> T:
         if guard:
             current = await self.get(record.id)
             if is_changed(record, current):
-                raise ConflictError(f"record {record.id} was updated since it was read", status_code=409)
+                raise ConflictError(
+                    f"record {record.id} was updated since it was read: read it again, then change it", status_code=409
+                )
         return await update()
 
     def create_many(
@@ -122,7 +124,7 @@ class Writable(Readable[T]):
         *,
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
-        """Create a record from each item, the fields of `create`; yield outcomes as they come, with the index."""
+        """Create a record from each item, the fields of `create`; yield outcomes when ready, with the index."""
         create = strip_traceback(cast("Create[...]", operations(type(self))["create"]).calling(self, bulk=True))
         return outcomes(items, lambda item: create(**given_fields(item)), concurrency)
 
@@ -132,26 +134,26 @@ class Writable(Readable[T]):
         *,
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
-        """Update a record for each pair of an id and the fields of `update`; yield outcomes as they come."""
+        """Update a record for each pair of an id and the fields of `update`; yield each outcome when it is ready."""
         update = _updating(self)
         return outcomes(items, lambda item: update(item[0], **given_fields(item[1])), concurrency)
 
 
 def _updating(resource: Resource[T]) -> Callable[..., Coroutine[None, None, T]]:
-    """Return `update` as `Writable` knows it: which fields it takes is known to the table of a resource alone."""
+    """Return `update`, typed to take any fields: only the resource's own class knows which it takes."""
     update: Callable[..., Coroutine[None, None, T]] = cast("Any", resource).update
     return update
 
 
 class Deletable(Writable[T]):
-    """A resource whose records can be deleted, too."""
+    """A resource whose records can also be deleted."""
 
     delete: ClassVar[Delete]
 
     def delete_many(
         self, ids: Iterable[str] | AsyncIterable[str], *, concurrency: int = 8
     ) -> AsyncGenerator[Outcome[None], None]:
-        """Delete the records with these ids; yield outcomes as they come, with the id's index."""
+        """Delete the records with these ids; yield each outcome when it is ready, with the index of its id."""
         return outcomes(ids, self.delete, concurrency)
 
 

@@ -1,7 +1,7 @@
-"""Creates whose answer was lost: looked up by their key before anything is sent again.
+"""Recovers creates whose answer was lost: the record is looked up by its key before anything is sent again.
 
-With a key that the server keeps unique a second create does no harm: one of the two is refused. With any other it waits
-until a late one must have shown.
+If the server keeps the key unique, a second create is harmless: one of the two is refused. With any other key, the
+create is sent again only after the time in which a late one would have become visible.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .keys import Key
 T = TypeVar("T", bound=DirectoryRecord)
 
 _LOOKS = (0.5, 2.0, 5.0, 10.0)
-"""Seconds to wait before each look: a create may be committed after its answer was lost."""
+"""Seconds to wait before each lookup: a create may be committed after its answer was lost."""
 
 _LATEST = 60.0
-"""Seconds after the loss by which a create must have shown."""
+"""Seconds after the loss within which a create that happened becomes visible."""
 
 _SLACK = 120.0
-"""Seconds that a record may be older than the create by the clocks, and still be the one that it made."""
+"""Seconds by which a record may be older than the create, as clocks differ, and still be its result."""
 
 _SENDS, _SENDS_NOT_UNIQUE = 3, 2
-"""How often a create is sent at most, each time after looking in vain; a policy may allow less."""
+"""How often a create is sent at most, each time after a lookup found nothing; a retry policy may allow fewer."""
 
 
 class Recovery(Generic[T]):
-    """One create, sent until it is known to have happened once, or as far as its key can tell."""
+    """Sends one create until it is known to have happened once, as far as its key can show."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Recovery(Generic[T]):
         send: Callable[[], Coroutine[Any, Any, T]],
         look: Callable[[Key], Coroutine[Any, Any, DecodedPage[T]]],
     ) -> None:
-        """Create with `send`, look for records with the key with `look`."""
+        """Create with `send`; look up the records that have the key with `look`."""
         self._key = key
         self._body = body
         self._send = send
@@ -52,10 +52,10 @@ class Recovery(Generic[T]):
         self._attempts = 0
 
     async def create(self) -> T:
-        """Return the record; raises what the create raised when it is known not to have happened.
+        """Return the created record, or raise the error of a create that certainly did not happen.
 
-        Raises `ConflictError` when another record has the key, and `AmbiguousWriteError` when looking settles nothing.
-        Who cancels it while it looks is told by a note what to look up.
+        Raises `ConflictError` when another record has the key, and `AmbiguousWriteError` when lookups do not decide.
+        When cancelled during a lookup, the `CancelledError` has a note that says what to look up.
         """
         try:
             return await self._created()
@@ -86,34 +86,34 @@ class Recovery(Generic[T]):
             if isinstance(refusal, UnprocessableEntityError) or (
                 isinstance(refusal, ConflictError) and self._key.certain
             ):
-                raise refusal  # it would have been refused before, too
+                raise refusal  # the lost create would have been refused as well
             if refusal is not None:
                 break
-        raise self._ambiguous("nothing was found so far" if self._key.spellings else "no key tells it from others")
+        raise self._ambiguous("nothing was found so far" if self._key.spellings else "it has no key to look it up by")
 
     def _lose(self, error: AmbiguousWriteError) -> None:
-        # Time runs from here: the create may have waited for its turn, however long, before it left.
+        # Counted from now: the create may have waited for the rate limit before it was sent.
         self._lost, self._lost_at = error, _now()
         self._attempts += error.attempts or 1
 
     async def _looked(self) -> T | None:
-        """Look again and again, as long as a lost create may still show; None when it is known not to have happened.
+        """Look the record up until a lost create must be visible; return None if it certainly did not happen.
 
-        With a unique key that is early: a second create does no harm, the server refuses one of the two.
+        With a unique key that is decided early: a second create is harmless, because the server refuses one of the two.
         """
         rows: list[T] = []
         unsettled, answered_at = "", None
         for pause in self._pauses():
             if self._too_late(pause):
-                raise self._ambiguous("the deadline of the call leaves no time to look")
+                raise self._ambiguous("the deadline of the call leaves no time to look it up")
             await asyncio.sleep(pause)
             try:
                 answer = await self._look(self._key)
             except MeitnerError as error:
-                unsettled = f"looking for it failed, {type(error).__name__}"
+                unsettled = f"the lookup failed with {type(error).__name__}"
                 continue
             rows, answered_at = answer.rows, answer.server_time
-            unsettled = "too many records have the same" if answer.pagination.total > len(rows) else ""
+            unsettled = "too many records have this key" if answer.pagination.total > len(rows) else ""
             for record in rows:
                 if may_have_made(self._body, record) and self._is_recent(record, answer.server_time):
                     return record
@@ -125,14 +125,14 @@ class Recovery(Generic[T]):
         return None
 
     def _judge(self, rows: list[T], server_time: float | None) -> None:
-        """Raise unless the rows with the key, none of which it made, show that the create did not happen."""
+        """Raise unless the records with the key, none of which this create made, prove that it did not happen."""
         if rows and not self._key.several:
             raise self._conflict(rows[0].id)
         for record in rows:
             if self._is_recent(record, server_time) and has_dates_of(self._body, record):
-                raise self._ambiguous(f"record {record.id} may be it, and differs from it")
+                raise self._ambiguous(f"record {record.id} may be the one, but differs from what was sent")
         if not rows and not (self._key.unique or self._key.recoverable):
-            raise self._ambiguous("nothing was found, but the server may spell it otherwise")
+            raise self._ambiguous("nothing was found, but the server may store the key in another spelling")
 
     def _too_late(self, pause: float) -> bool:
         ends = None if self._lost is None else self._lost.deadline
@@ -150,18 +150,18 @@ class Recovery(Generic[T]):
 
     def _conflict(self, other: str) -> ConflictError:
         return ConflictError(
-            f"another record has the same {' and '.join(self._key.spellings)}: {other}",
+            f"record {other} has the same {' and '.join(self._key.spellings)}",
             status_code=409,
             **self._facts(),
         )
 
     def _ambiguous(self, why: str) -> AmbiguousWriteError:
-        """Return the error of a create that nobody can tell of."""
+        """Return the error for a create that may or may not have happened."""
         what = "" if self._lost is None else self._open(self._lost)
         return AmbiguousWriteError(f"{what} ({why})", **self._facts())
 
     def _open(self, lost: AmbiguousWriteError) -> str:
-        """Say what may have happened and what to look up, by name and never by value."""
+        """Say what may have happened and which fields to look it up by, without their values."""
         names = list(self._key.spellings) or [field.name for field in fields(type(self._body)) if field.required]
         return f"{lost.message}, by {' and '.join(names)}"
 

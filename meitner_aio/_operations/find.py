@@ -1,4 +1,4 @@
-"""The call about the one record that conditions tell from all others: made of a search, and bound as it is."""
+"""`find`: the one record that meets some conditions. Built from a search, and bound like an operation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ P = ParamSpec("P")
 class _Finding(CallSignature):
     method = "POST"
     suffix = "/_search"
-    summary = "Return the record that meets every condition, None when none does; `MultipleFound` when several do."
+    summary = "Return the record that meets every condition, or None; raises `MultipleFound` when several do."
 
 
 class Find(Generic[P]):
@@ -51,5 +51,5 @@ class Find(Generic[P]):
 async def _single(listing: Listing[T], kind: str) -> T | None:
     page = await listing.paged(limit=2)
     if page.pagination.total > 1 or len(page) > 1:
-        raise MultipleFound(f"{page.pagination.total} records of {kind} meet the conditions, where one was asked for")
+        raise MultipleFound(f"{page.pagination.total} records of {kind} meet the conditions: add one, or use search")
     return page.data[0] if page.data else None

@@ -1,8 +1,9 @@
-"""What tells a record from all others, as a search can ask for it. Pure.
+"""Keys: the fields that identify a record, and how to search for them. Pure.
 
-A key is what the server keeps unique (an identity number, a title within a school), or the record's id in another
-system, of which nobody promises that it is unique, or the two ends of a placement, which may share several over time.
-Servers tidy text, and nobody says whether a search does, too: it is asked for in every spelling they may have kept.
+A key is a value that the server keeps unique (an identity number, a title within a school), or the record's id in
+another system, which is not guaranteed to be unique, or the two ends of a placement, which several placements may share
+over time. Servers normalise the text that they store, but perhaps not the text of a search: so a search asks for every
+spelling that the server may have stored.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from ..records import External, ExternalRequest, Kind, Record, fields
 from .comparison import composed
 
 KeyName = str | tuple[str, ...]
-"""How a caller names a key: a field, or several that tell records apart together."""
+"""How a caller names a key: one field, or several that identify a record together."""
 
 K = TypeVar("K", bound=KeyName)
 
 
 class Keys(Struct, Generic[K], frozen=True):
-    """The keys of a resource. That they are of exactly one type is what lets checkers refuse any other name."""
+    """The keys of a resource. `K` is their exact type, so that type checkers refuse any other name."""
 
     names: tuple[K, ...]
 
@@ -35,32 +36,32 @@ SOURCE: SourceKey = "source_id"
 """The key of every record that can have an id in another system: `external.source_id`."""
 
 SOURCE_KEYS: Keys[SourceKey] = Keys((SOURCE,))
-"""The keys of what has no other."""
+"""The keys of a resource that has no other."""
 
 
 class Key(Struct, frozen=True):
-    """The values of a key, each in the spellings that a server may have kept, the likeliest first.
+    """The values of a key, each in the spellings that a server may have stored, the likeliest first.
 
-    Without values, nothing tells the record from others.
+    Without values, nothing identifies the record.
     """
 
     spellings: dict[str, tuple[str, ...]]
     unique: bool = False
-    """Whether the server refuses a second record with it."""
+    """Whether the server refuses a second record with the same key."""
     several: bool = False
-    """Whether records may share it over time."""
+    """Whether several records may have the key over time."""
     recoverable: bool = True
-    """Whether it was written as servers are known to keep it, so that they keep it in no other way."""
+    """Whether the values were written as servers are known to store them, so that no other spelling is possible."""
 
     @property
     def certain(self) -> bool:
-        """Whether it is made of digits and ids, of which there are no other spellings than those asked for."""
+        """Whether the key consists of digits and ids, which have no spellings but those searched for."""
         likeliest = [forms[0] for forms in self.spellings.values()]
         return all(is_id(text) or (text.isascii() and text.lower() == text.upper()) for text in likeliest)
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What is the same for the same key, however it was spelled."""
+        """A value that is equal for equal keys, however they were written."""
         return tuple(forms[0] for forms in self.spellings.values())
 
     def __repr__(self) -> str:
@@ -74,7 +75,7 @@ NO_KEY = Key({})
 
 
 def key_of(body: Record, names: tuple[str, ...], *, unique: bool = False, several: bool = False) -> Key:
-    """Return the key that a create has in the fields named, all of which it must give."""
+    """Return the key that the named fields of a create form; the create must give all of them."""
     kinds = {field.name: field.kind for field in fields(type(body))}
     given = {name: str.__str__(_source_id(body) or "" if name == SOURCE else getattr(body, name)) for name in names}
     spelled = {name: _spellings(text, kinds.get(name)) for name, text in given.items()}
@@ -90,7 +91,7 @@ def _spellings(text: str, kind: Kind | None) -> tuple[str, ...]:
 
 
 def values_in(record: Record, names: tuple[str, ...]) -> tuple[str | None, ...]:
-    """Return the values that a record has in the fields of a key, as `Key.spellings` would spell them."""
+    """Return a record's values in the fields of a key, spelled as in `Key.spellings`."""
     kinds = {field.name: field.kind for field in fields(type(record))}
     values = [_source_id(record) if name == SOURCE else getattr(record, name) for name in names]
     return tuple(v.lower() if v and kinds.get(n) is Kind.UUID else v for n, v in zip(names, values, strict=True))
@@ -102,9 +103,9 @@ def _source_id(record: Record) -> str | None:
 
 
 def lost_key(body: Record, natural: tuple[str, ...], *, unique: bool) -> Key:
-    """Return the key by which a create is looked up whose answer was lost; `NO_KEY` when nothing tells it from others.
+    """Return the key to look up a create whose answer was lost; `NO_KEY` if nothing identifies the record.
 
-    `natural` names the fields that every such record is known by, if there are any.
+    `natural` names the fields of the resource's natural key, if it has one.
     """
     if natural and unique:
         return key_of(body, natural, unique=True)
@@ -114,9 +115,10 @@ def lost_key(body: Record, natural: tuple[str, ...], *, unique: bool) -> Key:
 
 
 def conditions(keys: Sequence[Key]) -> dict[str, Any]:
-    """Return the search for the records that have one of some keys of the same fields, as the keywords of a query.
+    """Return a search for the records that have one of these keys, which have the same fields, as keywords of a query.
 
-    Of several keys of several fields it finds more: who asked compares. Made anew each time, so that no frame holds it.
+    For several keys of several fields it finds other records, too: compare the result. Built anew each time, so that no
+    frame of a traceback holds it.
     """
     asked: dict[str, Any] = {}
     for name in keys[0].spellings:

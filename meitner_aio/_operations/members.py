@@ -1,6 +1,6 @@
-"""A resource as an attribute: the same line makes it a resource of a client, and the reads of it of a cached view.
+"""Resources as attributes: one line gives a client the resource, and a cached view the resource's reads.
 
-Which of the two it is follows from the owner, for type checkers as well.
+Which of the two it is follows from the type of the owner, for type checkers as well.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ D = TypeVar("D")
 
 
 class Client(Bound):
-    """What has resources that do all that the API can."""
+    """An owner whose resources have every operation."""
 
 
 class View(Bound, Generic[D]):
-    """What has resources that can be read, with a `default`."""
+    """An owner whose resources can only be read, with a `default`."""
 
     _default: D
 
 
 class Member(Generic[R_co]):
-    """A resource that cannot be searched. It is bound when it is first wanted, and then a plain attribute."""
+    """A resource that cannot be searched. It is bound on first access, and then a plain attribute."""
 
     def __init__(self, kind: type[R_co]) -> None:
         self.kind = kind
@@ -62,7 +62,7 @@ class SearchableMember(Member[R_co], Generic[R_co, P]):
     """A resource that can be searched."""
 
     def __init__(self, kind: type[R_co], search: Search[P]) -> None:
-        """Take the search of the class, too: that is how type checkers hear of its conditions."""
+        """`search` is that of the class: type checkers learn its conditions from it."""
         super().__init__(kind)
         self._search = search
 

@@ -1,7 +1,7 @@
-"""The operations of the API: each takes its signature from a record.
+"""The operations of the API. Each takes its signature from a record.
 
-Each is a descriptor that captures the constructor of a record with `ParamSpec`, so that checkers and editors know every
-field of `students.create(...)` without a generated method. Knows of the wire only `Send`.
+Each is a descriptor that captures the constructor of a record with `ParamSpec`, so that type checkers and editors know
+every field of `students.create(...)` without generated code. Of the wire it knows only `Send`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 SAME_KEY = 50
-"""Records with the same key that are looked at: what the API calls a page."""
+"""Records with the same key that are read at most: the API's default page."""
 
 T = TypeVar("T", bound=DirectoryRecord)
 P = ParamSpec("P")
@@ -71,13 +71,13 @@ def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> Reco
     deletion = table.get("delete")
     if isinstance(deletion, Delete):
         audited: bool | None = deletion.audited
-    else:  # what nobody can write nobody deletes; a school or unit may still be deleted elsewhere, without an event
+    else:  # read-only records are never deleted; schools and units may be, outside the API and without an event
         audited = False if "update" in table else None
     return RecordSource(wire.send, Listed(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
 
 
 def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:
-    """Return a reader of one record, which must be the one that was asked for."""
+    """Return a function that reads one record, and refuses any but the requested one."""
     decoder: RecordDecoder[T] = _decoder(model)
 
     def reading(request: Request, response: RawResponse) -> T:
@@ -89,7 +89,7 @@ def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], 
     return reading
 
 
-async def _record(send: Send, request: Request) -> Any:  # noqa: ANN401 - as the reader says
+async def _record(send: Send, request: Request) -> Any:  # noqa: ANN401 - the request's reader decides
     return value_of(request, await send(request))
 
 
@@ -97,10 +97,10 @@ class ListCall(Protocol[T]):
     """The type of `resource.list`."""
 
     def __call__(self, *, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
-        """Return a lazy listing of every row: `limit` rows a page, from `offset`, so many requests in flight.
+        """Return a lazy listing of every row: `limit` rows a page, from `offset`, `concurrency` requests in flight.
 
-        Without a `limit`, pages are as large as the server gives them: 1,000 rows, where it does not say otherwise.
-        Raises `ConfigurationError` for more requests in flight than the client's `max_concurrency`.
+        Without a `limit`, pages are as large as the server gives them, at most 1,000 rows. Raises `ConfigurationError`
+        for more requests in flight than the client's `max_concurrency`.
         """
         ...
 
@@ -155,13 +155,13 @@ class Search(Operation, Generic[P]):
 
 
 def search_of(resource: Resource[T]) -> Callable[..., Listing[T]]:
-    """Return the search of a resource that has one, as what is made of it takes it: with any conditions."""
+    """Return the search of a resource that has one, typed to take any conditions."""
     search: Callable[..., Listing[T]] = cast("Any", resource).search
     return search
 
 
 class OnOne(Operation):
-    """An operation on one record, named by its id, that answers with the record."""
+    """An operation that takes the id of a record and returns the record."""
 
     suffix = "/{id}"
 
@@ -187,7 +187,7 @@ class OnOne(Operation):
 class Get(OnOne):
     """Get one record."""
 
-    summary = "Return the record with this id; `NotFoundError` when there is none."
+    summary = "Return the record with this id; raises `NotFoundError` if there is none."
 
 
 class Archive(OnOne):
@@ -203,7 +203,7 @@ class Restore(OnOne):
 
     method = "PATCH"
     suffix = "/{id}/restore"
-    summary = "Undo the archiving of the placement."
+    summary = "Restore the archived placement."
 
 
 class Create(Operation, Generic[P]):
@@ -211,10 +211,10 @@ class Create(Operation, Generic[P]):
 
     method = "POST"
     status = 201
-    summary = "Create a record and return it as the server keeps it; `ConflictError` when a unique field is taken."
+    summary = "Create a record and return it as stored; raises `ConflictError` if a unique value is taken."
 
     def __init__(self, body: Callable[P, Record], *, key: tuple[str, ...] = (), unique: bool = True) -> None:
-        """Create from a body; `key` names fields that records are known by, `unique` if the server sees to it."""
+        """`body` has the fields, `key` names those of the natural key, `unique` says whether the server enforces it."""
         self.body = cast("type[Record]", body)
         self.key = key
         self.unique = unique
@@ -228,7 +228,7 @@ class Create(Operation, Generic[P]):
         return self if resource is None else self._bound(resource, self.calling(resource))
 
     def calling(self, resource: Resource[T], *, bulk: bool = False) -> Callable[..., Coroutine[None, None, T]]:
-        """Return the call; one of many in `bulk` may use a kept connection where a lost answer can be settled."""
+        """Return the call. In `bulk`, a create may use an idle connection if a lost answer can be recovered."""
         send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
         body, reader = cast("type[Record]", self.body), _reader(model, None)
         search, recoverable = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
@@ -253,11 +253,11 @@ class Create(Operation, Generic[P]):
 
 
 class Update(Operation, Generic[P]):
-    """Update a record: required fields always, other fields when they change."""
+    """Update a record: its required fields always, other fields when they change."""
 
     method = "PATCH"
     suffix = "/{id}"
-    summary = "Change a record and return it. A field left out is left alone; None clears one."
+    summary = "Update a record and return it. Omitted fields stay as they are; None clears a field."
 
     def __init__(self, body: Callable[P, Record]) -> None:
         self.body = cast("type[Record]", body)
@@ -294,10 +294,10 @@ class Delete(Operation):
     method = "DELETE"
     suffix = "/{id}"
     status = 204
-    summary = "Delete the record; `NotFoundError` when there is none."
+    summary = "Delete the record; raises `NotFoundError` if there is none."
 
     def __init__(self, *, audited: bool = False) -> None:
-        """Say whether a deletion leaves an audit event."""
+        """`audited` says whether a deletion leaves an audit event."""
         self.audited = audited
 
     @overload
@@ -320,10 +320,10 @@ class Delete(Operation):
 
 
 def _nothing(request: Request, response: RawResponse) -> None:
-    """Refuse the page of a gateway or a login portal: the API answers 204, and nothing."""
+    """Refuse the page of a gateway or a login portal: the API answers 204 without a body."""
     media = media_type(response.headers)
     if response.body and "json" not in media:
-        raise invalid(request, response, f"{media or 'something'} where nothing was expected")
+        raise invalid(request, response, f"{media or 'something'} where no body was expected")
 
 
 async def _gone(send: Send, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The reads of a resource as a cached view has them: with a default for when the service is down."""
+"""The reads of a resource in a cached view, with a default answer for when the service is down."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Arg_contra = TypeVar("Arg_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
 DOWN = (APIConnectionError, InternalServerError, RateLimitError, QuotaExhausted)
-"""What says that the service does not answer now, and nothing about what was asked."""
+"""Errors that say only that the service does not answer now, and nothing about the request."""
 
 
 class Answered(Protocol[Arg_contra, Result_co, D_co]):
-    """A read that takes `default=`, which answers when the service is down and nothing is kept."""
+    """A read that takes `default=`: the result when the service is down and no answer is kept."""
 
     @overload
     def __call__(self, asked: Arg_contra, /) -> Coroutine[Any, Any, Result_co | D_co]: ...
@@ -41,7 +41,7 @@ class Answered(Protocol[Arg_contra, Result_co, D_co]):
 
 
 class Reads(Generic[T, D]):
-    """What can be read of a resource: `list`, `get` and `get_many`, as the resource itself has them."""
+    """The reads of a resource: `list`, `get` and `get_many`, with the resource's own signatures."""
 
     list: ListCall[T]
     get: Answered[str, T, D]
@@ -57,11 +57,11 @@ class Reads(Generic[T, D]):
 
 
 class Searches(Reads[T, D], Generic[T, P, D]):
-    """What can be read of a resource that can be searched: `search` and `find`, too."""
+    """The reads of a searchable resource: `search` and `find` as well."""
 
     search: Callable[P, Listing[T]]
     find: Callable[P, Coroutine[Any, Any, T | D | None]]
-    """Takes `default=` as `get` does, though no type checker can be told."""
+    """Takes `default=` as `get` does, which types cannot express."""
 
     def __init__(self, resource: Readable[T], search: Search[P], default: D) -> None:
         super().__init__(resource, default)
@@ -71,7 +71,7 @@ class Searches(Reads[T, D], Generic[T, P, D]):
 
 
 def _or_default(call: Callable[Q, Coroutine[Any, Any, V]], usual: D) -> Callable[..., Coroutine[Any, Any, V | D]]:
-    """Return the call with a further keyword, `default`, which is `usual` when not given."""
+    """Return the call with one more keyword, `default`, which is `usual` if it is not given."""
 
     @wraps(call)
     def answered(*args: Q.args, **conditions: Q.kwargs) -> Coroutine[Any, Any, V | D]:

@@ -1,4 +1,4 @@
-"""What a resource is: a table of operations, bound to a directory. Which operations there are is not known here."""
+"""A resource: a table of operations, bound to a directory. Does not know which operations exist."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ V = TypeVar("V")
 
 
 class Binding(NamedTuple):
-    """How a resource reaches the directory: through `send`, with at most so many requests in flight for a listing.
+    """How a resource reaches the directory: through `send`, with `concurrency` requests in flight for a listing.
 
-    `sizes` is what is known of the pages of the server, `widest` how many requests may be in flight at all.
+    `sizes` holds what is known of the server's page sizes, `widest` the limit of requests in flight.
     """
 
     send: Send
@@ -30,23 +30,23 @@ class Binding(NamedTuple):
     widest: int | None = None
 
     def to(self, kind: type[R]) -> R:
-        """Return a resource that is bound by it."""
+        """Return a resource of this class with this binding."""
         return kind(self.send, concurrency=self.concurrency, sizes=self.sizes, widest=self.widest)
 
 
 class Bound:
-    """What reaches the directory through a binding."""
+    """Base of everything that reaches the directory through a binding."""
 
-    _wire: Binding  # private to users, so that tab completion shows nothing but operations
+    _wire: Binding  # private, so that tab completion shows only operations
 
 
 def binding_of(bound: Bound) -> Binding:
-    """Return the binding of a resource, or of what has resources."""
+    """Return the binding of a resource, a client or a cached view."""
     return bound._wire  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 class Resource(Bound, Generic[T]):
-    """A kind of record in the directory. Subclasses are tables: a path, a model, and the operations that exist."""
+    """A kind of record in the directory. A subclass is a table: a path, a model, and the operations that exist."""
 
     path: ClassVar[str]
     model: type[T]
@@ -54,10 +54,10 @@ class Resource(Bound, Generic[T]):
     def __init__(
         self, send: Send, *, concurrency: int = 8, sizes: PageSizes | None = None, widest: int | None = None
     ) -> None:
-        """Read and write through `send`; listings keep at most `concurrency` requests in flight.
+        """Read and write through `send`; by default a listing keeps `concurrency` requests in flight.
 
-        Resources that share `sizes` learn together how large a page may be. A listing that asks for more requests in
-        flight than `widest` is refused.
+        Resources that share `sizes` share what they learn about page sizes. A listing that asks for more than `widest`
+        requests in flight is refused.
         """
         self._wire = Binding(send, concurrency, PageSizes() if sizes is None else sizes, widest)
 
@@ -66,7 +66,7 @@ class Resource(Bound, Generic[T]):
 
 
 class Operation:
-    """One thing that a resource can do. Reading it from a resource binds it, once."""
+    """One operation of a resource. The first access through a resource binds it."""
 
     method: ClassVar[str] = "GET"
     suffix: ClassVar[str] = ""
@@ -75,17 +75,17 @@ class Operation:
 
     name: str
     body: type[Record] | None = None
-    """What the call takes as keywords: the fields of a write, the conditions of a search."""
+    """The record whose fields the call takes as keywords: those of a write, or the conditions of a search."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def route(self, resource: type[Resource[Any]]) -> str:
-        """Return the path of the operation, with its parameters named."""
+        """Return the path of the operation, with placeholders for its parameters."""
         return resource.path + self.suffix
 
     def _bound(self, resource: Resource[Any], call: Callable[P, V]) -> Callable[P, V]:
-        """Give the call its name, signature and help, and keep it on the resource: it is a plain attribute then."""
+        """Give the call its name, signature and docstring, and store it on the resource as a plain attribute."""
         kind, call = type(resource), strip_traceback(call)
         call.__name__ = self.name
         call.__qualname__ = f"{kind.__name__}.{self.name}"
@@ -99,7 +99,7 @@ class Operation:
 
 
 class CallSignature(Operation):
-    """What a call made of several operations looks like: it is bound as an operation is, without being one."""
+    """The name and signature of a call made of several operations. It binds like an operation, but is not one."""
 
     def __init__(self, body: type[Record] | None = None) -> None:
         self.body = body
@@ -107,7 +107,7 @@ class CallSignature(Operation):
     def bind(
         self, resource: Resource[Any], call: Callable[P, V], *, first: inspect.Parameter | None = None
     ) -> Callable[P, V]:
-        """Give the call its name, signature and help, and keep it on the resource; `first` comes before the fields."""
+        """Give the call its name, signature and docstring, and store it; `first` is a parameter before the fields."""
         bound = self._bound(resource, call)
         if first is not None:
             shown = inspect.signature(bound)
@@ -121,6 +121,6 @@ def operations(resource: type[Resource[Any]]) -> dict[str, Operation]:
 
 
 def model_of(resource: type[Resource[T]]) -> type[T]:
-    """Return the record of a resource, of which the class alone is not generic to type checkers."""
+    """Return the record type of a resource, typed: to type checkers the class alone is not generic."""
     model: type[T] = cast("Any", resource).model
     return model

@@ -1,4 +1,4 @@
-"""What editors and `help` show of an operation: the fields of a record as keywords."""
+"""The signatures that editors and `help` show: the fields of a record as keywords."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..records import Record, fields
 
 @cache
 def signature(body: type[Record], *, takes_id: bool) -> inspect.Signature:
-    """Return the signature that editors and `help` show: the fields of a record without what only msgspec reads."""
+    """Return the signature of a call: the fields of a record, without the types that only msgspec reads."""
     hints = get_type_hints(body)
     parameters = [
         inspect.Parameter(

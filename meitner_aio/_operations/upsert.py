@@ -1,7 +1,7 @@
-"""Creating a record, or bringing the one that has the same key up to date.
+"""`upsert`: create a record, or update the one that has the same key.
 
-Made of the operations of a resource, and bound to it as they are. Where the server does not keep a key unique, whoever
-created a second record because somebody else was faster finds that out, and takes it back.
+Built from the operations of a resource, and bound like them. Where the server does not keep a key unique, two clients
+may create the same record at once: the later one notices, and deletes its own.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ K = TypeVar("K", bound=KeyName)
 P = ParamSpec("P")
 
 _RACES = 3
-"""How often an upsert starts over because somebody else wrote the same record meanwhile."""
+"""How often an upsert is tried while others keep deleting the record."""
 
 
 class Upserted(Struct, Generic[T], frozen=True):
-    """What an upsert came to: the record as it is now, whether it was created, and whether anything was written."""
+    """The result of an upsert: the record as it is now, whether it was created, and whether anything was written."""
 
     record: T
     created: bool
@@ -40,17 +40,17 @@ class Upserted(Struct, Generic[T], frozen=True):
 
 
 class UpsertItem(Struct, frozen=True, gc=False):
-    """What an upsert is asked for: the fields of a create, and the key that they hold."""
+    """The input of an upsert: the fields of a create, and the key in them."""
 
     body: Record
     key: Key
 
 
 class Upserting(Generic[T]):
-    """The upserts of one resource. Those of the same key take turns: a client never races with itself."""
+    """The upserts of one resource. Those with the same key take turns, so that a client never races with itself."""
 
     def __init__(self, resource: Resource[T], body: type[Record], keys: tuple[KeyName, ...]) -> None:
-        """Upsert by one of some keys what `body` creates."""
+        """`body` has the fields of a create; `keys` are those by which it can be upserted."""
         table = operations(type(resource))
         self._resource = cast("Any", resource)
         self._kind = type(resource).__name__
@@ -61,18 +61,18 @@ class Upserting(Generic[T]):
         self._turns: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
 
     def check(self, key: object) -> None:
-        """Raise `ValueError` for what is no key of the resource, naming those that are."""
+        """Raise `ValueError` for a key that the resource does not have, naming those that it has."""
         if key in self._keys:
             return
         known = {"identity_number", SOURCE, *(field.name for field in fields(self._body))}
         names: tuple[Any, ...] = cast("Any", key) if isinstance(key, tuple) else (key,)
-        # Anything else may be a value in the wrong place, and personal.
-        named = repr(cast("Any", key)) if all(isinstance(name, str) and name in known for name in names) else "that"
+        # Any other text may be a misplaced value, and personal.
+        named = repr(cast("Any", key)) if all(isinstance(name, str) and name in known for name in names) else "this key"
         keys = " or ".join(map(repr, self._keys))
         raise ValueError(f"{self._body.__name__} cannot be upserted by {named}, only by {keys}")
 
     def asked(self, key: KeyName, given: dict[str, object]) -> UpsertItem:
-        """Return what keywords ask for; `TypeError` or `ValueError` for what no create takes, or has no such key."""
+        """Return an upsert's input; `TypeError` or `ValueError` for fields that `create` refuses or without the key."""
         self.check(key)
         body = checked(built(self._body, given))
         if key == SOURCE and getattr(body, "external", UNSET) is UNSET:
@@ -82,7 +82,7 @@ class Upserting(Generic[T]):
         return UpsertItem(body, key_of(body, names, unique=natural and unique, several=natural and not unique))
 
     def creating(self, *, bulk: bool) -> Callable[..., Coroutine[None, None, T]]:
-        """Return what creates a record, one alone or one of many."""
+        """Return the call that creates a record, alone or as one of many."""
         return self._create.calling(self._resource, bulk=bulk)
 
     async def upsert(
@@ -93,10 +93,10 @@ class Upserting(Generic[T]):
         *,
         settle: bool = True,
     ) -> Upserted[T]:
-        """Upsert, when no other upsert of this client is under way for the same key.
+        """Upsert when no other upsert of this client with the same key is running.
 
-        `known` tells then what record has it; with UNSET it is looked for. A record that was created with a key that is
-        not unique is settled with those of others, unless the caller wants to do that.
+        `known` then returns the record with the key; UNSET means that it has to be looked up. After a create with a key
+        that is not unique, `settle=True` checks whether others created the same record.
         """
         key = asked.key
         async with self._turns.setdefault((*key.spellings, *key.identity), asyncio.Lock()):
@@ -125,14 +125,14 @@ class Upserting(Generic[T]):
         except (ConflictError, UnprocessableEntityError):
             found = await self._find(asked)
             if found is None:
-                raise  # nobody else was faster: the record itself is refused
+                raise  # no other record has the key: the fields themselves are refused
             return await self._up_to_date(found, asked.body)
         if asked.key.unique or not settle:
             return Upserted(made, created=True, changed=True)
         return await self.settle(made, asked, await self.search([asked.key]).all())
 
     def search(self, keys: Sequence[Key]) -> Listing[T]:
-        """Return the listing of the records that have one of some keys, and perhaps of more."""
+        """Return a listing of the records that have one of these keys; it may hold others, too."""
         return search_of(self._resource)(**conditions(keys))
 
     async def _find(self, asked: UpsertItem) -> T | None:
@@ -142,10 +142,10 @@ class Upserting(Generic[T]):
         return self.chosen(page.data, asked)
 
     def chosen(self, rows: list[T], asked: UpsertItem) -> T | None:
-        """Return the record that an upsert means among those with its key; `MultipleFound` when that is not clear.
+        """Return the record to update among those with the key; raises `MultipleFound` when that is not clear.
 
-        Of placements that share their ends, it means the one that starts on the same day, else the one that is live.
-        One that has ended is history: it is not rewritten into another.
+        Of placements that share their ends, it is the one that starts on the same day, else the one that is live. A
+        placement that has ended is history: it is not turned into another.
         """
         if len(rows) < 2 and not (rows and asked.key.several):
             return rows[0] if rows else None
@@ -159,21 +159,21 @@ class Upserting(Generic[T]):
                 return one[0]
         raise self._several(len(rows), asked.key, "and have ended: modify one by its id, or create another")
 
-    def _several(self, count: int, key: Key, more: str = "where one was asked for") -> MultipleFound:
+    def _several(self, count: int, key: Key, more: str = "so change one by its id") -> MultipleFound:
         return MultipleFound(f"{count} records of {self._kind} have the same {' and '.join(key.spellings)}, {more}")
 
     async def _up_to_date(self, found: T, body: Record) -> Upserted[T]:
-        """Write where a record differs from the fields of a create, and nothing when it does not."""
+        """Update the fields in which a record differs from a create; write nothing if none does."""
         changed = list(differences(body, found))
         if not changed:
             return Upserted(found, created=False, changed=False)
         if fixed := sorted(set(changed) - self._changeable):
-            raise ConflictError(f"{', '.join(fixed)} of record {found.id} differ and can never change", status_code=409)
+            raise ConflictError(f"record {found.id} differs in {', '.join(fixed)}, which never change", status_code=409)
         modified: T = await self._resource.modify(found, **differences(body, found))
         return Upserted(modified, created=False, changed=True)
 
     async def settle(self, made: T, asked: UpsertItem, same: list[T]) -> Upserted[T]:
-        """Give way to the oldest of the records with a key that the server does not keep unique: ours is deleted."""
+        """Keep the oldest record with a key that the server does not keep unique; delete ours if another is older."""
         first = min([made, *same], key=_age)
         if first.id == made.id:
             return Upserted(made, created=True, changed=True)
@@ -192,7 +192,7 @@ def _age(record: DirectoryRecord) -> tuple[float, str]:
 
 
 def _is_live(placement: DirectoryRecord) -> bool:
-    """Whether a placement is neither archived nor over."""
+    """Whether a placement is neither archived nor ended."""
     end: date | None = getattr(placement, "end_date", None)
     ended = end is not None and end < datetime.now(UTC).date()
     return not ended and getattr(placement, "archived_at", None) is None
@@ -200,20 +200,20 @@ def _is_live(placement: DirectoryRecord) -> bool:
 
 class _UpsertFace(CallSignature):
     method = "POST"
-    summary = """Create a record with these fields, or update the one with the same key where it differs from them.
+    summary = """Create a record with these fields, or update the one with the same key where it differs.
 
-The key is a field or a tuple of fields by which such records are known, or "source_id" (of `external`), and must be
-among the fields. Text is compared as the server keeps it. Nothing is written when nothing would change. Of placements
-with the same ends the one is meant that starts on the same day, else the one that is live. Raises `ConflictError` when
-a field differs that can never change, `MultipleFound` when several records have the key, and `ValueError` for a key
-that the resource does not have or the fields do not hold, before any I/O."""
+The key is a field or a tuple of fields that identify such records, or "source_id" (of `external`), and must be among
+the fields. Text is compared as the server stores it. Nothing is written if nothing would change. Of placements with the
+same ends, the one that starts on the same day is updated, else the one that is live. Raises `ConflictError` if a field
+differs that cannot be changed, `MultipleFound` if several records have the key, and, before any I/O, `ValueError` for a
+key that the resource does not have or that the fields lack."""
 
 
 class Upsert(Generic[P, K]):
-    """Create a record or bring the one that has the same key up to date."""
+    """Create a record, or update the one that has the same key."""
 
     def __init__(self, body: Callable[P, Record], keys: Keys[K]) -> None:
-        """Upsert what `body` creates, by one of the keys."""
+        """`body` has the fields of a create; `keys` are those to upsert by."""
         self._body = cast("type[Record]", body)
         self._keys = keys.names
         self._face = _UpsertFace(self._body)
@@ -240,7 +240,7 @@ class Upsert(Generic[P, K]):
         return self._face.bind(resource, call, first=key)
 
     def upserting(self, resource: Resource[T]) -> Upserting[T]:
-        """Return what upserts into a resource, the same for one and for many."""
+        """Return the `Upserting` of a resource, which `upsert` and `upsert_many` share."""
         kept: Upserting[T] = vars(resource).setdefault(
             "_upserting", Upserting(resource, self._body, cast("tuple[KeyName, ...]", self._keys))
         )
@@ -248,7 +248,7 @@ class Upsert(Generic[P, K]):
 
     @property
     def annotation(self) -> object:
-        """The type of a key, for editors that read it from the bound call."""
+        """The type of the key, for editors that read it from the bound call."""
         one, pair = cast("Any", Literal), cast("Any", tuple)
         pairs = [pair[tuple(one[name] for name in key)] for key in self._keys if not isinstance(key, str)]
         return Union[one[tuple(key for key in self._keys if isinstance(key, str))], *pairs]

@@ -1,4 +1,4 @@
-"""Upserting many records: one search for the keys of a whole chunk, and writes only where something differs."""
+"""`upsert_many`: one search for the keys of a whole chunk, and writes only where something differs."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ K = TypeVar("K", bound=KeyName)
 K_contra = TypeVar("K_contra", bound=KeyName, contravariant=True)
 
 Items = Iterable[Mapping[str, Any] | Record] | AsyncIterable[Mapping[str, Any] | Record]
-"""What is created or brought up to date: fields as mappings, or bodies of a create."""
+"""What to upsert: the fields of a create, as mappings or as records."""
 
 _Chunk = list[tuple[int, Mapping[str, Any] | Record]]
-"""Some of them, each with its place."""
+"""Some items, each with its index."""
 
 _CHUNK = 500
-"""Records looked for in one search: a page of the answer may hold them all, and a body of 20 KiB is nobody's limit."""
+"""Keys in one search: a page may hold all of their records, and a body of 20 KiB is far below the usual limits."""
 
 _REFUSED = (400, 413, 422)
-"""How a search is refused that asks for too much, or for a value that means nothing to the server."""
+"""Statuses of a search that asks for too much, or for a value that the server cannot read."""
 
 
 class _Item(Generic[T]):
-    """One of many: its place, what it asks for, and what is known of the record with its key."""
+    """One item: its index, its input, and what is known of the record with its key."""
 
     __slots__ = ("asked", "error", "followed", "found", "index", "previous", "record")
 
@@ -44,28 +44,28 @@ class _Item(Generic[T]):
         self.index = index
         self.asked = asked
         self.error: MeitnerError | None = None
-        """Why the record could not be found."""
+        """Why the record could not be looked up."""
         self.found: T | None | UnsetType = UNSET
         self.previous: _Item[T] | None = None
-        """The one before it in the chunk that has the same key."""
+        """The previous item in the chunk with the same key."""
         self.followed = False
         self.record: T | None = None
-        """What was made of it."""
+        """The record after the upsert."""
 
     def known(self) -> T | None | UnsetType:
-        """Return what is known of the record when it is this item's turn."""
+        """Return what is known of the record when this item is processed."""
         if self.previous is None:
             return self.found
         return UNSET if self.previous.record is None else self.previous.record
 
     @property
     def open(self) -> bool:
-        """Whether a record created for it may turn out to be a second one, which one search for many will tell."""
+        """Whether a record created for it may be a duplicate, which one search for many items shows."""
         return not (self.asked.key.unique or self.followed)
 
 
 class _Found(Generic[T]):
-    """Records by the values that they have in the fields of a key."""
+    """Records by their values in the fields of a key."""
 
     def __init__(self, rows: list[T], names: tuple[str, ...]) -> None:
         self._rows = rows
@@ -74,7 +74,7 @@ class _Found(Generic[T]):
             self._by.setdefault(values_in(row, names), []).append(row)
 
     def of(self, key: Key) -> list[T]:
-        """Return the records that have a key, in whichever of its spellings."""
+        """Return the records that have a key, in any of its spellings."""
         return [row for spelled in product(*key.spellings.values()) for row in self._by.get(spelled, ())]
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class _Found(Generic[T]):
 
 
 class _Many(Generic[T]):
-    """The upserts of one call."""
+    """The upserts of one call of `upsert_many`."""
 
     def __init__(self, upserting: Upserting[T], key: KeyName, concurrency: int) -> None:
         self._upserting = upserting
@@ -92,7 +92,7 @@ class _Many(Generic[T]):
         self._concurrency = concurrency
 
     async def outcomes(self, items: Items) -> AsyncGenerator[Outcome[Upserted[T]], None]:
-        """Yield the outcomes of one chunk after the other; the next one is taken when they were consumed."""
+        """Yield the outcomes chunk by chunk; the next chunk is read when those of this one were consumed."""
         async with aclosing(chunks(items, _CHUNK)) as taking:
             async for chunk in taking:
                 async with aclosing(self._chunk(chunk)) as done:
@@ -105,7 +105,7 @@ class _Many(Generic[T]):
         for outcome in refused:
             yield outcome
         for item in items:
-            if item.error is not None:  # one of its own for each: raising adds to a traceback
+            if item.error is not None:  # a copy each: raising extends a traceback
                 yield Outcome(item.index, None, copy.copy(item.error).with_traceback(None))
         found = [item for item in items if item.error is None]
         made: list[tuple[_Item[T], T]] = []
@@ -120,14 +120,14 @@ class _Many(Generic[T]):
             yield outcome
 
     def _read(self, chunk: _Chunk) -> tuple[list[_Item[T]], list[Outcome[Upserted[T]]]]:
-        """Return the items of a chunk, those with the same key linked in their order, and outcomes for what is none."""
+        """Return the items of a chunk, linked where they have the same key, and an outcome for each invalid one."""
         items: list[_Item[T]] = []
         refused: list[Outcome[Upserted[T]]] = []
         latest: dict[tuple[str, ...], _Item[T]] = {}
         for index, given in chunk:
             try:
                 item = _Item[T](index, self._upserting.asked(self._key, given_fields(given)))
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with an item is that item's outcome
+            except Exception as error:  # noqa: BLE001 - any error of an item is its outcome
                 refused.append(Outcome(index, None, error.with_traceback(None)))  # its frames hold the item
                 continue
             identity = item.asked.key.identity
@@ -139,7 +139,7 @@ class _Many(Generic[T]):
         return items, refused
 
     async def _look_up(self, items: list[_Item[T]]) -> None:
-        """Find the records of items whose keys differ; a search that one of them spoils is made again in halves."""
+        """Find the records of items whose keys differ. If one of them spoils the search, repeat it in halves."""
         if not items:
             return
         listing = self._upserting.search([item.asked.key for item in items])
@@ -156,10 +156,10 @@ class _Many(Generic[T]):
             self._share(found, items, whole=listing.report.complete)
 
     def _share(self, found: _Found[T], items: list[_Item[T]], *, whole: bool) -> None:
-        """Give each item its record. That there is none is believed only where nothing speaks against it.
+        """Give each item its record. It is taken to have none only where that is safe.
 
-        A second create of a unique key does no harm. For any other, the search must have been whole, and the server
-        must not have compared text in a way of its own: then there are records that no item recognises.
+        For a unique key it always is: a second create does no harm. For any other, the search must have been complete,
+        and every record found must match an item: otherwise the server compares text in its own way.
         """
         recognised: set[str] = set()
         for item in items:
@@ -181,9 +181,9 @@ class _Many(Generic[T]):
         return done
 
     async def _settled(self, made: list[tuple[_Item[T], T]]) -> AsyncGenerator[Outcome[Upserted[T]], None]:
-        """Yield the outcomes of created records whose key is not unique, after looking for others with the same.
+        """Yield the outcomes of creates whose key is not unique, after searching for other records with the same key.
 
-        When nobody can tell they stand: that they were created is certain.
+        If that search fails the records stay: it is certain that they were created.
         """
         found = _Found[T]([], self._names)
         if made:
@@ -205,16 +205,16 @@ class UpsertManyCall(Protocol[K_contra, T]):
     def __call__(
         self, key: K_contra, items: Items, *, concurrency: int = 8
     ) -> AsyncGenerator[Outcome[Upserted[T]], None]:
-        """Upsert a record for each item; yield outcomes as they come."""
+        """Upsert a record for each item; yield each outcome when it is ready."""
         ...
 
 
 class _UpsertManyFace(CallSignature):
     method = "POST"
-    summary = """Upsert a record for each item, the fields of `create`; yield outcomes as they come, with the index.
+    summary = """Upsert a record for each item, the fields of `create`; yield outcomes when ready, with the index.
 
-The records with the keys of 500 items are looked for by one search: what does not change costs no request of its own.
-Items with the same key are done one after the other, in their order; one that fails stops no other. `outcome.record` is
+One search looks for the keys of 500 items: an item that changes nothing costs no request of its own. Items with the
+same key are processed one after the other, in their order; an item that fails stops no other. `outcome.record` is
 an `Upserted`: the record, whether it was created, and whether anything was written."""
 
 

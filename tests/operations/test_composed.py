@@ -494,7 +494,7 @@ async def test_upsert_does_not_change_what_never_changes():
     external = External(source_id="s-1")
     made = await desk.schools.create(title="Norr", school_type=SchoolType.GR, external=external)
     desk.requests.clear()
-    with pytest.raises(ConflictError, match=f"school_type of record {made.id}"):
+    with pytest.raises(ConflictError, match=f"record {made.id} differs in school_type"):
         await desk.schools.upsert("source_id", title="Söder", school_type=SchoolType.GY, external=external)
     assert desk.said == ["search"]
 

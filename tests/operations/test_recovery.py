@@ -424,7 +424,7 @@ def test_a_placement_that_may_be_the_lost_one_and_differs_settles_nothing() -> N
         way = Unreliable(only(Loss(502, None)))
         body = placement("student_placements", way.sandbox)
         other = await way.directly_made("student_placements", **body, has_childcare=True)
-        with pytest.raises(AmbiguousWriteError, match=f"record {other.id} may be it, and differs") as caught:
+        with pytest.raises(AmbiguousWriteError, match=f"record {other.id} may be the one, but differs") as caught:
             await way.resource("student_placements").create(**body, has_childcare=False)
         assert "by student_id and school_id" in str(caught.value)
         assert len(way.creates) == 1
@@ -547,7 +547,7 @@ def test_a_look_up_that_fails_ends_in_ambiguity(name: str, status: int) -> None:
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
         way.search_answer = lambda _: refusal(status)
-        with pytest.raises(AmbiguousWriteError, match="looking for it failed"):
+        with pytest.raises(AmbiguousWriteError, match="the lookup failed"):
             await way.resource(name).create(**next(bodies(name, way.sandbox)))
         assert len(way.creates) == 1
 

@@ -70,13 +70,13 @@ ARCHIVED = {"startDate": "2018-08-20", "archivedAt": "2023-01-01T00:00:00Z"}
     [
         ("students", "email_address1", {}, "cannot be upserted by 'email_address1', only by 'identity_number' or"),
         ("students", ("identity_number",), {}, "only by 'identity_number' or 'source_id'"),
-        ("students", "20150101-4242", {}, "StudentFields cannot be upserted by that, only by"),
-        ("students", None, {}, "cannot be upserted by that"),
-        ("students", ["identity_number"], {}, "cannot be upserted by that"),
+        ("students", "20150101-4242", {}, "StudentFields cannot be upserted by this key, only by"),
+        ("students", None, {}, "cannot be upserted by this key"),
+        ("students", ["identity_number"], {}, "cannot be upserted by this key"),
         ("units", "identity_number", {}, "UnitFields cannot be upserted by 'identity_number', only by 'source_id'"),
         ("groups", "title", {}, r"by 'title', only by 'source_id' or \('school_id', 'title'\)"),
         ("groups", ("title", "school_id"), {}, r"by \('title', 'school_id'\), only by"),
-        ("student_placements", ("employee_id", "school_id"), {}, "cannot be upserted by that"),
+        ("student_placements", ("employee_id", "school_id"), {}, "cannot be upserted by this key"),
     ],
 )
 @pytest.mark.parametrize("many", [False, True])
@@ -165,7 +165,7 @@ async def test_a_placement_is_the_one_of_the_same_day_or_else_the_live_one(other
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ([{}, {}], "2 records of StudentPlacements have the same student_id and school_id, where one was asked for"),
+        ([{}, {}], "2 records of StudentPlacements have the same student_id and school_id, so change one"),
         ([{}, {"startDate": "2026-08-20"}, ENDED], "2 records of StudentPlacements have the same"),
         ([ENDED], "1 records .* have ended: modify one by its id, or create another"),
         ([ENDED, ARCHIVED], "2 records .* have ended"),

@@ -1,4 +1,4 @@
-"""Writes that nobody waits for: queued at once, sent with bounded concurrency, and all accounted for at the end."""
+"""Writes in the background: queued at once, sent with bounded concurrency, and all accounted for at the end."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .errors import MeitnerError
 
 
 class Failure(Struct, frozen=True):
-    """A write that did not succeed: its place in the order of `put`, and its error."""
+    """A write that did not succeed: its index in the order of `put`, and its error."""
 
     index: int
     error: BaseException
 
 
 class Outbox:
-    """Sends coroutines in the background, begun in the order of `put`, at most `concurrency` at a time.
+    """Sends coroutines in the background, started in the order of `put`, at most `concurrency` at a time.
 
-    Leaving the block sends all that was put, also when the block raised: what was put was promised. A cancellation
-    does not wait: writes under way are cancelled and may have happened, writes not begun are not sent, and `failures`
-    lists both with `CancelledError`, as it lists whatever failed with its error. When the process dies, what was not
-    sent is gone: keep your own list for that.
+    Leaving the block waits until all queued writes are sent, also when the block raised. A cancellation does not wait:
+    writes in flight are cancelled and may have happened, and writes not yet started are not sent; `failures` lists both
+    with `CancelledError`, and every write that failed with its error. If the process dies, unsent writes are lost: keep
+    your own list if that matters.
     """
 
     def __init__(self, *, concurrency: int = 8, maxsize: int = 1000) -> None:
-        """Let `concurrency` writes be under way at most; with `maxsize` waiting, `put` asks to slow down."""
+        """Send at most `concurrency` writes at a time; awaiting `put` waits while `maxsize` writes are queued."""
         self._concurrency = check_whole("concurrency", concurrency, 1)
         self._maxsize = check_whole("maxsize", maxsize, 1)
         self._waiting: deque[tuple[int, Coroutine[Any, Any, Any]]] = deque()
@@ -53,22 +53,23 @@ class Outbox:
         return f"<Outbox: {len(self)} to send, {self.sent} sent, {len(self.failures)} failed>"
 
     def put(self, write: Coroutine[Any, Any, Any]) -> Awaitable[None]:
-        """Queue a write, and return at once. Awaiting what is returned waits for room, so as not to outrun the server.
+        """Queue a write, and return at once. Await the result to wait for room in the queue.
 
-        Nothing is ever dropped: without awaiting, the queue grows. Raises `MeitnerError` after the outbox was left.
+        Nothing is dropped: if you do not await, the queue grows. Raises `TypeError` unless `write` is a coroutine, and
+        `MeitnerError` after the block has ended.
         """
         if not asyncio.iscoroutine(write):
             raise TypeError(f"put takes a coroutine, such as students.create(...), not {type(write).__name__}")
         if self._closed:
             write.close()
-            raise MeitnerError("this outbox was left; nothing can be put into it any more")
+            raise MeitnerError("this outbox is closed: put writes inside its `async with` block")
         self._waiting.append((self._count, write))
         self._count += 1
         self._start()
         return _Room(self._room)
 
     def _start(self) -> None:
-        """Begin what may begin, and say whether there is room."""
+        """Start queued writes up to `concurrency`, and signal whether the queue has room."""
         while self._waiting and len(self._tasks) < self._concurrency:
             index, write = self._waiting.popleft()
             task = bulk_task(write)
@@ -89,9 +90,9 @@ class Outbox:
         self._start()
 
     async def flush(self) -> None:
-        """Wait until everything that was put before has been sent or has failed."""
+        """Wait until every write that was put before this call has been sent or has failed."""
         end = self._count
-        # What waits follows what is under way, so that nothing early waits once nothing early is under way.
+        # Writes start in order: once no earlier write is in flight, none of them is queued either.
         while early := [task for task, index in self._tasks.items() if index < end]:
             await asyncio.wait(early)
 
@@ -120,7 +121,7 @@ class Outbox:
 
 
 class _Room:
-    """Is awaited for room in the queue; costs nothing when it is not."""
+    """An awaitable for room in the queue; unlike a coroutine, it may be left unawaited."""
 
     __slots__ = ("_event",)
 

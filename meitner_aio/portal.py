@@ -1,4 +1,4 @@
-"""The client without asyncio: an event loop in a thread of its own, and two ways in. No call of the API is here."""
+"""The client without asyncio: an event loop in a thread of its own, and two ways to use it. Has no calls of the API."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PATIENCE = 10.0
-"""Seconds that what was cancelled may take to end before whoever cancelled it goes on."""
+"""Seconds to wait for cancelled work to end."""
 
 
 class Portal:
-    """Runs coroutines of a client where there is no event loop, or where it is somebody else's (a notebook's).
+    """Runs the coroutines of a client in code without an event loop, or beside a loop that already runs (a notebook).
 
     ```python
     with Portal(Meitner()) as portal:
@@ -32,8 +32,8 @@ class Portal:
             print(student.id)
     ```
 
-    The loop runs in a thread that begins with the first call and ends with `close()`, or with the interpreter. Several
-    threads may use one portal. The client belongs to the portal's loop and is closed with it.
+    The loop runs in a thread that starts with the first call and ends with `close()`, or with the interpreter. Several
+    threads may share a portal. The client belongs to the portal's loop, and is closed with it.
     """
 
     def __init__(self, meitner: Meitner) -> None:
@@ -56,10 +56,10 @@ class Portal:
         self.close()
 
     def run(self, work: Awaitable[T]) -> T:
-        """Run a coroutine, or whatever else can be awaited, to its end; return or raise what it comes to.
+        """Run a coroutine, or any other awaitable, to its end; return its result or raise its error.
 
         An interrupt (Ctrl-C) cancels it. Raises `MeitnerError` when the portal is closed, and on the portal's own loop,
-        where it would wait for itself, and `TypeError` for a listing, of which one page would pass for all.
+        where it would wait for itself. Raises `TypeError` for a listing, whose first page could be taken for all rows.
         """
         if isinstance(work, Listing):
             raise TypeError(
@@ -81,10 +81,10 @@ class Portal:
         return call.result()
 
     def iterate(self, rows: AsyncIterable[T]) -> Generator[T, None, None]:
-        """Yield the rows of a listing, or of anything else that `async for` takes, one by one.
+        """Yield the rows of a listing, or the items of any other async iterable, one by one.
 
-        Nothing is asked for before the first row is, and no more ahead than the listing's `concurrency` allows. However
-        the loop is left, by its end, a `break` or an error, whatever was under way for it is stopped.
+        Nothing is requested before the first row is taken, and then no further ahead than the listing's `concurrency`
+        allows. However the loop ends, by itself, by `break` or by an error, all its work in flight is stopped.
         """
         source = _batches(rows)
         try:
@@ -94,13 +94,13 @@ class Portal:
             self._finish(source)
 
     def close(self) -> None:
-        """Close the client, cancel the calls that are under way, and wait until the thread has ended.
+        """Close the client, cancel the calls in flight, and wait until the thread has ended.
 
-        May be called again: an interrupt (Ctrl-C) ends the wait, and nothing else. Raises `MeitnerError` on the
+        May be called again, for example after an interrupt (Ctrl-C) has ended the wait. Raises `MeitnerError` on the
         portal's own loop.
         """
         if self._inside:
-            raise MeitnerError("this is the portal's own event loop, which cannot wait for its end")
+            raise MeitnerError("this is the portal's own event loop: call portal.close() from another thread")
         try:
             if not self._closed:
                 self.run(self.meitner.close())
@@ -116,17 +116,17 @@ class Portal:
         return self._room is not None and self._room.thread is threading.current_thread()
 
     def _begin(self, call: _Call[Any]) -> None:
-        with self._lock:  # whatever is begun before the end is still there when the end comes
+        with self._lock:  # so that close() also waits for a call that begins just before it
             if self._closed:
                 raise MeitnerError("this portal is closed")
             if self._room is None:
                 self._room = LoopThread("meitner_aio.Portal", self.meitner.close)
             if not self._room.thread.is_alive():
-                raise MeitnerError("the portal's thread is gone: a fork does not take it along; make another portal")
+                raise MeitnerError("a forked process does not have the portal's thread: make another portal there")
             call.begin(self._room.loop)
 
     def _finish(self, source: AsyncGenerator[Any, None]) -> None:
-        """End an iteration, be it the garbage collector that does, in whatever thread or state of the interpreter."""
+        """Stop an iteration; the garbage collector may call this in any thread, and while the interpreter ends."""
         if sys.is_finalizing() or self._closed:
             return
         call = _Call(source.aclose())
@@ -140,7 +140,7 @@ class Portal:
 
 
 class _Call(Generic[T]):
-    """Something awaited on another thread's loop. Any thread may wait for `ended`."""
+    """An awaitable that runs on another thread's loop. Any thread may wait for `ended`."""
 
     def __init__(self, work: Awaitable[T]) -> None:
         self._work = work
@@ -162,7 +162,7 @@ class _Call(Generic[T]):
     async def _done(self) -> None:
         try:
             self._value = await self._work
-        except BaseException as error:  # noqa: BLE001 - an exit raised here is the caller's, not the loop's
+        except BaseException as error:  # noqa: BLE001 - SystemExit must end the caller, not the loop
             self._error = error
 
     def _end(self, task: asyncio.Task[None]) -> None:
@@ -181,7 +181,7 @@ class _Call(Generic[T]):
         return isinstance(self._error, asyncio.CancelledError)
 
     def abandon(self) -> None:
-        """Cancel it, and wait until it has ended, though not forever."""
+        """Cancel it, and wait for its end, but no longer than `_PATIENCE`."""
         if self._loop is None:
             self._discard()
         else:
@@ -194,23 +194,23 @@ class _Call(Generic[T]):
             self._task.cancel()
 
     def result(self) -> T:
-        """Return or raise what it came to."""
+        """Return its result, or raise its error."""
         error, self._error = self._error, None
         try:
             if error is not None:
                 raise error
         finally:
-            del error  # its traceback leads here: the garbage collector need not come for it
-        return self._value  # type: ignore[return-value]  # None is what it came to, then
+            del error  # its traceback refers to this frame: without the cycle no garbage collection is needed
+        return self._value  # type: ignore[return-value]  # None is the result, then
 
 
 async def _next(source: AsyncGenerator[T, None]) -> T | None:
-    # In here, so that the generator becomes one of the portal's loop, which ends it when nobody else does.
+    # Called on the portal's loop, which then closes the generator at its end if nobody else does.
     return await anext(source, None)
 
 
 async def _batches(rows: AsyncIterable[T]) -> AsyncGenerator[Iterable[T], None]:
-    """Yield rows as they come: those of a listing page by page, for a way between threads takes longer than a row."""
+    """Yield rows in batches, those of a listing page by page: switching threads costs more than a row."""
     source: Any = rows.pages() if isinstance(rows, Listing) else aiter(rows)
     try:
         async for batch in source:

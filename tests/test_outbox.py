@@ -205,7 +205,7 @@ async def test_nothing_can_be_put_after_the_block(log: Log) -> None:
     async with Outbox() as outbox:
         pass
     write = log.write(1)
-    with pytest.raises(MeitnerError, match="was left"):
+    with pytest.raises(MeitnerError, match="is closed"):
         outbox.put(write)
     assert write.cr_frame is None
 

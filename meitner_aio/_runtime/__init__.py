@@ -1,1 +1,1 @@
-"""What the package needs of Python and the machine: clean-up that stands cancellation, threads, private files."""
+"""Services of Python and the operating system: clean-up that survives cancellation, threads, private files."""

@@ -13,7 +13,7 @@ _in_bulk = ContextVar("meitner_aio_in_bulk", default=False)
 
 
 def is_in_bulk() -> bool:
-    """Whether this task is bulk work, whose calls wait for the quota as long as it takes."""
+    """Whether this task is bulk work, whose calls wait for the quota however long that takes."""
     return _in_bulk.get()
 
 

@@ -20,7 +20,7 @@ async def finished(
 ) -> T:
     """Run `work` in a task of its own until it ends, and return its result or raise its error.
 
-    A cancellation is raised instead, but only then; `interrupted` is called as soon as the first one comes.
+    A cancellation is raised only after `work` has ended; `interrupted` is called when the first one arrives.
     """
     ending = asyncio.ensure_future(work)
     await _ended([ending], interrupted)
@@ -28,7 +28,7 @@ async def finished(
 
 
 async def stopped(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks once, and wait until all of them have ended; what they raise is dropped."""
+    """Cancel tasks once, and wait until all of them have ended; their errors are dropped."""
     for task in tasks:
         task.cancel()
     await _ended(tasks)

@@ -1,4 +1,4 @@
-"""Errors without the frames they came through, whose locals hold rows: no crash report may show those. Pure."""
+"""Removes the frames from errors: their locals hold rows, which a crash report could show. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import cast
 
 
 def without_frames(error: BaseException) -> None:
-    """Take the frames from an error and from all that led to it: causes, contexts, and the members of a group."""
+    """Remove the tracebacks of an error and of its causes, contexts and group members."""
     left, seen = [error], set[int]()
     while left:
         one = left.pop()

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for code that has none."""
+"""An event loop in a thread of its own, for synchronous code."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 
 class LoopThread:
-    """A thread in which an event loop runs until it is left, or until the interpreter ends: it is a daemon."""
+    """A daemon thread that runs an event loop until `leave()`, or until the interpreter ends."""
 
     def __init__(self, name: str, at_end: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Start the thread; `at_end` runs on the loop when it is left, to its end, also after an interrupt."""
+        """Start the thread; `leave()` runs `at_end` on the loop to completion, even after an interrupt."""
         self.loop = asyncio.new_event_loop()
         self._left = asyncio.Event()
         self._at_end = at_end
@@ -25,16 +25,16 @@ class LoopThread:
             raise
 
     def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:  # at its end it cancels what is left
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:  # at its end it cancels the remaining tasks
             runner.run(self._until_left())
 
     async def _until_left(self) -> None:
         await self._left.wait()
-        with contextlib.suppress(Exception):  # a caller who needs its error closes beforehand
+        with contextlib.suppress(Exception):  # a caller who needs the error runs it beforehand
             await self._at_end()
 
     def leave(self) -> None:
-        """End the loop, and wait for the thread. May be called again after an interrupt."""
-        with contextlib.suppress(RuntimeError):  # somebody else left first, and the loop is closed
+        """Stop the loop, and wait for the thread. May be called again after an interrupt."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
             self.loop.call_soon_threadsafe(self._left.set)
         self.thread.join()

@@ -1,14 +1,14 @@
 """Opens every file that holds secrets or rows; refuses one that anybody but its owner or root may write. Blocking.
 
-Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So each folder
-on the way is the owner's or root's and not writable by others, and a file is opened without following links, without
-waiting, and only when it is a regular one. In a folder for everybody (`/tmp`, which is sticky) nobody replaces what
-others have: such a one may be on the way, and may not hold the file.
+Where another user may write, a file can be planted, swapped for a link, or be a pipe that never ends. So every folder
+on the path must belong to the user or root and be writable by nobody else. A file is opened without following links and
+without blocking, and only if it is a regular file. A sticky folder, such as `/tmp`, may be on the path, because users
+cannot replace each other's files there; it may not hold the file itself.
 
-Between the check of a folder and the use of a file in it lies no race: whoever could swap the file is the owner, or
-root. So a library that opens by name, as SQLite does, may open what `check_file` let pass.
+There is no race between the check of a folder and the use of a file in it: only the owner or root could swap the file.
+So a library that opens by name, as SQLite does, may open a file that passed `check_file`.
 
-Windows has neither owners nor permissions of this kind: there only what is no regular file is refused.
+Windows has no owners and permissions of this kind: only files that are not regular are refused there.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_B
 
 
 def check_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return where a folder really is; `ConfigurationError` where others may write to it, or could swap it.
+    """Return the real path of a folder; `ConfigurationError` if others may write to it, or could replace it.
 
-    Links on the way are followed when whoever may write is the only one who could have made them. Raises `OSError`
-    for a folder that is not there.
+    Links on the path are followed where nobody else could have made them. Raises `OSError` if the folder does not
+    exist.
     """
     last = _end_of(Path(folder))
     found = last.stat()
     if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(f"{last} is no folder")
+        raise NotADirectoryError(f"{last} is not a folder")
     _check(last, found)
     return last
 
 
 def check_makeable(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the folders that `make_folder` would make, the innermost first. Raises what it would, and makes none."""
+    """Return the folders that `make_folder` would make, the innermost first. Raises what it would; makes nothing."""
     path = Path(folder).absolute()
     missing: list[Path] = []
     while not os.path.lexists(path):
@@ -55,33 +55,33 @@ def check_makeable(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return where a checked folder really is; what is missing is made for the owner alone, whatever the umask."""
+    """Return the real path of a checked folder; missing folders are made with mode 0700, whatever the umask."""
     for one in reversed(check_makeable(folder)):
         try:
             one.mkdir(mode=0o700)
-        except FileExistsError:  # somebody else made it: checked below
+        except FileExistsError:  # another process made it: checked below
             continue
         one.chmod(0o700)
     return check_folder(folder)
 
 
 def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
-    """Return a handle of a regular file that only its owner may change, in a folder that passes `check_folder`.
+    """Return a descriptor of a regular file that only its owner may change, in a folder that passes `check_folder`.
 
-    One that is opened to be written is ours, and 0600 from now on; O_CREAT makes one that is. A link is refused, unless
-    to `follow` it: then it is the file that it leads to, and the way there, that have to pass. Raises
-    `ConfigurationError` for what may not be trusted, and `OSError` for what is not there.
+    A file opened for writing must be the user's own, and gets mode 0600; O_CREAT makes it with that mode. A link is
+    refused, unless `follow` is set: then its target, and the path to it, must pass. Raises `ConfigurationError` for a
+    file that cannot be trusted, and `OSError` for one that does not exist.
     """
     path = _end_of(Path(path)) if follow else Path(path)
     path = check_folder(path.parent) / path.name
     writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
     try:
         handle = os.open(path, flags & ~os.O_TRUNC | _SAFELY, 0o600)
-    except FileExistsError:  # O_EXCL: whatever has the name, it was not opened
+    except FileExistsError:  # O_EXCL: nothing was opened
         raise
     except OSError:
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise ConfigurationError(f"{path} is a link, or no regular file: remove it") from None
+            raise ConfigurationError(f"{path} is a link or not a regular file: remove it") from None
         raise
     try:
         _admit(os.fstat(handle), path, writes=writes)
@@ -96,15 +96,15 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
 
 
 def read_private(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a file that passes `open_private`; raises what it raises."""
+    """Return the content of a file; raises what `open_private` raises."""
     with open(open_private(path), "rb") as file:
         return file.read()
 
 
 def check_file(path: str | os.PathLike[str], *, writes: bool = False) -> bool:
-    """Whether there is a file, which then passes as `open_private` lets pass what it opens; with `writes` it is 0600.
+    """Whether a file exists; raises what `open_private` raises for one that fails. With `writes` it gets mode 0600.
 
-    It is not opened, for to close a file ends all locks that this process has on it, SQLite's among them (POSIX).
+    It is not opened: closing a file drops every lock that this process has on it, including SQLite's (POSIX).
     """
     path = Path(path)
     try:
@@ -112,28 +112,28 @@ def check_file(path: str | os.PathLike[str], *, writes: bool = False) -> bool:
         _admit(path.lstat(), path, writes=writes)
         if writes and sys.platform != "win32":
             path.chmod(0o600)
-    except FileNotFoundError:  # a journal of SQLite's comes and goes
+    except FileNotFoundError:  # a journal of SQLite comes and goes
         return False
     return True
 
 
 def _admit(found: os.stat_result, path: Path, *, writes: bool) -> None:
-    """Refuse a file that is not regular, or that others may have written; one that is to be written must be ours."""
+    """Refuse a file that is not regular, or that others may have written. With `writes` it must be the user's own."""
     if not stat.S_ISREG(found.st_mode):
-        raise ConfigurationError(f"{path} is a link, or no regular file: remove it")
+        raise ConfigurationError(f"{path} is a link or not a regular file: remove it")
     _check(path, found, root=not writes)
 
 
 def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: bool = True) -> None:
-    """Refuse what another user owns or may write to; `sticky` folders pass: nobody replaces there what others have."""
+    """Refuse what another user owns or may write to. `sticky` lets sticky folders pass."""
     if sys.platform == "win32":
         return
     if found.st_uid != os.geteuid() and not (root and found.st_uid == 0):
-        raise ConfigurationError(f"{path} belongs to another user: use a place of your own")
+        raise ConfigurationError(f"{path} belongs to another user: use a folder of your own")
     if stat.S_ISLNK(found.st_mode):  # the permissions of a link mean nothing
         return
     if _others_may_write(path, found) and not (sticky and found.st_mode & stat.S_ISVTX):
-        raise ConfigurationError(f"others may write to {path}: chmod go-w {path}")
+        raise ConfigurationError(f"others may write to {path}: run chmod go-w {path}")
 
 
 def _others_may_write(path: Path, found: os.stat_result) -> bool:
@@ -143,7 +143,7 @@ def _others_may_write(path: Path, found: os.stat_result) -> bool:
 
 
 def _names_others(path: Path) -> bool:
-    """Whether an ACL (POSIX) gives rights to others: the group's bits are then the mask of all of them."""
+    """Whether a POSIX ACL gives rights to others: the group bits are then the mask of all its entries."""
     if sys.platform != "linux":
         return False
     try:
@@ -153,9 +153,10 @@ def _names_others(path: Path) -> bool:
 
 
 def _is_alone(found: os.stat_result) -> bool:
-    """Whether a group has nobody in it but the owner, as the private groups have that many systems give their users.
+    """Whether a group has no member but the owner, as the private groups that many systems give their users.
 
-    There the usual umask is 002, and every folder of a user's writable by that group. As OpenSSH judges it on Debian.
+    There the usual umask is 002, so that every folder of a user is writable by that group. OpenSSH on Debian decides
+    the same way.
     """
     import grp
     import pwd
@@ -172,7 +173,7 @@ def _is_alone(found: os.stat_result) -> bool:
 
 
 def _end_of(path: Path) -> Path:
-    """Return where a path leads, once everything before its end was checked."""
+    """Return where a path leads, after checking every folder on it."""
     *above, last = _way(path)
     for folder in above:
         _check(folder, folder.stat(), sticky=True)
@@ -180,7 +181,7 @@ def _end_of(path: Path) -> Path:
 
 
 def _way(path: Path) -> Iterator[Path]:
-    """Yield every place that decides where a path leads, from the root down, links followed; the last is its end."""
+    """Yield every place that decides where a path leads, from the root down, links followed; the last is its target."""
     left = list(reversed(path.absolute().parts))
     here, links = Path(left.pop()), 0
     yield here
@@ -193,7 +194,7 @@ def _way(path: Path) -> Iterator[Path]:
             continue
         links += 1
         if links > _MOST_LINKS:
-            raise ConfigurationError(f"{path} is behind too many links")
+            raise ConfigurationError(f"{path} leads through more than {_MOST_LINKS} links")
         _check(step, found)
         target = Path(step.readlink())
         left.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))

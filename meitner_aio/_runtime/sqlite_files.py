@@ -1,4 +1,4 @@
-"""SQLite files: the marks of ours, what lies beside them, and what SQLite refuses, in the words of who asks."""
+"""SQLite files: application ids, the files that SQLite keeps beside them, and how SQLite's errors are reported."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pathlib import Path
 from ..errors import MeitnerError
 
 EXPORT = int.from_bytes(b"Meit", "big")
-"""Marks the database of an export (PRAGMA application_id)."""
+"""The application id (PRAGMA application_id) of an export's database."""
 MIRROR = int.from_bytes(b"MeiM", "big")
-"""Marks that of a mirror: an export replaces its own, and no mirror."""
+"""The application id of a mirror: an export never replaces one."""
 BESIDE = ("", "-journal", "-wal", "-shm")
-"""What SQLite adds to the name of a file for the ones that it keeps beside it, and believes."""
+"""The endings of a database file and of those that SQLite keeps beside it, and trusts."""
 
 OF_THE_DISK: Mapping[int, int | str] = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_IOERR: errno.EIO,
     sqlite3.SQLITE_READONLY: errno.EACCES,
 }
-"""What the disk refuses, as the number of the error that it is for any file."""
+"""SQLite's codes for errors of the disk, with the `errno` that any other file would give."""
 _KIND = 0xFF
-"""The part of SQLite's error codes that says what happened, not where."""
+"""The bits of SQLite's error codes that say what happened, not where."""
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """Return what happened, as SQLite numbers it."""
+    """Return what happened, as SQLite's primary result code."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & _KIND
 
 
 def refusal(path: Path, error: sqlite3.Error, known: Mapping[int, int | str], otherwise: str) -> Exception:
-    """Return what to raise for an error of SQLite: the `OSError` or the words that are `known` for it, or others."""
+    """Return the error to raise for one of SQLite's: an `OSError` for an `errno` in `known`, else a `MeitnerError`."""
     said = known.get(code_of(error), otherwise)
     return OSError(said, os.strerror(said), str(path)) if isinstance(said, int) else MeitnerError(f"{path} {said}")

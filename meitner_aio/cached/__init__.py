@@ -1,6 +1,6 @@
-"""The reads of a client through a cache: the same resources and the same calls, of which none is written again here.
+"""A client's reads through a cache: the same resources and the same calls.
 
-What is kept, for how long and for whom is the business of `_store`; this is the view of it that users hold.
+`_store` decides what is kept, for how long and for whom; this module holds the view that users see.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ __all__ = ["CacheProvider", "Cached", "CachedMeitner", "MemoryCache", "Reads", "
 D = TypeVar("D")
 
 _STALE = 24 * 3600.0
-"""Seconds for which `stale_if_error=True` lets an expired answer stand in."""
+"""Seconds for which `stale_if_error=True` lets an expired answer be used."""
 
 
 class CachedMeitner(Resources, View[D]):
-    """A client for reading only, whose answers are kept for a while: `meitner.cached()` makes it.
+    """A read-only client whose answers are kept for a while: `meitner.cached()` makes it.
 
-    Concurrent equal reads are one request. `default`, of the view or of a single call, answers when the service is down
-    (no connection, a 5xx, a spent quota) and nothing is kept; a listing has no default, because an empty one would
-    pass for an empty directory.
+    Concurrent equal reads are one request. `default`, of the view or of a single call, is the result when the service
+    is down (no connection, a 5xx, a spent quota) and no answer is kept. A listing has no default, because an empty one
+    would look like an empty directory.
     """
 
     def __init__(self, wire: Binding, caching: Caching | None, default: D) -> None:
@@ -45,10 +45,10 @@ class CachedMeitner(Resources, View[D]):
         self._default = default
 
     async def clear(self) -> None:
-        """Forget every answer, those of others who keep theirs with the same provider too: the server is asked next.
+        """Forget every answer, including those of other views with the same provider: the next reads ask the server.
 
-        What is under way in this process reaches only who waits for it. An answer that another process is just asking
-        for may still be kept, for its lifetime.
+        The answers to requests in flight in this process reach only those who already wait for them. The answer to a
+        request in flight in another process may still be kept, for its lifetime.
         """
         if self._caching is not None:
             await self._caching.clear()
@@ -58,10 +58,10 @@ class CachedMeitner(Resources, View[D]):
 
 
 class Caches:
-    """Makes `CachedMeitner`s of a client: this is `meitner.cached`, and is called."""
+    """`meitner.cached`: call it to get a `CachedMeitner`."""
 
     def __init__(self, wire: Binding, guard: Callable[[Send], Send], scope: bytes) -> None:
-        """Read through `wire`, behind the `guard` that refuses calls of a closed client; keys depend on `scope`."""
+        """Read through `wire`; `guard` refuses the calls of a closed client; keys depend on `scope`."""
         self._wire = wire
         self._guard = guard
         self._scope = scope
@@ -96,11 +96,11 @@ class Caches:
     ) -> CachedMeitner[Any]:
         """Return the reads of the client through a cache of its own.
 
-        An answer is good for `ttl` seconds. At most `maxsize` of them are kept, in memory, or by a `provider`; 0 turns
-        the cache off. `stale_if_error` lets an expired answer stand in while the service is down, for a day or for
-        the seconds given; never against a 4xx. `default` answers `get`, `get_many` and `find` when it is down and
-        nothing is kept. What is written meanwhile shows when `ttl` is over, or after `clear()`. Raises `TypeError`
-        or `ValueError` for what makes no cache.
+        An answer is fresh for `ttl` seconds. At most `maxsize` answers are kept, in memory or by a `provider`; 0 turns
+        the cache off. While the service is down, `stale_if_error` allows expired answers, for a day or for the seconds
+        given; never in place of a 4xx. `default` is the result of `get`, `get_many` and `find` when the service is down
+        and no answer is kept. Writes become visible when `ttl` is over, or after `clear()`. Raises `TypeError` or
+        `ValueError` for invalid arguments.
         """
         stale = _STALE if stale_if_error is True else float(stale_if_error)
         check_whole("maxsize", maxsize, 0)

@@ -1,4 +1,4 @@
-"""Where a cache keeps its bytes: the interface, and the memory of this process. Knows nothing of what they are."""
+"""Where a cache keeps its bytes: the interface of a provider, and one in memory. Knows nothing of their meaning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._wire.validation import check_whole
 
 
 class Cached(Struct, frozen=True):
-    """What a provider gives back: the bytes that it was given, and the seconds until it will have forgotten them."""
+    """What a provider returns: the bytes that it was given, and the seconds until they expire."""
 
     value: bytes
     expires_in: float
@@ -26,11 +26,11 @@ class Cached(Struct, frozen=True):
 
 @runtime_checkable
 class CacheProvider(Protocol):
-    """Where answers are kept. Whatever it raises, a second without an answer, and what it never got: all are misses.
+    """Where answers are kept. An error, no reply within a second, and bytes that were never stored all count as misses.
 
-    Keys are text of 40 hexadecimal digits that tell nothing; values are bytes and hold personal data in the clear. They
-    carry a seal that only the same credentials can make, so that a provider need not be trusted to give back what it
-    was given, only to show it to nobody.
+    Keys are 40 hexadecimal digits that reveal nothing; values are bytes and hold personal data in the clear. They carry
+    a seal that only the same credentials can make: a provider need not be trusted to return the right bytes, only to
+    show them to nobody else.
     """
 
     async def get(self, key: str) -> Cached | None:
@@ -42,7 +42,7 @@ class CacheProvider(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Forget a key, whether there is one or not."""
+        """Forget a key, if there is one."""
         ...
 
     async def clear(self) -> None:
@@ -51,7 +51,7 @@ class CacheProvider(Protocol):
 
 
 class MemoryCache:
-    """Keeps at most `maxsize` answers in this process, and forgets the one not asked for the longest. On no disk."""
+    """Keeps at most `maxsize` answers in memory, never on disk, and drops the least recently used."""
 
     def __init__(self, maxsize: int = 1000) -> None:
         self._maxsize = check_whole("maxsize", maxsize, 0)
@@ -64,7 +64,7 @@ class MemoryCache:
         return f"<MemoryCache: {len(self)} of {self._maxsize}>"
 
     async def get(self, key: str) -> Cached | None:
-        """Return what is kept, and keep it longer than what is not asked for."""
+        """Return what is kept, and mark it as recently used."""
         kept = self._kept.get(key)
         if kept is None:
             return None
@@ -77,7 +77,7 @@ class MemoryCache:
         return Cached(value, left)
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds of the event loop."""
+        """Keep a value for `ttl` seconds of the event loop's clock."""
         self._kept[key] = (value, asyncio.get_running_loop().time() + ttl)
         self._kept.move_to_end(key)
         while len(self._kept) > self._maxsize:

@@ -1,4 +1,4 @@
-"""Answers kept in a Redis server, which other programs may use too. The only module that knows redis."""
+"""Answers kept in a Redis server, which other programs may share. The only module that imports redis."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _BATCH = 500
-"""Keys that one command looks for, or forgets."""
+"""Keys found or deleted by one command."""
 
 _LARGEST = 4 * 1024 * 1024
-"""Bytes of an answer above which it is not kept: a page of 1,000 records has about one million."""
+"""Bytes above which an answer is not kept: a page of 1,000 records has about one million."""
 
 _INDEX_LIFETIME = 30 * 86_400_000
-"""Milliseconds after the last answer in which the list of what is kept is forgotten, too."""
+"""Milliseconds for which the index of keys lives on after the last answer was kept."""
 
 
 class RedisCache:
-    """Keeps answers in Redis, for all processes and hosts that ask the same with the same credentials.
+    """Keeps answers in Redis, shared by all processes and hosts that use the same credentials.
 
     ```python
     async with RedisCache("redis://localhost:6379") as store:
         cached = meitner.cached(ttl=60, provider=store)
     ```
 
-    `redis` is a URL, whose connections end with the block or with `close()`, or a `redis.asyncio.Redis` of yours, which
-    stays open. Only keys that begin with `prefix` are touched, so that the server may be shared. Redis itself forgets
-    an answer when its time is over; of more than `maxsize` those go first that were kept first.
+    `redis` is a URL, whose connections are closed with the block or by `close()`, or your own `redis.asyncio.Redis`,
+    which stays open. Only keys that begin with `prefix` are touched, so that the server may be shared. Redis itself
+    expires the answers; when there are more than `maxsize`, the oldest are dropped.
 
-    What is kept is **personal data**, in the clear: in the memory of Redis and, where it saves to disk, in its files.
-    Who may read that Redis may read the answers. Nobody can plant one: they are sealed with the credentials. Let it be
-    reached by TLS (`rediss://`) and a password, and turn its snapshots off (`save ""`, `appendonly no`) if you can.
+    The answers are **personal data**, stored in the clear: in the memory of Redis and, if it saves to disk, in its
+    files. Whoever can read that Redis can read the answers. Nobody can plant one: they are sealed with the credentials.
+    Use TLS (`rediss://`) and a password, and turn snapshots off (`save ""`, `appendonly no`) if you can.
 
-    Raises `ConfigurationError` where redis is not installed (`pip install "meitner-aio[redis]"`), `TypeError` and
-    `ValueError` for what makes no cache.
+    Raises `ConfigurationError` if redis is not installed (`pip install "meitner-aio[redis]"`), and `TypeError` or
+    `ValueError` for invalid arguments.
     """
 
     @strip_traceback
     def __init__(self, redis: str | Redis, *, prefix: str = "meitner_aio:", maxsize: int = 10_000) -> None:
-        """Connect when something is first asked for."""
+        """Connect on first use."""
         if not prefix:
             raise ValueError("prefix must not be empty: clear() forgets every key that begins with it")
         check_whole("maxsize", maxsize, 1)
@@ -61,16 +61,16 @@ class RedisCache:
         return f"<RedisCache: prefix {self._prefix!r}>"  # a URL may hold a password
 
     async def get(self, key: str) -> Cached | None:
-        """Return what is kept; None for what never expires, which nobody kept here."""
+        """Return what is kept; None for a value that never expires, as this cache stores none."""
         async with self._redis.pipeline(transaction=True) as asking:
             value, milliseconds = await asking.get(self._prefix + key).pttl(self._prefix + key).execute()
         return None if value is None or milliseconds < 0 else Cached(value, milliseconds / 1000)
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep a value for `ttl` seconds, unless it is larger than four megabytes; make room for it."""
+        """Keep a value for `ttl` seconds, unless it is larger than 4 MiB; drop the oldest if there are too many."""
         name, milliseconds = self._prefix + key, round(ttl * 1000)
         if milliseconds < 1 or len(value) > _LARGEST:
-            await self.delete(key)  # what was kept before is no answer any more
+            await self.delete(key)  # what was kept before is out of date
             return
         async with self._redis.pipeline(transaction=True) as asking:
             asking.set(name, value, px=milliseconds)
@@ -79,7 +79,7 @@ class RedisCache:
             *_, kept = await asking.zcard(self._index).execute()
         if kept > self._maxsize:
             first = await self._redis.zpopmin(self._index, kept - self._maxsize)
-            if first:  # else somebody else made room
+            if first:  # else another process has dropped them
                 await self._redis.unlink(*(name for name, _ in first))
 
     async def delete(self, key: str) -> None:
@@ -88,7 +88,7 @@ class RedisCache:
             await asking.unlink(self._prefix + key).zrem(self._index, self._prefix + key).execute()
 
     async def clear(self) -> None:
-        """Forget every key that begins with the prefix, and no other: Redis looks through all that it has."""
+        """Forget every key with the prefix, and no other. Redis scans all of its keys for that."""
         batch: list[bytes] = []
         async for name in self._redis.scan_iter(match=_quoted(self._prefix) + "*", count=_BATCH):
             batch.append(name)
@@ -98,7 +98,7 @@ class RedisCache:
         await self._redis.unlink(self._index, *batch)
 
     async def close(self) -> None:
-        """Close the connections of a URL; a client of yours stays open."""
+        """Close the connections of a URL; your own client stays open."""
         if self._ours:
             await finished(self._redis.aclose())
 
@@ -120,15 +120,15 @@ def _client(redis: object) -> Any:  # noqa: ANN401 - its commands have no types 
         client: Any = Redis.from_url(redis) if isinstance(redis, str) else redis  # pyright: ignore[reportUnknownMemberType]
     except ValueError:  # its text may quote a part of a password
         raise ValueError(
-            "redis must be a URL such as redis://localhost:6379; a password in it is percent-encoded"
+            "redis must be a URL such as redis://localhost:6379; percent-encode a password in it"
         ) from None
     if not isinstance(client, Redis):
         raise TypeError(f"redis must be a URL or a redis.asyncio.Redis, not {type(redis).__name__}")
     if client.connection_pool.connection_kwargs.get("decode_responses"):
-        raise ValueError("redis must give bytes back: decode_responses must be False")
+        raise ValueError("the Redis client must return bytes: make it with decode_responses=False")
     return client
 
 
 def _quoted(prefix: str) -> str:
-    """Return a pattern that means the prefix and nothing else (Redis, KEYS: `?`, `*`, `[ae]`, `[^e]`, `[a-b]`)."""
+    """Return a glob pattern that matches the prefix literally (Redis, KEYS: `?`, `*`, `[ae]`, `[^e]`, `[a-b]`)."""
     return re.sub(r"([*?\[\]\\^-])", r"\\\1", prefix)

@@ -1,8 +1,8 @@
-"""What a cache keeps of an answer, under which key, and how it knows again what it kept. Pure: nothing awaits.
+"""What a cache keeps of an answer, under which key, and how it recognises what it stored. Pure: nothing awaits.
 
-Keys are digests of what was asked; a seal says that the bytes were kept under their key by somebody with the same
-credentials and this version of the package. Both are keyed by who asks whom, so that they can neither be read nor made
-by anybody else. What is kept is not encrypted.
+A key is a digest of the request. A seal proves that the bytes were stored under their key with the same credentials and
+by this version of the package. Both depend on the credentials and the server, so that nobody else can compute them. The
+answers are not encrypted.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from ._providers import Cached
 
 _SIZE = 32
 _SEAL = b"meitner_aio 1"
-"""What seals are for, and the version of what is sealed: one of another version opens nothing."""
+"""What the seals are for, and the version of the format: a seal of another version is not accepted."""
 
 _SLACK = 1.0
-"""Seconds that a provider may keep an answer longer than it was told to: it may count whole ones."""
+"""Seconds by which a provider may keep an answer too long, because it may count whole seconds."""
 
 _IRRELEVANT = frozenset({"user-agent", "traceparent", "tracestate"})
-"""Headers of a request that change no answer."""
+"""Request headers that do not change the answer."""
 
 
 def scope(credentials: bytes, url: str, headers: Mapping[str, str], session: bytes) -> bytes:
-    """Return a digest of who asks whom: all that may change an answer, beside what is asked.
+    """Return a digest of the client and the server: of all that may change an answer, besides the request.
 
-    `credentials` is a digest as secret as they are, `session` what a session of the caller's adds by itself.
+    `credentials` is a digest as secret as they are; `session` covers what the caller's own session adds.
     """
     told = sorted((name.lower(), value) for name, value in headers.items() if name.lower() not in _IRRELEVANT)
     return blake2b(msgspec.msgpack.encode((credentials, url, told, session)), digest_size=_SIZE).digest()
 
 
 class Answer(Struct, frozen=True, array_like=True):
-    """What is kept of an answer. `begun` numbers the read that it begins; later pages are kept under that number.
+    """What is kept of an answer. `begun` numbers the read that the page begins; later pages are kept under that number.
 
-    `lifetime` is for how many seconds it was kept: with what is left of them, that tells how old it is.
+    `lifetime` is for how many seconds it was kept: with the seconds that are left, that gives its age.
     """
 
     headers: dict[str, str]
@@ -62,7 +62,7 @@ _decode = msgspec.msgpack.Decoder(Answer).decode
 
 
 class Seal:
-    """Makes keys and seals within a scope. Where `trusting`, what was kept is not sealed, which takes its time."""
+    """Makes keys and seals within a scope. With `trusting`, answers are not sealed, which saves time."""
 
     def __init__(self, scope: bytes, *, trusting: bool = False) -> None:
         self._key = blake2b(scope, digest_size=_SIZE).digest()
@@ -73,21 +73,21 @@ class Seal:
         return "Seal(***)"
 
     def digest(self, *parts: bytes) -> bytes:
-        """Return 20 bytes that say nothing, and are the same for the same parts."""
+        """Return 20 bytes that are the same for the same parts, and reveal nothing of them."""
         digest = blake2b(key=self._key, digest_size=20)
         for part in parts:
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
-    def fetch_raw(self, key: str, answer: Answer) -> bytes:
-        """Return what to keep under a key."""
+    def sealed(self, key: str, answer: Answer) -> bytes:
+        """Return the bytes to store under a key."""
         data = _encode(answer)
         return self._over(key, data) + data
 
     def opened(self, key: str, kept: object) -> tuple[Answer, float] | None:
-        """Return the answer that a provider gave back, and how many seconds old it is; None for anything else."""
+        """Return a provider's answer and its age in seconds; None for anything that was not sealed under the key."""
         value: Any = kept.value if isinstance(kept, Cached) else None
-        left: Any = kept.expires_in if isinstance(kept, Cached) else None  # both may be anything: nobody checked them
+        left: Any = kept.expires_in if isinstance(kept, Cached) else None  # unchecked: both may be anything
         if not isinstance(value, bytes) or not isinstance(left, (int, float)) or isinstance(left, bool):
             return None
         data = memoryview(value)[self._size :]
@@ -100,7 +100,7 @@ class Seal:
         return (answer, answer.lifetime - left) if -math.inf < left <= answer.lifetime + _SLACK else None
 
     def another(self) -> Seal:
-        """Return one that opens nothing of what this one sealed, and finds none of its keys."""
+        """Return a seal with new keys, which accepts nothing that this one sealed."""
         return Seal(self._key + os.urandom(_SIZE), trusting=self._trusting)
 
     def _over(self, key: str, data: bytes | memoryview) -> bytes:

@@ -1,8 +1,8 @@
-"""A `Send` that remembers the answers of reads for a while, and asks once for all who ask the same at the same time.
+"""A `Send` that keeps the answers of reads for a while, and makes one request of concurrent equal reads.
 
-What it keeps are bytes under keys that say nothing, sealed where it is not the memory of this process that keeps them
-(see `_sealing`); what was not sealed by somebody with the same credentials is a miss. Every hit is decoded anew,
-because pages and the lists in records can be changed by whoever got them. Knows no resource.
+It stores bytes under keys that reveal nothing, and seals them unless they stay in the memory of this process (see
+`_sealing`). Bytes without a valid seal are a miss. Every hit is decoded anew, because callers can change pages and the
+lists in records. Knows no resource.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _log = logging.getLogger("meitner_aio")
 _READS = frozenset({"list", "search", "get"})
 _KEPT_HEADERS = ("Content-Type", "Date", "X-Request-ID")
 _PATIENCE = 1.0
-"""Seconds that a provider may take before it counts as absent."""
+"""Seconds after which a call of a provider counts as failed."""
 
 _REST = 5.0
-"""Seconds that a provider which was too slow is not asked for: no read shall wait for it again and again."""
+"""Seconds for which a provider that was too slow is not asked again, so that not every read waits for it."""
 
 _TO_CLEAR = 60.0
-"""The same for forgetting everything, for which a provider may have to look through all that it keeps."""
+"""Seconds for a provider to forget everything: it may have to scan all that it keeps."""
 
 
 class _Flight:
-    """A request under way, and how many wait for it. `first` is the request whose reader read the response."""
+    """A request in flight, and how many wait for it. `first` is the request whose reader decoded the response."""
 
     __slots__ = ("first", "since", "task", "waiters")
 
@@ -52,7 +52,7 @@ class _Flight:
 
 
 class _Clears:
-    """How often a provider was cleared by the views of this process: an answer asked for before is none afterwards."""
+    """How often the views of this process cleared a provider: answers requested before are not kept afterwards."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -64,16 +64,16 @@ _clears: WeakKeyDictionary[Any, _Clears] = WeakKeyDictionary()
 def _clears_of(provider: CacheProvider) -> _Clears:
     try:
         return _clears.setdefault(provider, _Clears())
-    except TypeError:  # it can be neither hashed nor weakly referenced: each view counts by itself
+    except TypeError:  # not hashable, or no weak references: each view counts by itself
         return _Clears()
 
 
 class Caching:
-    """Answers reads from what is kept.
+    """Answers reads from the cache.
 
-    A listing is read page by page, and what it proves at the end holds only if no page is older than its first one:
-    pages that follow are therefore kept under the number of the first page that they follow, and are gone with
-    it. A second pass, and whoever bears witness about a listing, always asks the server.
+    What a listing proves at its end holds only if no page is older than its first one. So later pages are kept under
+    the number of the first page that they follow, and are lost with it. A second pass, and the queries that prove
+    completeness, always ask the server.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class Caching:
     ) -> None:
         """Ask through `send`.
 
-        Answers are good for `ttl` seconds, and stand in for a service that is down for `stale` seconds more. Keys
-        depend on `scope`. The first pages of `reads` listings are remembered.
+        Answers are fresh for `ttl` seconds, and may be used for `stale` seconds more while the service is down. Keys
+        depend on `scope`. The numbers of the latest `reads` listings are remembered.
         """
         self._next = send
         self._provider = provider
         self._clears = _clears_of(provider)
-        self._seal = Seal(scope, trusting=type(provider) is MemoryCache)  # the memory of this process is its own
+        self._seal = Seal(scope, trusting=type(provider) is MemoryCache)  # nobody else writes to this memory
         self._ttl = ttl
         self._stale = stale
         self._most_reads = reads
@@ -97,7 +97,7 @@ class Caching:
         self._back_at = 0.0
 
     async def send(self, request: Request) -> RawResponse:
-        """Return the answer that is kept, else the server's, else one that has gone stale while the server is down."""
+        """Return the answer kept, else the server's, else an expired one while the server is down."""
         if request.operation not in _READS:
             return await self._next(request)
         listing = self._seal.digest(request.path.encode(), request.body or b"")
@@ -110,7 +110,7 @@ class Caching:
         response = await self._answered(request, key, listing)
         try:
             value_of(request, response)
-        except ResponseValidationError:  # it was kept by a reader who is less strict, or who had not read it yet
+        except ResponseValidationError:  # kept by a less strict reader, or by one that had not decoded it
             await self._ask(lambda: self._provider.delete(key))
             return await self._next(request)
         return response
@@ -119,7 +119,7 @@ class Caching:
         return f"{self._provider!r}, good for {self._ttl:g} s"
 
     async def clear(self) -> None:
-        """Forget every answer, and those under way, which reach only who waits for them already."""
+        """Forget every answer. The answers to requests in flight reach only those who already wait for them."""
         self._clears.count += 1
         self._reads.clear()
         if await self._ask(self._cleared, _TO_CLEAR) is None:
@@ -146,7 +146,7 @@ class Caching:
         return RawResponse(200, Headers(answer.headers), answer.body, attempts=0)
 
     def _begin(self, listing: bytes, begun: int) -> None:
-        """Let pages follow this first one, unless they already follow a later one."""
+        """Let later pages follow this first page, unless they already follow a newer one."""
         self._reads[listing] = max(begun, self._reads.get(listing, 0))
         self._reads.move_to_end(listing)
         while len(self._reads) > self._most_reads:
@@ -161,13 +161,13 @@ class Caching:
         if opened is None:
             if not self._suspicious:
                 self._suspicious = True
-                _log.warning("the cache provider returned something that was never kept; the service is asked instead")
+                _log.warning("the cache provider returned bytes that were never stored; asking the service instead")
             return None, False
         answer, age = opened
         return answer if age < self._ttl + self._stale else None, age < self._ttl
 
     async def _ask(self, ask: Callable[[], Awaitable[T]], patience: float = _PATIENCE) -> T | None:
-        """Return what the provider says; None when it fails."""
+        """Return the provider's answer; None when it fails or is too slow."""
         try:
             async with asyncio.timeout(patience):
                 return await ask()
@@ -182,7 +182,7 @@ class Caching:
         return asyncio.get_running_loop().time() < self._back_at
 
     def _under_way(self, key: str) -> _Flight | None:
-        """Return the request for an answer that may be joined."""
+        """Return the request in flight for a key, unless the cache was cleared since it began."""
         flight = self._flights.get(key)
         return None if flight is None or flight.since != self._clears.count else flight
 
@@ -196,10 +196,10 @@ class Caching:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if flight.task.done() and not flight.task.cancelled():
-            flight.task.exception()  # everybody who wanted to know may be gone
+            flight.task.exception()  # mark it as retrieved: nobody may be waiting any more
 
     async def _landed(self, flight: _Flight, key: str) -> tuple[Answer, RawResponse | None]:
-        """Wait with others for a request; the last one who leaves takes it along."""
+        """Wait for a request together with others; the last one to give up cancels it."""
         flight.waiters += 1
         try:
             await asyncio.wait([flight.task])
@@ -209,7 +209,7 @@ class Caching:
                 self._forget(key, flight)
                 await stopped(flight.task)
         error = None if flight.task.cancelled() else flight.task.exception()
-        if isinstance(error, MeitnerError):  # each gets one of its own: raising adds to a traceback
+        if isinstance(error, MeitnerError):  # a copy each: raising extends a traceback
             raise copy.copy(error).with_traceback(error.__traceback__) from None
         return flight.task.result()
 
@@ -222,7 +222,7 @@ class Caching:
         except DOWN:
             if stale is None:
                 raise
-            _log.warning("%s %s failed, and is answered by what is kept", request.method, request.route)
+            _log.warning("%s %s failed; using an expired answer from the cache", request.method, request.route)
             return stale, None
         except APIStatusError:
             if stale is not None:
@@ -235,9 +235,9 @@ class Caching:
         return answer, response
 
     async def _keep(self, key: str, answer: Answer, since: int) -> None:
-        """Keep an answer, unless everything was to be forgotten since it was asked for, or is meanwhile."""
+        """Keep an answer, unless the cache was cleared since it was requested, or is cleared while it is stored."""
         if since == self._clears.count and not self._resting:
-            value = self._seal.fetch_raw(key, answer)
+            value = self._seal.sealed(key, answer)
             await self._ask(lambda: self._provider.set(key, value, answer.lifetime))
             if since != self._clears.count:
                 await self._ask(lambda: self._provider.delete(key))

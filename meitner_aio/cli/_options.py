@@ -40,7 +40,7 @@ else:
 ResourceName = Annotated[
     _Name, Parameter(converter=_resource, help=", ".join(RESOURCES), n_tokens=1, show_choices=False)
 ]
-"""A resource as a command takes it; `student-placements` is `student_placements`."""
+"""The name of a resource, as commands take it; `student-placements` is `student_placements`."""
 
 Json = Annotated[bool, Parameter(help="Write JSON to stdout, for programs.", show_default=False)]
 
@@ -54,7 +54,7 @@ Where = Annotated[
         metavar="FIELD=VALUE|@FILE",
     ),
 ]
-"""Conditions, whose grammar is that of `conditions`."""
+"""Conditions; `conditions` defines their grammar."""
 
 NO_CREDENTIALS = "no credentials"
 """How the library begins when it found none anywhere."""
@@ -93,7 +93,7 @@ class DirectoryOptions:
     seed: Annotated[int | None, Parameter(help="The sandbox's data is the same for the same seed.")] = None
 
     def check(self) -> None:
-        """Refuse, with `ValueError`, options that do not go together."""
+        """Raise `ValueError` for options that contradict each other."""
         sized = self.students is not None or self.seed is not None
         elsewhere = self.server is not None or self.base_url is not None
         if sized and not self.sandbox:
@@ -104,13 +104,13 @@ class DirectoryOptions:
             raise ValueError("--sandbox needs no settings: leave out --profile.")
 
     def settings(self) -> Profile:
-        """Return the profile that applies. To the sandbox none does: its data must not end up where the real one is."""
+        """Return the profile that applies. The sandbox has none: its data must not end up where the real data is."""
         if self.sandbox:
             return Profile()
         return load(self.profile or os.environ.get("MEITNER_PROFILE") or None)
 
     def address(self, profile: Profile) -> str:
-        """Return the URL that is read, for people."""
+        """Return the URL that is read, or what to call the sandbox, to show to people."""
         return "the sandbox in this process" if self.sandbox else self._url(profile) or SERVERS["production"]
 
     def _url(self, profile: Profile) -> str | None:
@@ -125,9 +125,9 @@ class DirectoryOptions:
             raise UsageError(str(wrong)) from None
 
     def client(self, profile: Profile, **options: Unpack[ClientOptions]) -> Meitner:
-        """Return a client for the directory; of `options`, only `max_concurrency` is for a sandbox, too.
+        """Return a client for the directory; for a sandbox, only `max_concurrency` of the `options` applies.
 
-        Raises `ConfigurationError` without credentials, and `UsageError` for an address to which none may go.
+        Raises `ConfigurationError` without credentials, and `UsageError` for an address that must not get them.
         """
         from ..client import Meitner
 
@@ -161,7 +161,7 @@ class PagingOptions:
     concurrency: Annotated[Positive | None, Parameter(help="Requests in flight at once.")] = None
 
     def completed(self, profile: Profile) -> PagingOptions:
-        """Return this paging with the profile's where nothing was typed."""
+        """Return these options, with those of the profile where nothing was typed."""
         return replace(
             self,
             page_size=self.page_size or profile.page_size,

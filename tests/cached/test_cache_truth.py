@@ -444,8 +444,8 @@ async def test_what_was_never_kept_is_a_miss(
         for number in range(1, 5):
             assert await read(cached) == "old"
             assert mast.asked == number
-    assert [record.getMessage() for record in caplog.records if "never kept" in record.getMessage()] == [
-        "the cache provider returned something that was never kept; the service is asked instead"
+    assert [record.getMessage() for record in caplog.records if "never stored" in record.getMessage()] == [
+        "the cache provider returned bytes that were never stored; asking the service instead"
     ]
     assert "planted" not in caplog.text
     mast.down = True

@@ -488,7 +488,7 @@ async def test_a_broken_provider_fails_no_call(line: Line, how: str, caplog: pyt
             assert (await cached.students.get(somebody)).id == somebody
         await cached.clear()
     assert len(line.sent) == 2
-    assert {"raises": "OSError", "hangs": "TimeoutError", "junk": "never kept"}[how] in caplog.text
+    assert {"raises": "OSError", "hangs": "TimeoutError", "junk": "never stored"}[how] in caplog.text
     assert ID not in caplog.text
     assert somebody not in caplog.text
 

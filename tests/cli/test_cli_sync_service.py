@@ -115,7 +115,7 @@ def test_a_service_outlives_what_fails(
 
 def test_a_service_ends_for_a_file_that_no_run_can_use(served: Callable[..., int]) -> None:
     """It does not get better by trying again: somebody has to change it."""
-    mirror = _Scripted(FINE, ConfigurationError("others may write to /x: chmod go-w /x"), FINE)
+    mirror = _Scripted(FINE, ConfigurationError("others may write to /x: run chmod go-w /x"), FINE)
     with pytest.raises(_sync.UsageError, match="others may write"):
         served(mirror)
     assert mirror.times == [0, 900]

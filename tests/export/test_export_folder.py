@@ -241,7 +241,7 @@ async def test_a_pipe_is_never_waited_for(directory, folder, name, how):
     os.mkfifo(folder / name, 0o600)
     with _not_waited_for(folder / name):
         if (name, how) in REFUSED:
-            await _refused(directory, folder, "no regular file", **how)
+            await _refused(directory, folder, "not a regular file", **how)
         else:
             assert (await export(directory, ["students"], to=folder, **how)).complete
             assert all(path.is_file() for path in folder.iterdir())
@@ -253,7 +253,7 @@ async def test_rows_that_became_a_pipe_are_not_gone_on_with(directory, folder):
     (folder / "students.part").unlink()
     os.mkfifo(folder / "students.part", 0o600)
     with _not_waited_for(folder / "students.part"):
-        await _refused(directory, folder, "no regular file", resume=True)
+        await _refused(directory, folder, "not a regular file", resume=True)
 
 
 # The folder.
@@ -263,7 +263,7 @@ async def test_rows_that_became_a_pipe_are_not_gone_on_with(directory, folder):
 async def test_a_folder_that_others_may_write_to_is_refused(directory, folder, mode):
     """Before anything is asked for; to go on in it is, too."""
     folder.chmod(mode)
-    await _refused(directory, folder, "others may write to .*: chmod go-w")
+    await _refused(directory, folder, "others may write to .*: run chmod go-w")
     with pytest.raises(ConfigurationError, match="others may write"):
         is_kept(folder, ["students"])
     assert list(folder.iterdir()) == []
@@ -321,7 +321,7 @@ async def test_a_snapshot_that_others_may_have_made_is_refused(folder, spoil):
     async with Meitner.sandbox(students=3, schools=1) as meitner:
         await export(meitner, ["students"], to=folder)
     spoil(folder)
-    with _not_waited_for(folder / "manifest.json"), pytest.raises(ConfigurationError, match=r"others may|no regular"):
+    with _not_waited_for(folder / "manifest.json"), pytest.raises(ConfigurationError, match=r"others may|not a regular"):
         Meitner(offline=folder)
 
 
@@ -337,5 +337,5 @@ async def test_rows_of_a_snapshot_that_others_may_have_made_are_refused(folder, 
             os.mkfifo(rows, 0o600)
         else:
             rows.chmod(0o606)
-        with _not_waited_for(rows), pytest.raises(ConfigurationError, match=r"others may write|no regular file"):
+        with _not_waited_for(rows), pytest.raises(ConfigurationError, match=r"others may write|not a regular file"):
             await offline.students.list().count()

@@ -243,7 +243,7 @@ def test_a_key_that_others_reach_is_refused(tmp_path: Path, mode: int, problem: 
 def test_a_key_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody hangs at what another user may have planted."""
     os.mkfifo(tmp_path / "key", 0o600)
-    with pytest.raises(ConfigurationError, match="no regular file"):
+    with pytest.raises(ConfigurationError, match="not a regular file"):
         Pseudonyms.of_file(tmp_path / "key")
 
 

@@ -95,7 +95,7 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int, flag
     path = tmp_path / "planted"
     path.write_text("theirs")
     path.chmod(mode)
-    with pytest.raises(ConfigurationError, match=f"others may write to .*planted: chmod go-w {path}"):
+    with pytest.raises(ConfigurationError, match=f"others may write to .*planted: run chmod go-w {path}"):
         open_private(path, flags)
     assert (path.read_text(), _mode(path)) == ("theirs", mode)
 
@@ -254,7 +254,7 @@ def test_links_in_a_circle_have_an_end(tmp_path: Path) -> None:
     """Not an endless way."""
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    with pytest.raises(ConfigurationError, match="too many links"):
+    with pytest.raises(ConfigurationError, match="more than 40 links"):
         check_folder(tmp_path / "a")
 
 
@@ -291,7 +291,7 @@ def test_a_file_is_judged_alike_whoever_opens_it(tmp_path: Path, kind: str) -> N
         assert (check_file(path, writes=True), _mode(path)) == (True, 0o600)
         return
     for look in (check_file, read_private):
-        with pytest.raises(ConfigurationError, match=r"others may write|no regular file"):
+        with pytest.raises(ConfigurationError, match=r"others may write|not a regular file"):
             look(path)
 
 
@@ -377,7 +377,7 @@ def test_settings_that_are_a_pipe_are_not_waited_for(settings: Path) -> None:
     """Refused, at once."""
     settings.unlink()
     os.mkfifo(settings, 0o600)
-    with pytest.raises(ConfigurationError, match="no regular file"):
+    with pytest.raises(ConfigurationError, match="not a regular file"):
         load(None)
 
 

@@ -1,1 +1,1 @@
-"""Many pages as one listing: fetched ahead, in order, and shown to be complete. Does not know how requests travel."""
+"""Reads many pages as one listing: fetched ahead, in order, complete or not. Does not know how requests are sent."""

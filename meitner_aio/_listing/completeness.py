@@ -1,9 +1,9 @@
-"""What a read has seen of a listing, and what that proves. Pure: pages go in, fresh rows and a report come out.
+"""What a read has seen of a listing, and what that proves. Pure: takes pages, returns new rows and a report.
 
-Two proofs, both by counting (docs/proofs.md). By dates: the first answer says that N rows exist; whoever read N
-different rows that all existed before that answer read every one of them, whatever the order did meanwhile. By what is
-left: when every answer counts N rows, N different ones were read, and none of those has been deleted since, then they
-are the N of the last answer.
+There are two proofs, both by counting (docs/proofs.md). By dates: the first answer says that N rows exist; a read of N
+different rows that all existed before that answer has every one of them, whatever moved meanwhile. By deletions: if
+every answer counts N rows, N different ones were read, and none of those has been deleted since, they are the N rows of
+the last answer.
 """
 
 from __future__ import annotations
@@ -23,55 +23,54 @@ from .seen_ids import Distinct
 Level = Literal["unfinished", "unverified", "consistent", "stable", "certified", "repaired"]
 """How far completeness was shown, weakest first.
 
-unfinished: the read was not carried to its end. unverified: rows may be missing. consistent: nothing moved that could
-be seen, which is no proof: a deletion and an insertion can hide each other. stable: a second pass counted no more rows
-than were known before it began. certified: proven by the first read. repaired: proven after rows that moved were
-fetched again.
+unfinished: the read did not reach its end. unverified: rows may be missing. consistent: no change was seen, which is no
+proof, because a deletion and an insertion can hide each other. stable: a second pass counted no more rows than were
+known before it began. certified: proven by the first read. repaired: proven after rows that moved were fetched again.
 """
 
 _COMPLETE: frozenset[Level] = frozenset({"stable", "certified", "repaired"})
 
 _LATE = 60.0
-"""Seconds after its stamp in which a row may become visible: a transaction is stamped first and committed later."""
+"""Seconds after its timestamp by which a row is visible: a transaction sets the timestamp first and commits later."""
 
 _BEHIND = 300.0
-"""Seconds by which the clock that stamps rows may be behind the one of the answers, unless young stamps say less."""
+"""Seconds by which the clock of the timestamps may be behind that of the answers, unless recent rows show less."""
 
 _EARLIER = timedelta(minutes=10)
-"""How far before the read deletions are asked for: clocks differ, and events may be late."""
+"""How long before the read deletions are looked for: clocks differ, and events may be late."""
 
 
 class ListingReport(Struct, frozen=True, kw_only=True):
-    """What was seen while a listing was read."""
+    """What a read of a listing found."""
 
     complete: bool = False
     """Whether every row that existed throughout the read was delivered."""
     level: Level = "unfinished"
     total: int | None = None
-    """Rows that exist, as the last answer said."""
+    """Rows in the listing, according to the last answer."""
     rows: int = 0
     """Rows delivered, each once."""
     requests: int = 0
     duplicates: int = 0
     """Rows that arrived again and were not delivered again."""
     drifted: bool = False
-    """Whether the listing moved during the read."""
+    """Whether the listing changed during the read."""
     invalid: tuple[str, ...] = ()
-    """Ids (or places) of rows that break the contract and were skipped, with `on_invalid="skip"`."""
+    """Ids (or positions) of rows that break the contract and were skipped, with `on_invalid="skip"`."""
     gone: tuple[str, ...] = ()
-    """Ids of rows that were delivered and found deleted afterwards."""
+    """Ids of rows that were delivered and later found to be deleted."""
     problems: tuple[str, ...] = ()
-    """What stands against completeness, in words."""
+    """Why completeness was not shown, in words."""
 
 
 class CompletenessTracker:
-    """Tracks one read: what arrived, what was new, what that proves."""
+    """Tracks one read: which rows arrived, which were new, and what that proves."""
 
     def __init__(self, *, offset: int = 0, updates: bool, keep: bool = False) -> None:
-        """Read from `offset`.
+        """Track a read from `offset`.
 
-        `updates` says that an update can bring a row in, as in a search, so that it must be old as well. `keep`
-        remembers when each row was created, 16 bytes a row, for a repair.
+        `updates` says that an update can bring a row in, as in a search: such a row must not have been updated
+        recently, either. `keep` stores when each row was created, 16 bytes a row, for a repair.
         """
         self._offset = offset
         self._searched = updates
@@ -80,11 +79,12 @@ class CompletenessTracker:
         self._distinct = Distinct()
         self._began = False
         self.asked: datetime | None = None
-        """When the first answer was asked for, by the clock of the server; None when no answer said the time."""
+        """When the first answer was requested, by the server's clock; None if no answer had a Date."""
         self._horizon: datetime | None = None
-        """Rows stamped before then surely existed when the first answer was asked for, whatever the clocks say."""
+        """Rows with an earlier timestamp certainly existed when the first answer was requested, however clocks
+        differ."""
         self.counted = 0
-        """Rows that the first answer counted."""
+        """The total of the first answer."""
         self._expected = 0
         self._size = 0
         self._old = 0
@@ -96,7 +96,7 @@ class CompletenessTracker:
         self._stalled = False
         self._part = False
         self.kept = True
-        """Whether every page came from a cache: then nothing was asked of the server."""
+        """Whether every page came from a cache, so that nothing was asked of the server."""
         self.level: Level = "unfinished"
         self.total: int | None = None
         self.rows = self.requests = self.duplicates = 0
@@ -105,9 +105,9 @@ class CompletenessTracker:
         self.problems: list[str] = []
 
     def admit(self, page: DecodedPage[Any], *, replayed: bool = False) -> list[Any]:
-        """Enter a page of the read; return the rows that were not delivered before.
+        """Add a page of the read; return the rows that were not delivered before.
 
-        One that is `replayed` from a journal does not say any more when it arrived.
+        `replayed` marks a page from a journal, whose time of arrival is not known.
         """
         if not self._began:
             self._begin(page)
@@ -123,16 +123,16 @@ class CompletenessTracker:
         return rows
 
     def found(self, page: DecodedPage[Any]) -> list[Any]:
-        """Enter rows that were fetched again; return those that were not delivered before."""
+        """Add rows that were fetched again; return those that were not delivered before."""
         self._name(page.invalid)
         return self._fresh(page.rows, page.server_time)
 
     def again(self) -> CompletenessTracker:
-        """Return an empty tracker, for reading the listing, or a part of it, once more from its beginning."""
+        """Return an empty tracker, for reading the listing, or a part of it, again."""
         return CompletenessTracker(updates=self._searched)
 
     def mended(self, *, level: Level = "repaired", gone: frozenset[str] = frozenset()) -> None:
-        """Enter that a repair made the read whole, and which of its rows have been deleted."""
+        """Record that a repair completed the read, and which of its rows have been deleted."""
         self.level = level
         self.gone = sorted(id_ for id_ in gone if id_ in self._distinct)
 
@@ -167,13 +167,13 @@ class CompletenessTracker:
         return rows
 
     def _compare_clocks(self, latest: datetime, date: float) -> None:
-        """Learn how far the clock of stamps can be behind that of answers, from a stamp and the Date it came with."""
+        """Learn how far the timestamps' clock can be behind the answers', from a timestamp and its answer's Date."""
         behind = date + 1.0 - latest.timestamp()  # Date has whole seconds
-        if behind > -_BEHIND:  # a stamp from far ahead is an error, and says nothing of a clock
+        if behind > -_BEHIND:  # a timestamp far ahead is an error, and says nothing of the clock
             self._behind = min(self._behind, max(0.0, behind))
 
     def _date(self, rows: list[Any], created: CreationTimes | None) -> None:
-        """Count which rows surely existed before the first answer, and remember when the young ones were made."""
+        """Count the rows that certainly existed before the first answer, and store the timestamps of recent ones."""
         horizon = self._horizon
         if created is None or horizon is None:
             self._undated += len(rows)
@@ -190,7 +190,7 @@ class CompletenessTracker:
 
     @property
     def _young(self) -> int:
-        """Rows that may have been made, or in a search changed, after the first answer."""
+        """Rows that may have been created, or in a search changed, after the first answer."""
         if self.asked is None:
             return 0
         cut = self.asked.timestamp() - _LATE - self._behind
@@ -198,29 +198,30 @@ class CompletenessTracker:
 
     @property
     def datable(self) -> bool:
-        """Whether rows can be told by when they were created, so that a repair can ask for windows of time."""
+        """Whether every row has a creation time, so that a repair can ask for windows of time."""
         return self.asked is not None and not self._undated and not self._offset
 
     @property
     def since(self) -> datetime | None:
-        """From when on deletions matter, by whatever clock; None when no answer said the time.
+        """From when on deletions matter; None if no answer had a Date.
 
-        A whole minute: reads that follow each other ask the same, which a cache need not send again.
+        Rounded down to a minute, so that reads shortly after each other send the same request, which a cache may
+        answer.
         """
         return None if self.asked is None else (self.asked - _EARLIER).replace(second=0, microsecond=0)
 
     def made(self, *, without: frozenset[str]) -> list[tuple[float, int]]:
-        """Return when each row was created, in order, in seconds since 1970, with the hash of its id."""
+        """Return the creation time of each row, in seconds since 1970 and in order, with the hash of its id."""
         return [] if self._kept is None else self._kept.sorted({hash(id_) for id_ in without})
 
     def left(self, gone: frozenset[str]) -> int:
-        """Return how many of the rows that arrived, those that were skipped too, are not among the deleted ones."""
+        """Return how many of the rows that arrived, including skipped ones, are not among the deleted ones."""
         lost = sum(id_ in self._distinct or id_ in self.invalid for id_ in gone)
         return self.rows + len(self.invalid) - lost
 
     @property
     def steady(self) -> bool:
-        """Whether nothing that moved was seen: the totals agree, and every slot was read, once."""
+        """Whether no change was seen: all totals agree, and every position was read once."""
         return self._counted and not self.problems
 
     @property
@@ -229,24 +230,24 @@ class CompletenessTracker:
 
     @property
     def _proven(self) -> bool:
-        """Whether nothing more need be known: one answer told it all, or all rows that it counted were read."""
+        """Whether the read is proof by itself: one answer held everything, or every row that was counted was read."""
         if self._whole and self._counted:
             return True
         return self.datable and not self._stalled and self._old + len(self._recent) - self._young == self.counted
 
     @property
     def doubtful(self) -> bool:
-        """Whether the proof lacks only that no row was deleted: the read is steady, but some of its rows are young.
+        """Whether the proof lacks only that no row was deleted: the read is steady, but some of its rows are recent.
 
-        A read from an offset proves nothing by their number: it needs rows that did not move, and so are old. One that
-        skipped rows is not complete anyhow, and only a repair wants to know.
+        From an offset, the number of rows proves nothing: the rows must not have moved, so all of them must be old. A
+        read that skipped rows is incomplete anyway, so that only a repair needs to know.
         """
         if self._searched or not self.steady or self._proven or self.asked is None or self._undated:
             return False
         return not self._young if self._offset else self._kept is not None or not self.invalid
 
     def conclude(self, *, gone: frozenset[str] | None = None) -> None:
-        """Settle the level at the end of the read; `gone` are ids of rows deleted since, where they are known."""
+        """Set the level at the end of the read; `gone` are the ids of rows deleted since, None if that is not known."""
         lost = 0 if gone is None else self.left(frozenset()) - self.left(gone)
         untouched = gone is not None and self.doubtful and not (gone if self._offset else lost)
         if self._proven or untouched:
@@ -258,14 +259,14 @@ class CompletenessTracker:
             self._explain(lost)
 
     def stall(self, offset: int) -> None:
-        """Enter that the read was ended by pages that brought nothing."""
+        """Record that the read was ended because pages brought no new row."""
         self._stalled = True
-        self.problems.append(f"two pages in a row brought no new row, the last one at {offset}")
+        self.problems.append(f"two pages in a row brought no new row, the last one at offset {offset}")
 
     def _explain(self, lost: int) -> None:
         lacking = self._expected - self._size
         if self._moved:
-            self.problems.append("the total moved during the read")
+            self.problems.append("the total changed during the read")
         if self.duplicates:
             self.problems.append(f"{self.duplicates} rows arrived twice")
         if lacking > 0:
@@ -279,7 +280,7 @@ class CompletenessTracker:
             self.problems.append(f"rows were created{changed} during the read or shortly before it")
 
     def report(self) -> ListingReport:
-        """Return what is known so far."""
+        """Return the report as of now."""
         part = self._part and self.level != "unfinished"
         return ListingReport(
             complete=self.level in _COMPLETE and not self.invalid and not part,
@@ -291,7 +292,7 @@ class CompletenessTracker:
             drifted=self._moved or self.duplicates > 0 or bool(self.problems),
             invalid=tuple(self.invalid),
             gone=tuple(self.gone),
-            problems=(*self.problems, *(["the snapshot holds a part of the directory"] if part else [])),
+            problems=(*self.problems, *(["the snapshot holds only a part of the directory"] if part else [])),
         )
 
 
@@ -305,7 +306,7 @@ def _updated(row: _Row) -> datetime | None:
 
 
 class _Kept:
-    """When each row was created, beside the hash of its id."""
+    """Creation times of rows, with the hashes of their ids."""
 
     __slots__ = ("_keys", "_stamps")
 
@@ -314,10 +315,10 @@ class _Kept:
         self._stamps = array("d")
 
     def keep(self, ids: list[str], stamps: list[datetime]) -> None:
-        """Remember rows. Those without a date are not: they make the others useless."""
+        """Add the rows of a page. An undated page is not added: it makes the others useless."""
         self._keys.fromlist(list(map(hash, ids)))
         self._stamps.fromlist([at.timestamp() for at in stamps])
 
     def sorted(self, without: set[int]) -> list[tuple[float, int]]:
-        """Return stamps and keys in the order of the stamps, some of them left out."""
+        """Return pairs of timestamp and hash in the order of time, without the given hashes."""
         return sorted(pair for pair in zip(self._stamps, self._keys, strict=True) if pair[1] not in without)

@@ -1,4 +1,4 @@
-"""When the rows of a page were created, and in what order they came. Pure."""
+"""When the rows of a page were created, and in what order. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .._wire.validation import plausible
 
 
 class CreationTimes(NamedTuple):
-    """Stamps of the rows of a page, at least one, in the order of the rows."""
+    """Creation times of the rows of a page, at least one, in the order of the rows."""
 
     stamps: list[datetime]
     earliest: datetime
     latest: datetime
     follows: Callable[[datetime, datetime], bool] | None
-    """What holds between every stamp and the next: `lt` or `gt`. None where neither does; `lt` for a single one."""
+    """The comparison, `lt` or `gt`, that holds between all neighbours; None if neither does, `lt` for a single row."""
 
     def at(self, places: Sequence[int]) -> CreationTimes | None:
         """Return the stamps of some of the rows; None for none."""
@@ -25,9 +25,9 @@ class CreationTimes(NamedTuple):
 
 
 def creation_times(rows: Sequence[Any]) -> CreationTimes | None:
-    """Return when rows were created; None when there are none, or one does not say: meta may be absent.
+    """Return when rows were created; None if there are none, or if one has no date: `meta` may be absent.
 
-    An event has no meta, and happened when its own timestamp says.
+    An audit event has no `meta`: its timestamp is used.
     """
     try:
         stamps: list[datetime] = [row.meta.created_at for row in rows]
@@ -41,7 +41,7 @@ def creation_times(rows: Sequence[Any]) -> CreationTimes | None:
 
 
 def in_order(stamps: list[datetime]) -> CreationTimes:
-    """Return stamps with their order; where it is strict, the earliest and the latest are the two ends."""
+    """Return timestamps with their order. In strict order, the earliest and the latest are the two ends."""
     first, last = stamps[0], stamps[-1]
     follows = gt if last < first else lt
     if all(map(follows, stamps, stamps[1:])):

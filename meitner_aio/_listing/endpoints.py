@@ -1,4 +1,4 @@
-"""Listings of a resource as pages: turns what a listing asks for into requests, and answers into rows."""
+"""The pages of a resource's listings: turns what a listing asks for into requests, and answers into rows."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ T = TypeVar("T", bound=Record)
 
 
 class Deletion(Record):
-    """What an audit event says that matters here."""
+    """The fields of an audit event that are needed here."""
 
     id: Id
     resource_id: Id
 
 
 class Listed(NamedTuple):
-    """What the table of a resource says that its listings need to know."""
+    """What listings need to know from the table of a resource."""
 
     path: str
     model: type[Record]
     searchable: bool
     audited: bool | None
-    """Whether deletions leave events; None when there are no deletions."""
+    """Whether deletions leave audit events; None if nothing is ever deleted."""
 
 
 @cache
@@ -49,7 +49,7 @@ class RecordSource(Generic[T]):
     """The pages of a list, or of a search with `filter`."""
 
     def __init__(self, send: Send, resource: Listed, filter: dict[str, object] | None, sizes: PageSizes) -> None:
-        """Ask through `send`, for pages as large as `sizes` knows them to be."""
+        """Ask through `send`, for pages as large as `sizes` allows."""
         self._send = send
         self._sizes = sizes
         self._resource = resource
@@ -58,12 +58,12 @@ class RecordSource(Generic[T]):
         self._asking = self._question(None if filter is None else SearchBody(filter))
 
     def __repr__(self) -> str:
-        """Name the request, and nothing of what it asks for: conditions may hold personal data."""
+        """Name the request without its conditions, which may hold personal data."""
         return f"{self._asking.method} {self._asking.route}"
 
     @property
     def searchable(self) -> bool:
-        """Whether rows can be asked for by when they were created."""
+        """Whether rows can be searched by creation time."""
         return self._resource.searchable
 
     @property
@@ -76,13 +76,13 @@ class RecordSource(Generic[T]):
         return await self._page(ask, self._asking)
 
     async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
-        """Fetch a page, but leave reading it to the caller."""
+        """Fetch a page without decoding it."""
         request = self._request(ask, self._asking)
         response = await self._send(msgspec.structs.replace(request, reader=None))
         return lambda: _as_kept(cast("DecodedPage[T]", value_of(request, response)), response)
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
-        """Fetch a page of the rows created from `low` until before `high`; of `every` row, also in a search."""
+        """Fetch a page of rows created from `low` until before `high`; `every` leaves out the search's conditions."""
         body = SearchBody({"smallerThan": self._made(high), "orCondition": False})
         if low is not None:
             body.filter["greaterOrEqual"] = self._made(low)
@@ -91,7 +91,7 @@ class RecordSource(Generic[T]):
         return await self._page(ask, self._question(body))
 
     def _made(self, at: datetime) -> dict[str, object]:
-        """Return the condition on when a row was made: an event has no meta, and happens at its own timestamp."""
+        """Return the condition on the creation time; audit events have no `meta`, so their timestamp is used."""
         return (
             {"timestamp": at} if "timestamp" in self._resource.model.__struct_fields__ else {"meta": {"createdAt": at}}
         )
@@ -102,7 +102,7 @@ class RecordSource(Generic[T]):
         return await self._answered(self._request(ask, asking))
 
     async def _answered(self, request: Request) -> DecodedPage[T]:
-        """Fetch a page, and say how long it took: its Date says when it was answered, which may be after it counted."""
+        """Fetch a page, and record how long it took: the server may have counted long before its Date."""
         time = asyncio.get_running_loop().time
         began = time()
         response = await self._send(request)
@@ -110,7 +110,7 @@ class RecordSource(Generic[T]):
         return _as_kept(page, response)._replace(waited=max(time() - began, response.elapsed))
 
     async def _largest(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
-        """Fetch as many rows as the server gives. One read at a time tries what nobody knows yet; the others learn."""
+        """Fetch as many rows as the server gives. While that is unknown, one read at a time tries; others learn."""
         fitting = Fitting(self._sizes.of(asking.route), ask.limit, ask.total)
         page: DecodedPage[T] | None = None
         while page is None:
@@ -118,12 +118,12 @@ class RecordSource(Generic[T]):
                 page = await self._tried(fitting, ask, asking)
                 continue
             async with self._sizes.turn:
-                while page is None and fitting.new:  # meanwhile somebody else may have learnt it
+                while page is None and fitting.new:  # another read may have learnt it meanwhile
                     page = await self._tried(fitting, ask, asking)
         return page
 
     async def _tried(self, fitting: Fitting, ask: PageRequest, asking: Request) -> DecodedPage[T] | None:
-        """Fetch a page of the size to try; None when a smaller one is worth a try."""
+        """Fetch a page of the size to try; None if a smaller size should be tried."""
         limit, shrinks = fitting.limit, fitting.shrinks
         after = max(0, -(-(ask.total - ask.offset - limit) // limit)) if ask.total else None
         trial = ask._replace(limit=limit, open=False, upcoming=after)
@@ -138,7 +138,7 @@ class RecordSource(Generic[T]):
         return page._replace(asked=limit, requests=fitting.requests, larger=larger)
 
     def _question(self, body: SearchBody | None) -> Request:
-        """Return the request for a list or a search, but for the page; it shows its body to no traceback."""
+        """Return the request of a list or a search, without the page; no traceback shows its body."""
         path = self._resource.path
         if body is None:
             return Request("list", "GET", path, path)
@@ -156,7 +156,7 @@ class RecordSource(Generic[T]):
         )
 
     async def deleted(self, since: datetime) -> Deletions:
-        """Fetch the ids of the rows deleted since then, from the audit events."""
+        """Fetch the ids of the rows deleted since `since`, from the audit events."""
         if self._resource.audited is None:
             return Deletions(frozenset())
         if not self._resource.audited:
@@ -173,7 +173,7 @@ class RecordSource(Generic[T]):
         while offset < total:
             try:
                 page = await events.fetch(PageRequest(LARGEST, offset, bulk=True, open=True))
-            except MeitnerError:  # credentials may not reach the audit events; that ends no read
+            except MeitnerError:  # perhaps no right to read audit events: the listing goes on, unproven
                 return Deletions(None, requests + 1)
             ids.update(event.resource_id for event in page.rows)
             requests, offset, total = requests + page.requests, offset + len(page.rows), page.pagination.total
@@ -183,5 +183,5 @@ class RecordSource(Generic[T]):
 
 
 def _as_kept(page: DecodedPage[T], response: RawResponse) -> DecodedPage[T]:
-    """Return a page that says whether a cache answered: then no attempt was made."""
+    """Return the page, marked if a cache answered: such a response took no attempt."""
     return page if response.attempts else page._replace(kept=True)

@@ -1,6 +1,6 @@
-"""A listing: rows of a resource, read when they are asked for, every row once.
+"""A listing: the rows of a resource, read on demand, each once.
 
-Knows nothing of HTTP, only of a `Source` of pages.
+Knows no HTTP, only a `Source` of pages.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ _USUAL = Reading()
 
 
 class Listing(Generic[T]):
-    """Rows of a resource, read when they are asked for.
+    """Rows of a resource, read on demand.
 
-    `async for` yields every row in the server's order; `await` gives the first `Page`, of 50 rows unless a limit was
-    given. Nothing is requested before.
+    `async for` yields every row in the server's order; `await` returns the first `Page`, of 50 rows unless a limit was
+    given. Nothing is requested before that.
     """
 
     __slots__ = ("_reading", "_source", "_tracker")
 
     def __init__(self, source: Source[T], reading: Reading = _USUAL, **options: Unpack[ReadingOptions]) -> None:
-        """Read from a source, as `reading` says but for the `options`.
+        """Read from a source, as `reading` says, changed by the `options`.
 
-        Raises `TypeError` or `ValueError` for what makes no listing, `ConfigurationError` for what a client lacks.
+        Raises `TypeError` or `ValueError` for invalid options, `ConfigurationError` for more requests than the client
+        allows.
         """
         self._source = source
         self._reading = reading.changed(options)
@@ -48,12 +49,12 @@ class Listing(Generic[T]):
         exact: bool | None = None,
         on_invalid: str | None = None,
     ) -> Listing[T]:
-        """Return the same listing read otherwise: rows a page, rows to skip, requests in flight.
+        """Return the same listing with other options: rows a page, rows to skip, requests in flight.
 
-        Without a `limit`, pages are as large as the server gives them, and together never more than 5,000 rows ahead.
-        `exact` fetches again what moved during the read, until completeness is proven. `strict` raises
+        Without a `limit`, pages are as large as the server gives them, and at most 5,000 rows are fetched ahead.
+        `exact` fetches rows that moved during the read again, until completeness is proven. `strict` raises
         `IncompleteListing` at the end of a read that is not known to be complete. `on_invalid="skip"` leaves out rows
-        that break the contract, and says in the report which.
+        that break the contract, and the report names them.
         """
         return Listing(
             self._source,
@@ -68,7 +69,7 @@ class Listing(Generic[T]):
 
     @property
     def report(self) -> ListingReport:
-        """What the last read saw; `unfinished` until a read comes to its end."""
+        """The report of the last read; `unfinished` until a read reaches its end."""
         return ListingReport() if self._tracker is None else self._tracker.report()
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
@@ -76,17 +77,17 @@ class Listing(Generic[T]):
         ask = PageRequest(reading.limit or USUAL, reading.offset, skip_invalid=reading.skip_invalid)
         return fetch_page(self._source, ask).__await__()
 
-    if not TYPE_CHECKING:  # a checker says it without this
+    if not TYPE_CHECKING:  # type checkers report it without this
 
         def __iter__(self) -> NoReturn:
-            """Raise `TypeError` that says how the rows are had."""
+            """Raise a `TypeError` that says how to read the rows."""
             raise TypeError(
                 "a Listing is read from a server: use `async for row in listing` or `await listing.all()`, and without "
                 "asyncio `for row in portal.iterate(listing)` of a meitner_aio.Portal"
             )
 
     def __repr__(self) -> str:
-        """Say what it is and what it can; neither rows nor the values of conditions."""
+        """Show what it is and what it can do, without rows or the values of conditions."""
         report = self.report
         read = "not read yet" if self._tracker is None else f"{report.rows} rows read, {report.level}"
         return (
@@ -98,7 +99,7 @@ class Listing(Generic[T]):
         read = self._begun()
         try:
             while (page := await read.next()) is not None:
-                # Rows are let go before the next page is read, which finds their memory in the processor's cache.
+                # Free the rows before the next page is decoded: it reuses memory that is in the processor's cache.
                 rows, page = iter(page.data), None
                 for row in rows:
                     yield row
@@ -106,7 +107,7 @@ class Listing(Generic[T]):
             await read.close()
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
-        """Yield every page in order, each row once; rows fetched again by `exact` come in pages of their own."""
+        """Yield every page in order, each row once; rows that `exact` fetched again come in further pages."""
         read = self._begun()
         try:
             while (page := await read.next()) is not None:
@@ -124,7 +125,7 @@ class Listing(Generic[T]):
         return [row async for row in self]
 
     async def first(self) -> T | None:
-        """Return the first row, or None when there is none; one request of one row, unless rows are skipped."""
+        """Return the first row, or None if there is none; one request of one row, and one more for each row skipped."""
         ask = PageRequest(1, self._reading.offset, skip_invalid=self._reading.skip_invalid)
         while True:
             page = await self._source.fetch(ask)
@@ -133,16 +134,16 @@ class Listing(Generic[T]):
             ask = ask._replace(offset=ask.offset + 1)
 
     async def count(self) -> int:
-        """Return how many rows the server has, whatever the offset; one request of one row."""
+        """Return how many rows the server counts, whatever the offset; one request of one row."""
         return (await self._source.fetch(PageRequest(1, 0, skip_invalid=True))).pagination.total
 
 
 def at_most(listing: Listing[T], rows: int) -> Listing[T]:
-    """Return the same listing for who wants so many rows of it: no page is asked for more, the first one neither."""
+    """Return the same listing for a caller that needs so many rows: no page asks for more, not even the first."""
     source, reading = inside(listing)
     return Listing(source, reading, largest=min(rows, LARGEST))
 
 
 def inside(listing: Listing[T]) -> tuple[Source[T], Reading]:
-    """Return where the rows of a listing come from and how they are to be read, for who reads it page by page."""
+    """Return the source and the options of a listing, for code that reads it page by page."""
     return listing._source, listing._reading  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - private to users

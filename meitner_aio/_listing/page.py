@@ -1,4 +1,4 @@
-"""One page of a listing, and the way from it to the next."""
+"""One page of a listing, and how to get the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class PageInfo(NamedTuple):
-    """What to ask for to get the next page."""
+    """The limit and the offset of the next page."""
 
     limit: int
     offset: int
@@ -45,14 +45,14 @@ class Page(Generic[T]):
         return self._following is not None
 
     def next_page_info(self) -> PageInfo | None:
-        """Return what the next page would ask for, or None at the end."""
+        """Return the limit and the offset of the next page, or None at the end."""
         return None if self._following is None else PageInfo(self._following.limit, self._following.offset)
 
     async def get_next_page(self) -> Page[T]:
         """Fetch the next page; raises `MeitnerError` at the end."""
         page = await self.next()
         if page is None:
-            raise MeitnerError("this is the last page; has_next_page() tells")
+            raise MeitnerError("this is the last page: check has_next_page() first")
         return page
 
     async def next(self) -> Page[T] | None:
@@ -61,13 +61,13 @@ class Page(Generic[T]):
 
 
 async def fetch_page(source: Source[T], ask: PageRequest) -> Page[T]:
-    """Fetch a page by itself."""
+    """Fetch a single page."""
     page = await source.fetch(ask)
     return Page(page.rows, page.pagination, source, following(ask, page))
 
 
 def following(ask: PageRequest, page: DecodedPage[Any]) -> PageRequest | None:
-    """Return what to ask for after a page: it begins where this one ended, whatever limit the server reports."""
+    """Return the request for the next page: it begins where this one ended, whatever limit the server reports."""
     size = page.size
     end = ask.offset + size
     return ask._replace(offset=end, first=False, upcoming=None) if size and end < page.pagination.total else None

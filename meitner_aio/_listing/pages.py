@@ -1,4 +1,4 @@
-"""The pages of one read in the order of their rows, fetched as its plan says."""
+"""The pages of one read, fetched as its plan says, in the order of their rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .source import PageRequest, Source
 T = TypeVar("T")
 
 Asked: TypeAlias = tuple[PageRequest, DecodedPage[T]]
-"""A page, and the request that it answers."""
+"""A request, and the page that answers it."""
 
 
 class Pages(Generic[T]):
-    """Fetches pages alone while their size is not known, and then ahead of the reader.
+    """Fetches one page at a time until the page size is known, and then ahead of the reader.
 
     Not an async generator: inside another one it would be closed twice when a loop ends. Not a TaskGroup: yielding
     inside one would cancel the reader (PEP 789).
@@ -38,7 +38,7 @@ class Pages(Generic[T]):
         return await self._rest(self._ahead) or await self._following(self._ahead)
 
     async def stop(self) -> None:
-        """Cancel what is under way, and wait until it is gone."""
+        """Cancel the requests in flight, and wait until they have ended."""
         if self._ahead is not None:
             await self._ahead.stop()
 
@@ -57,7 +57,7 @@ class Pages(Generic[T]):
         return ahead
 
     async def _rest(self, ahead: Prefetcher[T]) -> Asked[T] | None:
-        """Fetch what the last page lacks; None when it lacks nothing, or nothing more comes."""
+        """Fetch the rest of a page that was short; None if nothing is missing, or if nothing more comes."""
         plan = self._plan
         rest = None if ahead.ended else plan.rest
         if rest is None:

@@ -1,4 +1,4 @@
-"""Which pages a read asks for. Pure: hears of every answer in order, and says what to ask for next."""
+"""Which pages a read asks for. Pure: takes every answer in order, and says what to ask for next."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .source import PageRequest
 
 _DOUBTS = 3
 """How often a page without rows is asked for again before it is believed: it contradicts its own total, so it may be
-a faulty answer, and believing it ends the read."""
+wrong, and to believe it ends the read."""
 
 
 class Plan:
-    """What one read asks for. Enters requests and wrong answers in the books of the read; pages are not its business.
+    """Which requests a read sends. Records requests and wrong answers in the tracker; does not handle rows.
 
-    Pages are asked for by themselves until it is known how large they may be, and then follow each other by that size.
-    A page that holds fewer rows than it should is followed by its rest.
+    Pages are asked for one at a time until their size is known, and then in steps of that size. If a page holds fewer
+    rows than it should, its rest is asked for.
     """
 
     def __init__(self, reading: Reading, tracker: CompletenessTracker) -> None:
@@ -30,11 +30,11 @@ class Plan:
         """Rows of the listing as the last answer counted them; None before the first."""
         self._got = self._short = 0
         self.end = 0
-        """Up to where there may be rows."""
+        """The offset up to which there may be rows."""
 
     @property
     def alone(self) -> PageRequest | None:
-        """What to ask for by itself; None when the size of pages is known."""
+        """The next page to ask for by itself; None once the page size is known."""
         if self._total is None:
             return self._ask
         reached = self._ask.offset + self._got
@@ -43,7 +43,7 @@ class Plan:
         return self._ask._replace(limit=self._largest, offset=reached, first=False, open=True, total=self.end)
 
     def hear_alone(self, ask: PageRequest, page: DecodedPage[Any]) -> PageRequest:
-        """Enter a page that was asked for by itself; return what it turned out to be an answer to."""
+        """Take a page that was asked for by itself; return the request that it turned out to answer."""
         self._tracker.requests += page.requests
         ask = ask._replace(limit=page.asked or ask.limit, open=False)
         self._ask = ask._replace(limit=self._step(ask, page))
@@ -52,42 +52,42 @@ class Plan:
         return self._ask
 
     def begin_following(self) -> PageRequest:
-        """Return the page after which others follow by its size."""
+        """Return the request after which the others follow in steps of its size."""
         self._ask = self._ask._replace(open=False)
         return self._ask
 
     def hear(self, ask: PageRequest, page: DecodedPage[Any], answers: int) -> None:
-        """Enter a page that followed the one before; so many answers were needed to get it."""
+        """Take a page that was fetched ahead; `answers` is how many answers it took."""
         self._tracker.requests += answers
         self._ask = ask
         self._enter(page)
 
     @property
     def rest(self) -> PageRequest | None:
-        """What the last page lacks: it held fewer rows than were asked for, although more are said to exist."""
+        """The request for what the last page lacks: it held fewer rows than asked for, although more are counted."""
         ask, got = self._ask, self._got
         return ask._replace(limit=ask.limit - got, offset=ask.offset + got) if self._lacks() else None
 
     @property
     def tries(self) -> int:
-        """How often the rest of the last page is asked for before it is believed that there is none."""
+        """How often to ask for the rest of the last page before concluding that there is none."""
         return 1 if self._got else _DOUBTS
 
     def hear_rest(self, page: DecodedPage[Any]) -> None:
-        """Enter an answer to the question for the rest of the last page."""
+        """Take an answer to `rest`."""
         self._tracker.requests += 1
         if page.size:
             self._total, self._got = page.pagination.total, self._got + page.size
 
     def give_up_rest(self) -> bool:
-        """Enter that the last page has no rest; return whether the read ends there, because it had no row at all."""
-        self._tracker.problems.append(f"the page at {self._ask.offset} ends after {self._got} rows")
+        """Record that the last page has no rest; return whether the read ends there, because it had no row at all."""
+        self._tracker.problems.append(f"the page at offset {self._ask.offset} ends after {self._got} rows")
         return not self._got  # a page that stays empty is the end, whatever the total says
 
     def replay(self, page: DecodedPage[Any]) -> None:
-        """Enter an answer that an interrupted read of the same listing was given.
+        """Take an answer that an interrupted read of the same listing got.
 
-        Answers are entered in their order, before anything is asked; those that held nothing need not be.
+        Answers are replayed in their order, before anything is asked for; those without rows may be left out.
         """
         ask, offset, size = self._ask, page.pagination.offset, page.size
         if self._total is not None and offset < ask.offset + ask.limit:
@@ -111,9 +111,9 @@ class Plan:
         return self._got < min(self._ask.limit, (self._total or 0) - self._ask.offset)
 
     def _may_lie(self, page: DecodedPage[Any]) -> bool:
-        """Whether to see if a page that is short comes from a server that gives fewer rows than it says.
+        """Whether to check if a page is short because the server gives fewer rows than it says.
 
-        Two such pages in a row, equally short, are as large as pages are.
+        Two such pages in a row, equally short, show how large its pages are.
         """
         ask, size, before = self._ask, page.size, self._short
         self._short = size if size < min(ask.limit, page.pagination.total - ask.offset) else 0
@@ -127,11 +127,11 @@ class Plan:
         limit, got = page.pagination.limit, page.size
         if limit >= 1 and (limit <= ask.limit or got == min(limit, page.pagination.total - ask.offset)):
             return limit
-        self._tracker.problems.append(f"the server reports a limit of {limit} where {ask.limit} was asked for")
+        self._tracker.problems.append(f"the server reports a limit of {limit}, but {ask.limit} was asked for")
         return max(got, 1)
 
     def _end_after(self, ask: PageRequest, page: DecodedPage[Any]) -> int:
-        """Return up to where there may be rows: the total, unless a full page that reaches beyond proves it wrong."""
+        """Return up to which offset there may be rows: the total, unless a full page beyond it proves it wrong."""
         total, reached = page.pagination.total, ask.offset + page.size
         if reached <= total or reached < ask.offset + ask.limit:
             return total

@@ -1,4 +1,4 @@
-"""Pages fetched ahead of a reader: concurrently, in order, and no further than the reader can follow."""
+"""Pages fetched ahead of a reader: concurrently, in order, and no further ahead than allowed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .source import PageRequest, Source
 T = TypeVar("T")
 
 _NARROW = 2
-"""Requests in flight while the processor is what a read of large pages waits for: more would crowd its cache."""
+"""Requests in flight while the processor limits a read of large pages: more would only fill its cache."""
 
 _LARGE = 500
-"""Rows of a page that is large: about half a megabyte."""
+"""Rows from which on a page is large: about half a megabyte."""
 
 ROWS = 5000
-"""Rows that may be under way or wait to be taken, about three megabytes: five of the largest pages, and as many small
+"""Rows that may be in flight or wait to be taken, about three megabytes: five of the largest pages, or as many small
 ones as `concurrency` allows."""
 
 _FEWEST = 2
-"""Pages that may be, however large they are: the server works on one while the other is read."""
+"""Pages that may be ahead, however large: the server prepares one while the other is decoded."""
 
 
 class Idle:
-    """Tells, of the time since it was made, whether this thread was busy or waited for the network."""
+    """Measures whether this thread was busy, or waited for the network, since this was made."""
 
     __slots__ = ("_cpu", "_now")
 
@@ -44,9 +44,9 @@ class Idle:
 
 
 class Prefetcher(Generic[T]):
-    """Pages under way: at most `concurrency` requests, and at most twice as many pages that nobody has taken yet.
+    """Pages fetched ahead: at most `concurrency` requests in flight, and twice as many pages that wait to be taken.
 
-    Large pages are fewer: together they hold at most `ROWS` rows.
+    Of large pages there are fewer: together they hold at most `ROWS` rows.
     """
 
     def __init__(self, source: Source[T], first: PageRequest, concurrency: int, *, busy: bool = False) -> None:
@@ -67,21 +67,21 @@ class Prefetcher(Generic[T]):
         self._tasks: deque[tuple[PageRequest, asyncio.Task[Callable[[], DecodedPage[T]]]]] = deque()
 
     def reach(self, total: int) -> None:
-        """Go on up to `total` rows."""
+        """Fetch pages up to the offset `total`."""
         self._total = total
         self._issue()
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is asked for."""
+        """Whether nothing more will be asked for."""
         return self._ended
 
     def end(self) -> None:
-        """Ask for nothing more: there are no rows after those asked for."""
+        """Ask for nothing more: there are no further rows."""
         self._ended = True
 
     async def beside(self, ask: PageRequest) -> DecodedPage[T]:
-        """Fetch a page out of turn, in the place of another one: the bound of requests in flight holds."""
+        """Fetch a page out of order, in place of another one, so that the limit of requests in flight holds."""
         self._borrowed += 1
         try:
             while len(self._flying) + self._borrowed > self._width:
@@ -108,7 +108,7 @@ class Prefetcher(Generic[T]):
 
     @property
     def _upcoming(self) -> int:
-        """Pages that were not asked for yet."""
+        """Pages not asked for yet."""
         return max(0, -(-(self._total - self._offset) // self._pattern.limit))
 
     def _landed(self, task: asyncio.Task[Callable[[], DecodedPage[T]]]) -> None:
@@ -118,12 +118,12 @@ class Prefetcher(Generic[T]):
         self._issue()
 
     async def next(self) -> tuple[PageRequest, DecodedPage[T], int] | None:
-        """Return what was asked next in order, its page, and the answers that it took; None at the end.
+        """Return the next request in order, its page, and how many answers it took; None at the end.
 
-        A failure is raised at its turn.
+        An error is raised when its page is next.
         """
         if self._unsent:
-            # What was just issued leaves before the processor is spent on reading: the server works meanwhile.
+            # Send the new requests before decoding keeps the processor busy: the server works meanwhile.
             self._unsent = False
             await asyncio.sleep(0)
         if not self._tasks:
@@ -135,7 +135,7 @@ class Prefetcher(Generic[T]):
         self._tasks.popleft()
         self._flying.discard(task)  # a task is done before its callbacks run
         try:
-            return ask, read(), 1  # pages wait unread: rows decoded when they are taken stay in the processor's cache
+            return ask, read(), 1  # decoded only when taken: the rows are then in the processor's cache
         except ResponseValidationError:
             pass
         return ask, await self._source.fetch(ask._replace(upcoming=None)), 2
@@ -149,6 +149,6 @@ class Prefetcher(Generic[T]):
         self._width = self._narrow if waiting.busy() else self._concurrency
 
     async def stop(self) -> None:
-        """Cancel what is under way, and wait until it is gone."""
+        """Cancel the requests in flight, and wait until they have ended."""
         self._ended = True
         await stopped(*(task for _, task in self._tasks))

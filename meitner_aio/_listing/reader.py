@@ -1,6 +1,7 @@
-"""One read of a listing from its beginning to its end: each page is checked once and delivered, then all are proven.
+"""One read of a listing: each page is checked and delivered once, and at the end completeness is concluded.
 
-The way of a page: `Plan` says what to ask for, `Pages` fetches it, `CompletenessTracker` checks it, `Read` delivers it.
+The path of a page: `Plan` says what to ask for, `Pages` fetches it, `CompletenessTracker` checks it, `Read` delivers
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .source import PageRequest, Source
 T = TypeVar("T")
 
 _IN_VAIN = 2
-"""Pages in a row without one new row that end a read: a server may answer the same for every offset."""
+"""Pages in a row without a new row after which a read ends: a server may answer every offset the same."""
 
 
 class Read(Generic[T]):
@@ -41,7 +42,7 @@ class Read(Generic[T]):
         self._ended = False
 
     async def next(self) -> Page[T] | None:
-        """Return the next page with rows not delivered before; None at the end."""
+        """Return the next page, without rows that were delivered before; None at the end."""
         while not self._ready:
             if self._ended:
                 return None
@@ -55,12 +56,12 @@ class Read(Generic[T]):
         return self._ready.popleft()
 
     def again(self, page: DecodedPage[T]) -> None:
-        """Enter an answer that an interrupted read of the same listing was given; this one goes on after the last."""
+        """Take an answer that an interrupted read of the same listing got; this read continues after the last one."""
         self._plan.replay(page)
         self.tracker.admit(page, replayed=True)
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Stop the requests in flight."""
         self._ended = True
         await self._pages.stop()
 
@@ -71,7 +72,7 @@ class Read(Generic[T]):
         self._ready.append(Page(rows, page.pagination, self._source, following(ask, page)))
 
     async def _settle(self) -> None:
-        """Settle how complete the read was; fetch rows that were missed, where the caller wants them found."""
+        """Conclude how complete the read was; with `exact`, fetch the rows that it missed."""
         tracker, reading, source = self.tracker, self._reading, self._source
         await self.close()
         gone = None
@@ -90,5 +91,5 @@ class Read(Generic[T]):
                         self._ready.append(Page(rows, pagination, source, None))
         report = tracker.report()
         if reading.strict and not report.complete:
-            problems = "; ".join(report.problems) or "nothing moved, but rows without dates are no proof"
+            problems = "; ".join(report.problems) or "no change was seen, but rows without dates prove nothing"
             raise IncompleteListing(f"the listing may lack rows: {problems}")

@@ -1,4 +1,4 @@
-"""How a listing is read: what its caller chose, and what its client allows. Pure."""
+"""How a listing is read: the caller's options, and the limits of the client. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .source import PageRequest
 
 
 class ReadingOptions(TypedDict, total=False):
-    """The fields of a `Reading`, each of which may be left out; None leaves it out, too."""
+    """The fields of a `Reading`. One that is left out or None keeps its value."""
 
     limit: int | None
     offset: int | None
@@ -24,7 +24,7 @@ class ReadingOptions(TypedDict, total=False):
 
 
 class Reading(NamedTuple):
-    """How a listing is read."""
+    """The options of a read."""
 
     limit: int | None = None
     """Rows a page; None for as many as the server gives."""
@@ -34,9 +34,9 @@ class Reading(NamedTuple):
     exact: bool = False
     on_invalid: str = "raise"
     largest: int = LARGEST
-    """Rows a page at most, where `limit` leaves it to the server."""
+    """Rows a page at most, if `limit` leaves it to the server."""
     widest: int | None = None
-    """Requests that may be in flight at all; None where nobody says."""
+    """How many requests the client may have in flight; None if it has no limit."""
 
     @property
     def skip_invalid(self) -> bool:
@@ -51,9 +51,10 @@ class Reading(NamedTuple):
         return start._replace(skip_invalid=self.skip_invalid)
 
     def changed(self, options: ReadingOptions) -> Reading:
-        """Return this with the options that were given.
+        """Return these options with those that were given.
 
-        Raises `ValueError` for what makes no listing, `ConfigurationError` for what its client cannot give.
+        Raises `TypeError` or `ValueError` for invalid options, `ConfigurationError` for more requests than the client
+        allows.
         """
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         reading = Reading(**self._asdict() | given)
@@ -72,5 +73,5 @@ class Reading(NamedTuple):
         if self.widest is not None and self.concurrency > self.widest:
             raise ConfigurationError(
                 f"concurrency={self.concurrency} is more than the {self.widest} requests that this client may have in "
-                "flight: build it with max_concurrency (a session of your own bounds it, too)"
+                "flight: build it with a larger max_concurrency (your own session has a limit, too)"
             )

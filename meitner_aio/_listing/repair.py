@@ -1,12 +1,12 @@
-"""Making an unproven read whole: what moved is fetched again, in windows so small that one answer is a snapshot.
+"""Repairs a read that is not proven: rows that moved are fetched again, in windows small enough for a single answer.
 
-A listing is whole when it counts as many rows as were delivered and are not known, afterwards, to be deleted. That
-needs no clock, and no search: windows only find what is missing, and an index that lags or is empty proves nothing.
-Where it does not find it, the listing is read again until a pass counts no more rows than were known before it began.
+A list is complete when it counts as many rows as were delivered and are not known, afterwards, to be deleted. That
+needs no clock and no search: windows only find what is missing, and an index that lags or is empty proves nothing. If
+windows do not find it, the listing is read again until a pass counts no more rows than were known before it began.
 
-A search has no such witness: no event tells of a row that an update took out of it. It is whole when every window of
-creation times was seen in one answer, and every row that had been delivered from a window and was not in it is known as
-deleted or found, with whatever the search leaves out, as one that does not match any more.
+For a search there is no such count: no event tells of a row that an update took out of it. A search is complete when
+every window of creation times was seen in one answer, and every delivered row that was missing from its window is known
+to be deleted, or is found without the search's conditions, which it no longer meets.
 """
 
 from __future__ import annotations
@@ -27,36 +27,37 @@ T = TypeVar("T")
 _NONE: frozenset[str] = frozenset()
 
 _CreationWindow: TypeAlias = tuple[datetime | None, datetime]
-"""Creation times: from the first (None: from the beginning) until before the second."""
+"""An interval of creation times: from the first (None: unbounded) until before the second."""
 
 _ROUNDS = 16
-"""Rounds after which a directory that never rests is reported as unverified. Each one halves what is in doubt."""
+"""Rounds after which a directory that keeps changing is reported as unverified. Each halves what is in doubt."""
 
 _PASSES = 6
-"""The same for a directory that cannot be searched, and is read from end to end every time."""
+"""The same for a directory that cannot be searched, and is read as a whole every time."""
 
 _IN_VAIN = 2
-"""Pages in a row without a new row that end a pass: the server answers the same for every offset."""
+"""Pages in a row without a new row after which a pass ends: the server answers every offset the same."""
 
 _INSTANT = timedelta(microseconds=1)
 _BLURRED = 2e-6
-"""Seconds: stamps closer than this may be told apart by the server but not by us, who keep microseconds."""
+"""Seconds: the server may tell apart timestamps that are closer than this; we keep microseconds, and cannot."""
 
 _YOUNG = timedelta(minutes=6)
-"""How long before the read rows are made that are looked for again and again: they may be new, whatever clocks say."""
+"""How long before the read the window of recent rows begins. It is read every round: however clocks differ, its rows
+may be new."""
 
 _AHEAD = timedelta(days=366)
-"""How far after the read windows end: rows are stamped by a clock that may be ahead of the one of the answers."""
+"""How far after the read windows end: the clock that stamps rows may be ahead of that of the answers."""
 
 _COSTLIEST = 30
-"""Requests for each one of the read after which a repair gives up: an honest directory takes far fewer."""
+"""Requests of a repair for each request of the read after which it gives up; ordinary directories need far fewer."""
 
 _UNEXPLAINED = 50
-"""Rows that vanished from a search for which an explanation is looked for, a request each, in a round."""
+"""Rows missing from a search that are looked up in one round, with a request each."""
 
 
 async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
-    """Yield the rows that a read missed, asking for pages as large as `ask`, and set the level that was reached."""
+    """Yield the rows that a read missed, in pages as large as `ask` says, and set the level that was reached."""
     asked = tracker.asked if source.searchable and tracker.datable else None
     windows = None if asked is None else _CreationWindows(source, tracker, ask, asked)
     if windows is not None and source.updates_matter:
@@ -72,7 +73,7 @@ async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageReque
 async def _list(
     source: Source[T], tracker: CompletenessTracker, ask: PageRequest, windows: _CreationWindows[T] | None
 ) -> AsyncGenerator[list[T], None]:
-    """Look for what is missing in windows until the listing counts what was delivered; where they fail, read again."""
+    """Read windows until the listing counts as many rows as were delivered; if windows fail, read it all again."""
     before: object = None
     for _ in range(_ROUNDS):
         counted = await source.fetch(ask._replace(limit=1, offset=0, open=False, skip_invalid=True))
@@ -100,9 +101,9 @@ async def _list(
 async def _search(
     source: Source[T], tracker: CompletenessTracker, windows: _CreationWindows[T]
 ) -> AsyncGenerator[list[T], None]:
-    """Read every window in one answer, and explain what vanished from it meanwhile.
+    """Read every window in one answer, and explain the rows that vanished from it.
 
-    A row that was not explained may have been deleted just then; if it was not, the index is not what it was.
+    An unexplained row may have been deleted a moment ago. If it has not, the index is wrong.
     """
     suspects: set[int] = set()
     for _ in range(_ROUNDS):
@@ -120,7 +121,7 @@ async def _search(
 
 
 async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset[str] | None:
-    """Return which rows were deleted since a while before the read, or None when nobody knows."""
+    """Return the ids of rows deleted since shortly before the read, or None if that is not known."""
     if tracker.since is None:
         return None
     deletions = await source.deleted(tracker.since)
@@ -129,11 +130,11 @@ async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset
 
 
 class _CreationWindows(Generic[T]):
-    """What was delivered, and what the directory says of it by windows of creation time."""
+    """Compares the rows that were delivered with the directory, by windows of creation time."""
 
     def __init__(self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest, asked: datetime) -> None:
         self.vanished: dict[int, float] = {}
-        """Rows that were delivered and were not in their window, by the hash of their id: when they were made."""
+        """Delivered rows that were missing from their window: creation times by the hash of the id."""
         self._source = source
         self._tracker = tracker
         self._ask = ask
@@ -150,21 +151,21 @@ class _CreationWindows(Generic[T]):
 
     @property
     def affordable(self) -> bool:
-        """Whether the repair may ask for more."""
+        """Whether the repair may send more requests."""
         return self._tracker.requests < self._most
 
     def give_up(self) -> None:
-        """Enter that the read could not be made whole."""
+        """Record that the read could not be completed."""
         spent = self._tracker.requests - self._began
         if self.vanished:
-            self._tracker.problems.append(f"{len(self.vanished)} rows that were delivered cannot be found any more")
-        self._tracker.problems.append(f"the repair was given up after {spent} requests")
+            self._tracker.problems.append(f"{len(self.vanished)} delivered rows can no longer be found")
+        self._tracker.problems.append(f"the repair gave up after {spent} requests")
 
     def know(self, gone: frozenset[str] | None) -> bool:
-        """Take in which rows are deleted; whether what was read of the others has to be read once more for that.
+        """Take in which rows are deleted; return whether other rows have to be read again because of that.
 
-        Counts that deletions have overtaken are looked at again, in halves, and crowds that moved. So are young rows,
-        of which there may be more by now; that alone is no doubt.
+        Windows whose count no longer fits are read again, in halves, and so are crowded windows that moved. The window
+        of recent rows is always read again, because there may be more of them by now; that alone is no doubt.
         """
         lost = gone or _NONE
         for id_ in lost:
@@ -178,19 +179,19 @@ class _CreationWindows(Generic[T]):
         doubts = bool(again or self._pending)
         self._pending += again
         if self._countable and self._young not in self._pending:
-            self._pending.insert(0, self._young)  # the last to be read: none shall be made after it
+            self._pending.insert(0, self._young)  # read last, so that no row is created after it
         return doubts
 
     async def read(self) -> AsyncGenerator[list[T], None]:
-        """Ask for every window that is in doubt; yield missing rows."""
+        """Read every window that is in doubt; yield the missing rows."""
         while self._pending and self.affordable:
             async for rows in self._checked(self._pending.pop()):
                 yield rows
 
     async def explain(self) -> bool:
-        """Look for rows that vanished from a search among all rows; whether all were found, but for deleted ones.
+        """Look up the rows that vanished from a search among all rows; return whether all but deleted ones were found.
 
-        An index that lost them would not find them there, either, and then it proves nothing about others.
+        An index that lost them would not find them there, either: then it proves nothing about other rows.
         """
         for key, made in list(self.vanished.items())[:_UNEXPLAINED]:
             if not self.affordable:
@@ -207,7 +208,7 @@ class _CreationWindows(Generic[T]):
         return page
 
     async def _checked(self, window: _CreationWindow) -> AsyncGenerator[list[T], None]:
-        """Ask for a window; yield its missing rows, or leave it to be looked at again."""
+        """Read a window; yield its missing rows, or leave it to be read again."""
         page = await self._created(window, self._largest if window == self._young else self._ask)
         yield self._found(page)
         total = page.pagination.total
@@ -222,7 +223,7 @@ class _CreationWindows(Generic[T]):
                 yield rows
 
     def _found(self, page: DecodedPage[T]) -> list[T]:
-        """Enter an answer; return the rows that were missing."""
+        """Add the rows of an answer; return those that were missing."""
         rows = self._tracker.found(page)
         created = creation_times(rows)
         if created is not None:
@@ -231,7 +232,7 @@ class _CreationWindows(Generic[T]):
         return rows
 
     def _miss(self, window: _CreationWindow, present: set[int]) -> None:
-        """Note which rows that were delivered from a window are not in it any more."""
+        """Record which rows that were delivered from a window are no longer in it."""
         for key in present & self.vanished.keys():
             del self.vanished[key]
         start, end = self._span(*window)
@@ -250,15 +251,15 @@ class _CreationWindows(Generic[T]):
         return start, bisect_left(self._rows, (high.timestamp(),))
 
     def _middle(self, low: datetime | None, high: datetime) -> datetime | None:
-        """Return an instant that splits a window, or None when nothing does.
+        """Return an instant that splits a window, or None if there is none.
 
-        Best is one between stamps that the server surely tells apart, as near to the middle row as can be. Rows of one
-        instant are cut out, before and after.
+        Best is a gap between timestamps that the server certainly tells apart, as near to the middle row as possible.
+        Otherwise rows with the same timestamp are cut out, before and after.
         """
         start, end = self._span(low, high)
         if start == end:
             return None
-        gap = _BLURRED if self._countable else 0.0  # counts go wrong where stamps are blurred, snapshots do not
+        gap = _BLURRED if self._countable else 0.0  # blurred timestamps make counts wrong, but not snapshots
         for place in _outward(start + 1, end):
             earlier, later = self._rows[place - 1][0], self._rows[place][0]
             if later - earlier > gap:
@@ -269,9 +270,9 @@ class _CreationWindows(Generic[T]):
         return last if last < high else None
 
     async def _crowd(self, window: _CreationWindow, first: DecodedPage[T]) -> AsyncGenerator[list[T], None]:
-        """Read a window that cannot be split, in the largest pages that there are: in one answer, if that will do.
+        """Read a window that cannot be split: in one answer, if the largest page can hold it.
 
-        Else from its end: a deletion only moves rows towards the pages to come.
+        Otherwise from its end: a deletion only moves rows towards pages that are not read yet.
         """
         total = first.pagination.total
         if self._ask.limit < LARGEST:
@@ -299,8 +300,8 @@ class _CreationWindows(Generic[T]):
 async def _passes(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
     """Read everything again until a pass is proven by itself, or counts no more rows than were known before it.
 
-    Rows that were delivered before the pass began, and are read in it, were there when it began. In a search they may
-    have left and come back meanwhile: there a pass has to be proven by itself, and to find what was delivered.
+    Rows that were delivered before a pass, and are read in it, existed when it began. In a search they may have left
+    and come back meanwhile: there a pass must be proven by itself, and find what was delivered.
     """
     for _ in range(_PASSES):
         recount, fresh, named = tracker.again(), 0, len(tracker.invalid)
@@ -318,12 +319,12 @@ async def _passes(source: Source[T], tracker: CompletenessTracker, ask: PageRequ
         proven = recount.level == "certified" or known == recount.counted
         if source.updates_matter:
             if recount.left(_NONE) != tracker.left(await _deleted(source, tracker) or _NONE):
-                break  # rows vanished that nobody deleted: they may have changed, or the index is not what it was
+                break  # rows vanished without being deleted: they have changed, or the index is wrong
             proven = recount.level == "certified"
         if proven:
             tracker.mended(level="stable")
             return
-    tracker.problems.append("no pass over the listing found it at rest")
+    tracker.problems.append("the listing changed during every pass over it")
 
 
 def _keys(rows: list[Any]) -> set[int]:
@@ -335,23 +336,23 @@ def _instant(seconds: float) -> datetime:
 
 
 def _between(earlier: float, later: float) -> float:
-    """Return where to split between two stamps.
+    """Return where to split between two timestamps.
 
-    Where both are whole seconds, so is this: a server that keeps no more may cut the rest off a bound, too, and would
-    count other rows than were delivered on that side of it.
+    Between whole seconds it is a whole second: a server that stores no fractions may also drop that of a bound, and
+    would then count other rows on one side of it than were delivered.
     """
     return later if later - earlier <= _BLURRED or (earlier % 1, later % 1) == (0, 0) else (earlier + later) / 2
 
 
 def _around(first: float, last: float) -> tuple[datetime, datetime]:
-    """Return where the instant begins and ends that some stamps share, as far as the server can tell it from others."""
+    """Return the shortest window around some timestamps that the server can tell from others."""
     if (first % 1, last % 1) == (0, 0):
         return _instant(first), _instant(last + 1)
     return _instant(first) - 2 * _INSTANT, _instant(last) + 2 * _INSTANT
 
 
 def _outward(start: int, end: int) -> Iterator[int]:
-    """Yield the numbers from `start` until before `end`, those in the middle first."""
+    """Yield the numbers from `start` until before `end`, beginning in the middle."""
     half = (start + end) // 2
     for distance in range(end - start):
         if half + distance < end:

@@ -1,8 +1,8 @@
-"""Which ids were seen before. Pure, and exact for whatever order rows arrive in.
+"""Which ids were seen before, for rows in any order. Pure.
 
-Rows that arrive in the strict order of their creation need no look-up: each is younger (or older) than all before it,
-and so another one. Their ids are only noted. The first row out of order turns the notes into a set, and every row is
-looked up from then on. Very long listings are looked up from the start, in a table whose size does not grow.
+Rows in the strict order of their creation need no lookup: each is younger (or older) than all before it, so it is new.
+Their ids are only noted. The first row out of order turns the notes into a set, and from then on every row is looked
+up. Very long listings are looked up from the start, in a table that is allocated at once.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from msgspec import msgpack
 from .creation import CreationTimes
 
 _SHORT = 200_000
-"""Rows up to which ids are noted (38 bytes each) or kept in a set (about 80); beyond, a table takes 8 to 32."""
+"""Rows up to which ids are noted (38 bytes each) or kept in a set (about 80); longer listings use a table (8 to 32)."""
 
 _LONGEST = 4_000_000
-"""Rows for which room is made at once: a server may promise any number."""
+"""Rows for which memory is allocated in advance at most: a server may report any total."""
 
 _MASK = 2**64 - 1
 
@@ -39,7 +39,7 @@ class _Notes:
         self._follows: Callable[[datetime, datetime], bool] | None = None
 
     def take(self, ids: Sequence[str], created: CreationTimes) -> bool:
-        """Note the rows of a page that continues the order; False when it does not."""
+        """Note the rows of a page that continues the order; return False if it does not."""
         last, (stamps, *_, within) = self._last, created
         follows = self._follows
         if last is not None:
@@ -60,7 +60,7 @@ class _Notes:
 
 
 class _Table:
-    """Hashes in an open-addressed table, all of it allocated at once, so that memory stays flat while rows arrive."""
+    """Hashes in an open-addressed table, allocated at once, so that memory stays flat while rows arrive."""
 
     __slots__ = ("_count", "_slots")
 
@@ -69,7 +69,7 @@ class _Table:
         self._count = 0
 
     def fresh(self, keys: Sequence[int]) -> list[int]:
-        """Add hashes and return the places of those that are new."""
+        """Add hashes, and return the positions of those that are new."""
         while (self._count + len(keys)) * 4 > len(self._slots) * 3:
             self._grow()
         slots, mask = self._slots, len(self._slots) - 1
@@ -108,7 +108,7 @@ class _Set:
         self._keys: set[int] = set()
 
     def fresh(self, keys: Sequence[int]) -> list[int] | None:
-        """Add hashes and return the places of those that are new, or None when all are."""
+        """Add hashes, and return the positions of those that are new, or None if all are."""
         known, before = self._keys, len(self._keys)
         if known.isdisjoint(keys):
             known.update(keys)
@@ -127,22 +127,22 @@ class _Set:
 
 
 class Distinct:
-    """Tells ids that were seen from ids that are new, by their 64-bit hash where order does not tell.
+    """Tells new ids from those seen before, by 64-bit hash where the order does not decide.
 
-    Two of a million ids share a hash once in forty million reads; the later one then counts as a duplicate, and the
-    read as incomplete, never the other way round.
+    Two of a million ids share a hash once in forty million reads. The later one then counts as a duplicate and the read
+    as incomplete; a row is never taken to be new by mistake.
     """
 
     __slots__ = ("_keys", "_notes")
 
     def __init__(self, expected: int = 0) -> None:
-        """Make room for so many ids."""
+        """Allocate memory for so many ids."""
         short = expected <= _SHORT
         self._notes = _Notes() if short else None
         self._keys = _Set() if short else _Table(expected)
 
     def fresh(self, ids: Sequence[str], created: CreationTimes | None) -> list[int] | None:
-        """Remember the ids of the rows of a page; return the places of those that are new, or None when all are."""
+        """Remember the ids of a page; return the positions of those that are new, or None if all are."""
         if not ids:
             return None
         if self._notes is not None:

@@ -1,4 +1,4 @@
-"""What a listing reads from: pages of rows, and two questions that help to prove that none is missing."""
+"""Interface that a listing reads from: pages of rows, and two queries that help to prove completeness."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ T = TypeVar("T")
 
 
 class PageRequest(NamedTuple):
-    """What to ask for: `limit` rows from `offset`."""
+    """A request for `limit` rows from `offset`."""
 
     limit: int
     offset: int
     bulk: bool = False
     first: bool = False
-    """Whether a read of many pages begins with this one."""
+    """Whether this is the first page of a read of many pages."""
     skip_invalid: bool = False
     open: bool = False
-    """Whether the source chooses how many rows to ask for: as many as the server gives, at most `limit`."""
+    """Whether the source chooses the number of rows: as many as the server gives, at most `limit`."""
     total: int = 0
-    """Rows of the listing, where a page that is open follows another one: whether larger ones would spare requests."""
+    """Rows in the listing, if this page is open and follows another: shows whether larger pages would save requests."""
     upcoming: int | None = None
-    """Requests that the read will send after this one, as far as it knows."""
+    """Requests that the read expects to send after this one; None if that is not known."""
     every: bool = False
-    """Whether a window of creation times is asked for with the rows that a search leaves out."""
+    """Whether a window of creation times includes the rows that a search leaves out."""
 
 
 class Deletions(NamedTuple):
-    """Ids of deleted rows, and the requests that it took to learn them. `ids` is None when nobody knows."""
+    """Ids of deleted rows, and how many requests it took to read them. `ids` is None if they are not known."""
 
     ids: frozenset[str] | None
     requests: int = 0
 
 
 class Source(Protocol[T]):
-    """The pages of one listing, and what else the directory knows about its rows."""
+    """The pages of one listing, and what else the directory knows of its rows."""
 
     @property
     def searchable(self) -> bool:
-        """Whether rows can be asked for by when they were created."""
+        """Whether rows can be searched by creation time."""
         ...
 
     @property
@@ -55,13 +55,13 @@ class Source(Protocol[T]):
         ...
 
     def fetch_raw(self, ask: PageRequest) -> Coroutine[Any, Any, Callable[[], DecodedPage[T]]]:
-        """Fetch a page unread; calling the result reads it, and raises `ResponseValidationError` when it cannot."""
+        """Fetch a page; calling the result decodes it, and raises `ResponseValidationError` if it is invalid."""
         ...
 
     def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
-        """Fetch a page of the rows created from `low` until before `high`; only where `searchable`."""
+        """Fetch a page of the rows created from `low` until before `high`; only if `searchable`."""
         ...
 
     def deleted(self, since: datetime) -> Coroutine[Any, Any, Deletions]:
-        """Fetch the ids of the rows deleted since then."""
+        """Fetch the ids of the rows deleted since `since`."""
         ...

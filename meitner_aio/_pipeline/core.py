@@ -207,7 +207,7 @@ class Core:
         if options.concurrency > self.widest:
             raise ConfigurationError(
                 f"max_concurrency={options.concurrency} is more than the {self.widest} requests that a client and its "
-                "copies may have in flight together: build the client with it (a session of your own bounds it, too)"
+                "copies may have in flight together: build the client with it (your own session has a limit, too)"
             )
 
     def guarding(self, send: Send) -> Send:

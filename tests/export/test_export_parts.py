@@ -207,7 +207,7 @@ async def test_a_part_does_not_pass_for_the_whole_offline(
                 listing = offline.students.list().paged(**paging)  # type: ignore[arg-type]
                 rows = await listing.all()
                 assert (listing.report.level, listing.report.complete) == ("unverified", False)
-                assert listing.report.problems == ("the snapshot holds a part of the directory",)
+                assert listing.report.problems == ("the snapshot holds only a part of the directory",)
             assert await offline.students.get(rows[0].id) == rows[0]
             with pytest.raises(APIConnectionError, match="holds a part of students"):
                 await offline.students.get(NOBODY)

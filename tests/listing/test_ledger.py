@@ -323,7 +323,7 @@ def test_the_report_says_in_words_what_stands_against_completeness() -> None:
     """One sentence for each thing that was seen, none of them about values."""
     first = _page(_rows(0, 10), total=30)
     assert _tracker(first, _page(_rows(10, 10), total=29)).report().problems == (
-        "the total moved during the read",
+        "the total changed during the read",
         "10 rows fewer arrived than the first answer counted",
     )
     assert _tracker(first, _page(_rows(8, 20), total=30)).report().problems == ("2 rows arrived twice",)

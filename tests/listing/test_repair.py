@@ -188,7 +188,7 @@ def test_a_search_whose_index_loses_rows_is_not_believed() -> None:
     listing = Listing(directory, limit=10, concurrency=1, exact=True)
     run(listing.all())
     assert (listing.report.level, listing.report.complete) == ("unverified", False)
-    assert "cannot be found any more" in listing.report.problems[-2]
+    assert "can no longer be found" in listing.report.problems[-2]
 
 
 @pytest.mark.parametrize("ahead", [62.0, 3600.0])
@@ -277,7 +277,7 @@ def test_a_crowd_that_never_rests_is_reported() -> None:
     listing = Listing(directory, limit=10, exact=True)
     run(listing.all())
     assert (listing.report.level, listing.report.complete) == ("unverified", False)
-    assert "given up" in listing.report.problems[-1]
+    assert "gave up" in listing.report.problems[-1]
 
 
 def test_rows_that_nobody_saw_are_found() -> None:

@@ -1,4 +1,4 @@
-"""A twelfth resource: a file and a line in a copy of the package, and everything that knows resources knows it."""
+"""A twelfth resource takes one file and one line: everything that works with resources then works with it."""
 
 from __future__ import annotations
 
@@ -10,67 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import rooms
+from sandbox_calls import NOBODY, call, made, placed_employee, school, search
 
 import meitner_aio
+from meitner_aio.resources import RESOURCES
+from meitner_aio.sandbox import Fault, Sandbox
 
-ROOMS = '''
-"""Rooms."""
-
-from __future__ import annotations
-
-from msgspec import UNSET, UnsetType
-
-from .._operations.composed import Deletable, Find
-from .._operations.operations import Create, Delete, Get, List, Search, Update
-from ..query import Exact, Null, Ordered, ResourceQuery, Text
-from ..records import DirectoryRecord, Id, Record
-
-__all__ = ["Room", "RoomCreate", "RoomQuery", "RoomUpdate", "Rooms"]
-
-
-class Room(DirectoryRecord):
-    """A room of a school."""
-
-    school_id: Id
-    title: str
-    seats: int | None = None
-
-
-class RoomUpdate(Record):
-    """What an update says of a room."""
-
-    title: str
-    seats: int | None | UnsetType = UNSET
-
-
-class RoomCreate(RoomUpdate):
-    """What a create says of a room."""
-
-    school_id: Id
-
-
-class RoomQuery(ResourceQuery):
-    """Conditions on rooms."""
-
-    school_id: Exact[Id] = UNSET
-    title: Text = UNSET
-    seats: Ordered[int] | Null = UNSET
-
-
-class Rooms(Deletable[Room]):
-    """Rooms of schools."""
-
-    path = "/room"
-    model = Room
-
-    list = List()
-    search = Search(RoomQuery)
-    find = Find(RoomQuery)
-    get = Get()
-    create = Create(RoomCreate)
-    update = Update(RoomUpdate)
-    delete = Delete()
-'''
 IMPORT, LINE = "from .rooms import *\n", "    rooms = SearchableMember(Rooms, Rooms.search)\n"
 
 USED = """
@@ -140,7 +86,7 @@ def copied(tmp_path_factory):
     folder = tmp_path_factory.mktemp("twelfth")
     package = folder / "meitner_aio"
     shutil.copytree(Path(meitner_aio.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "resources" / "rooms.py").write_text(ROOMS, encoding="utf-8")
+    shutil.copyfile(rooms.__file__, package / "resources" / "rooms.py")
     declared = package / "resources" / "__init__.py"
     text = declared.read_text(encoding="utf-8")
     for before, added in (("from .schools import *\n", IMPORT), ("    schools = ", LINE)):
@@ -163,15 +109,68 @@ def _run(folder, *words):
 
 
 def test_it_is_everywhere(copied):
-    """In clients, copies, caches, the shell, exports, sandboxes, snapshots and the package itself."""
+    """Clients, copies, caches, the shell, exports, sandboxes, snapshots and the package itself have it."""
     done = _run(copied, "-c", USED)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_type_checkers_know_it(copied):
-    """By its fields: right calls have their types, and wrong ones are refused."""
+    """Type checkers give right calls their types, and refuse wrong ones."""
     (copied / "typed.py").write_text(TYPED, encoding="utf-8")
     done = _run(copied, "-m", "mypy", "--strict", "--output=json", "typed.py")
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     wrong = [number for number, line in enumerate(TYPED.splitlines(), 1) if line.endswith("# wrong")]
     assert [item["line"] for item in found if item["severity"] == "error"] == wrong, done.stdout + done.stderr
+
+
+@pytest.fixture
+def sandbox(monkeypatch):
+    """Give an empty directory with rooms."""
+    monkeypatch.setitem(RESOURCES, "rooms", rooms.Rooms)
+    return Sandbox(students=0, schools=0, unknown="refuse")
+
+
+async def test_the_sandbox_has_its_operations(sandbox):
+    """Each operation answers with the status of its kind; what is not declared is 404."""
+    place = await school(sandbox)
+    room = await made(sandbox, "/room", schoolID=place, title="A101", seats=30)
+    path = f"/room/{room['id']}"
+    updated = await call(sandbox, "PATCH", path, {"title": "A102", "seats": None})
+    assert (updated.status, updated.data["title"], updated.data["seats"]) == (200, "A102", None)
+    assert (await call(sandbox, "GET", path)).data == updated.data
+    assert (await call(sandbox, "GET", "/room")).rows == [updated.data]
+    assert (await search(sandbox, "/room", null={"seats": True}, like={"title": "A%"})).rows == [updated.data]
+    assert (await search(sandbox, "/room", like={"seats": "3%"})).status == 400
+    assert (await call(sandbox, "PATCH", f"{path}/archive")).status == 404
+    assert (await call(sandbox, "DELETE", path)).status == 204
+    assert sandbox.records("rooms") == []
+    assert sandbox.records("audit_events") == []
+
+
+async def test_the_rules_of_the_sandbox_hold_for_it(sandbox):
+    """Types, required fields, fixed fields and references are checked; a deleted reference becomes null."""
+    place = await school(sandbox)
+    teacher = await placed_employee(sandbox, place)
+    for body in ({"title": "A"}, {"schoolID": NOBODY, "title": "A"}, {"schoolID": place, "title": "A", "seats": "3"}):
+        assert (await call(sandbox, "POST", "/room", body)).status == 422
+    room = await made(sandbox, "/room", schoolID=place, title="A", employeeID=teacher)
+    answer = await call(sandbox, "PATCH", f"/room/{room['id']}", {"title": "A", "schoolID": place})
+    assert answer.message == "schoolID is fixed when the record is created"
+    await call(sandbox, "DELETE", f"/employee/{teacher}")
+    assert (await call(sandbox, "GET", f"/room/{room['id']}")).data["employeeID"] is None
+
+
+async def test_it_is_in_the_openapi_document_of_the_sandbox(sandbox):
+    """The document has its paths, its fields and its search conditions."""
+    served = (await call(sandbox, "GET", "/openapi.json")).data
+    assert served["paths"]["/room/{id}"].keys() == {"get", "patch", "delete"}
+    schemas = served["components"]["schemas"]
+    assert schemas["Room"]["properties"].keys() == {"id", "meta", "schoolID", "title", "seats", "employeeID"}
+    assert "seats" in json.dumps(schemas["RoomFilter"]["properties"]["greaterThan"])
+
+
+async def test_a_fault_of_the_sandbox_can_name_it(monkeypatch):
+    """A fault is given to an operation of it by name."""
+    monkeypatch.setitem(RESOURCES, "rooms", rooms.Rooms)
+    sandbox = Sandbox(students=0, schools=0, faults=[Fault(500, operations=["rooms.list"])])
+    assert (await call(sandbox, "GET", "/room")).status == 500

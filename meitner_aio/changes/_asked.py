@@ -11,13 +11,11 @@ from .._operations.operations import operations
 from .._operations.resource import model_of
 from .._wire.validation import check_instant
 from ..resources import RESOURCES, attribute_of
-from ..resources.audit_events import AuditEventResource
+from ..resources.audit_events import AUDIT_EVENTS, NO_CHANGES, AuditEventResource
 from ._checkpoint import Checkpoint, parse
 
 _FIRST = ("schools", "units", "employees", "guardians", "students", "groups")
 """Resources that others refer to, before those that refer to them; the others follow in their own order."""
-
-_EVENTS = "audit_events"
 
 
 class Asked(NamedTuple):
@@ -76,7 +74,7 @@ def names(given: Iterable[str] | None) -> tuple[str, ...]:
     `student-placements` is `student_placements`; None names all that have records of their own.
     """
     if given is None:
-        chosen = {name for name in RESOURCES if name != _EVENTS}
+        chosen = {name for name in RESOURCES if name != AUDIT_EVENTS}
     else:
         chosen = {_attribute(name) for name in ([given] if isinstance(given, str) else given)}
     if not chosen:
@@ -87,8 +85,8 @@ def names(given: Iterable[str] | None) -> tuple[str, ...]:
 
 def _attribute(name: str) -> str:
     attribute = attribute_of(name)
-    if attribute == _EVENTS:
-        raise ValueError("audit_events do not change: they are where deletions are read from; list or search them")
+    if attribute == AUDIT_EVENTS:
+        raise ValueError(NO_CHANGES)
     return attribute
 
 

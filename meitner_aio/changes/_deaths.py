@@ -11,12 +11,10 @@ from ..errors import NotFoundError
 from ..query import at_least, one_of
 from ..records import DirectoryRecord
 from ..resources import AuditEvents
-from ..resources.audit_events import AuditEvent, AuditEventType
+from ..resources.audit_events import AUDIT_EVENTS, AuditEvent, AuditEventType
 from ._asked import event_name
 from ._feed import Feed
 from ._reading import Reading
-
-_EVENTS = "audit_events"
 
 Deaths = dict[str, dict[str, datetime]]
 """When records were deleted, by resource and id."""
@@ -32,13 +30,13 @@ async def deaths(reading: Reading) -> Deaths:
         type=AuditEventType.DELETE, timestamp=at_least(reading.begins), resource=one_of(*audited)
     )
     for proven in (False, True):
-        feed = reading.feeds[_EVENTS] = Feed(_EVENTS, listing.paged(exact=proven, strict=proven))
+        feed = reading.feeds[AUDIT_EVENTS] = Feed(AUDIT_EVENTS, listing.paged(exact=proven, strict=proven))
         while (events := await feed.next()) is not None:
             reading.watch.compare(event.timestamp for event in events)
             for event in events:
                 if event.type == AuditEventType.DELETE and event.resource in audited:
                     _enter(event, found.setdefault(audited[event.resource], {}))
-        if reading.feeds.pop(_EVENTS).settled(()) is not None:  # nothing deletes events
+        if reading.feeds.pop(AUDIT_EVENTS).settled(()) is not None:  # nothing deletes events
             break
     return found
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..resources import RESOURCES, attribute_of
+from ..resources.audit_events import AUDIT_EVENTS, NO_CHANGES
 
-_EVENTS = "audit_events"
-"""They do not change: they are where deletions are read from."""
-KEPT = tuple(name for name in RESOURCES if name != _EVENTS)
+KEPT = tuple(name for name in RESOURCES if name != AUDIT_EVENTS)
 
 
 def kept_names(given: Iterable[str] | None) -> tuple[str, ...]:
@@ -19,8 +18,8 @@ def kept_names(given: Iterable[str] | None) -> tuple[str, ...]:
     if given is None:
         return KEPT
     names = {attribute_of(name) for name in ([given] if isinstance(given, str) else given)}
-    if _EVENTS in names:
-        raise ValueError("audit_events are not kept in a mirror: they do not change; list or search them")
+    if AUDIT_EVENTS in names:
+        raise ValueError(NO_CHANGES)
     if not names:
         raise ValueError("resources names no resource; None asks for all of them")
     return tuple(name for name in KEPT if name in names)

@@ -11,6 +11,11 @@ from ..records import DirectoryRecord, Id, OpenEnum, Timestamp
 
 __all__ = ["AuditEvent", "AuditEventQuery", "AuditEventResource", "AuditEventType", "AuditEvents"]
 
+AUDIT_EVENTS = "audit_events"
+
+NO_CHANGES = f"{AUDIT_EVENTS} never change, so there are no changes to follow: list, search or export them"
+"""Why changes and mirrors refuse them."""
+
 
 class AuditEventResource(OpenEnum):
     """The resources whose deletions leave an event; a deleted grade leaves none."""

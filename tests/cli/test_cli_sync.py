@@ -259,7 +259,7 @@ def test_an_interrupted_run_says_that_nothing_is_half_done(
         (("--to", "d.sqlite", "--every", "0m"), "--every must be a time such as 15m"),
         (("--to", "d.sqlite", "--grades-every", "1"), "--grades-every must be a time such as 15m"),
         (("--to", "d.sqlite", "--every", "1h", "--accept-deletions", "5"), "--accept-deletions is for one run"),
-        (("audit_events", "--to", "d.sqlite"), "audit_events do not change"),
+        (("audit_events", "--to", "d.sqlite"), "audit_events never change"),
         (("--to", "d.sqlite", "--max-deletions", "1.5"), "Invalid value"),
     ],
 )

@@ -16,6 +16,7 @@ from cyclopts.validators import Number
 
 from ...errors import TooManyDeletions
 from ...resources import RESOURCES
+from ...resources.audit_events import AUDIT_EVENTS, NO_CHANGES
 from .._exit import Exit, UsageError
 from .._interrupted import terminable
 from .._job import Job
@@ -32,12 +33,12 @@ from ..rendering.warnings import warnings_said
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_EVENTS = "audit_events"
 _EVERY = "15m"
 """What a unit says where nobody does."""
 _OWN_TO_A_SERVICE = ("/tmp", "/var/tmp")  # noqa: S108 - a service has its own, so nothing is put there
-_Kept = Annotated[ResourceName, Parameter(help=", ".join(name for name in RESOURCES if name != _EVENTS))]
+_Kept = Annotated[ResourceName, Parameter(help=", ".join(name for name in RESOURCES if name != AUDIT_EVENTS))]
 _STATE = Path("/var/lib/meitner-aio")
+_WATCHED = "--accept-deletions is for one run that somebody watches: leave it out with --every and --print-systemd"
 _CHANCE = random.SystemRandom()
 
 
@@ -110,7 +111,7 @@ class Keeping:
         if self.every is None:
             return None
         if self.accept_deletions is not None:
-            raise UsageError("--accept-deletions is for one run, which somebody looks at: leave out --every")
+            raise UsageError(_WATCHED)
         return _span("--every", self.every).total_seconds()
 
 
@@ -146,8 +147,8 @@ async def sync_command(
 
     A run that would delete a fifth of a resource changes nothing, and says so.
     """
-    if _EVENTS in resources:
-        raise UsageError("audit_events do not change, so there is nothing to keep true: export them")
+    if AUDIT_EVENTS in resources:
+        raise UsageError(NO_CHANGES)
     file, metrics, every, options = keeping.file(), keeping.metrics_file(), keeping.seconds(), keeping.options()
     if keeping.print_systemd:
         sys.stdout.write(_unit(resources, file, metrics, keeping, directory, json=json))
@@ -225,7 +226,7 @@ def _unit(
 ) -> str:
     """Return a systemd unit for a service that does what the options say."""
     if keeping.accept_deletions is not None:
-        raise UsageError("--accept-deletions is for one run, which somebody looks at: no unit has it")
+        raise UsageError(_WATCHED)
     file = _STATE / file if len(file.parts) == 1 else file.absolute()
     metrics = None if metrics is None else metrics.absolute()
     for path in filter(None, (file, metrics)):

@@ -106,7 +106,15 @@ class MeitnerError(Exception):
 
 
 class ConfigurationError(MeitnerError):
-    """The client cannot be built as asked: nothing was sent."""
+    """The client cannot be built as asked: nothing was sent.
+
+    `missing_credentials` is True when neither the call nor the environment has complete credentials.
+    """
+
+    def __init__(self, message: str = "", *, missing_credentials: bool = False, **facts: Unpack[Facts]) -> None:
+        """Keep the reason beside what every error knows."""
+        super().__init__(message, **facts)
+        self.missing_credentials = missing_credentials
 
 
 class ConnectionReason(Enum):

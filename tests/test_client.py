@@ -89,6 +89,14 @@ def test_missing_credentials_name_the_variables() -> None:
         Meitner()
     for name in ("CLIENT_CREDENTIALS", "CLIENT_SECRET", "CLIENT_ID", "TOKEN_URL"):
         assert f"MEITNER_{name}" in str(caught.value)
+    assert caught.value.missing_credentials
+
+
+def test_other_mistakes_are_no_missing_credentials() -> None:
+    """Credentials that are there and wrong are not reported as missing."""
+    with pytest.raises(ConfigurationError) as caught:
+        Meitner("no credentials", "x", server="test")
+    assert not caught.value.missing_credentials
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,7 @@ MADE = [
     RateLimitError("Slow down.", reset_at=NOON, retry_after=7.0),
     QuotaExhausted("Spent.", reset_at=datetime(2026, 1, 1, tzinfo=UTC)),
     APITimeoutError("late", sent=False, attempts=3),
-    ConfigurationError("no credentials"),
+    ConfigurationError("no credentials", missing_credentials=True),
     MeitnerError("x" * 400, request_id=ID),
     MeitnerError(f"{CANARY}\n{CANARY}"),
 ]

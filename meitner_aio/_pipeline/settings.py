@@ -45,7 +45,8 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
         return OAuth2(client_id, secret, token_url or "/oauth/token")
     raise ConfigurationError(
         "no credentials: pass client_credentials and client_secret, or set MEITNER_CLIENT_CREDENTIALS and "
-        "MEITNER_CLIENT_SECRET (for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL)"
+        "MEITNER_CLIENT_SECRET (for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL)",
+        missing_credentials=True,
     )
 
 

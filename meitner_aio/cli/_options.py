@@ -56,9 +56,6 @@ Where = Annotated[
 ]
 """Conditions; `conditions` defines their grammar."""
 
-NO_CREDENTIALS = "no credentials"
-"""How the library begins when it found none anywhere."""
-
 
 class ClientOptions(TypedDict, total=False):
     """Keywords of `Meitner` that commands set."""
@@ -138,13 +135,18 @@ class DirectoryOptions:
         try:
             return Meitner(**given(auth=auth, base_url=url, **options))
         except ConfigurationError as error:
-            if not str(error).startswith(NO_CREDENTIALS):
+            if not error.missing_credentials:
                 raise
-        raise ConfigurationError(
-            f"{NO_CREDENTIALS}: set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
-            "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL), "
-            f"or keep them in {config_path()}; --sandbox needs none"
-        )
+        raise ConfigurationError(f"no credentials: {credentials_hint()}", missing_credentials=True)
+
+
+def credentials_hint() -> str:
+    """Return where a command takes credentials from."""
+    return (
+        "set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
+        "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL), "
+        f"or keep them in {config_path()}; --sandbox needs none"
+    )
 
 
 def given(**options: object) -> dict[str, Any]:

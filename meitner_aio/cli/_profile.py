@@ -190,7 +190,7 @@ def _without_values(wrong: msgspec.ValidationError) -> str:
     """Return what a setting must be and which one it is."""
     what, _, where = str(wrong).partition(" - at `$.")
     key = where.rstrip("`")
-    if what.startswith("Invalid enum value"):
-        choices = {"server": ", ".join(SERVERS), "format": ", ".join(Format.__args__)}  # type: ignore[attr-defined]
+    choices = {"server": ", ".join(SERVERS), "format": ", ".join(Format.__args__)}  # type: ignore[attr-defined]
+    if key in choices:
         return f"{key} must be one of {choices[key]}"
     return f"{key}: {what[:1].lower()}{what[1:]}"

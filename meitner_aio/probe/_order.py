@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..records import DirectoryRecord, Kind, fields
 from ._instants import moment
@@ -22,15 +22,25 @@ _TIES: dict[str, Key] = {"created_at": lambda row: moment(meta(row, "createdAt")
 """What may order rows that are otherwise equal."""
 
 
-def order_of(rows: Sequence[Row], model: type[DirectoryRecord]) -> str | None:
-    """Return the order of rows in words, `title, then created_at`; None when there is none that can be seen."""
+_LAST_CHANGE = "the last change"
+
+
+class Order(NamedTuple):
+    """What rows are ordered by: the name of the first key, and the whole order in words, `title, then created_at`."""
+
+    key: str
+    words: str
+
+
+def order_of(rows: Sequence[Row], model: type[DirectoryRecord]) -> Order | None:
+    """Return the order of rows; None if they are in no order that can be seen."""
     for name, key in _keys(model):
         values = [key(row) for row in rows]
         if None in values or len(set(values)) < _FEWEST:
             continue
         for spelled in _spellings(values):
             if (direction := _direction(spelled)) is not None:
-                return f"{name}{direction}{_then(name, rows, spelled)}"
+                return Order(name, f"{name}{direction}{_then(name, rows, spelled)}")
     return None
 
 
@@ -39,9 +49,9 @@ def enough(rows: Sequence[Row]) -> bool:
     return len(rows) >= _FEWEST
 
 
-def an_update_moves(rows: Sequence[Row], order: str) -> bool | None:
+def an_update_moves(rows: Sequence[Row], order: Order) -> bool | None:
     """Return whether a row that is updated moves in the order; None when no row shows it."""
-    if order.startswith("the last change"):
+    if order.key == _LAST_CHANGE:
         return True
     updated = [meta(row, "updatedAt") not in (None, meta(row, "createdAt")) for row in rows]
     return None if not any(updated) else False
@@ -54,7 +64,7 @@ def _keys(model: type[DirectoryRecord]) -> Iterator[tuple[str, Key]]:
         if name in plain:
             yield name, _field(plain[name].wire, plain[name].kind)
     yield "created_at", lambda row: moment(meta(row, "createdAt"))
-    yield "the last change", lambda row: moment(meta(row, "updatedAt")) or moment(meta(row, "createdAt"))
+    yield _LAST_CHANGE, lambda row: moment(meta(row, "updatedAt")) or moment(meta(row, "createdAt"))
     for name, field in plain.items():
         if name not in ("title", "timestamp"):
             yield name, _field(field.wire, field.kind)

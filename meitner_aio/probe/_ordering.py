@@ -56,7 +56,7 @@ def order(seen: Read) -> Determined:
     if by is None:
         return Determined("none", f"{seen.name}: by no field to be seen{agreement}")
     stays = "; an update moves no row" if an_update_moves(rows, by) is False else ""
-    return Determined(by, f"{seen.name}: by {by}{stays}{agreement}")
+    return Determined(by.words, f"{seen.name}: by {by.words}{stays}{agreement}")
 
 
 def _agreement(seen: Read) -> str:

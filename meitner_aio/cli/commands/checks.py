@@ -11,7 +11,7 @@ from msgspec import Struct
 from ... import errors
 from ..._pipeline.server_limiter import Quota
 from ..._wire.headers import server_time
-from ..rendering.amounts import counted, quota_left
+from ..rendering.amounts import amount_left, counted
 from .check import Check
 from .rights import rights
 
@@ -140,8 +140,7 @@ def _quota(observed: Observations) -> Check:
 
 
 def _left(quota: Quota) -> str:
-    said = quota_left(quota).removeprefix("quota: ")
-    return said.replace(" until ", ", full again at ") if quota.kind == "bucket" else said
+    return amount_left(quota, until=", full again at " if quota.kind == "bucket" else " until ")
 
 
 def _page(limit: int) -> Check:

@@ -19,7 +19,7 @@ from ...errors import ConfigurationError, MeitnerError, ResponseValidationError
 from ...probe import Answer, Asker, Heard, page, rights
 from ...resources import RESOURCES
 from .._exit import Exit, UsageError, exit_code
-from .._options import DIRECTORY, NO_CREDENTIALS, ClientOptions, DirectoryOptions, Json
+from .._options import DIRECTORY, ClientOptions, DirectoryOptions, Json, credentials_hint
 from .._profile import USUAL, Profile, config_path
 from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
 from .check import Check
@@ -67,7 +67,7 @@ async def doctor_command(*, probe: Probe = False, json: Json = False, directory:
             if probe and observed.error is None:
                 found = await _probed(asker, answers, quiet=json)
     except (UsageError, ConfigurationError) as wrong:
-        checks.append(_unusable(str(wrong)))
+        checks.append(_unusable(wrong))
         code = exit_code(wrong)
     else:
         checks += diagnose(observed)
@@ -114,11 +114,11 @@ def _settings(directory: DirectoryOptions, profile: Profile) -> Check:
     return Check("settings", "ok", f"profile {name} of {config_path()}")
 
 
-def _unusable(reason: str) -> Check:
+def _unusable(wrong: UsageError | ConfigurationError) -> Check:
     """Return the check that failed because no client could be built."""
-    if reason.startswith(NO_CREDENTIALS):
-        return Check("credentials", "fail", "none", reason.removeprefix(f"{NO_CREDENTIALS}: "))
-    return Check("settings", "fail", reason)
+    if isinstance(wrong, ConfigurationError) and wrong.missing_credentials:
+        return Check("credentials", "fail", "none", credentials_hint())
+    return Check("settings", "fail", str(wrong))
 
 
 def _credentials(directory: DirectoryOptions, profile: Profile) -> Check:

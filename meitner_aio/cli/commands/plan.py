@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...export import Plan
-from ..rendering.amounts import duration, quota_left
+from ..rendering.amounts import amount_left, duration
 from ..rendering.output import write_json, write_table
 
 
@@ -34,8 +34,7 @@ def _costs(plan: Plan) -> list[str]:
     if quota is None or share is None:
         spent = "share of the hourly quota: not known: the answers name none"
     else:
-        left = quota_left(quota).removeprefix("quota: ")
-        spent = f"share of the hourly quota: {_percent(share)} ({left})"
+        spent = f"share of the hourly quota: {_percent(share)} ({amount_left(quota)})"
     expected = f"expected duration: {duration(plan.seconds)}"
     if quota is not None and plan.wait:
         expected += f" at {quota.limit:,} an hour, {duration(plan.wait)} of it waiting for the quota"

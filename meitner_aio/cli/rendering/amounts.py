@@ -37,7 +37,10 @@ def duration(seconds: float) -> str:
 
 def quota_left(quota: Quota | None, zone: tzinfo | None = None) -> str:
     """Return what is left of the hourly quota, and until when, by the clock of this machine; nothing when unknown."""
-    if quota is None:
-        return ""
-    until = quota.reset_at.astimezone(zone).strftime("%H:%M")
-    return f"quota: {quota.remaining:,} of {counted(quota.limit, 'request')} left until {until}"
+    return "" if quota is None else f"quota: {amount_left(quota, zone)}"
+
+
+def amount_left(quota: Quota, zone: tzinfo | None = None, *, until: str = " until ") -> str:
+    """Return what is left of the hourly quota, and until when, by the clock of this machine."""
+    reset = quota.reset_at.astimezone(zone).strftime("%H:%M")
+    return f"{quota.remaining:,} of {counted(quota.limit, 'request')} left{until}{reset}"

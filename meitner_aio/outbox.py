@@ -36,8 +36,8 @@ class Outbox:
         """Send at most `concurrency` writes at a time; awaiting `put` waits while `maxsize` writes are queued."""
         self._concurrency = check_whole("concurrency", concurrency, 1)
         self._maxsize = check_whole("maxsize", maxsize, 1)
-        self._waiting: deque[tuple[int, Coroutine[Any, Any, Any]]] = deque()
-        self._tasks: dict[asyncio.Task[Any], int] = {}
+        self._waiting: deque[tuple[int, Coroutine[Any, Any, object]]] = deque()
+        self._tasks: dict[asyncio.Task[object], int] = {}
         self._room = asyncio.Event()
         self._room.set()
         self._count = 0
@@ -52,7 +52,7 @@ class Outbox:
     def __repr__(self) -> str:
         return f"<Outbox: {len(self)} to send, {self.sent} sent, {len(self.failures)} failed>"
 
-    def put(self, write: Coroutine[Any, Any, Any]) -> Awaitable[None]:
+    def put(self, write: Coroutine[Any, Any, object]) -> Awaitable[None]:
         """Queue a write, and return at once. Await the result to wait for room in the queue.
 
         Nothing is dropped: if you do not await, the queue grows. Raises `TypeError` unless `write` is a coroutine, and
@@ -80,7 +80,7 @@ class Outbox:
         else:
             self._room.clear()
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         index = self._tasks.pop(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -125,7 +126,7 @@ class Portal:
                 raise MeitnerError("a forked process does not have the portal's thread: make another portal there")
             call.begin(self._room.loop)
 
-    def _finish(self, source: AsyncGenerator[Any, None]) -> None:
+    def _finish(self, source: AsyncGenerator[object, None]) -> None:
         """Stop an iteration; the garbage collector may call this in any thread, and while the interpreter ends."""
         if sys.is_finalizing() or self._closed:
             return
@@ -211,10 +212,15 @@ async def _next(source: AsyncGenerator[T, None]) -> T | None:
 
 async def _batches(rows: AsyncIterable[T]) -> AsyncGenerator[Iterable[T], None]:
     """Yield rows in batches, those of a listing page by page: switching threads costs more than a row."""
-    source: Any = rows.pages() if isinstance(rows, Listing) else aiter(rows)
+    if isinstance(rows, Listing):
+        async with aclosing(rows.pages()) as pages:
+            async for page in pages:
+                yield page
+        return
+    source = aiter(rows)
     try:
-        async for batch in source:
-            yield batch if isinstance(rows, Listing) else (batch,)
+        async for row in source:
+            yield (row,)
     finally:
         if isinstance(source, AsyncGenerator):
             await source.aclose()

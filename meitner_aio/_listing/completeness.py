@@ -9,9 +9,9 @@ the last answer.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
@@ -19,6 +19,9 @@ from .._wire.decoding import DecodedPage
 from ..records import Meta
 from .creation import CreationTimes, creation_times
 from .seen_ids import Distinct
+from .source import Counted
+
+T = TypeVar("T")
 
 Level = Literal["unfinished", "unverified", "consistent", "stable", "certified", "repaired"]
 """How far completeness was shown, weakest first.
@@ -104,7 +107,7 @@ class CompletenessTracker:
         self.gone: list[str] = []
         self.problems: list[str] = []
 
-    def admit(self, page: DecodedPage[Any], *, replayed: bool = False) -> list[Any]:
+    def admit(self, page: DecodedPage[T], *, replayed: bool = False) -> list[T]:
         """Add a page of the read; return the rows that were not delivered before.
 
         `replayed` marks a page from a journal, whose time of arrival is not known.
@@ -122,7 +125,7 @@ class CompletenessTracker:
         self.duplicates += len(page.rows) - len(rows)
         return rows
 
-    def found(self, page: DecodedPage[Any]) -> list[Any]:
+    def found(self, page: DecodedPage[T]) -> list[T]:
         """Add rows that were fetched again; return those that were not delivered before."""
         self._name(page.invalid)
         return self._fresh(page.rows, page.server_time)
@@ -136,7 +139,7 @@ class CompletenessTracker:
         self.level = level
         self.gone = sorted(id_ for id_ in gone if id_ in self._distinct)
 
-    def _begin(self, page: DecodedPage[Any]) -> None:
+    def _begin(self, page: Counted) -> None:
         self._began = True
         self.counted = page.pagination.total
         self._expected = max(0, self.counted - self._offset)
@@ -150,17 +153,17 @@ class CompletenessTracker:
     def _name(self, invalid: Iterable[str]) -> None:
         self.invalid += [name for name in invalid if name not in self.invalid]
 
-    def _fresh(self, rows: list[Any], date: float | None) -> list[Any]:
+    def _fresh(self, rows: list[T], date: float | None) -> list[T]:
         if not rows:
             return rows
-        ids, created = [row.id for row in rows], creation_times(rows)
+        ids, created = [row.id for row in cast("list[Row]", rows)], creation_times(rows)
         if created is not None and date is not None:
             self._compare_clocks(created.latest, date)
         new = self._distinct.fresh(ids, created)
         if new is not None:
             rows, ids = [rows[place] for place in new], [ids[place] for place in new]
             created = created and created.at(new)
-        self._date(rows, created)
+        self._date(cast("list[Row]", rows), created)
         self.rows += len(rows)
         if self._kept is not None and created is not None:
             self._kept.keep(ids, created.stamps)
@@ -172,7 +175,7 @@ class CompletenessTracker:
         if behind > -_BEHIND:  # a timestamp far ahead is an error, and says nothing of the clock
             self._behind = min(self._behind, max(0.0, behind))
 
-    def _date(self, rows: list[Any], created: CreationTimes | None) -> None:
+    def _date(self, rows: Sequence[Row], created: CreationTimes | None) -> None:
         """Count the rows that certainly existed before the first answer, and store the timestamps of recent ones."""
         horizon = self._horizon
         if created is None or horizon is None:
@@ -296,12 +299,16 @@ class CompletenessTracker:
         )
 
 
-class _Row(Protocol):
+class Row(Protocol):
+    """What completeness needs to know of a row."""
+
+    @property
+    def id(self) -> str: ...
     @property
     def meta(self) -> Meta | None: ...
 
 
-def _updated(row: _Row) -> datetime | None:
+def _updated(row: Row) -> datetime | None:
     return None if row.meta is None else row.meta.updated_at
 
 

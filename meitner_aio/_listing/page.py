@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from .._wire.decoding import DecodedPage
 from ..errors import MeitnerError
 from ..records import Pagination
-from .source import PageRequest, Source
+from .source import Counted, PageRequest, Source
 
 T = TypeVar("T")
 
@@ -66,7 +65,7 @@ async def fetch_page(source: Source[T], ask: PageRequest) -> Page[T]:
     return Page(page.rows, page.pagination, source, following(ask, page))
 
 
-def following(ask: PageRequest, page: DecodedPage[Any]) -> PageRequest | None:
+def following(ask: PageRequest, page: Counted) -> PageRequest | None:
     """Return the request for the next page: it begins where this one ended, whatever limit the server reports."""
     size = page.size
     end = ask.offset + size

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .._wire.decoding import DecodedPage
 from .completeness import CompletenessTracker
 from .reading import Reading
-from .source import PageRequest
+from .source import Counted, PageRequest
 
 _DOUBTS = 3
 """How often a page without rows is asked for again before it is believed: it contradicts its own total, so it may be
@@ -42,7 +39,7 @@ class Plan:
             return None
         return self._ask._replace(limit=self._largest, offset=reached, first=False, open=True, total=self.end)
 
-    def hear_alone(self, ask: PageRequest, page: DecodedPage[Any]) -> PageRequest:
+    def hear_alone(self, ask: PageRequest, page: Counted) -> PageRequest:
         """Take a page that was asked for by itself; return the request that it turned out to answer."""
         self._tracker.requests += page.requests
         ask = ask._replace(limit=page.asked or ask.limit, open=False)
@@ -56,7 +53,7 @@ class Plan:
         self._ask = self._ask._replace(open=False)
         return self._ask
 
-    def hear(self, ask: PageRequest, page: DecodedPage[Any], answers: int) -> None:
+    def hear(self, ask: PageRequest, page: Counted, answers: int) -> None:
         """Take a page that was fetched ahead; `answers` is how many answers it took."""
         self._tracker.requests += answers
         self._ask = ask
@@ -73,7 +70,7 @@ class Plan:
         """How often to ask for the rest of the last page before concluding that there is none."""
         return 1 if self._got else _DOUBTS
 
-    def hear_rest(self, page: DecodedPage[Any]) -> None:
+    def hear_rest(self, page: Counted) -> None:
         """Take an answer to `rest`."""
         self._tracker.requests += 1
         if page.size:
@@ -84,7 +81,7 @@ class Plan:
         self._tracker.problems.append(f"the page at offset {self._ask.offset} ends after {self._got} rows")
         return not self._got  # a page that stays empty is the end, whatever the total says
 
-    def replay(self, page: DecodedPage[Any]) -> None:
+    def replay(self, page: Counted) -> None:
         """Take an answer that an interrupted read of the same listing got.
 
         Answers are replayed in their order, before anything is asked for; those without rows may be left out.
@@ -103,14 +100,14 @@ class Plan:
         self._total, self._got = page.pagination.total, size
         self._tracker.requests += 1
 
-    def _enter(self, page: DecodedPage[Any]) -> None:
+    def _enter(self, page: Counted) -> None:
         self._total, self._got = page.pagination.total, page.size
         self.end = self._end_after(self._ask, page)
 
     def _lacks(self) -> bool:
         return self._got < min(self._ask.limit, (self._total or 0) - self._ask.offset)
 
-    def _may_lie(self, page: DecodedPage[Any]) -> bool:
+    def _may_lie(self, page: Counted) -> bool:
         """Whether to check if a page is short because the server gives fewer rows than it says.
 
         Two such pages in a row, equally short, show how large its pages are.
@@ -122,7 +119,7 @@ class Plan:
             return False
         return self._short > 0
 
-    def _step(self, ask: PageRequest, page: DecodedPage[Any]) -> int:
+    def _step(self, ask: PageRequest, page: Counted) -> int:
         """Return by how many rows pages follow each other: the server may clamp the limit, and reports what it used."""
         limit, got = page.pagination.limit, page.size
         if limit >= 1 and (limit <= ask.limit or got == min(limit, page.pagination.total - ask.offset)):
@@ -130,7 +127,7 @@ class Plan:
         self._tracker.problems.append(f"the server reports a limit of {limit}, but {ask.limit} was asked for")
         return max(got, 1)
 
-    def _end_after(self, ask: PageRequest, page: DecodedPage[Any]) -> int:
+    def _end_after(self, ask: PageRequest, page: Counted) -> int:
         """Return up to which offset there may be rows: the total, unless a full page beyond it proves it wrong."""
         total, reached = page.pagination.total, ask.offset + page.size
         if reached <= total or reached < ask.offset + ask.limit:

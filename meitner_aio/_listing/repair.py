@@ -14,11 +14,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from .._wire.decoding import DecodedPage
 from .._wire.page_size import LARGEST
-from .completeness import CompletenessTracker
+from .completeness import CompletenessTracker, Row
 from .creation import creation_times
 from .source import PageRequest, Source
 
@@ -227,7 +227,7 @@ class _CreationWindows(Generic[T]):
         rows = self._tracker.found(page)
         created = creation_times(rows)
         if created is not None:
-            for made, row in zip(created.stamps, rows, strict=True):
+            for made, row in zip(created.stamps, cast("list[Row]", rows), strict=True):
                 insort(self._rows, (made.timestamp(), hash(row.id)))
         return rows
 

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from .._wire.decoding import DecodedPage
+from ..records import Pagination
 
 T = TypeVar("T")
+
+
+class Counted(Protocol):
+    """What a decoded page says besides its rows."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def pagination(self) -> Pagination: ...
+    @property
+    def asked(self) -> int: ...
+    @property
+    def asked_at(self) -> float | None: ...
+    @property
+    def larger(self) -> bool: ...
+    @property
+    def requests(self) -> int: ...
 
 
 class PageRequest(NamedTuple):
@@ -50,18 +68,18 @@ class Source(Protocol[T]):
         """Whether an update can bring a row into the listing or out of it, as in a search."""
         ...
 
-    def fetch(self, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
+    def fetch(self, ask: PageRequest) -> Coroutine[None, None, DecodedPage[T]]:
         """Fetch a page."""
         ...
 
-    def fetch_raw(self, ask: PageRequest) -> Coroutine[Any, Any, Callable[[], DecodedPage[T]]]:
+    def fetch_raw(self, ask: PageRequest) -> Coroutine[None, None, Callable[[], DecodedPage[T]]]:
         """Fetch a page; calling the result decodes it, and raises `ResponseValidationError` if it is invalid."""
         ...
 
-    def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> Coroutine[Any, Any, DecodedPage[T]]:
+    def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> Coroutine[None, None, DecodedPage[T]]:
         """Fetch a page of the rows created from `low` until before `high`; only if `searchable`."""
         ...
 
-    def deleted(self, since: datetime) -> Coroutine[Any, Any, Deletions]:
+    def deleted(self, since: datetime) -> Coroutine[None, None, Deletions]:
         """Fetch the ids of the rows deleted since `since`."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any, cast
+from typing import cast
 
 from msgspec import UNSET
 
@@ -24,11 +24,11 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _given(body: Record) -> Iterator[tuple[str, Any]]:
+def _given(body: Record) -> Iterator[tuple[str, object]]:
     return ((name, value) for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET)
 
 
-def differences(body: Record, record: Record) -> dict[str, Any]:
+def differences(body: Record, record: Record) -> dict[str, object]:
     """Return the fields in which a record differs from a write, by name, with the written values."""
     return {name: value for name, value in _given(body) if not _agrees(name, value, getattr(record, name, None))}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, ClassVar, TypeVar, cast
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from msgspec import UNSET
 
@@ -26,6 +26,10 @@ from .upsert import Upsert, Upserted
 __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
 
 T = TypeVar("T", bound=DirectoryRecord)
+T_co = TypeVar("T_co", bound=DirectoryRecord, covariant=True)
+
+Fields = Mapping[str, object] | Record
+"""The fields of a write: a mapping, or a record."""
 
 _CHUNK = 200
 """Ids in one search, at most: its body then has less than 8 KiB, which is far below the usual limits."""
@@ -120,7 +124,7 @@ class Writable(Readable[T]):
 
     def create_many(
         self,
-        items: Iterable[Mapping[str, Any] | Record] | AsyncIterable[Mapping[str, Any] | Record],
+        items: Iterable[Fields] | AsyncIterable[Fields],
         *,
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
@@ -130,7 +134,7 @@ class Writable(Readable[T]):
 
     def update_many(
         self,
-        items: Iterable[tuple[str, Mapping[str, Any] | Record]] | AsyncIterable[tuple[str, Mapping[str, Any] | Record]],
+        items: Iterable[tuple[str, Fields]] | AsyncIterable[tuple[str, Fields]],
         *,
         concurrency: int = 8,
     ) -> AsyncGenerator[Outcome[T], None]:
@@ -139,10 +143,14 @@ class Writable(Readable[T]):
         return outcomes(items, lambda item: update(item[0], **given_fields(item[1])), concurrency)
 
 
+class _Updates(Protocol[T_co]):
+    @property
+    def update(self) -> Callable[..., Coroutine[None, None, T_co]]: ...
+
+
 def _updating(resource: Resource[T]) -> Callable[..., Coroutine[None, None, T]]:
     """Return `update`, typed to take any fields: only the resource's own class knows which it takes."""
-    update: Callable[..., Coroutine[None, None, T]] = cast("Any", resource).update
-    return update
+    return cast("_Updates[T]", resource).update
 
 
 class Deletable(Writable[T]):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .._wire.decoding import DecodedPage
-from ..errors import AmbiguousWriteError, ConflictError, MeitnerError, UnprocessableEntityError
+from ..errors import AmbiguousWriteError, ConflictError, Facts, MeitnerError, UnprocessableEntityError
 from ..records import DirectoryRecord, Record, fields
 from .comparison import has_dates_of, may_have_made
 from .keys import Key
@@ -39,8 +39,8 @@ class Recovery(Generic[T]):
         key: Key,
         body: Record,
         *,
-        send: Callable[[], Coroutine[Any, Any, T]],
-        look: Callable[[Key], Coroutine[Any, Any, DecodedPage[T]]],
+        send: Callable[[], Coroutine[None, None, T]],
+        look: Callable[[Key], Coroutine[None, None, DecodedPage[T]]],
     ) -> None:
         """Create with `send`; look up the records that have the key with `look`."""
         self._key = key
@@ -165,7 +165,7 @@ class Recovery(Generic[T]):
         names = list(self._key.spellings) or [field.name for field in fields(type(self._body)) if field.required]
         return f"{lost.message}, by {' and '.join(names)}"
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> Facts:
         lost = self._lost
         return {
             "method": None if lost is None else lost.method,

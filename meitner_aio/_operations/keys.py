@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from msgspec import UNSET, Struct
 
 from .._wire.validation import is_id
-from ..query import ExternalQuery, one_of
+from ..query import ExternalQuery, OneOf, one_of
 from ..records import External, ExternalRequest, Kind, Record, fields
 from .comparison import composed
 
@@ -114,14 +114,14 @@ def lost_key(body: Record, natural: tuple[str, ...], *, unique: bool) -> Key:
     return key_of(body, natural, several=True) if natural else NO_KEY
 
 
-def conditions(keys: Sequence[Key]) -> dict[str, Any]:
+def conditions(keys: Sequence[Key]) -> dict[str, object]:
     """Return a search for the records that have one of these keys, which have the same fields, as keywords of a query.
 
     For several keys of several fields it finds other records, too: compare the result. Built anew each time, so that no
     frame of a traceback holds it.
     """
-    asked: dict[str, Any] = {}
+    asked: dict[str, str | OneOf[str]] = {}
     for name in keys[0].spellings:
         forms = dict.fromkeys(form for key in keys for form in key.spellings[name])
         asked[name] = one_of(*forms) if len(forms) > 1 else next(iter(forms))
-    return {"external": ExternalQuery(**asked)} if SOURCE in asked else asked
+    return {"external": ExternalQuery(source_id=asked[SOURCE])} if SOURCE in asked else {**asked}

@@ -65,7 +65,7 @@ def _decoder(model: type[Record]) -> RecordDecoder[Any]:
     return RecordDecoder(model)
 
 
-def _source(resource: Resource[T], filter: dict[str, Any] | None = None) -> RecordSource[T]:
+def _source(resource: Resource[T], filter: dict[str, object] | None = None) -> RecordSource[T]:
     kind, wire = type(resource), binding_of(resource)
     table = operations(kind)
     deletion = table.get("delete")
@@ -154,10 +154,14 @@ class Search(Operation, Generic[P]):
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
 
 
+class _Searches(Protocol[T]):
+    @property
+    def search(self) -> Callable[..., Listing[T]]: ...
+
+
 def search_of(resource: Resource[T]) -> Callable[..., Listing[T]]:
     """Return the search of a resource that has one, typed to take any conditions."""
-    search: Callable[..., Listing[T]] = cast("Any", resource).search
-    return search
+    return cast("_Searches[T]", resource).search
 
 
 class OnOne(Operation):

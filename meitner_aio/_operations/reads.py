@@ -35,9 +35,9 @@ class Answered(Protocol[Arg_contra, Result_co, D_co]):
     """A read that takes `default=`: the result when the service is down and no answer is kept."""
 
     @overload
-    def __call__(self, asked: Arg_contra, /) -> Coroutine[Any, Any, Result_co | D_co]: ...
+    def __call__(self, asked: Arg_contra, /) -> Coroutine[None, None, Result_co | D_co]: ...
     @overload
-    def __call__(self, asked: Arg_contra, /, *, default: Other) -> Coroutine[Any, Any, Result_co | Other]: ...
+    def __call__(self, asked: Arg_contra, /, *, default: Other) -> Coroutine[None, None, Result_co | Other]: ...
 
 
 class Reads(Generic[T, D]):
@@ -60,21 +60,21 @@ class Searches(Reads[T, D], Generic[T, P, D]):
     """The reads of a searchable resource: `search` and `find` as well."""
 
     search: Callable[P, Listing[T]]
-    find: Callable[P, Coroutine[Any, Any, T | D | None]]
+    find: Callable[P, Coroutine[None, None, T | D | None]]
     """Takes `default=` as `get` does, which types cannot express."""
 
     def __init__(self, resource: Readable[T], search: Search[P], default: D) -> None:
         super().__init__(resource, default)
         self.search = search.__get__(resource, type(resource))
-        find: Callable[P, Coroutine[Any, Any, T | None]] = cast("Any", resource).find
+        find: Callable[P, Coroutine[None, None, T | None]] = cast("Any", resource).find
         self.find = _or_default(find, default)
 
 
-def _or_default(call: Callable[Q, Coroutine[Any, Any, V]], usual: D) -> Callable[..., Coroutine[Any, Any, V | D]]:
+def _or_default(call: Callable[Q, Coroutine[None, None, V]], usual: D) -> Callable[..., Coroutine[None, None, V | D]]:
     """Return the call with one more keyword, `default`, which is `usual` if it is not given."""
 
     @wraps(call)
-    def answered(*args: Q.args, **conditions: Q.kwargs) -> Coroutine[Any, Any, V | D]:
+    def answered(*args: Q.args, **conditions: Q.kwargs) -> Coroutine[None, None, V | D]:
         default = cast("D", conditions.pop("default", usual))
         asking = call(*args, **conditions)
         return asking if default is UNSET else _defaulted(asking, default)
@@ -85,7 +85,7 @@ def _or_default(call: Callable[Q, Coroutine[Any, Any, V]], usual: D) -> Callable
     return answered
 
 
-async def _defaulted(asking: Coroutine[Any, Any, V], default: D) -> V | D:
+async def _defaulted(asking: Coroutine[None, None, V], default: D) -> V | D:
     try:
         return await asking
     except DOWN:

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, Union, cast, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload
 from weakref import WeakValueDictionary
 
 from msgspec import UNSET, Struct, UnsetType
@@ -46,13 +46,23 @@ class UpsertItem(Struct, frozen=True, gc=False):
     key: Key
 
 
+class _Writes(Protocol[T]):
+    """What an upsert calls of a resource."""
+
+    @property
+    def create(self) -> Callable[..., Coroutine[None, None, T]]: ...
+    def modify(self, record: T, /, **changes: object) -> Coroutine[None, None, T]: ...
+    def delete(self, id: str, /) -> Coroutine[None, None, None]: ...
+
+
 class Upserting(Generic[T]):
     """The upserts of one resource. Those with the same key take turns, so that a client never races with itself."""
 
     def __init__(self, resource: Resource[T], body: type[Record], keys: tuple[KeyName, ...]) -> None:
         """`body` has the fields of a create; `keys` are those by which it can be upserted."""
         table = operations(type(resource))
-        self._resource = cast("Any", resource)
+        self._resource = resource
+        self._writes = cast("_Writes[T]", resource)
         self._kind = type(resource).__name__
         self._body = body
         self._keys = keys
@@ -65,9 +75,9 @@ class Upserting(Generic[T]):
         if key in self._keys:
             return
         known = {"identity_number", SOURCE, *(field.name for field in fields(self._body))}
-        names: tuple[Any, ...] = cast("Any", key) if isinstance(key, tuple) else (key,)
+        names = cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)
         # Any other text may be a misplaced value, and personal.
-        named = repr(cast("Any", key)) if all(isinstance(name, str) and name in known for name in names) else "this key"
+        named = f"{key!r}" if all(isinstance(name, str) and name in known for name in names) else "this key"
         keys = " or ".join(map(repr, self._keys))
         raise ValueError(f"{self._body.__name__} cannot be upserted by {named}, only by {keys}")
 
@@ -169,7 +179,7 @@ class Upserting(Generic[T]):
             return Upserted(found, created=False, changed=False)
         if fixed := sorted(set(changed) - self._changeable):
             raise ConflictError(f"record {found.id} differs in {', '.join(fixed)}, which never change", status_code=409)
-        modified: T = await self._resource.modify(found, **differences(body, found))
+        modified = await self._writes.modify(found, **differences(body, found))
         return Upserted(modified, created=False, changed=True)
 
     async def settle(self, made: T, asked: UpsertItem, same: list[T]) -> Upserted[T]:
@@ -183,7 +193,7 @@ class Upserting(Generic[T]):
                 "and neither can be deleted",
                 status_code=409,
             )
-        await self._resource.delete(made.id)
+        await self._writes.delete(made.id)
         return await self._up_to_date(first, asked.body)
 
 
@@ -227,17 +237,20 @@ class Upsert(Generic[P, K]):
     def __get__(
         self, resource: Resource[T], owner: object
     ) -> Callable[Concatenate[K, P], Coroutine[None, None, Upserted[T]]]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Any:
+    def __get__(
+        self, resource: Resource[T] | None, owner: object
+    ) -> Self | Callable[Concatenate[K, P], Coroutine[None, None, Upserted[T]]]:
         """Bind to a resource."""
         if resource is None:
             return self
         upserting = self.upserting(resource)
 
         def call(key: K, /, **given: object) -> Coroutine[None, None, Upserted[T]]:
-            return upserting.upsert(upserting.asked(key, given), cast("Any", resource).create)
+            return upserting.upsert(upserting.asked(key, given), cast("_Writes[T]", resource).create)
 
         key = inspect.Parameter("key", inspect.Parameter.POSITIONAL_ONLY, annotation=self.annotation)
-        return self._face.bind(resource, call, first=key)
+        bound = self._face.bind(resource, call, first=key)
+        return cast("Callable[Concatenate[K, P], Coroutine[None, None, Upserted[T]]]", bound)
 
     def upserting(self, resource: Resource[T]) -> Upserting[T]:
         """Return the `Upserting` of a resource, which `upsert` and `upsert_many` share."""

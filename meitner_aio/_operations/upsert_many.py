@@ -6,7 +6,7 @@ import copy
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from itertools import product
-from typing import Any, Generic, Protocol, Self, TypeVar, overload
+from typing import Generic, Protocol, Self, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
 
@@ -22,10 +22,10 @@ T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)
 K_contra = TypeVar("K_contra", bound=KeyName, contravariant=True)
 
-Items = Iterable[Mapping[str, Any] | Record] | AsyncIterable[Mapping[str, Any] | Record]
+Items = Iterable[Mapping[str, object] | Record] | AsyncIterable[Mapping[str, object] | Record]
 """What to upsert: the fields of a create, as mappings or as records."""
 
-_Chunk = list[tuple[int, Mapping[str, Any] | Record]]
+_Chunk = list[tuple[int, Mapping[str, object] | Record]]
 """Some items, each with its index."""
 
 _CHUNK = 500

@@ -92,7 +92,7 @@ class Caches:
         maxsize: int = 1000,
         stale_if_error: float = True,
         provider: CacheProvider | None = None,
-        default: Any = UNSET,
+        default: object = UNSET,
     ) -> CachedMeitner[Any]:
         """Return the reads of the client through a cache of its own.
 

@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -86,8 +85,8 @@ class Seal:
 
     def opened(self, key: str, kept: object) -> tuple[Answer, float] | None:
         """Return a provider's answer and its age in seconds; None for anything that was not sealed under the key."""
-        value: Any = kept.value if isinstance(kept, Cached) else None
-        left: Any = kept.expires_in if isinstance(kept, Cached) else None  # unchecked: both may be anything
+        value: object = kept.value if isinstance(kept, Cached) else None
+        left: object = kept.expires_in if isinstance(kept, Cached) else None  # unchecked: both may be anything
         if not isinstance(value, bytes) or not isinstance(left, (int, float)) or isinstance(left, bool):
             return None
         data = memoryview(value)[self._size :]

@@ -13,7 +13,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from .._operations.reads import DOWN
@@ -58,7 +58,7 @@ class _Clears:
         self.count = 0
 
 
-_clears: WeakKeyDictionary[Any, _Clears] = WeakKeyDictionary()
+_clears: WeakKeyDictionary[CacheProvider, _Clears] = WeakKeyDictionary()
 
 
 def _clears_of(provider: CacheProvider) -> _Clears:

@@ -1,4 +1,4 @@
-"""Writes that nobody waits for: all sent or listed, in order, bounded, and none forgotten."""
+"""Writes in the background: all sent or listed, in order, bounded, and none lost."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_awaiting_put_holds_a_producer_back(log: Log) -> None:
 
 @on_virtual_time
 async def test_an_impatient_producer_loses_nothing(log: Log) -> None:
-    """Without awaiting, the queue grows beyond its size: nothing is dropped."""
+    """Without awaiting `put`, the queue grows beyond its size, and nothing is dropped."""
     async with Outbox(concurrency=2, maxsize=3) as outbox:
         for number in range(50):
             outbox.put(log.write(number))
@@ -101,7 +101,7 @@ async def test_an_impatient_producer_loses_nothing(log: Log) -> None:
 
 @on_virtual_time
 async def test_flush_waits_for_what_was_put_before_and_no_longer(log: Log) -> None:
-    """Somebody who goes on putting cannot keep it from returning."""
+    """Writes put during a flush do not prolong it."""
 
     async def busy() -> None:
         for number in range(1000, 1300):
@@ -134,7 +134,7 @@ async def test_failures_are_listed_with_their_place_and_error(log: Log) -> None:
 
 @on_virtual_time
 async def test_an_exception_in_the_block_still_sends_what_was_put(log: Log) -> None:
-    """What was put was promised; the exception arrives afterwards."""
+    """All queued writes are sent before the exception is raised."""
 
     async def block() -> None:
         async with Outbox(concurrency=1) as outbox:
@@ -192,7 +192,7 @@ async def test_a_cancellation_before_anything_began_lists_everything(log: Log) -
 
 @on_virtual_time
 async def test_what_is_no_write_is_refused(log: Log) -> None:
-    """A forgotten call is told at once, not at the end of the block."""
+    """`put` of anything but a coroutine raises at once."""
     async with Outbox() as outbox:
         with pytest.raises(TypeError, match="takes a coroutine"):
             outbox.put(log.write)  # type: ignore[arg-type]
@@ -201,7 +201,7 @@ async def test_what_is_no_write_is_refused(log: Log) -> None:
 
 @on_virtual_time
 async def test_nothing_can_be_put_after_the_block(log: Log) -> None:
-    """Nobody would send it; the coroutine is closed, so that Python does not complain of it, too."""
+    """`put` raises and closes the coroutine, so that Python does not warn about it."""
     async with Outbox() as outbox:
         pass
     write = log.write(1)
@@ -226,7 +226,7 @@ async def test_several_tasks_share_one_outbox(log: Log) -> None:
 
 @pytest.mark.parametrize("size", [{"concurrency": 0}, {"maxsize": 0}])
 def test_sizes_below_one_are_refused(size: dict[str, int]) -> None:
-    """An outbox that can hold or send nothing is a mistake."""
+    """A concurrency or size below one is refused."""
     with pytest.raises(ValueError, match="at least 1"):
         Outbox(**size)
 

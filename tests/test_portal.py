@@ -1,4 +1,4 @@
-"""The client without asyncio: typed results, lazy rows, errors as themselves, and nothing left behind."""
+"""The client without asyncio: typed results, lazy rows, unchanged errors, and nothing left running."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _tasks(portal: Portal) -> int:
 
 
 def test_it_is_one_name() -> None:
-    """It is imported from the front door or from its module."""
+    """`meitner_aio.Portal` and `meitner_aio.portal.Portal` are the same."""
     assert meitner_aio.Portal is FromItsModule
 
 
@@ -74,7 +74,7 @@ def test_a_listing_is_not_run_but_iterated(portal: Portal) -> None:
 
 
 def test_errors_come_as_themselves_with_the_way_they_took(portal: Portal) -> None:
-    """The traceback shows the caller's line and where it was raised; nothing wraps the error."""
+    """The error is raised unwrapped, with a traceback from the caller's line to its origin."""
     with pytest.raises(NotFoundError) as caught:
         portal.run(portal.meitner.students.get(NOBODY))
     frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
@@ -197,7 +197,7 @@ def test_an_error_in_the_middle_of_an_iteration_is_raised_at_its_row(portal: Por
 def test_an_iteration_collected_on_the_portals_own_loop_does_not_wait_for_itself(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The garbage collector runs in whatever thread it likes."""
+    """A generator collected on the portal's thread does not block it."""
     waited: list[str] = []
 
     class Watched(threading.Event):
@@ -276,7 +276,7 @@ def test_run_on_the_portals_own_loop_says_so(portal: Portal) -> None:
 
 
 def test_after_close_calls_are_refused() -> None:
-    """Clearly, and without leaving a coroutine unawaited; closing again is nothing."""
+    """Calls raise and leave no coroutine unawaited; a second `close()` does nothing."""
     portal = Portal(Meitner.sandbox(students=3))
     students = portal.meitner.students
     assert portal.run(students.list().count()) == 3
@@ -300,7 +300,7 @@ def test_after_close_calls_are_refused() -> None:
 
 
 def test_closing_ends_the_calls_of_other_threads() -> None:
-    """Whoever waits is told; nobody waits forever."""
+    """Their calls raise, and nobody waits forever."""
     portal = Portal(Meitner.sandbox(students=3))
     waiting, errors = threading.Event(), []
 
@@ -323,7 +323,7 @@ def test_closing_ends_the_calls_of_other_threads() -> None:
 
 
 def test_a_failing_close_is_raised_and_the_thread_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's own trouble is no reason to keep a thread."""
+    """If closing the client fails, the error is raised and the thread ends."""
     portal = Portal(Meitner.sandbox(students=3))
 
     async def fail() -> None:
@@ -393,7 +393,7 @@ def test_an_interpreter_ends_though_a_portal_is_open(state: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_does_not_wait_for_a_thread_that_is_not_there(portal: Portal) -> None:
-    """A child process has no thread of the portal's: it is told so."""
+    """In a forked process, calls raise an error that says so."""
     portal.run(portal.meitner.students.list().count())
     child = os.fork()
     if child == 0:
@@ -407,5 +407,5 @@ def test_a_fork_does_not_wait_for_a_thread_that_is_not_there(portal: Portal) -> 
 
 
 def test_repr_shows_where_it_leads() -> None:
-    """And no secret, which the client does not show either."""
+    """The repr shows the client's address, and no secret."""
     assert repr(Portal(Meitner("an-id", "a-secret"))) == "<Portal to <Meitner https://api.meitner.se/directory/v1>>"

@@ -1,4 +1,4 @@
-"""What a cache may never do: answer with what was before `clear()`, with what another was told, or with what nobody said."""
+"""What a cache must never return: answers from before `clear()`, of other tenants, or that it never stored."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Slow(MemoryCache):
 @pytest.mark.parametrize("when", [0.05, 0.5, 1.05, 1.15, 1.25])
 @on_virtual_time
 async def test_whenever_clear_comes_nothing_of_before_is_kept(mast: Mast, when: float) -> None:
-    """While the provider is asked, while the server is, and while the provider is told."""
+    """A clear during the provider's get, the request or the provider's set drops the answer."""
     cached = mast.cached(ttl=60.0, provider=Slow())
     early = asyncio.create_task(_title(cached))
     await asyncio.sleep(when)
@@ -154,7 +154,7 @@ async def test_whenever_clear_comes_nothing_of_before_is_kept(mast: Mast, when: 
 
 @on_virtual_time
 async def test_what_expired_before_clear_stands_in_for_nothing_after(mast: Mast) -> None:
-    """A service that is down does not bring it back: neither to who asks, nor to who was just asking."""
+    """After `clear()`, an expired answer is not used when the service goes down."""
     mast.seconds = 0.0
     cached = mast.cached(ttl=1.0, provider=Slow())
     assert await _title(cached) == "old"
@@ -207,7 +207,7 @@ class Bare:
 
 @on_virtual_time
 async def test_a_provider_of_any_make_will_do(mast: Mast) -> None:
-    """Whatever Python thinks of the object."""
+    """A provider that cannot be hashed or weakly referenced works."""
     cached = mast.cached(ttl=60.0, provider=Bare())
     assert (await _title(cached), await _title(cached), mast.asked) == ("old", "old", 1)
     await cached.clear()
@@ -227,7 +227,7 @@ class Deaf(MemoryCache):
 
 @on_virtual_time
 async def test_a_clear_that_the_provider_did_not_hear_is_one_all_the_same(mast: Mast) -> None:
-    """The view never finds again what it kept before; the next answers are kept as usual."""
+    """If the provider cannot be cleared, the view still never returns what it kept before."""
     store = Deaf()
     cached = mast.cached(ttl=60.0, provider=store)
     assert (await _title(cached), await _listed(cached)) == ("old", "old")
@@ -240,7 +240,7 @@ async def test_a_clear_that_the_provider_did_not_hear_is_one_all_the_same(mast: 
 
 @on_virtual_time
 async def test_a_large_provider_has_time_to_be_cleared(mast: Mast) -> None:
-    """More than the second that a read waits for it: it may have to look through everything that it keeps."""
+    """A clear may take longer than the second that a read waits."""
 
     class Large(MemoryCache):
         async def clear(self) -> None:
@@ -307,7 +307,7 @@ async def test_tenants_told_apart_by_a_header_never_get_each_others_answers() ->
 
 
 async def test_headers_that_change_no_answer_share_what_is_kept() -> None:
-    """Who asks with which program, and as a part of which trace."""
+    """User agent and trace headers do not separate answers."""
     async with Echo() as echo, Meitner("an-id", "a-secret", base_url=echo.url) as meitner:
         store = MemoryCache()
         for headers in (
@@ -369,7 +369,7 @@ async def test_sessions_of_callers_are_told_apart() -> None:
 
 
 async def test_keys_and_values_tell_nobody_which_tenant_it_was() -> None:
-    """Headers are hashed with the credentials: what a provider sees names none of them."""
+    """Headers are hashed with the credentials: neither keys nor values contain them."""
     async with Echo() as echo, Meitner("canary-id", "canary-secret", base_url=echo.url) as meitner:
         store = MemoryCache()
         secret = meitner.with_options(headers={"X-Api-Key": "canary-header"})
@@ -456,7 +456,7 @@ async def test_what_was_never_kept_is_a_miss(
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(value=st.binary(max_size=200), expires_in=st.floats(allow_nan=True, allow_infinity=True))
 def test_no_bytes_that_somebody_made_up_are_an_answer(value: bytes, expires_in: float) -> None:
-    """Whatever they are."""
+    """No bytes without a valid seal are returned."""
 
     async def main() -> None:
         mast = Mast()
@@ -470,7 +470,7 @@ def test_no_bytes_that_somebody_made_up_are_an_answer(value: bytes, expires_in: 
 
 @on_virtual_time
 async def test_an_answer_under_another_key_is_a_miss(mast: Mast) -> None:
-    """As of a connection to a provider that got out of step: whose answer it is shows, and is nobody else's."""
+    """An answer that the provider returns under another key is not used."""
     store = Elsewhere()
     cached = mast.cached(ttl=60.0, provider=store)
 
@@ -488,7 +488,7 @@ async def test_an_answer_under_another_key_is_a_miss(mast: Mast) -> None:
 
 @on_virtual_time
 async def test_an_answer_sealed_by_another_is_a_miss(mast: Mast) -> None:
-    """Whoever may write to the provider, but does not have the credentials, plants nothing."""
+    """Somebody who can write to the provider, but has no credentials, cannot plant an answer."""
     planted = Elsewhere()
     thief = mast.cached(b"somebody else", ttl=60.0, provider=planted)
     mast.title = "planted"
@@ -519,7 +519,7 @@ async def test_an_answer_sealed_by_another_is_a_miss(mast: Mast) -> None:
 async def test_each_view_believes_an_answer_for_as_long_as_it_says_itself(
     mast: Mast, writer: dict[str, float], reader: dict[str, float], good: float, stands_in: float
 ) -> None:
-    """Whoever had kept it, and for however long: at most until it is forgotten."""
+    """Each view applies its own lifetime, whichever view stored the answer."""
     store = MemoryCache()
     mast.seconds = 0.0
     await _title(mast.cached(provider=store, **writer))
@@ -539,5 +539,5 @@ async def test_each_view_believes_an_answer_for_as_long_as_it_says_itself(
 
 
 def test_the_identity_of_credentials_of_ones_own_is_nobody_elses() -> None:
-    """A key is one by its credentials; of an object of the caller's nobody knows whose it is."""
+    """Equal API keys share answers; a caller's own auth object shares with nobody."""
     assert Meitner(auth=ApiKey("a", "b")).cached._scope == Meitner("a", "b").cached._scope

@@ -1,4 +1,4 @@
-"""The reads of a client through a cache: what is asked once, for how long, and what is never served."""
+"""The reads of a client through a cache: what is requested once, for how long, and what is never returned."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_a_read_is_sent_once_in_its_lifetime(line: Line, read: Callable[..
 
 @on_virtual_time
 async def test_what_is_kept_is_proven_again_only_for_who_insists(line: Line) -> None:
-    """A listing with young rows costs a look at the deletions when it is read; once kept, only where it is strict."""
+    """A kept listing with recent rows looks at the deletions again only if it is strict."""
     cached = line.cached(ttl=60.0)
     asked = []
     for strict in (False, False, True):
@@ -144,7 +144,7 @@ async def test_what_is_kept_is_proven_again_only_for_who_insists(line: Line) -> 
 
 @on_virtual_time
 async def test_different_reads_are_different(line: Line) -> None:
-    """Neither path, nor conditions, nor page are mixed up."""
+    """Reads with another path, condition or page are kept apart."""
     cached = line.cached()
     students = await cached.students.list(limit=4).all()
     assert [student.id for student in students] == [row.id for row in await line.meitner.students.list().all()]
@@ -156,7 +156,7 @@ async def test_different_reads_are_different(line: Line) -> None:
 
 @on_virtual_time
 async def test_concurrent_equal_reads_are_one_request(line: Line) -> None:
-    """Whoever asks while the answer is under way waits for it, and gets records of their own."""
+    """A read joins an equal one in flight, and gets its own records."""
     line.seconds = 1.0
     cached, somebody = line.cached(), await _somebody(line)
     records = await asyncio.gather(*(cached.students.get(somebody) for _ in range(50)))
@@ -170,7 +170,7 @@ async def test_concurrent_equal_reads_are_one_request(line: Line) -> None:
 
 @on_virtual_time
 async def test_a_waiter_who_leaves_takes_nothing_from_the_others(line: Line) -> None:
-    """The first one's cancellation does not cancel the request that the others wait for."""
+    """Cancelling the first reader does not cancel the request of the others."""
     line.seconds = 1.0
     cached, somebody = line.cached(), await _somebody(line)
     waiters = [asyncio.create_task(cached.students.get(somebody)) for _ in range(3)]
@@ -184,7 +184,7 @@ async def test_a_waiter_who_leaves_takes_nothing_from_the_others(line: Line) -> 
 
 @on_virtual_time
 async def test_the_last_waiter_who_leaves_cancels_the_request(line: Line) -> None:
-    """Nothing is asked for nobody; who comes afterwards asks anew."""
+    """When the last reader is cancelled, so is the request; a later read sends a new one."""
     line.seconds = 1.0
     cached, somebody = line.cached(), await _somebody(line)
     waiters = [asyncio.create_task(cached.students.get(somebody)) for _ in range(3)]
@@ -285,7 +285,7 @@ async def test_writes_pass_through(line: Line) -> None:
 
 @on_virtual_time
 async def test_a_second_pass_and_a_witness_always_ask(line: Line) -> None:
-    """A pass that agrees with its own copy proves nothing, and deletions seen before the read are no news."""
+    """Second passes and queries for deletions are never answered from the cache."""
     cached = line.cached(ttl=60.0)
     await cached.grade_elementaries.list(limit=10).all()
     await cached.students.list(limit=5).all()
@@ -329,7 +329,7 @@ async def test_a_lenient_reader_keeps_nothing_for_a_strict_one(line: Line) -> No
 @pytest.mark.parametrize("down", DOWN.values(), ids=DOWN)
 @on_virtual_time
 async def test_an_expired_answer_stands_in_while_the_service_is_down(line: Line, down: Callable[..., Any]) -> None:
-    """And no longer: the service is asked every time."""
+    """It is used only while the service is down, and the service is asked each time."""
     cached, somebody = line.cached(ttl=5.0), await _somebody(line)
     student = await cached.students.get(somebody)
     page = await cached.students.list(limit=5).all()
@@ -362,7 +362,7 @@ async def test_stale_answers_have_an_end(line: Line, how: dict[str, Any]) -> Non
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 422])
 @on_virtual_time
 async def test_a_refusal_is_an_answer(line: Line, code: int) -> None:
-    """What the service says no to is raised, and never served again from before, not even when it goes down."""
+    """A 4xx is raised, and the answer kept before is dropped."""
     cached, somebody = line.cached(ttl=5.0), await _somebody(line)
     await cached.students.get(somebody)
     await asyncio.sleep(6.0)
@@ -378,7 +378,7 @@ async def test_a_refusal_is_an_answer(line: Line, code: int) -> None:
 @pytest.mark.parametrize("down", DOWN.values(), ids=DOWN)
 @on_virtual_time
 async def test_a_default_answers_when_nothing_is_kept(line: Line, down: Callable[..., Any]) -> None:
-    """That of the call, else that of the view; where something is kept, that."""
+    """The default of the call, else of the view, is returned if no answer is kept."""
     plain, none = line.cached(), line.cached(default=None)
     somebody = await _somebody(line)
     student = await plain.students.get(somebody)
@@ -398,7 +398,7 @@ async def test_a_default_answers_when_nothing_is_kept(line: Line, down: Callable
 
 @on_virtual_time
 async def test_a_default_is_for_nothing_else(line: Line) -> None:
-    """Neither for a record that does not exist, nor for a mistake of the caller's."""
+    """It is not used for a missing record or an invalid argument."""
     cached = line.cached(default=None)
     with pytest.raises(NotFoundError):
         await cached.students.get(ID)
@@ -428,7 +428,7 @@ async def test_no_size_is_no_cache(line: Line) -> None:
 
 @on_virtual_time
 async def test_the_least_asked_for_goes_first(line: Line) -> None:
-    """A size of two keeps the two that were asked for last."""
+    """The least recently used answer is dropped."""
     cached = line.cached(maxsize=2)
     one, two, three = [student.id for student in (await line.meitner.students.list()).data[:3]]
     for id_ in (one, two, one, three, one, two):
@@ -505,7 +505,7 @@ class Store(MemoryCache):
 
 @on_virtual_time
 async def test_keys_say_nothing_and_belong_to_the_credentials(line: Line) -> None:
-    """A shared provider sees digests; other credentials never meet the same key, the same ones do."""
+    """Keys are digests: equal for equal credentials, different for others."""
     store, somebody = Store(), await _somebody(line)
     mine, yours, again = line.cached(b"me", provider=store), line.cached(b"you", provider=store), None
     await mine.students.get(somebody)
@@ -619,7 +619,7 @@ def test_memory_keeps_what_a_list_in_order_of_use_would(steps: list[tuple[Any, .
 
 @on_virtual_time
 async def test_the_view_has_the_reads_of_every_resource_and_nothing_else(line: Line) -> None:
-    """The same resources, the same names, and no write to wonder about."""
+    """It has the same resources and names, and no writes."""
     cached = line.cached()
     for attribute, resource in RESOURCES.items():
         shown = {name for name in dir(getattr(cached, attribute)) if not name.startswith("_")}
@@ -630,7 +630,7 @@ async def test_the_view_has_the_reads_of_every_resource_and_nothing_else(line: L
 
 @on_virtual_time
 async def test_calls_keep_their_face(line: Line) -> None:
-    """Editors and `help` show a call as the resource does, and `default`."""
+    """Calls keep the signature and help of the resource, plus `default`."""
     cached = line.cached()
     assert list(inspect.signature(cached.students.get).parameters) == ["id", "default"]
     assert cached.students.get.__doc__ == line.meitner.students.get.__doc__
@@ -660,13 +660,13 @@ async def test_a_closed_client_answers_from_no_cache() -> None:
     "how", [{"ttl": -1}, {"ttl": float("nan")}, {"maxsize": -1}, {"stale_if_error": -1}, {"ttl": float("inf")}]
 )
 def test_what_makes_no_cache_is_refused(how: dict[str, Any]) -> None:
-    """Before anything is read."""
+    """Invalid arguments are refused before anything is read."""
     with pytest.raises(ValueError, match=next(iter(how))):
         Meitner("a", "b").cached(**how)
 
 
 def test_what_is_kept_shows_no_data() -> None:
-    """Nor does its shape in rich."""
+    """The repr of kept answers shows no data, nor does rich."""
     kept = Cached(b"20150101-9876", 5.0)
     assert repr(kept) == "Cached(13 bytes, expires_in=5.0)"
     assert list(kept.__rich_repr__()) == [("value", "13 bytes"), ("expires_in", 5.0)]

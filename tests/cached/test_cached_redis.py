@@ -1,4 +1,4 @@
-"""The cache in Redis, against a real server: shared by processes, forgetful in time, and nobody else's keys touched."""
+"""The cache in Redis, against a real server: shared by processes, with lifetimes, and limited to its own keys."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_what_is_kept_is_given_back_with_the_time_that_is_left(
 
 
 async def test_redis_itself_forgets_in_time(store: RedisCache, redis: Any, prefix: str) -> None:
-    """The lifetime is the server's business: nobody has to come back for it."""
+    """Redis expires the keys by itself."""
     await store.set(KEY, b"value", 0.05)
     assert 0 < await redis.pttl(prefix + KEY) <= 50
     assert await redis.ttl(f"{prefix}index") > 0
@@ -91,14 +91,14 @@ async def test_redis_itself_forgets_in_time(store: RedisCache, redis: Any, prefi
 
 @pytest.mark.parametrize("ttl", [0.0, -1.0, 0.0001])
 async def test_what_has_no_time_is_not_kept(store: RedisCache, ttl: float) -> None:
-    """And what was kept before is not what was said last."""
+    """A lifetime of zero stores nothing, and drops the value kept before."""
     await store.set(KEY, b"old", 60.0)
     await store.set(KEY, b"new", ttl)
     assert await store.get(KEY) is None
 
 
 async def test_what_is_too_large_is_not_kept(store: RedisCache) -> None:
-    """Four megabytes are the most."""
+    """Values above 4 MiB are not stored."""
     await store.set(KEY, bytes(4 * 1024 * 1024), 60.0)
     assert await store.get(KEY) is not None
     await store.set(KEY, bytes(4 * 1024 * 1024 + 1), 60.0)
@@ -154,7 +154,7 @@ async def test_clear_touches_nobody_elses_keys(redis_server: RedisServer, redis:
 
 
 async def test_databases_are_apart(redis_server: RedisServer, redis: Any, prefix: str) -> None:
-    """The URL says which."""
+    """The database in the URL is used."""
     async with RedisCache(f"{redis_server.url}/3", prefix=prefix) as store:
         await store.set(KEY, b"value", 60.0)
         assert not await redis.exists(prefix + KEY)
@@ -191,7 +191,7 @@ async def test_clients_of_the_same_credentials_share_what_is_kept(store: RedisCa
 
 
 async def test_processes_share_what_is_kept(redis_server: RedisServer, prefix: str) -> None:
-    """What one has asked, another need not."""
+    """A process reads from the cache what another one stored."""
     script = f"""
         import asyncio, sys
         from meitner_aio import Meitner
@@ -295,7 +295,7 @@ async def test_a_server_that_is_gone_fails_no_call(alone: RedisServer, caplog: p
 
 
 async def test_a_server_that_hangs_is_waited_for_once(alone: RedisServer) -> None:
-    """A second, not a second for each read: then it is left alone for a while."""
+    """One read waits a second; the following ones do not ask Redis for a while."""
     async with RawServer([answer()]) as server, _client(server) as meitner, RedisCache(alone.url) as store:
         cached = meitner.cached(ttl=60.0, provider=store)
         await _first_name(cached)
@@ -312,7 +312,7 @@ async def test_a_server_that_hangs_is_waited_for_once(alone: RedisServer) -> Non
 async def test_a_clear_that_never_arrived_is_one_all_the_same(
     alone: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The view does not find again what it kept, when the server is back."""
+    """If Redis is down during `clear()`, the view still does not find the old answers afterwards."""
     monkeypatch.setattr("meitner_aio.cached._store._TO_CLEAR", 0.2)
     async with RawServer([answer()]) as server, _client(server) as meitner, RedisCache(alone.url) as store:
         cached = meitner.cached(ttl=60.0, provider=store)
@@ -353,7 +353,7 @@ def test_what_makes_no_cache_is_refused(how: dict[str, Any]) -> None:
 
 
 async def test_only_an_asynchronous_client_of_bytes_will_do() -> None:
-    """Said at once: a cache that fails at every read would be noticed by nobody."""
+    """Other clients are refused at once."""
     import redis
     from redis.asyncio import Redis
 
@@ -369,14 +369,14 @@ async def test_only_an_asynchronous_client_of_bytes_will_do() -> None:
 
 
 def test_without_redis_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package itself needs none."""
+    """The error names the extra to install."""
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(ConfigurationError, match=r"meitner-aio\[redis\]"):
         RedisCache("redis://localhost")
 
 
 def test_importing_the_cache_loads_no_redis() -> None:
-    """Only who uses it needs it."""
+    """redis is imported only on use."""
     code = "import sys, meitner_aio.cached; print('redis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

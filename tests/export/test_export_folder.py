@@ -321,7 +321,10 @@ async def test_a_snapshot_that_others_may_have_made_is_refused(folder, spoil):
     async with Meitner.sandbox(students=3, schools=1) as meitner:
         await export(meitner, ["students"], to=folder)
     spoil(folder)
-    with _not_waited_for(folder / "manifest.json"), pytest.raises(ConfigurationError, match=r"others may|not a regular"):
+    with (
+        _not_waited_for(folder / "manifest.json"),
+        pytest.raises(ConfigurationError, match=r"others may|not a regular"),
+    ):
         Meitner(offline=folder)
 
 

@@ -1,4 +1,4 @@
-"""Many writes at once: every item accounted for, none in the way of another, and nothing left behind."""
+"""Many writes at once: every item has an outcome, none blocks another, and nothing is left running."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def alone() -> bool:
 
 @pytest.mark.parametrize("make", [list, iter, one_by_one])
 def test_every_item_has_an_outcome_with_its_index(make: Callable[[Any], Any]) -> None:
-    """Sync or async, a collection or an iterator: outcomes come as they are ready, and say where they belong."""
+    """From sync and async iterables: outcomes are yielded when they are ready, with the index of their item."""
 
     async def main() -> None:
         got = [outcome async for outcome in outcomes(make(range(100)), doubled, 8)]
@@ -70,7 +70,7 @@ def test_every_item_has_an_outcome_with_its_index(make: Callable[[Any], Any]) ->
 
 @pytest.mark.parametrize("make", [list, one_by_one])
 def test_no_items_have_no_outcomes(make: Callable[[Any], Any]) -> None:
-    """Nothing in, nothing out, and an end."""
+    """Without items there are no outcomes, and the iteration ends."""
 
     async def main() -> None:
         assert [outcome async for outcome in outcomes(make([]), doubled, 8)] == []
@@ -79,7 +79,7 @@ def test_no_items_have_no_outcomes(make: Callable[[Any], Any]) -> None:
 
 
 def test_a_concurrency_below_one_is_refused_at_once() -> None:
-    """Before anything is taken, and without a loop."""
+    """It is refused before any item is read, and without an event loop."""
     taken = iter(range(3))
     with pytest.raises(ValueError, match="at least 1"):
         outcomes(taken, doubled, 0)
@@ -88,7 +88,7 @@ def test_a_concurrency_below_one_is_refused_at_once() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 def test_no_more_calls_are_under_way_than_allowed(concurrency: int) -> None:
-    """And as many as that, while there are items."""
+    """Exactly as many calls as allowed are in flight while there are items."""
 
     async def main() -> None:
         running = most = 0
@@ -110,7 +110,7 @@ def test_no_more_calls_are_under_way_than_allowed(concurrency: int) -> None:
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("make", [iter, one_by_one])
 def test_items_are_taken_as_fast_as_outcomes_are_consumed(make: Callable[[Any], Any], concurrency: int) -> None:
-    """An endless supply is taken in small portions, however slow the consumer; closing early ends it."""
+    """An endless source is read only as fast as outcomes are consumed; closing early ends it."""
 
     async def main() -> None:
         taken = 0
@@ -144,7 +144,7 @@ class _PoorError(Exception):
 @pytest.mark.parametrize("make", [iter, one_by_one])
 @pytest.mark.parametrize("end", [0, 1, 5, 40])
 def test_what_the_iterable_raises_comes_after_the_outcomes_of_the_items_before(make: Any, end: int) -> None:
-    """Slow calls included: whoever reads a broken file still learns what became of every line before."""
+    """When the iterable raises, the outcomes of all items before are yielded first, slow calls included."""
 
     async def main() -> None:
         def breaking() -> Iterator[int]:
@@ -166,7 +166,7 @@ def test_what_the_iterable_raises_comes_after_the_outcomes_of_the_items_before(m
 
 
 def test_an_item_that_fails_does_not_stop_the_others() -> None:
-    """Whatever it fails with, it is that item's outcome."""
+    """An exception of any kind is the outcome of its own item."""
 
     async def main() -> None:
         problems: list[Exception] = [
@@ -193,7 +193,7 @@ def test_cancelling_or_closing_at_any_step_leaves_nothing(  # noqa: C901 - a sou
     concurrency: int,
     slow: int,
 ) -> None:
-    """No task, no open generator, no call that goes on: at the k-th step of the loop, for any k."""
+    """At any step of the loop, no task, open generator or running call is left."""
 
     async def main() -> None:  # noqa: C901
         running, ended = 0, False
@@ -285,7 +285,7 @@ async def test_students_are_created_updated_and_deleted_in_bulk() -> None:
 
 
 async def test_wrong_items_taken_values_and_missing_records_are_outcomes() -> None:
-    """What is refused here and what the server refuses stands at its index; the others are written."""
+    """Items that the client or the server refuses have errors at their index; the others are written."""
     async with Meitner.sandbox(students=0) as meitner:
         good, other = list(people(2))
         bad: list[Any] = [good, {"first_name": "Bo"}, {**other, "shoe_size": 44}, None, 7,
@@ -311,7 +311,7 @@ async def test_wrong_items_taken_values_and_missing_records_are_outcomes() -> No
 
 
 async def test_a_network_failure_is_the_outcome_of_its_item_alone(scripted: Any) -> None:
-    """The connection is cut again and again for one; the next one arrives."""
+    """When one item's connection is cut every time, only that item fails."""
     meitner, _ = await scripted(None, None, None, answer())
     pairs = [(STUDENT_ID, body) for body in people(2)]
     got = await _collected(meitner.students.update_many(pairs, concurrency=1))
@@ -320,7 +320,7 @@ async def test_a_network_failure_is_the_outcome_of_its_item_alone(scripted: Any)
 
 
 async def test_a_server_error_is_the_outcome_of_its_item_alone(scripted: Any) -> None:
-    """A refusal that lasts for one item says nothing of the next."""
+    """A lasting server error for one item does not affect the next."""
     meitner, _ = await scripted(failure(422, "UnprocessableEntity"), answer(204, body=b""))
     got = await _collected(meitner.students.delete_many([STUDENT_ID, STUDENT_ID], concurrency=1))
     assert isinstance(got[0].error, UnprocessableEntityError)
@@ -328,7 +328,7 @@ async def test_a_server_error_is_the_outcome_of_its_item_alone(scripted: Any) ->
 
 
 async def test_progress_is_told_by_events() -> None:
-    """`on_event` hears of every create, for whoever shows how far a long import is."""
+    """`on_event` is called for every create, so that an import can show its progress."""
     seen: list[Any] = []
     async with (
         Sandbox(students=0) as sandbox,
@@ -340,7 +340,7 @@ async def test_progress_is_told_by_events() -> None:
 
 
 def test_the_quota_is_respected_and_its_end_is_an_outcome() -> None:
-    """What the window still allows is written; every other item says when the window opens again."""
+    """Items that fit the quota are written; every other outcome says when the quota opens again."""
 
     async def main() -> None:
         now = asyncio.get_running_loop().time
@@ -362,7 +362,7 @@ def test_the_quota_is_respected_and_its_end_is_an_outcome() -> None:
 
 
 def test_outcomes_show_nothing_personal() -> None:
-    """An outcome in a log is an index, an id and masks."""
+    """The repr of an outcome shows its index, the id and masks."""
 
     async def main() -> None:
         async with Meitner.sandbox(students=0) as meitner:

@@ -1,4 +1,4 @@
-"""What takes several calls: reading many, finding one, changing, upserting; and the create of every resource."""
+"""Operations of several requests: get_many, find, modify and upsert; and the create of every resource."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def person(number: int = 0, **more: Any) -> dict[str, Any]:
 
 
 async def test_a_thousand_records_come_in_ten_requests():
-    """Ids are asked for a hundred at a time; the answer has all of them in the order in which they were given."""
+    """A thousand ids take ten requests of a hundred; the result has them in the order given."""
     desk = Desk(students=1000)
     ids = [row.id for row in reversed(desk.sandbox.records("students"))]
     many = await desk.students.get_many(iter(ids))
@@ -102,7 +102,7 @@ async def test_a_thousand_records_come_in_ten_requests():
 
 
 async def test_get_many_asks_for_an_id_once():
-    """However it is spelt; records are found as they were asked for; what does not exist is absent; nothing is asked twice."""
+    """Equal ids in different spellings are requested once; missing records are left out."""
     desk = Desk(students=3)
     one, two, _ = (row.id for row in desk.sandbox.records("students"))
     many = await desk.students.get_many([two.upper(), NOBODY, one, two, one.upper()])
@@ -114,7 +114,7 @@ async def test_get_many_asks_for_an_id_once():
 
 
 async def test_get_many_reads_ids_in_any_case():
-    """A server that writes ids in capitals is understood."""
+    """Ids that the server writes in capitals match."""
     row = {"id": ID.upper(), "identityNumber": "x", "firstName": "Bo", "lastName": "Ek"}
     assert list(await Students(Recorder(page(row))).get_many([ID])) == [ID]
 
@@ -124,7 +124,7 @@ async def test_get_many_reads_ids_in_any_case():
 )
 @pytest.mark.parametrize("attribute", ["students", "grade_elementaries"])
 async def test_get_many_refuses_what_is_no_id_before_any_io(ids, error, attribute):
-    """One bad id among good ones is a mistake of the caller; a single text is no collection of ids."""
+    """One invalid id among valid ones is refused, and so is a single string."""
     desk = Desk()
     with pytest.raises(error, match="UUID"):
         await getattr(desk, attribute).get_many(ids)
@@ -133,7 +133,7 @@ async def test_get_many_refuses_what_is_no_id_before_any_io(ids, error, attribut
 
 @pytest.mark.parametrize("age", [0.0, 3600.0], ids=["just made", "old"])
 async def test_get_many_stands_a_server_with_small_pages(age):
-    """A server may hold less in a page than was asked for; rows that were made a moment ago are found all the same."""
+    """All records are found when the server's pages are smaller than asked for, also rows made a moment ago."""
     desk = Desk(page_cap=7)
     made = [(await desk.students.create(**person(number))).id for number in range(30)]
     desk.clock.now += age
@@ -142,7 +142,7 @@ async def test_get_many_stands_a_server_with_small_pages(age):
 
 
 async def test_get_many_asks_again_for_what_moved_out_of_sight():
-    """A row that an update moves from an unread page to a read one is asked for again, not reported as missing."""
+    """A row that an update moves from an unread page to a read one is requested again, not reported as missing."""
 
     async def move(request: Request) -> None:
         """Update the row that comes next, when the first page was read: it goes to the end, the last comes up."""
@@ -163,13 +163,13 @@ async def test_get_many_asks_again_for_what_moved_out_of_sight():
 
 
 async def test_get_many_does_not_take_silence_for_absence():
-    """A server that counts rows and sends none leaves open which of the ids exist."""
+    """If the server counts rows and sends none, `get_many` raises instead of reporting them missing."""
     with pytest.raises(IncompleteListing):
         await Students(Recorder(page(total=2))).get_many([ID, OTHER_ID])
 
 
 async def test_get_many_raises_what_a_chunk_raises():
-    """A failure is no absence, and leaves no task behind."""
+    """An error in one chunk is raised, and no task is left."""
     desk = Desk(students=250)
     ids = [row.id for row in desk.sandbox.records("students")]
 
@@ -183,7 +183,7 @@ async def test_get_many_raises_what_a_chunk_raises():
 
 
 async def test_grades_are_read_one_by_one_side_by_side():
-    """Grades cannot be searched: one request for each, several in flight, those that do not exist left out."""
+    """Grades cannot be searched: one request each, several at a time; missing ones are left out."""
     flying = most = 0
 
     async def look(_: Request) -> None:
@@ -203,7 +203,7 @@ async def test_grades_are_read_one_by_one_side_by_side():
 
 
 async def test_grades_raise_other_errors_than_absence():
-    """Only 404 says that there is no such grade."""
+    """Only a 404 counts as a missing grade; other errors are raised."""
 
     async def fail(request: Request) -> RawResponse | None:
         return answer({}, 500) if request.path.endswith(OTHER_ID) else None
@@ -233,7 +233,7 @@ async def test_find_is_one_request_of_two_rows():
 
 @pytest.mark.parametrize("conditions", [{}, {"first_nam": "Bo"}, {"first_name": None}, {"date_of_birth": "2015"}])
 def test_find_refuses_what_search_refuses(conditions):
-    """The same conditions, refused by the call itself: nothing is awaited."""
+    """The call itself refuses what `search` refuses, before anything is awaited."""
     desk = Desk()
     with pytest.raises((TypeError, ValueError)) as found:
         desk.students.find(**conditions)
@@ -243,7 +243,7 @@ def test_find_refuses_what_search_refuses(conditions):
 
 
 def test_find_takes_keywords_only():
-    """As search does."""
+    """Like `search`, `find` takes keywords only."""
     with pytest.raises(TypeError):
         Desk().students.find("Bo")
 
@@ -256,7 +256,7 @@ SCHOOL = School(
 
 
 async def test_modify_sends_the_required_fields_and_the_changes():
-    """What is not named is not sent, so that it cannot be reset; None clears."""
+    """Fields that are not named are not sent, and so not reset; None clears a field."""
     send = Recorder(answer(SCHOOL))
     assert await Schools(send).modify(SCHOOL, unit_code=None, municipality_code="0184") == SCHOOL
     (request,) = send.requests
@@ -265,7 +265,7 @@ async def test_modify_sends_the_required_fields_and_the_changes():
 
 
 async def test_modify_changes_a_required_field():
-    """A change beats what the record holds."""
+    """A changed value replaces that of the record."""
     send = Recorder(answer(SCHOOL))
     await Schools(send).modify(SCHOOL, title="Söder")
     assert json.loads(send.requests[0].body) == {"title": "Söder"}
@@ -274,7 +274,7 @@ async def test_modify_changes_a_required_field():
 @pytest.mark.parametrize("changes", [{}, {"title": UNSET}], ids=["none", "unset"])
 @pytest.mark.parametrize("guard", [False, True])
 async def test_modify_without_a_change_is_no_request(changes, guard):
-    """The record itself is returned."""
+    """Without changes, the record itself is returned and nothing is sent."""
     send = Recorder(answer(SCHOOL))
     assert await Schools(send).modify(SCHOOL, guard=guard, **changes) is SCHOOL
     assert send.requests == []
@@ -292,7 +292,7 @@ async def test_modify_without_a_change_is_no_request(changes, guard):
     ],
 )
 def test_modify_refuses_before_any_io(changes, message):
-    """A wrong name, one that is fixed at birth, and a wrong value are refused by the call itself."""
+    """The call itself refuses unknown fields, fields fixed at creation, and invalid values."""
     send = Recorder(answer(SCHOOL))
     with pytest.raises(TypeError, match=message):
         Schools(send).modify(SCHOOL, **changes)
@@ -300,7 +300,7 @@ def test_modify_refuses_before_any_io(changes, message):
 
 
 def test_modify_refuses_a_record_of_another_kind():
-    """A guardian has every field of a student: its id would be asked for among the students."""
+    """A guardian passed to students.modify is refused, although it has the same fields."""
     send = Recorder(answer(SCHOOL))
     with pytest.raises(TypeError, match="takes a Unit, not School"):
         RESOURCES["units"](send).modify(SCHOOL, title="Norr")
@@ -308,7 +308,7 @@ def test_modify_refuses_a_record_of_another_kind():
 
 
 async def test_modify_carries_over_what_we_do_not_know():
-    """A required enum that a newer server has a new value for does not stop a change of another field."""
+    """An unknown value of a required enum does not prevent a change of another field."""
     desk = Desk(students=1)
     placement = desk.sandbox.records("student_placements")[0]
     kind = type(placement.school_type)
@@ -321,7 +321,7 @@ async def test_modify_carries_over_what_we_do_not_know():
 
 
 async def test_modify_with_guard_reads_first():
-    """Nobody wrote meanwhile: one more request, and the write goes out."""
+    """If nobody else wrote, `guard` costs one more request, and the update is sent."""
     desk = Desk()
     made = await desk.students.create(**person())
     desk.requests.clear()
@@ -356,7 +356,7 @@ async def test_modify_with_guard_needs_no_meta(meta):
 
 
 async def test_modify_with_guard_of_what_is_gone():
-    """There is nothing to change."""
+    """A record that was deleted raises `NotFoundError`."""
     desk = Desk()
     made = await desk.students.create(**person())
     await desk.students.delete(made.id)
@@ -366,7 +366,7 @@ async def test_modify_with_guard_of_what_is_gone():
 
 @pytest.mark.parametrize("attribute", [name for name, kind in RESOURCES.items() if "update" in operations(kind)])
 async def test_every_writable_resource_is_modified(attribute):
-    """A record as the server gives it, back with one change: nothing else of it moves."""
+    """For every resource, an update with one change changes no other field."""
     desk = Desk(students=60, schools=4)
     record = desk.sandbox.records(attribute)[0]
     external = External(source_id="hr-7")
@@ -382,7 +382,7 @@ async def test_every_writable_resource_is_modified(attribute):
 
 
 async def test_upsert_creates_changes_and_leaves_alone():
-    """Three outcomes, and the requests that each needs: nothing is written where nothing would change."""
+    """It creates, updates or does nothing, with no write where nothing would change."""
     desk = Desk()
     made = await desk.students.upsert("identity_number", **PERSON, gender=Gender.FEMALE)
     assert (made.created, made.changed, made.record.gender) == (True, True, Gender.FEMALE)
@@ -461,7 +461,7 @@ async def test_upsert_compares_ids_whatever_their_case():
 
 
 async def test_upsert_of_an_address_without_content():
-    """Clearing what is not there changes nothing."""
+    """Clearing an address that is empty changes nothing."""
     desk = Desk()
     await desk.students.create(**PERSON)
     assert not (await desk.students.upsert("identity_number", **PERSON, address=Address(postal_code=None))).changed
@@ -481,7 +481,7 @@ async def test_upsert_of_an_address_without_content():
     ],
 )
 def test_upsert_refuses_before_any_io(attribute, key, given, error, message):
-    """A key that tells nothing apart and fields that a create refuses are refused by the call itself."""
+    """The call itself refuses invalid keys, and fields that a create refuses."""
     desk = Desk()
     with pytest.raises(error, match=message):
         getattr(desk, attribute).upsert(key, **given)
@@ -489,7 +489,7 @@ def test_upsert_refuses_before_any_io(attribute, key, given, error, message):
 
 
 async def test_upsert_does_not_change_what_never_changes():
-    """A field that is fixed at birth and differs is a conflict that names the field and the record; nothing is sent."""
+    """A different value in a field fixed at creation is a conflict that names field and record; nothing is sent."""
     desk = Desk()
     external = External(source_id="s-1")
     made = await desk.schools.create(title="Norr", school_type=SchoolType.GR, external=external)
@@ -500,7 +500,7 @@ async def test_upsert_does_not_change_what_never_changes():
 
 
 async def test_upsert_of_what_is_deleted_in_between():
-    """The record is found, and gone before the write: it is created anew."""
+    """A record deleted between the search and the update is created again."""
     desk = Desk()
     made = await desk.students.create(**PERSON)
     desk.requests.clear()
@@ -517,7 +517,7 @@ async def test_upsert_of_what_is_deleted_in_between():
 
 
 async def test_upsert_gives_up_on_a_record_that_is_never_there():
-    """A server that finds a record and cannot update it is believed after three times."""
+    """After three 404s for a record that the search finds, the error is raised."""
     desk = Desk()
     await desk.students.create(**PERSON)
     desk.requests.clear()
@@ -532,7 +532,7 @@ async def test_upsert_gives_up_on_a_record_that_is_never_there():
 
 
 async def test_upsert_raises_what_the_server_refuses():
-    """What is refused for another reason than the key is no race."""
+    """A refusal for another reason than the key is raised."""
     desk = Desk()
     with pytest.raises(UnprocessableEntityError):
         await desk.students.upsert("identity_number", **{**PERSON, "identity_number": "7"})
@@ -547,7 +547,7 @@ async def test_upsert_raises_what_the_server_refuses():
 
 
 async def test_upsert_does_not_choose_between_several():
-    """A source id that two records have tells neither."""
+    """A source id that two records have raises `MultipleFound`."""
     desk = Desk()
     for number in (1, 2):
         await desk.students.create(**person(number), external=External(source_id="same"))
@@ -563,7 +563,7 @@ KEYED = [("identity_number", person()), ("source_id", person(external=External(s
 @pytest.mark.parametrize(("key", "given"), KEYED, ids=[key for key, _ in KEYED])
 @pytest.mark.parametrize("racers", [2, 20])
 async def test_racers_of_one_client_make_one_record(key, given, racers):
-    """The same upsert many times at once, through one client: one creates, the others find it; nobody fails."""
+    """Of many equal upserts at once through one client, one creates and the others find its record."""
     desk = Desk()
     students = desk.students
     done = await asyncio.gather(*(students.upsert(key, **given) for _ in range(racers)))
@@ -576,7 +576,7 @@ async def test_racers_of_one_client_make_one_record(key, given, racers):
 
 @pytest.mark.parametrize(("key", "given"), KEYED, ids=[key for key, _ in KEYED])
 async def test_racers_of_several_clients_make_one_record(key, given):
-    """Clients that know nothing of each other create at the same time: one record stays, and each has it."""
+    """Several clients that create at the same time end up with one record, which each returns."""
     desk = Desk()
     if key == "source_id":
         pairs = [{**given, "identity_number": f"20150101-{number:04d}"} for number in range(5)]
@@ -591,7 +591,7 @@ async def test_racers_of_several_clients_make_one_record(key, given):
 
 
 async def test_who_creates_late_takes_the_older_record():
-    """A client that looked before the other created, and creates after it, gives way: the other has left long ago."""
+    """A client that creates after another one deletes its own record and returns the older."""
     late = asyncio.Event()
 
     async def wait(request: Request) -> None:
@@ -612,7 +612,7 @@ async def test_who_creates_late_takes_the_older_record():
 
 
 async def test_a_race_for_what_cannot_be_deleted_is_told():
-    """A school cannot be deleted: who loses the race for a source id learns that there are two."""
+    """Schools cannot be deleted: the client that creates second gets a ConflictError."""
     desk = Desk(schools=0)
     given = {"title": "Norr", "school_type": SchoolType.GR, "external": External(source_id="s-1")}
     done = await asyncio.gather(*(desk.schools.upsert("source_id", **given) for _ in range(2)), return_exceptions=True)
@@ -622,7 +622,7 @@ async def test_a_race_for_what_cannot_be_deleted_is_told():
 
 
 async def test_upserts_of_different_keys_do_not_wait_for_each_other():
-    """Only the same key takes turns; a turn that was cancelled or failed is over."""
+    """Only upserts with the same key take turns; a cancelled or failed turn ends."""
     rate_limiter = asyncio.Event()
 
     async def wait(request: Request) -> None:
@@ -660,7 +660,7 @@ def _writable(record: Any, body: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("attribute", [name for name, kind in RESOURCES.items() if "create" in operations(kind)])
 async def test_every_writable_resource_creates(attribute):
-    """The record that comes back is what the directory keeps, and it says what the create said."""
+    """For every resource, the returned record is the stored one and has the given fields."""
     desk = Desk(students=60, schools=4)
     resource = getattr(desk, attribute)
     body = operations(RESOURCES[attribute])["create"].body
@@ -675,7 +675,7 @@ async def test_every_writable_resource_creates(attribute):
 
 @pytest.mark.parametrize("attribute", UPSERTED)
 async def test_every_writable_resource_is_upserted(attribute):
-    """By source id: created once, then left alone, then changed back when somebody else changed it."""
+    """By source id: created once, then unchanged, then changed back after another client's update."""
     desk = Desk(students=60, schools=4)
     resource = getattr(desk, attribute)
     given = _writable(desk.sandbox.records(attribute)[0], operations(RESOURCES[attribute])["create"].body)
@@ -687,7 +687,7 @@ async def test_every_writable_resource_is_upserted(attribute):
 
 
 async def test_through_the_front_door():
-    """With the whole client between: many, one, a change, an upsert."""
+    """With a whole client: get_many, find, modify and upsert."""
     async with Meitner.sandbox(students=30) as meitner:
         students = await meitner.students.list().all()
         assert list(await meitner.students.get_many([one.id for one in students])) == [one.id for one in students]

@@ -1,4 +1,4 @@
-"""Keys whose text a server keeps in another way than it was written: what is the same must be found, and left alone."""
+"""Keys whose text a server stores in another form: equal keys are found, and equal records left unchanged."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def bodies(text: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("tidy", SERVERS.values(), ids=SERVERS)
 @pytest.mark.parametrize("name", ["groups", "units"])
 def test_a_lost_create_is_found_however_its_key_is_kept(name: str, tidy: Callable[[str], str], text: str) -> None:
-    """It happened, and its answer was lost: there is one record, and it is the one returned."""
+    """A create whose answer was lost is found and returned, and not repeated."""
 
     async def main() -> None:
         directory = PlainDirectory(tidy=tidy)
@@ -83,7 +83,7 @@ def test_a_lost_create_is_found_however_its_key_is_kept(name: str, tidy: Callabl
 @pytest.mark.parametrize("tidy", SERVERS.values(), ids=SERVERS)
 @pytest.mark.parametrize("name", ["groups", "units"])
 async def test_equal_upserts_write_once(name: str, tidy: Callable[[str], str], text: str) -> None:
-    """Three times the same: created, and then found as it should be."""
+    """Of three equal upserts, the first creates and the others write nothing."""
     directory = PlainDirectory(tidy=tidy)
     key = ("school_id", "title") if name == "groups" else "source_id"
     done = [await through(directory, name).upsert(key, **bodies(text)[name]) for _ in range(3)]
@@ -93,7 +93,7 @@ async def test_equal_upserts_write_once(name: str, tidy: Callable[[str], str], t
 
 @pytest.mark.parametrize("tidy", SERVERS.values(), ids=SERVERS)
 async def test_two_spellings_of_a_key_are_one_key(tidy: Callable[[str], str]) -> None:
-    """Typed on two computers, it is the same class."""
+    """Two Unicode forms of one title mean the same group."""
     directory = PlainDirectory(tidy=tidy)
     groups = through(directory, "groups")
     made = await groups.upsert(("school_id", "title"), school_id=ID.upper(), title=DECOMPOSED)
@@ -102,7 +102,7 @@ async def test_two_spellings_of_a_key_are_one_key(tidy: Callable[[str], str]) ->
 
 
 def test_a_key_that_the_server_spells_in_a_way_of_its_own_settles_nothing() -> None:
-    """It refuses the second create and shows no record: that the first one happened cannot be denied."""
+    """If the second create is refused and no record is found, the result stays ambiguous."""
 
     async def main(name: str, tidy: Callable[[str], str], text: str) -> None:
         directory = PlainDirectory(tidy=tidy)
@@ -116,7 +116,7 @@ def test_a_key_that_the_server_spells_in_a_way_of_its_own_settles_nothing() -> N
 
 
 def test_a_refusal_for_another_reason_is_still_one() -> None:
-    """An identity number is digits: who finds none by it knows that the e-mail address is what is taken."""
+    """No record has the identity number, so the refusal is about the e-mail address, and is raised."""
 
     async def main() -> None:
         directory = PlainDirectory()
@@ -133,7 +133,7 @@ def test_a_refusal_for_another_reason_is_still_one() -> None:
 
 @pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_group_that_never_came_about_is_created_however_it_is_spelled(text: str) -> None:
-    """The server refuses a second one, so that asking again can do no harm."""
+    """The server refuses a second group with the key, so that the create is safely sent again."""
 
     async def main() -> None:
         directory, lost = PlainDirectory(), [True]
@@ -157,7 +157,7 @@ def test_a_group_that_never_came_about_is_created_however_it_is_spelled(text: st
     ],
 )
 def test_digits_and_ids_have_no_other_spelling(text: str, certain: bool) -> None:
-    """Of anything else nobody knows how a server keeps it."""
+    """Only keys of digits and ids are certain."""
     assert key_of(GroupCreate(school_id=ID, title=text), ("school_id", "title")).certain is certain
 
 
@@ -176,7 +176,7 @@ def test_text_is_asked_for_as_servers_keep_it_first() -> None:
 
 
 def test_plain_text_is_asked_for_as_it_is() -> None:
-    """What can be written in one way only is a question of one value."""
+    """Text with a single spelling is searched for as one value."""
     key = key_of(GroupCreate(school_id=ID, title="7A"), ("school_id", "title"))
     assert to_filter(GroupQuery(**conditions([key]))) == {
         "equals": {"schoolID": ID, "title": "7A"},
@@ -190,7 +190,7 @@ def test_plain_text_is_asked_for_as_it_is() -> None:
 
 
 def test_a_placement_is_known_by_its_source_id_or_else_by_its_ends() -> None:
-    """The id in another system says more; without one, several may share the two ends."""
+    """The source id is the key if there is one, else the two ends, which several placements may share."""
     ends = ("student_id", "school_id")
     body = StudentPlacementCreate(student_id=ID, school_id=OTHER_ID, school_type="GR", start_date=NOON.date())  # type: ignore[arg-type]
     key = lost_key(body, ends, unique=False)
@@ -210,7 +210,7 @@ def test_a_placement_is_known_by_its_source_id_or_else_by_its_ends() -> None:
 
 
 def test_a_key_keeps_its_values_to_itself() -> None:
-    """It names the fields, to `repr` and to rich."""
+    """`repr` and rich show the fields of a key, not its values."""
     key = key_of(StudentFields(identity_number="20150101-4242", first_name="Bo", last_name="Ek"), ("identity_number",))
     console = Console(file=io.StringIO(), width=200)
     console.print(key)
@@ -221,7 +221,7 @@ def test_a_key_keeps_its_values_to_itself() -> None:
 
 @given(st.text())
 def test_whatever_a_key_holds_every_spelling_of_it_is_the_same_key(text: str) -> None:
-    """Trimmed, composed or decomposed, it has the same identity; and is found among its own spellings."""
+    """Trimmed, composed or decomposed, a key has the same identity, and is among its own spellings."""
 
     def key(title: str) -> Any:
         return key_of(GroupCreate(school_id=ID, title=title), ("school_id", "title"))
@@ -246,19 +246,19 @@ def written(**more: Any) -> StudentFields:
 
 @pytest.mark.parametrize("name", [" Åsa", "Åsa ", unicodedata.normalize("NFD", "Åsa"), "\tA\u030asa\n"])
 def test_what_the_server_tidies_does_not_differ(name: str) -> None:
-    """Blanks around and pieces of characters: writing them again would change nothing, every time."""
+    """Blanks at the ends and Unicode forms are no difference: writing them again would change nothing."""
     assert differences(written(first_name=name), student()) == {}
     assert may_have_made(written(first_name=name), student())
 
 
 @pytest.mark.parametrize("name", ["Asa", "åsa", "ÅSA", "Å sa", "Åsa.", "", "Åsa\u200b"])
 def test_what_the_server_leaves_alone_differs(name: str) -> None:
-    """Another letter, another case, a blank within: the user wants it so."""
+    """Another letter, another case or an inner blank is a difference."""
     assert differences(written(first_name=name), student()) == {"first_name": name}
 
 
 def test_blanks_that_are_kept_and_were_not_written_differ() -> None:
-    """A server that keeps them can be told to drop them, once."""
+    """Blanks that the server keeps and that were not written are a difference."""
     assert differences(written(last_name="Ek"), Student(**{**_values(student()), "last_name": " Ek"})) == {
         "last_name": "Ek"
     }
@@ -269,7 +269,7 @@ def _values(record: Any) -> dict[str, Any]:
 
 
 def test_codes_are_kept_in_capitals() -> None:
-    """Of countries and municipalities; other text is not."""
+    """The case of country and municipality codes is no difference; that of other text is."""
     kept = student(address=Address(country_code="SWE", municipality_code="0184", postal_city="Solna"))
     assert differences(written(address=Address(country_code=" swe")), kept) == {}
     assert "address" in differences(written(address=Address(postal_city="SOLNA")), kept)
@@ -280,7 +280,7 @@ def test_codes_are_kept_in_capitals() -> None:
 
 
 def test_an_object_of_nulls_differs_from_what_is_written() -> None:
-    """No id in another system, however the server says so."""
+    """A written source id differs from null, and from an object of nulls."""
     for kept in (None, External(source_id=None, source=None)):
         assert "external" in differences(written(external=ExternalRequest(source_id="hr-1")), student(external=kept))
 
@@ -289,7 +289,7 @@ def test_an_object_of_nulls_differs_from_what_is_written() -> None:
 
 
 def test_two_updates_within_a_second_are_seen_by_what_they_changed() -> None:
-    """The stamp is the same; the record is not."""
+    """With equal timestamps, a changed field shows the update."""
     meta = Meta(created_at=NOON, updated_at=NOON)
     assert not is_changed(student(meta=meta), student(meta=meta))
     assert is_changed(student(meta=meta), student(meta=meta, gender="Other"))
@@ -299,7 +299,7 @@ def test_two_updates_within_a_second_are_seen_by_what_they_changed() -> None:
 
 
 def test_what_means_the_same_is_no_change() -> None:
-    """The order of a list, an object of nulls in place of none."""
+    """The order of a list, and an object of nulls in place of null, are no change."""
     group = Group(id=ID, school_id=ID, title="7A", member_ids=[ID, OTHER_ID])
     assert not is_changed(group, Group(id=ID, school_id=ID, title="7A", member_ids=[OTHER_ID, ID]))
     assert is_changed(group, Group(id=ID, school_id=ID, title="7A", member_ids=[OTHER_ID]))
@@ -311,7 +311,7 @@ def test_what_means_the_same_is_no_change() -> None:
 
 @pytest.mark.parametrize("later", [0.0, 0.4])
 async def test_modify_with_guard_sees_another_write_of_the_same_second(later: float) -> None:
-    """Whole seconds hide that it was updated; what it says does not, and it is not overwritten."""
+    """An update within the same second is noticed by its fields, and not overwritten."""
     directory = PlainDirectory()
     students = through(directory, "students")
     made = await students.create(identity_number="20150101-0000", first_name="Bo", last_name="Ek")

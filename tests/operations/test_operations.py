@@ -1,4 +1,4 @@
-"""Operations without a network: what each sends, what it refuses to send, what it takes for an answer."""
+"""Operations without a network: what each sends, refuses to send, and accepts as an answer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_the_request_of_an_operation(resource, name):
 
 @pytest.mark.parametrize(("resource", "name"), CALLS)
 async def test_the_result_of_an_operation(resource, name):
-    """A listing, a record, or nothing."""
+    """Each operation returns a listing, a record or None."""
     result = await call(resource, name, answering(resource, name))
     if name in ("list", "search"):
         assert list(result) == [record(resource.model)]
@@ -75,7 +75,7 @@ async def test_the_result_of_an_operation(resource, name):
 
 @pytest.mark.parametrize("attribute", [attribute for attribute in RESOURCES if attribute != "audit_events"])
 async def test_every_field_of_a_write_is_sent_under_its_name(attribute):
-    """What is given is what goes over the wire, all of it."""
+    """Every given field is sent under its wire name."""
     resource = RESOURCES[attribute]
     for name, ids in (("create", []), ("update", [ID])):
         send = answering(resource, name)
@@ -87,7 +87,7 @@ async def test_every_field_of_a_write_is_sent_under_its_name(attribute):
 
 
 async def test_null_is_sent_and_what_is_not_given_is_not():
-    """None clears, leaving out leaves alone, in nested objects too."""
+    """None is sent as null, and omitted fields are not sent, also in nested objects."""
     send = answering(Students, "update")
     given = {"identity_number": "x", "first_name": "Bo", "last_name": "Ek"}
     await Students(send).update(ID, **given, email_address1=None, gender=None, address=Address(postal_code=None))
@@ -102,7 +102,7 @@ async def test_null_is_sent_and_what_is_not_given_is_not():
 
 
 async def test_an_id_travels_in_lower_case():
-    """One record has one path."""
+    """Ids are lower-cased in the path, so that a record has one path."""
     send = answering(Students, "get")
     await Students(send).get(ID.upper())
     assert send.requests[0].path == f"/student/{ID}"
@@ -148,7 +148,7 @@ async def test_a_listing_keeps_to_its_concurrency(usual, given, most):
 
 
 def test_a_listing_asks_nothing_until_it_is_read():
-    """A lazy listing can be made anywhere and thrown away."""
+    """Making a listing sends nothing."""
     send = answering(Students, "list")
     students = Students(send)
     assert isinstance(students.list(), Listing)
@@ -162,7 +162,7 @@ def test_a_listing_asks_nothing_until_it_is_read():
 @pytest.mark.parametrize(("resource", "name"), ON_ONE)
 @pytest.mark.parametrize("bad", ["../school/1", "", ID + "/archive", "20150101-4242", None, 7])
 def test_a_bad_id_is_refused_at_the_call(resource, name, bad):
-    """Before a coroutine exists: not when it is awaited, and never at the server."""
+    """It is refused by the call itself, not when awaited and not by the server."""
     send = answering(resource, name)
     given = required(body_of(resource, name)) if name == "update" else {}
     with pytest.raises((ValueError, TypeError), match=r"^id must be a"):
@@ -172,7 +172,7 @@ def test_a_bad_id_is_refused_at_the_call(resource, name, bad):
 
 @pytest.mark.parametrize(("resource", "name"), [case for case in CALLS if case.values[1] in ("create", "update")])
 def test_a_bad_write_is_refused_at_the_call(resource, name):
-    """A missing field, an unknown one, a wrong type: a coroutine that would fail is never made."""
+    """A missing field, an unknown field or a wrong type is refused by the call itself."""
     send = answering(resource, name)
     bound, ids, body = getattr(resource(send), name), [ID] if name == "update" else [], body_of(resource, name)
     for given in ({}, required(body) | {"surname": "Ek"}, required(body) | {"external": 7}):
@@ -184,7 +184,7 @@ def test_a_bad_write_is_refused_at_the_call(resource, name):
 
 
 def test_a_bad_search_is_refused_at_the_call():
-    """An empty search would match everything."""
+    """Invalid conditions are refused by the call itself, and so is an empty search."""
     students = Students(answering(Students, "search"))
     with pytest.raises(ValueError, match="would match every row"):
         students.search()
@@ -196,7 +196,7 @@ def test_a_bad_search_is_refused_at_the_call():
     ("given", "problem"), [({"limit": 0}, "limit"), ({"offset": -1}, "offset"), ({"concurrency": 0}, "concurrency")]
 )
 def test_a_bad_listing_is_refused_at_the_call(given, problem):
-    """Numbers that make no page."""
+    """Invalid limits, offsets and concurrencies are refused by the call itself."""
     with pytest.raises(ValueError, match=f"^{problem} must be an int of at least"):
         Students(answering(Students, "list")).list(**given)
 
@@ -206,7 +206,7 @@ def test_a_bad_listing_is_refused_at_the_call(given, problem):
 
 @pytest.mark.parametrize(("resource", "name"), READS_ONE)
 async def test_an_answer_about_another_record_is_refused(resource, name):
-    """A cache or a proxy that mixes up answers must not put one person's data under another's id."""
+    """A record with another id than the requested one raises, so that data is never attributed to the wrong person."""
     other = json.loads(answer(record(resource.model)).body) | {"id": OTHER_ID}
     with pytest.raises(ResponseValidationError, match=r"was answered \d+ with another record") as caught:
         await call(resource, name, Recorder(answer(other)))
@@ -214,14 +214,14 @@ async def test_an_answer_about_another_record_is_refused(resource, name):
 
 
 async def test_an_answer_may_spell_the_id_in_capitals():
-    """A UUID has no case."""
+    """An id in capitals in the answer is accepted."""
     capitals = json.loads(answer(record(Student)).body) | {"id": ID.upper()}
     assert (await Students(Recorder(answer(capitals))).get(ID)).id == ID.upper()
 
 
 @pytest.mark.parametrize(("resource", "name"), [case for case in CALLS if case.values[1] != "delete"])
 async def test_an_answer_that_is_no_record_is_refused(resource, name):
-    """HTML from a portal, half a record: one kind of error, which names the operation."""
+    """HTML from a portal or half a record raises `ResponseValidationError`, which names the operation."""
     for response in (answer(b"<html>"), answer(b'{"id":'), answer({}), RawResponse(200, {}, b"")):
         with pytest.raises(ResponseValidationError) as caught:
             await call(resource, name, Recorder(response))
@@ -229,7 +229,7 @@ async def test_an_answer_that_is_no_record_is_refused(resource, name):
 
 
 async def test_what_the_transport_raises_is_passed_on():
-    """An operation adds nothing to an error and hides nothing of it."""
+    """Errors of the transport are raised unchanged."""
 
     async def send(request):
         raise ConnectionResetError(request.route)
@@ -249,7 +249,7 @@ def locals_of_the_package(error):
 
 @pytest.mark.parametrize("name", ["create", "update", "get", "search"])
 async def test_no_frame_of_an_error_shows_a_person(name):
-    """Tools that print local variables print no body, no answer and no condition: repr and rich alike."""
+    """The locals in a traceback, shown by repr or rich, hold no body, answer or condition."""
     canary = "Kanariefogel"
     mixed_up = json.loads(answer(record(Student)).body) | {"id": OTHER_ID, "firstName": canary, "lastName": 7}
     students = Students(Recorder(answer(mixed_up)))
@@ -270,7 +270,7 @@ async def test_no_frame_of_an_error_shows_a_person(name):
 
 @pytest.mark.parametrize(("resource", "name"), CALLS)
 def test_binding_happens_once(resource, name):
-    """After the first use an operation is a plain attribute of its resource, and of no other."""
+    """After first use an operation is a plain attribute of its resource, and of no other."""
     one, other = resource(answering(resource, name)), resource(answering(resource, name))
     first = getattr(one, name)
     assert getattr(one, name) is first
@@ -281,7 +281,7 @@ def test_binding_happens_once(resource, name):
 
 @pytest.mark.parametrize(("resource", "name"), CALLS)
 def test_an_operation_documents_itself(resource, name):
-    """`help(client.students.create)` says what it does, which request it is, and what it takes."""
+    """`help(client.students.create)` shows what it does, its request and its parameters."""
     operation, bound = operations(resource)[name], getattr(resource(answering(resource, name)), name)
     assert (bound.__name__, bound.__qualname__) == (name, f"{resource.__name__}.{name}")
     assert bound.__module__ == resource.__module__
@@ -292,7 +292,7 @@ def test_an_operation_documents_itself(resource, name):
 
 @pytest.mark.parametrize(("resource", "name"), CALLS)
 def test_the_signature_is_the_record(resource, name):
-    """Editors complete the fields: the id by position, every field by keyword, required ones without a default."""
+    """The id is positional, every field a keyword, and required fields have no default."""
     operation, bound = operations(resource)[name], getattr(resource(answering(resource, name)), name)
     parameters = list(inspect.signature(bound).parameters.values())
     if "{id}" in operation.suffix:
@@ -311,7 +311,7 @@ def test_the_signature_is_the_record(resource, name):
 
 @pytest.mark.parametrize(("resource", "name"), [case for case in CALLS if case.values[1] not in ("list", "search")])
 def test_a_call_is_a_coroutine(resource, name):
-    """A task group takes it."""
+    """A call can be passed to `TaskGroup.create_task`."""
     made = call(resource, name, answering(resource, name))
     assert isinstance(made, Coroutine)
     asyncio.run(made)
@@ -319,7 +319,7 @@ def test_a_call_is_a_coroutine(resource, name):
 
 @pytest.mark.parametrize(("attribute", "resource"), RESOURCES.items(), ids=RESOURCES)
 def test_a_resource_shows_what_it_can_do(attribute, resource):
-    """Its repr lists the operations; an operation that the API lacks does not exist."""
+    """The repr of a resource lists its operations; operations that the API lacks do not exist."""
     bound = resource(Recorder(answer({})))
     assert repr(bound) == f"<{resource.__name__}: {', '.join(operations(resource))}>"
     for name in ("search", "create", "update", "delete", "archive", "restore"):
@@ -347,7 +347,7 @@ def test_a_resource_is_a_table():
 
 
 def test_search_takes_queries_only():
-    """Each search of a resource is over the conditions of that resource's record, and no other."""
+    """The search of each resource takes conditions on the fields of its record."""
     for resource in RESOURCES.values():
         search = operations(resource).get("search")
         if search is not None:

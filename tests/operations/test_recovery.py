@@ -1,4 +1,4 @@
-"""Creates whose answers are lost: one record each, whatever the server did, on virtual time against the sandbox."""
+"""Creates whose answers are lost: one record each, whatever the server did. On virtual time, against the sandbox."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_every_create_happens_once_though_answers_are_lost(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECOVERABLE)
 def test_a_naive_client_fails_the_same_run(name: str) -> None:
-    """Who repeats what went wrong makes duplicates, or reports as refused what happened where the server is strict."""
+    """Control: a client that repeats failed creates makes duplicates, or reports creates as refused that happened."""
 
     async def main() -> None:
         way = Unreliable(mixed(seed=7))
@@ -259,7 +259,7 @@ def create(name: str, plan: Plan, **body: Any) -> tuple[Any, Unreliable]:
 @pytest.mark.parametrize("kind", [*KINDS, 503])
 @pytest.mark.parametrize("name", RECOVERABLE)
 def test_a_create_that_never_arrived_is_sent_once_more(name: str, kind: Any) -> None:
-    """Lost before the commit, it is created by the second attempt, and by no third."""
+    """A create lost before the commit is sent a second time, and not a third."""
     result, way = create(name, only(Loss(kind, None)))
     assert len(way.creates) == 2
     assert [record for record in way.sandbox.records(name) if record.id == result.id] == [result]
@@ -268,14 +268,14 @@ def test_a_create_that_never_arrived_is_sent_once_more(name: str, kind: Any) -> 
 @pytest.mark.parametrize("delay", [0.0, 0.3, 4.0, 17.4, 17.7, 30.0, 55.0])
 @pytest.mark.parametrize("name", ["students", "groups", "schools"])
 def test_a_late_commit_is_found_or_refuses_the_second_create(name: str, delay: float) -> None:
-    """However late within a minute, there is one record and it is the one returned."""
+    """With a commit up to a minute late there is one record, and it is returned."""
     result, way = create(name, only(Loss(502, delay)))
     mine = [record for record in way.sandbox.records(name) if key_in(record) == key_in(result)]
     assert mine == [result]
 
 
 def test_without_a_unique_key_nothing_is_sent_again_within_a_minute() -> None:
-    """The minute begins when the answer is lost: the create may have waited for its turn long before it left."""
+    """The minute is counted from the loss, not from the call, which may have waited for the rate limit."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(500, 50.0)))
@@ -298,7 +298,7 @@ NAMELESS = {"title": "Norra skolan", "school_type": "GR"}
 
 
 def test_without_a_key_exactly_the_lost_creates_say_that_they_are_ambiguous() -> None:
-    """Each is sent once, and whoever lost an answer is told so."""
+    """Without a key, each create is sent once, and only lost ones raise `AmbiguousWriteError`."""
 
     async def main() -> None:
         way = Unreliable(mixed(seed=3))
@@ -316,7 +316,7 @@ def test_without_a_key_exactly_the_lost_creates_say_that_they_are_ambiguous() ->
 
 
 def test_an_ambiguous_create_without_a_key_says_what_to_look_up() -> None:
-    """By the fields that every such record has; their values stay out."""
+    """The message names the required fields, without their values."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
@@ -373,7 +373,7 @@ def test_every_placement_is_created_once_though_answers_are_lost(name: str) -> N
 @pytest.mark.parametrize("name", PLACED)
 @pytest.mark.parametrize("delay", [0.0, 4.0, 17.7, 30.0, 55.0])
 def test_a_placement_that_is_committed_late_is_found(name: str, delay: float) -> None:
-    """Whoever does not know that it is unique waits for the latest: nothing is sent again within a minute."""
+    """Placements have no unique key, so nothing is sent again within a minute."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502, delay)))
@@ -387,7 +387,7 @@ def test_a_placement_that_is_committed_late_is_found(name: str, delay: float) ->
 
 @pytest.mark.parametrize("name", PLACED)
 def test_an_ended_placement_is_not_taken_for_the_lost_one(name: str) -> None:
-    """The student who comes back has an old placement at the same school, which says nothing about the new one."""
+    """An old placement of the same student at the same school is not the lost one."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502, None)))
@@ -404,7 +404,7 @@ def test_an_ended_placement_is_not_taken_for_the_lost_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLACED)
 def test_an_equal_placement_of_long_ago_is_not_taken_for_the_lost_one(name: str) -> None:
-    """It says the same, and it is older than the create: there will be two, as there would be without any loss."""
+    """An equal placement that is older than the create is not the lost one: there will be two."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502, None)))
@@ -418,7 +418,7 @@ def test_an_equal_placement_of_long_ago_is_not_taken_for_the_lost_one(name: str)
 
 
 def test_a_placement_that_may_be_the_lost_one_and_differs_settles_nothing() -> None:
-    """The server made something else of what it was told, or somebody else was faster: a second one would be too many."""
+    """A recent placement with the same dates and other fields leaves it ambiguous."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502, None)))
@@ -433,7 +433,7 @@ def test_a_placement_that_may_be_the_lost_one_and_differs_settles_nothing() -> N
 
 
 def test_a_grade_cannot_be_searched_and_is_never_sent_twice() -> None:
-    """Not even its id in another system helps: grades have no search."""
+    """Grades have no search, so that a lost create is always ambiguous."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
@@ -450,7 +450,7 @@ def test_a_grade_cannot_be_searched_and_is_never_sent_twice() -> None:
 @pytest.mark.parametrize("name", ["students", "units"])
 @pytest.mark.parametrize("changed", [False, True])
 def test_an_older_record_with_the_key_is_a_conflict_that_names_it(name: str, changed: bool) -> None:
-    """Equal or not: what was there long before is not what this create made."""
+    """A record that existed long before is not the result of this create, even if equal."""
 
     async def main() -> None:
         way = Unreliable(only(None, Loss(502, None), Loss(502, None)))
@@ -482,7 +482,7 @@ def test_a_key_that_is_not_unique_conflicts_only_when_the_create_did_not_happen_
 
 
 def test_a_refusal_after_a_loss_is_looked_up() -> None:
-    """The first create is committed between the last look and the second create: 409 means that there is a record, and it is ours."""
+    """If the first create commits just before the second, the 409 leads to its record, which is returned."""
     result, way = create("students", only(Loss(504, 17.72)), **PERSON)
     assert isinstance(result, Student)
     assert len(way.creates) > 1
@@ -490,7 +490,7 @@ def test_a_refusal_after_a_loss_is_looked_up() -> None:
 
 
 def test_a_refusal_after_a_loss_that_has_another_reason_is_raised() -> None:
-    """The e-mail address belongs to another: neither the first nor the second create can have happened."""
+    """If the e-mail address is taken, neither create can have happened: the refusal is raised."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(500, None)))
@@ -506,7 +506,7 @@ def test_a_refusal_after_a_loss_that_has_another_reason_is_raised() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 400, 404, 429])
 def test_any_other_refusal_after_a_loss_leaves_the_first_create_open(status: int) -> None:
-    """What the second attempt came to says nothing about the first, which may still be committed."""
+    """Another error of the second attempt leaves the first one ambiguous."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502, None)))
@@ -525,7 +525,7 @@ def test_any_other_refusal_after_a_loss_leaves_the_first_create_open(status: int
 
 
 def test_the_first_refusal_is_raised_as_it_is_and_nothing_is_looked_up() -> None:
-    """No answer was lost: 409 and 422 mean what they say."""
+    """Without a lost answer, 409 and 422 are raised and nothing is looked up."""
 
     async def main() -> None:
         way = Unreliable()
@@ -542,7 +542,7 @@ def test_the_first_refusal_is_raised_as_it_is_and_nothing_is_looked_up() -> None
 @pytest.mark.parametrize("status", [503, 429, 403, 409])
 @pytest.mark.parametrize("name", ["students", "schools"])
 def test_a_look_up_that_fails_ends_in_ambiguity(name: str, status: int) -> None:
-    """Whatever stands in the way of looking: nothing is sent again blindly, and the message says why."""
+    """If the lookup fails, nothing is sent again, and the message says why."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
@@ -556,7 +556,7 @@ def test_a_look_up_that_fails_ends_in_ambiguity(name: str, status: int) -> None:
 
 @pytest.mark.parametrize(("max_retries", "creates"), [(0, 1), (1, 2), (2, 3), (9, 3)])
 def test_a_policy_bounds_how_often_a_create_is_sent(max_retries: int, creates: int) -> None:
-    """Also where looking has shown each time that nothing happened."""
+    """The retry policy limits the sends, even if each lookup found nothing."""
 
     async def main() -> None:
         way = Unreliable(lambda _: Loss(502, None))
@@ -569,7 +569,7 @@ def test_a_policy_bounds_how_often_a_create_is_sent(max_retries: int, creates: i
 
 
 def test_no_look_begins_after_the_deadline() -> None:
-    """The deadline of the call is one for what recovers it, too."""
+    """The deadline of the call also holds for its lookups."""
 
     async def main() -> None:
         way = Unreliable(lambda _: Loss(502, None))
@@ -584,7 +584,7 @@ def test_no_look_begins_after_the_deadline() -> None:
 
 @pytest.mark.parametrize("kept", [None, msgspec.convert({}, Address)])
 def test_an_address_without_a_line_is_no_address(kept: Address | None) -> None:
-    """Servers keep nothing where nothing was given: that is no difference, and no other record."""
+    """A null address matches an address without values."""
     wanted = StudentFields(**PERSON, address=Address(postal_code=None))
     record = Student(id=STUDENT_ID, **PERSON, address=kept)
     assert "address" not in differences(wanted, record)
@@ -592,7 +592,7 @@ def test_an_address_without_a_line_is_no_address(kept: Address | None) -> None:
 
 
 def test_a_look_up_that_fails_at_first_is_repeated() -> None:
-    """An outage of a few seconds hides nothing for good."""
+    """A lookup that fails for a few seconds is repeated."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
@@ -605,7 +605,7 @@ def test_a_look_up_that_fails_at_first_is_repeated() -> None:
 
 
 def test_too_many_records_with_one_key_settle_nothing() -> None:
-    """What was made may be among those that no look showed."""
+    """If more records have the key than a lookup reads, the create stays ambiguous."""
 
     async def main() -> None:
         way = Unreliable(lambda number: Loss(502) if number == 52 else None)
@@ -620,7 +620,7 @@ def test_too_many_records_with_one_key_settle_nothing() -> None:
 
 
 def test_a_create_lost_every_time_ends_in_ambiguity() -> None:
-    """Three sends with a unique key, two without; each after looking in vain."""
+    """It is sent three times with a unique key, twice without, each time after a lookup."""
     for name, sends in (("students", 3), ("units", 2)):
         result, way = create(name, lambda _: Loss(500, None))
         assert isinstance(result, AmbiguousWriteError)
@@ -628,7 +628,7 @@ def test_a_create_lost_every_time_ends_in_ambiguity() -> None:
 
 
 def test_a_cancelled_recovery_leaves_nothing_running() -> None:
-    """At every moment of looking and waiting: no task remains, and nothing is sent afterwards."""
+    """Cancelled at any moment of a lookup or a wait, it leaves no task and sends nothing more."""
 
     async def main(moment: float) -> None:
         way = Unreliable(only(Loss(502, None)))
@@ -655,7 +655,7 @@ def test_a_cancelled_recovery_leaves_nothing_running() -> None:
 )
 @pytest.mark.parametrize("end", ["timeout", "wait_for", "cancel"])
 def test_who_gives_up_a_look_up_is_told_that_it_may_have_happened(name: str, body: Any, by: str, end: str) -> None:
-    """At whatever moment, while looking or waiting: a note names the request and what to look up, and no value."""
+    """A cancellation during a lookup carries a note with the request and what to look up, without values."""
 
     async def main(moment: float) -> None:
         way = Unreliable(only(Loss(502)))
@@ -699,7 +699,7 @@ def _notes(error: BaseException | None) -> str:
 
 
 def test_a_create_that_is_cancelled_before_any_loss_has_nothing_to_add() -> None:
-    """What is under way is the transport's business: it knows whether anything left."""
+    """Without a loss, a cancellation carries no note of the recovery."""
 
     async def main() -> None:
         way = Unreliable()
@@ -714,7 +714,7 @@ def test_a_create_that_is_cancelled_before_any_loss_has_nothing_to_add() -> None
 
 
 def test_no_error_of_a_recovery_shows_anything_personal() -> None:
-    """Neither message nor representation, neither cause nor the variables of any frame that a traceback may show."""
+    """Messages, reprs, causes and the locals of frames hold no personal data."""
 
     async def main() -> None:
         for search, status in ((503, 502), (None, 502), (None, 500)):
@@ -742,7 +742,7 @@ ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
 
 def test_what_a_server_tidies_is_no_difference_to_recovery() -> None:
-    """Blanks, case and completed lists: the record is still the one that was created."""
+    """Blanks, case and completed lists do not keep a record from being recognised."""
 
     async def main() -> None:
         way = Unreliable(only(Loss(502)))
@@ -755,7 +755,7 @@ def test_what_a_server_tidies_is_no_difference_to_recovery() -> None:
 
 
 def test_the_case_of_ids_and_the_order_of_lists_are_no_differences() -> None:
-    """An upsert must not write again and again what the server keeps in its own way."""
+    """An upsert does not write again when only these differ."""
     other = ID.replace("5", "6")
     group = Group(id=ID, school_id=ID, title="A", member_ids=[ID, other])
     same = GroupCreate(school_id=ID.upper(), title="A", member_ids=(other.upper(), ID))

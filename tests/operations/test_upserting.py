@@ -1,4 +1,4 @@
-"""Upserts by what records are known by, against a directory in plain dictionaries: one of them, and many at once."""
+"""Upserts by natural keys, one and many, against a directory in plain dictionaries."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ ARCHIVED = {"startDate": "2018-08-20", "archivedAt": "2023-01-01T00:00:00Z"}
 )
 @pytest.mark.parametrize("many", [False, True])
 def test_a_wrong_key_is_refused_at_once(attribute: str, key: Any, given: Any, message: str, many: bool) -> None:
-    """Before any I/O, with the keys that there are; what may be a value in the wrong place is not quoted."""
+    """It is refused before any I/O, naming the valid keys and no value."""
     directory = PlainDirectory()
     resource: Any = RESOURCES[attribute](directory)
     with pytest.raises(ValueError, match=message) as caught:
@@ -110,7 +110,7 @@ async def test_a_group_is_known_by_its_school_and_title() -> None:
 
 
 async def test_a_group_that_somebody_else_created_is_found() -> None:
-    """The server refuses the second one: it is looked for, and brought up to date."""
+    """When the server refuses the create, the existing group is found and updated."""
     directory = PlainDirectory()
     faster = [True]
 
@@ -173,7 +173,7 @@ async def test_a_placement_is_the_one_of_the_same_day_or_else_the_live_one(other
     ],
 )
 async def test_an_upsert_does_not_choose_between_placements(others: Any, message: str) -> None:
-    """Two that are live, or only history of other days: nothing is written, and nothing is made of it."""
+    """With two live placements, or only ended ones of other days, nothing is written."""
     directory = PlainDirectory()
     for other in others:
         kept(directory, **other)
@@ -205,7 +205,7 @@ async def test_an_employees_placement_is_known_by_its_ends_too() -> None:
 
 
 async def test_racing_placements_of_several_clients_end_as_one() -> None:
-    """The server takes both: who came later takes its own back, and brings the other up to date."""
+    """The client that created later deletes its own placement and updates the other."""
     directory = PlainDirectory()
     racers = [RESOURCES["student_placements"](directory) for _ in range(4)]
     done = await asyncio.gather(*(one.upsert(ENDS, **placed()) for one in racers))  # type: ignore[attr-defined]
@@ -290,14 +290,14 @@ async def test_only_what_differs_is_written(make: Callable[[Any], Any]) -> None:
 
 
 async def test_no_items_cost_nothing() -> None:
-    """Nothing in, nothing asked."""
+    """Without items there is no request."""
     directory = PlainDirectory()
     assert await collected(RESOURCES["units"](directory).upsert_many("source_id", [])) == []  # type: ignore[attr-defined]
     assert directory.requests == []
 
 
 async def test_what_is_wrong_with_an_item_is_its_outcome() -> None:
-    """Refused here or there; every other is done."""
+    """Items that the client or the server refuses have errors; the others are written."""
     directory = filled(3)
     students: Any = RESOURCES["students"](directory)
     items = [
@@ -313,7 +313,7 @@ async def test_what_is_wrong_with_an_item_is_its_outcome() -> None:
 
 @pytest.mark.parametrize("distance", [1, 600])
 async def test_items_with_the_same_key_are_done_one_after_the_other(distance: int) -> None:
-    """In their order, whatever stands between them: the last one wins, and nothing is created twice."""
+    """They are processed in order: the last one wins, and nothing is created twice."""
     directory = filled(0)
     students: Any = RESOURCES["students"](directory)
     between = [person(number) for number in range(1, distance)]
@@ -327,7 +327,7 @@ async def test_items_with_the_same_key_are_done_one_after_the_other(distance: in
 
 
 async def test_who_follows_a_failure_of_the_same_key_looks_again() -> None:
-    """The first one came to nothing, as far as anybody knows."""
+    """After a failed item, the next one with the same key searches again."""
     directory = filled(0)
     students: Any = RESOURCES["students"](directory)
     failures = [500]
@@ -340,7 +340,7 @@ async def test_who_follows_a_failure_of_the_same_key_looks_again() -> None:
 
 
 async def test_two_spellings_are_one_key_among_many() -> None:
-    """Two lists of classes, typed on two computers."""
+    """Two Unicode forms of a title in one call mean the same group."""
     directory = PlainDirectory(tidy=nfc)
     groups: Any = RESOURCES["groups"](directory)
     items = [GroupCreate(school_id=SCHOOL, title=title) for title in ("Å1", " A\u030a1", "Å1 ", "7A")]
@@ -428,7 +428,7 @@ async def test_a_race_for_many_ends_with_one_record_each() -> None:
 
 
 async def test_a_check_that_fails_leaves_what_was_created() -> None:
-    """That there may be another one is a doubt; that this one was created is a fact."""
+    """If the check for duplicates fails, the created records stay and are reported as created."""
     directory = PlainDirectory()
     units: Any = RESOURCES["units"](directory)
     directory.before = lambda _, path, __: 500 if path.endswith("_search") and directory.rows["/unit"] else None
@@ -437,7 +437,7 @@ async def test_a_check_that_fails_leaves_what_was_created() -> None:
 
 
 async def test_a_race_for_what_cannot_be_deleted_is_the_outcome_of_its_item() -> None:
-    """Schools stay: who was slower learns that there are two."""
+    """Schools cannot be deleted: the slower client gets an error that names both."""
     directory = PlainDirectory()
     items = [{"title": "x", "school_type": "GR", "external": ExternalRequest(source_id=f"{n}")} for n in range(3)]
 
@@ -452,7 +452,7 @@ async def test_a_race_for_what_cannot_be_deleted_is_the_outcome_of_its_item() ->
 
 
 async def test_a_search_that_one_key_spoils_is_made_without_it() -> None:
-    """A value that the server does not take in a filter is the outcome of its own item: the others are found."""
+    """A value that the server refuses in a filter fails its own item only."""
     directory = filled(100)
     students: Any = RESOURCES["students"](directory)
     directory.before = lambda _, __, data: 400 if "poison" in json.dumps(data or {}) else None
@@ -465,7 +465,7 @@ async def test_a_search_that_one_key_spoils_is_made_without_it() -> None:
 
 
 async def test_a_search_that_fails_is_the_outcome_of_its_chunk() -> None:
-    """Nothing is created on the strength of a look-up that failed; the next chunk is another matter."""
+    """If a search fails, nothing of its chunk is created; the next chunk is not affected."""
     directory = filled(600)
     students: Any = RESOURCES["students"](directory)
 
@@ -518,7 +518,7 @@ async def test_a_server_that_compares_text_in_its_own_way_is_asked_again() -> No
 
 
 async def test_what_was_deleted_meanwhile_is_created_anew() -> None:
-    """Found, and gone when its turn came."""
+    """A record deleted between search and update is created again."""
     directory = filled(2)
     students: Any = RESOURCES["students"](directory)
 
@@ -532,7 +532,7 @@ async def test_what_was_deleted_meanwhile_is_created_anew() -> None:
 
 
 async def test_what_can_never_change_is_the_outcome_of_its_item() -> None:
-    """A group cannot change its category."""
+    """A changed category of a group is a conflict of its own item."""
     directory = PlainDirectory()
     directory.put("/group", schoolID=SCHOOL, title="7A", category="Other")
     directory.put("/group", schoolID=SCHOOL, title="7B")
@@ -636,13 +636,13 @@ async def test_what_the_iterable_raises_comes_after_the_items_before(end: int) -
 
 @pytest.mark.parametrize("concurrency", [0, -1])
 def test_a_concurrency_below_one_is_refused_at_once(concurrency: int) -> None:
-    """As by the other bulk calls."""
+    """It is refused as by the other bulk calls."""
     with pytest.raises(ValueError, match="at least 1"):
         RESOURCES["units"](PlainDirectory()).upsert_many("source_id", [], concurrency=concurrency)  # type: ignore[attr-defined]
 
 
 def test_no_more_writes_are_under_way_than_allowed() -> None:
-    """And as many as that, while there are items."""
+    """Exactly as many writes as allowed are in flight while there are items."""
 
     async def main() -> None:
         directory = filled(0)
@@ -667,7 +667,7 @@ def test_no_more_writes_are_under_way_than_allowed() -> None:
 @pytest.mark.parametrize("step", range(0, 90, 3))
 @pytest.mark.parametrize("close", [True, False])
 def test_cancelling_or_closing_leaves_nothing(step: int, close: bool) -> None:
-    """No task and no open source, at whatever step of the loop."""
+    """At any step of the loop, no task or open source is left."""
 
     async def main() -> None:
         ended = started = False

@@ -91,7 +91,7 @@ async def test_redis_itself_forgets_in_time(store: RedisCache, redis: Any, prefi
 
 @pytest.mark.parametrize("ttl", [0.0, -1.0, 0.0001])
 async def test_what_has_no_time_is_not_kept(store: RedisCache, ttl: float) -> None:
-    """A lifetime of zero stores nothing, and drops the value kept before."""
+    """Without a lifetime nothing is stored, and the value kept before is dropped."""
     await store.set(KEY, b"old", 60.0)
     await store.set(KEY, b"new", ttl)
     assert await store.get(KEY) is None

@@ -1,4 +1,4 @@
-"""Every row, once, from a directory that changes while it is read: seeded histories against the real sandbox."""
+"""Every row once, from a directory that changes while it is read: seeded histories against the real sandbox."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_an_exact_read_lacks_no_row_that_was_there_throughout(order: str) 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kinds", ["cdu", "cd", "d", "u", "c"])
 async def test_an_incomplete_read_is_never_called_complete(order: str, kinds: str) -> None:
-    """A plain read may lose rows to a busy directory, but then it does not say `complete`."""
+    """A plain read that lost rows does not report `complete`."""
 
     async def read(history: History) -> tuple[bool, bool]:
         listing = Groups(history.send).list(limit=PAGE, concurrency=4)
@@ -151,7 +151,7 @@ async def test_an_incomplete_read_is_never_called_complete(order: str, kinds: st
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_strict_read_is_complete_or_raises(order: str) -> None:
-    """`strict=True` never ends short in silence."""
+    """`strict=True` raises when rows may be missing."""
 
     async def read(history: History) -> bool:
         got: set[str] = set()
@@ -169,7 +169,7 @@ async def test_a_strict_read_is_complete_or_raises(order: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_naive_reader_loses_rows_in_the_same_histories(order: str) -> None:
-    """The control: without it the tests above would prove nothing."""
+    """Control: a plain reader by offsets loses rows in the same histories."""
 
     async def read(history: History) -> bool:
         return bool(history.missing(await _naive(Groups(history.send))))
@@ -180,7 +180,7 @@ async def test_a_naive_reader_loses_rows_in_the_same_histories(order: str) -> No
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_an_exact_search_lacks_no_row_that_matched_throughout(order: str) -> None:
-    """Updates move rows in and out of a search, of which no event tells: only snapshots count there."""
+    """Updates move rows in and out of a search without an event; an exact search still has every row."""
 
     async def read(history: History) -> str:
         listing = Groups(history.send).search(title=~like("%''%")).paged(limit=PAGE, exact=True)
@@ -198,7 +198,7 @@ async def test_an_exact_search_lacks_no_row_that_matched_throughout(order: str) 
 
 
 async def test_an_undisturbed_exact_read_costs_nothing_more() -> None:
-    """Old rows that stay put are proven by the read itself."""
+    """Old rows that do not move are proven by the read itself."""
     history = History(1, "created", busy=0.0)
     await history.begin()
     listing = Groups(history.send).list(limit=PAGE).paged(exact=True)
@@ -241,7 +241,7 @@ async def test_three_deletions_in_two_thousand_rows_cost_a_few_requests() -> Non
 
 
 async def test_grades_are_read_until_two_passes_agree() -> None:
-    """Grades can neither be searched nor audited: what moved is found by reading again."""
+    """Grades have no search and no events: the listing is read again until a pass finds nothing new."""
     clock = Clock()
     sandbox = Sandbox(students=30, schools=1, seed=4, clock=clock, limiter="none")
     calls = 0

@@ -1,4 +1,4 @@
-"""Which rows were seen before: held against a plain set, for every order in which rows can arrive."""
+"""Which rows were seen before: compared with a plain set, for every order in which rows can arrive."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _drifting(straight: tuple[bool, list[int], list[list[int]]]) -> list[list[in
 @settings(max_examples=150, deadline=None)
 @given(pages=st.one_of(PAGES, STRAIGHT.map(_drifting)), dated=st.sampled_from(["all", "none", "some"]))
 def test_what_is_new_is_what_a_set_says(expected: int, pages: list[list[int]], dated: str) -> None:
-    """In the order of creation, against it, or in none, with dates and without, with repeats within a page."""
+    """In and against the order of creation and in none, with and without dates, with repeats in a page."""
     distinct, known = Distinct(expected), set[int]()
     for at, numbers in enumerate(pages):
         made = None if dated == "none" or (dated == "some" and at % 3 == 2) else [_made(number) for number in numbers]
@@ -91,14 +91,14 @@ def test_stamps_that_are_not_in_strict_order_have_none(steps: list[int]) -> None
 
 @pytest.mark.parametrize("ids", ["a\nb", "a\x00b", "\N{SNOWMAN}", ""])
 def test_ids_of_any_characters_are_told_apart(ids: str) -> None:
-    """What separates ids where they are noted cannot be taken for a part of one."""
+    """Ids that contain a possible separator are told apart."""
     distinct = Distinct()
     assert distinct.fresh([ids, "c"], _times([DAWN, DAWN + timedelta(seconds=1)])) is None
     assert distinct.fresh(["a", "b", ids], None) == [0, 1]
 
 
 def test_every_row_new_is_told_without_a_list() -> None:
-    """The usual page costs nothing: None stands for all."""
+    """If all rows of a page are new, the result is None."""
     for expected in (0, seen_ids._SHORT + 1):
         distinct = Distinct(expected)
         for at in range(0, 500, 50):
@@ -108,7 +108,7 @@ def test_every_row_new_is_told_without_a_list() -> None:
 
 @pytest.mark.parametrize("lengths", [(36, 36), (35, 37), (1, 71), (0, 72)])
 def test_ids_of_any_length_are_told_apart(lengths: tuple[int, int]) -> None:
-    """A directory whose ids are no UUIDs is read as well: none is taken for a part of another."""
+    """Ids of other lengths than that of a UUID are told apart."""
     ids = [letter * length for letter, length in zip("ab", lengths, strict=True)]
     distinct = Distinct()
     assert distinct.fresh(ids, _times([DAWN, DAWN + timedelta(seconds=1)])) is None
@@ -127,7 +127,7 @@ def test_a_table_holds_more_than_it_was_made_for() -> None:
 
 @pytest.mark.parametrize("total", [10**8, 10**12, 10**30])
 def test_a_total_beyond_belief_reserves_no_memory_for_it(total: int) -> None:
-    """A number in an answer cannot make the process run out of memory."""
+    """A huge total in an answer does not allocate memory for it."""
     distinct = Distinct(total)
     assert distinct.fresh([row_id(1), row_id(2), row_id(1)], None) == [0, 1]
     assert len(distinct._keys._slots) <= 2**23  # type: ignore[union-attr]

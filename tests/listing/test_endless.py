@@ -1,4 +1,4 @@
-"""Servers that answer every offset with a full page: a read of them ends, soon, and claims nothing."""
+"""Servers that answer every offset with a full page: a read of them ends soon, and proves nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Endless:
 @pytest.mark.parametrize("limit", [None, 10])
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_a_listing_without_end_is_ended(total: int | None, limit: int | None, concurrency: int) -> None:
-    """Two pages in a row without one new row: nothing more is asked for than what was under way."""
+    """After two pages in a row without a new row, no further request is sent."""
     server = Endless(total)
     listing = Groups(server).list(limit=limit, concurrency=concurrency)
     got = run(listing.all())
@@ -54,7 +54,7 @@ def test_a_listing_without_end_is_ended(total: int | None, limit: int | None, co
 
 @pytest.mark.parametrize("total", [None, 10**9])
 def test_no_repair_of_a_listing_without_end_is_without_end(total: int | None) -> None:
-    """It looks for what is missing, finds nothing, and says so."""
+    """The repair ends as well, and reports that the read is unverified."""
     server = Endless(total)
     listing = Groups(server).list(limit=10, concurrency=1).paged(exact=True, strict=True)
     with pytest.raises(IncompleteListing, match="two pages in a row"):
@@ -63,7 +63,7 @@ def test_no_repair_of_a_listing_without_end_is_without_end(total: int | None) ->
 
 
 def test_a_server_that_counts_what_it_repeats_is_not_believed() -> None:
-    """As many old rows arrived as the first answer counted, but a server that answers like this proves nothing."""
+    """Repeated rows are not certified, even if their number equals the total."""
     server = Endless(10)
     listing = Groups(server).list(limit=4, concurrency=1)
     run(listing.all())

@@ -1,7 +1,7 @@
-"""No claim that is not so: histories of a directory that shares nothing with the client that reads it.
+"""No claim is false: generated histories of a directory that shares no code with the client.
 
-Each of them differs in the clocks of its database and its gateway, its index, its order, its dates, and in what happens
-between two answers. The histories that fooled an earlier version of the proofs are among them.
+They differ in the clocks of database and gateway, the index, the order, the dates, and in what happens between two
+answers. The histories that fooled an earlier version of the proofs are among them.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _false(seeds: range) -> tuple[Counter[str], list[int]]:
 
 
 def test_no_claim_is_false() -> None:
-    """Histories of every kind: what is called complete is complete, and every level is reached."""
+    """In histories of every kind, what is reported as complete is complete, and every level is reached."""
     levels, false = _false(range(300))
     assert not false
     assert {*CLAIMS, "consistent", "unverified"} <= levels.keys()
@@ -116,7 +116,7 @@ def test_no_claim_is_false() -> None:
 
 @pytest.mark.slow
 def test_no_claim_is_false_in_ten_thousand_histories() -> None:
-    """The same, until it would be noticed: the version before this made 261 false claims in them."""
+    """The same in ten thousand histories: the version before this made 261 false claims in them."""
     levels, false = _false(range(10_000))
     assert not false
     assert levels["lacking"] > 1500
@@ -128,7 +128,7 @@ def test_no_claim_is_false_in_ten_thousand_histories() -> None:
     ids=["late", "slow", "ahead", "behind", "lagging", "emptied", "undated", "emptied search"],
 )  # fmt: skip
 def test_what_broke_the_proof_breaks_it_no_more(kind: Plot, how: str) -> None:
-    """Each of the ways in which rows were lost in silence, in twenty histories."""
+    """Each way in which rows were once lost unnoticed, in twenty histories."""
     found = [told(kind._replace(seed=seed), how) for seed in range(20)]
     assert not [one for one in found if one.false]
     assert any(one.missing or one.level in {"repaired", "stable"} for one in found)  # rows did slip away
@@ -137,7 +137,7 @@ def test_what_broke_the_proof_breaks_it_no_more(kind: Plot, how: str) -> None:
 @pytest.mark.parametrize("whole_seconds", [False, True])
 @pytest.mark.parametrize("search", [False, True])
 def test_a_history_in_which_nothing_happens_is_certified(search: bool, whole_seconds: bool) -> None:
-    """No false alarm: old rows cost their pages and nothing else, whatever the clocks say."""
+    """Without changes, a read of old rows is certified without further requests, whatever the clocks."""
     for ahead in (0.0, 400.0, -240.0):
         strip_traceback = Plot(1, busy=0.0, young=False, ahead=ahead, search=search, whole_seconds=whole_seconds)
         for how in READS:
@@ -147,7 +147,7 @@ def test_a_history_in_which_nothing_happens_is_certified(search: bool, whole_sec
 
 @pytest.mark.parametrize("how", READS)
 def test_rows_written_a_moment_ago_cost_one_look_at_the_events(how: str) -> None:
-    """A read shortly after writes is certified when none of its rows was deleted since."""
+    """A read with recent rows is certified by one query for deletions."""
     one = told(Plot(1, busy=0.0, young=True), how)
     assert (one.level, one.complete, one.requests) == ("certified", True, one.pages + 1)
 
@@ -161,7 +161,7 @@ def test_whole_seconds_keep_no_search_from_being_proven(seed: int) -> None:
 
 
 def test_events_that_may_not_be_read_prove_nothing_and_end_nothing() -> None:
-    """The listing is read again instead; one at rest is proven by what was known of it before."""
+    """Without access to audit events the listing is read again, and a listing at rest is still proven."""
     one = told(Plot(1, busy=0.0, young=True, audited=False), "exact")
     assert (one.level, one.complete, one.requests) == ("stable", True, 2 * one.pages + 3)
     assert told(Plot(1, busy=0.0, young=True, audited=False), "plain").level == "unverified"

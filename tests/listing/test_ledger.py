@@ -1,4 +1,4 @@
-"""What a read proves: the certificate held against generated histories, and each thing that can take it away."""
+"""What a read proves: certificates compared with generated histories, and everything that prevents one."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_read_that_is_proven_lacks_no_row(plot: Plot, mode: str) -> None:
 
 
 def test_the_histories_would_catch_who_claims_too_much() -> None:
-    """The control: in many of them a plain read does lose rows, also where as many rows arrived as were counted."""
+    """Control: in many of the histories a plain read loses rows, also where the counts agree."""
     lost = fooled = 0
     for seed in range(200):
         history = History(Plot(seed))
@@ -97,7 +97,7 @@ def test_the_histories_would_catch_who_claims_too_much() -> None:
 @settings(max_examples=120, deadline=None)
 @given(plot=PLOTS, mode=st.sampled_from(MODES))
 def test_a_quiet_directory_is_certified(plot: Plot, mode: str) -> None:
-    """No false alarm: old rows that nobody touches are proven by reading them, at no cost."""
+    """Old rows that nobody touches are certified without further requests."""
     history = History(plot._replace(busy=0.0, youngest=OLD))
     got, report = history.read(mode)
     assert not history.missing(got)
@@ -109,7 +109,7 @@ def test_a_quiet_directory_is_certified(plot: Plot, mode: str) -> None:
 
 
 def test_as_many_old_rows_as_were_counted_are_all_of_them() -> None:
-    """The pigeonhole: however pages overlapped and totals moved, N different old rows of N are every one."""
+    """N different old rows out of N counted are all of them, however pages overlap and totals change."""
     tracker = _tracker(
         _page(_rows(0, 10), total=25), _page(_rows(5, 10), total=24), _page(_rows(15, 10), total=25), _page(_rows(0, 3))
     )
@@ -118,7 +118,7 @@ def test_as_many_old_rows_as_were_counted_are_all_of_them() -> None:
 
 
 def test_a_young_row_stands_for_no_old_one() -> None:
-    """One deleted, one created: the count is right and a row is missing. The naive count would be fooled."""
+    """One deletion and one creation leave the count unchanged; the read is not certified."""
     tracker = _tracker(_page(_rows(0, 10), total=20), _page([*_rows(11, 9), row(50, BEGIN + 1.0)], total=20))
     assert tracker.rows == 20 == tracker.total
     assert (tracker.level, tracker.report().complete) == ("unverified", False)
@@ -128,7 +128,7 @@ def test_a_young_row_stands_for_no_old_one() -> None:
     ([], "certified"), ([99], "certified"), ([15], "unverified"), (None, "unverified"),
 ])  # fmt: skip
 def test_young_rows_are_proven_by_none_of_them_being_deleted(gone: list[int] | None, level: str) -> None:
-    """Who read as many as every answer counted, none of them deleted since, read the rows of the last answer."""
+    """If every answer counts as many rows as were read and none was deleted since, the read is certified."""
     pages = _page(_rows(0, 10), total=20), _page(_rows(10, 10, BEGIN), total=20)
     assert _open(*pages).doubtful
     deleted = None if gone is None else frozenset(map(row_id, gone))
@@ -161,7 +161,7 @@ def test_a_single_answer_is_a_snapshot() -> None:
 @pytest.mark.parametrize("date", [BEGIN, None])
 @pytest.mark.parametrize("created", [OLD, None])
 def test_without_times_a_steady_read_is_consistent_and_no_more(date: float | None, created: float | None) -> None:
-    """Rows without meta, answers without Date: nothing moved that could be seen, which is not a proof."""
+    """Without dates, a read in which no change was seen is `consistent`, not complete."""
     pages = _page(_rows(0, 10, created), total=20, date=date), _page(_rows(10, 10), total=20, date=date)
     tracker = _tracker(*pages)
     proven = date is not None and created is not None
@@ -171,7 +171,7 @@ def test_without_times_a_steady_read_is_consistent_and_no_more(date: float | Non
 
 
 def test_undated_rows_can_hide_a_deletion_behind_an_insertion() -> None:
-    """Every answer counts the same, no row came twice, and one is missing: it looks like rest, and is not complete."""
+    """Equal totals without duplicates are no proof: a row can be missing, and the read is not complete."""
 
     def swap(directory: FakeDirectory) -> None:
         if len(directory.asks) == 2:
@@ -208,7 +208,7 @@ YEARS = [
 
 @pytest.mark.parametrize("at", YEARS)
 def test_a_year_that_is_none_is_no_date(at: datetime) -> None:
-    """Year 1 is how Go spells that it does not know, and 9999 is no better: such a row is undated."""
+    """Rows dated in year 1 or 9999 count as undated."""
     odd = Row(row_id(99), Meta(created_at=at, updated_at=at))
     for updates in (False, True):
         tracker = _tracker(
@@ -235,7 +235,7 @@ def test_an_event_is_dated_by_its_own_timestamp() -> None:
 
 
 def test_without_times_whatever_moves_is_unverified() -> None:
-    """A duplicate, a total or a gap is enough; one undated row takes the proof from the rest."""
+    """A duplicate, a changed total or a gap is enough for `unverified`; one undated row prevents a certificate."""
     first = _page(_rows(0, 10, None), total=20)
     assert _tracker(first, _page(_rows(9, 10, None), total=20)).level == "unverified"
     assert _tracker(first, _page(_rows(10, 10, None), total=21)).level == "unverified"
@@ -259,7 +259,7 @@ def test_a_row_is_old_by_a_minute_and_by_as_much_as_clocks_may_differ(age: float
 
 
 def test_a_replayed_answer_says_nothing_about_clocks() -> None:
-    """Its date is when it was asked for, and says no more when it arrived."""
+    """The Date of a replayed answer is not used to compare clocks."""
     pages = _page(_rows(0, 10), total=20), _page([*_rows(10, 10, BEGIN - 62.5), row(77, BEGIN - 0.5)], total=21)
     tracker = CompletenessTracker(updates=False)
     for page in pages:
@@ -301,7 +301,7 @@ def test_rows_behind_an_offset_are_proven_by_nothing_being_deleted(gone: list[in
 
 @pytest.mark.parametrize(("total", "offset"), [(0, 5), (3, 3), (3, 100)])
 def test_nothing_behind_the_end_is_all_there_is(total: int, offset: int) -> None:
-    """An empty page at an offset beyond the last row is a snapshot of nothing."""
+    """An empty page at an offset beyond the last row is certified."""
     assert _tracker(_page([], offset=offset, total=total), offset=offset).level == "certified"
 
 
@@ -320,7 +320,7 @@ def test_a_skipped_row_counts_as_read_and_as_missing() -> None:
 
 
 def test_the_report_says_in_words_what_stands_against_completeness() -> None:
-    """One sentence for each thing that was seen, none of them about values."""
+    """Each problem is one sentence, without values of rows."""
     first = _page(_rows(0, 10), total=30)
     assert _tracker(first, _page(_rows(10, 10), total=29)).report().problems == (
         "the total changed during the read",
@@ -334,14 +334,14 @@ def test_the_report_says_in_words_what_stands_against_completeness() -> None:
 
 
 def test_gone_names_only_rows_that_were_delivered() -> None:
-    """Deletions of rows that nobody got are nobody's business."""
+    """Deleted rows that were never delivered are not in `gone`."""
     tracker = _tracker(_page(_rows(0, 3)))
     tracker.mended(gone=frozenset({row_id(2), row_id(7)}))
     assert (tracker.report().gone, tracker.report().level) == ((row_id(2),), "repaired")
 
 
 def test_a_read_whose_witness_is_needed_asks_for_it_once() -> None:
-    """Only a steady read of more than one page with young rows looks at the audit events; a snapshot never does."""
+    """Only a steady read of several pages with recent rows queries the audit events, once."""
     for count, created, witnessed in ((30, BEGIN, 1), (30, OLD, 0), (10, BEGIN, 0)):
         directory = FakeDirectory(_rows(0, count, created))
         listing = Listing(directory, limit=10)

@@ -136,7 +136,7 @@ def test_the_first_failure_is_raised_at_its_turn_as_itself(data: st.DataObject) 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 8, 20])
 def test_a_slow_reader_finds_its_window_full_and_no_fuller(concurrency: int) -> None:
-    """L5: look-ahead goes as far as it may, however slow the reader, and then waits for it."""
+    """L5: pages are fetched ahead up to the limit, and no further until the reader takes one."""
     directory = FakeDirectory(_rows(100 * LIMIT), latency=lambda _: 1.0)
     waiting = []
 
@@ -173,7 +173,7 @@ def test_a_busy_processor_narrows_the_look_ahead_of_large_pages(
 @pytest.mark.parametrize("how", [{}, {"exact": True}, {"strict": True}, {"concurrency": 1}])
 @pytest.mark.parametrize("tag", [None, ""])
 def test_an_undisturbed_read_takes_one_request_a_page(total: int, how: dict[str, Any], tag: str | None) -> None:
-    """No probe, no empty page, no question twice; `exact` and `strict` cost nothing when nothing moved."""
+    """No page is requested twice or in vain; `exact` and `strict` cost nothing when nothing moved."""
     directory = FakeDirectory(_rows(total), tag=tag)
     report = _whole(directory, **how).report
     assert [(ask.offset, ask.limit) for ask in directory.asks] == [(at, LIMIT) for at in range(0, max(total, 1), LIMIT)]
@@ -214,7 +214,7 @@ def test_a_larger_limit_that_is_kept_is_the_step() -> None:
 
 @pytest.mark.parametrize("limit", [0, -1, 1000])
 def test_a_limit_that_cannot_be_true_is_not_believed(limit: int) -> None:
-    """Zero would never advance, a thousand would jump over rows: the rows that came are the step, and it is noted."""
+    """An impossible limit is replaced by the number of rows that came, and reported."""
     directory = FakeDirectory(_rows(50), answer=_saying(limit=limit))
     report = _whole(directory).report
     assert report.requests == 5

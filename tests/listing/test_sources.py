@@ -1,4 +1,4 @@
-"""What listings ask of a directory, and what they make of its answers: requests, windows, witnesses, broken rows."""
+"""What listings ask of a directory, and how they read its answers: requests, windows, deletions, invalid rows."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_a_page_is_asked_for_and_read() -> None:
 
 
 async def test_a_sealed_page_is_read_when_it_is_opened() -> None:
-    """Until then it is bytes; a broken one raises at its turn, and not in the task that fetched it."""
+    """A raw page is decoded when it is taken: an invalid one raises then, not in the task that fetched it."""
     send = Scripted([_group(1), {"id": 7}])
     opened = await _source(send).fetch_raw(PageRequest(2, 0))
     with pytest.raises(ResponseValidationError):
@@ -115,7 +115,7 @@ async def test_a_sealed_page_is_read_when_it_is_opened() -> None:
 
 
 async def test_a_page_of_another_offset_is_refused() -> None:
-    """Its rows belong elsewhere: taking them would lose some and repeat others in silence."""
+    """A page that reports another offset raises: its rows would be lost or repeated."""
     send = Scripted([_group(number) for number in range(9)])
     send.shift = 1
     with pytest.raises(ResponseValidationError, match="another offset"):
@@ -167,7 +167,7 @@ async def test_a_window_of_every_row_leaves_the_conditions_out() -> None:
 
 
 async def test_a_window_of_events_is_one_of_their_timestamps() -> None:
-    """They have no meta."""
+    """Windows of audit events use the timestamp, because they have no meta."""
     send = Scripted([])
     source = RecordSource[AuditEvent](send, Listed("/audit-event", AuditEvent, True, None), None, PageSizes())
     await source.created(SINCE, SINCE, PageRequest(5, 0))
@@ -249,21 +249,21 @@ async def test_deletions_are_read_whole_from_small_pages() -> None:
     ],
 )
 async def test_a_witness_that_cannot_be_asked_knows_nothing_and_ends_no_read(error: MeitnerError) -> None:
-    """A read whose rows have all arrived does not fail for want of evidence: it is not proven, that is all."""
+    """If the audit events cannot be read, the read goes on and is not proven."""
     send = Scripted([])
     send.error = error
     assert await _source(send).deleted(SINCE) == Deletions(None, 1)
 
 
 async def test_a_witness_that_contradicts_itself_knows_nothing() -> None:
-    """Fewer events than it counts: the read of them ends, and is not believed."""
+    """If fewer events arrive than are counted, they are not used."""
     send = Scripted([_event(1, 2)], total=10**9)
     assert await _source(send).deleted(SINCE) == Deletions(None, 2)
 
 
 @pytest.mark.parametrize(("audited", "known"), [(None, Deletions(frozenset())), (False, Deletions(None))])
 async def test_what_leaves_no_event_is_not_asked_about(audited: bool | None, known: Deletions) -> None:
-    """Schools are never deleted, and grades go without a word: neither costs a request."""
+    """No events are requested for schools and grades, which leave none."""
     send = Scripted([])
     assert await _source(send, audited=audited).deleted(SINCE) == known
     assert send.requests == []
@@ -340,7 +340,7 @@ async def test_a_row_whose_id_is_none_is_named_by_its_place(bad: Any) -> None:
 )
 @pytest.mark.parametrize("on_invalid", ["raise", "skip"])
 async def test_what_is_no_page_at_all_cannot_be_skipped(spoil: Callable[[bytes], bytes], on_invalid: str) -> None:
-    """Skipping is for rows: an envelope that breaks the contract raises in any case."""
+    """An invalid envelope raises even with `on_invalid="skip"`."""
     plain = Scripted([_group(1)])
 
     async def send(request: Request) -> RawResponse:
@@ -352,7 +352,7 @@ async def test_what_is_no_page_at_all_cannot_be_skipped(spoil: Callable[[bytes],
 
 
 async def test_a_page_that_is_broken_once_is_asked_for_again() -> None:
-    """A body cut off on its way is no poison: the second answer is read, and both are counted."""
+    """A page that was cut off is requested again, and both requests are counted."""
     plain, cut = Scripted([_group(number) for number in range(9)]), []
 
     async def send(request: Request) -> RawResponse:
@@ -368,7 +368,7 @@ async def test_a_page_that_is_broken_once_is_asked_for_again() -> None:
 
 
 async def test_first_and_count_of_a_listing_are_one_row_each() -> None:
-    """The smallest question; a count does not mind what the row holds."""
+    """Both request one row; `count` accepts an invalid one."""
     send = Scripted([_broken(0), *(_group(number) for number in range(1, 9))])
     listing = Groups(send).list(limit=50)
     assert await listing.count() == 9

@@ -1,4 +1,4 @@
-"""Directories that stamp whole seconds, and what they make of bounds with more: no proof may rest on a fraction."""
+"""Directories that store whole seconds, and may cut the fractions of bounds: no proof depends on a fraction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Years that are none: a server that writes year 1 or 9999 for what it does not know breaks no read and no export."""
+"""Placeholder years: a server that writes year 1 or 9999 for unknown dates breaks no read and no export."""
 
 from __future__ import annotations
 

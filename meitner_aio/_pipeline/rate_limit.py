@@ -125,10 +125,12 @@ class RateLimiter:
 
     def _adapt(self, response: RawResponse, now: float) -> None:
         """Send fewer requests at a time when the server is busy: it says so by a 503, or a 429 not of the quota."""
-        spent = response.too_many is not None and response.too_many.quota_spent
-        if response.status == 503 or (response.status == 429 and not spent):
+        status, too_many = response.status, response.too_many
+        if too_many is not None and too_many.quota_spent:
+            return
+        if status in (429, 503):
             self._semaphore.narrow(now)
-        elif response.status < 500 and not spent:
+        elif status < 500:
             self._semaphore.widen()
 
     def _entered(self, waiter: _Waiter) -> None:

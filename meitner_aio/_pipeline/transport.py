@@ -149,7 +149,7 @@ class HttpTransport:
 
     async def _exchange(self, request: Request, tracker: aiohttp.UploadTracker) -> RawResponse:
         session, url = self._session_for(request), self._url(request)
-        proxy = await self._proxy_for(url)
+        proxy = await self._proxy_for(url) if self._proxy is not None or self._trust_env else None
         _reused.set(session is not self._session)
         answer = await session.request(
             request.method,
@@ -191,7 +191,7 @@ class HttpTransport:
         if self._proxy is not None:
             check_proxy(str(url), self._proxy)  # the token endpoint may be elsewhere
             return self._proxy
-        if not self._trust_env or is_loopback(url.host or ""):
+        if is_loopback(url.host or ""):
             return None
         origin = url.origin()
         if origin not in self._proxies:
@@ -308,7 +308,12 @@ async def _body(answer: aiohttp.ClientResponse, asked: int | None) -> bytes:
     most = LARGEST_BODY if asked is None else min(asked, LARGEST_BODY)
     if not content.at_eof() and (answer.content_length or 0) > most:
         raise TooLargeError(most)
-    inflated = Decompressor(answer.headers.get("Content-Encoding", ""), most)
+    encoding = answer.headers.get("Content-Encoding", "")
+    first = await content.readany()
+    if not encoding and content.at_eof() and len(first) <= most:
+        return first
+    inflated = Decompressor(encoding, most)
+    inflated.feed(first)
     while not content.at_eof():
         inflated.feed(await content.readany())
     return inflated.whole()

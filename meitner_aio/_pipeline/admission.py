@@ -14,7 +14,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .._wire.headers import limits
 from .._wire.messages import RawResponse, Request
 from .._wire.too_many import TooMany, what_429_means
 from .fair_share import FairShare, SingleCalls
@@ -173,9 +172,8 @@ class Admission:
         """Learn from an answer, with `in_flight` others still out; return what it means if it is a 429."""
         limiter, status = self._limiter, response.status
         self._answered = True
-        undated = "Date" not in response.headers
-        said = limits(response.headers, limiter.server_time(None, now) if undated else 0.0)
-        if said is not None:
+        said = response.limits
+        if said.limit:
             limiter.learn(said, departure, now, in_flight, served=status < 300)
             self._opening = 1
         else:
@@ -184,7 +182,6 @@ class Admission:
             self._open_wider()
         if status == 429:
             too_many = what_429_means(
-                response.headers,
                 said,
                 known=bool(limiter.limit),
                 remaining=limiter.remaining,

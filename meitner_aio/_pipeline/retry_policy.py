@@ -10,7 +10,7 @@ from enum import Enum, auto
 from msgspec import Struct
 
 from .. import errors
-from .._wire.headers import LONGEST_WAIT, retry_after, wait_asked
+from .._wire.headers import LONGEST_WAIT
 from .._wire.messages import RawResponse, Request, error_from, error_object
 from ..records import ErrorCode
 from .retry_budget import RetryBudget
@@ -115,7 +115,7 @@ def outcome_kind(outcome: Outcome) -> str:
 def _said_no(outcome: RawResponse) -> bool:
     """Whether a 503 says that nothing was done: a gateway's bare one leaves open what happened behind it."""
     data = error_object(outcome)
-    return retry_after(outcome.headers) is not None or (data is not None and data.code is ErrorCode.RATE_LIMITED)
+    return outcome.limits.retry_after is not None or (data is not None and data.code is ErrorCode.RATE_LIMITED)
 
 
 def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy) -> bool:
@@ -241,11 +241,11 @@ class Retries:
     def requested_delay(self) -> float | None:
         """Return the seconds that the server asks to wait, if it does."""
         if isinstance(self.last, RawResponse):
-            headers, too_many = self.last.headers, self.last.too_many
+            limits, too_many = self.last.limits, self.last.too_many
             if too_many is not None:
                 requested_delay = too_many.wait
             else:  # of a token endpoint, which no rate limiter stands before
-                requested_delay = wait_asked(headers, time.time()) if self.throttled else retry_after(headers)
+                requested_delay = limits.wait(time.time()) if self.throttled else limits.retry_after
         elif self._stale:
             requested_delay = 0.0  # the next connection is a new one: there is nothing to wait for
         else:

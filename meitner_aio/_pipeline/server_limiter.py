@@ -12,11 +12,11 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
-from .._wire.headers import LONGEST_WAIT, Limits
+from .._wire.headers import LONGEST_WAIT, LimitHeaders
 
 HOUR = 3600.0
 """Seconds in which a bucket is refilled with as many tokens as RateLimit-Limit says."""
@@ -58,7 +58,7 @@ class Quota(Struct, frozen=True):
     """window: until an answer shows otherwise; bucket: one did; assumed: answers say nothing of a quota."""
 
 
-class Departure(NamedTuple):
+class Departure(Struct, frozen=True):
     """What was known when a request left: only answers that do not overlap can be compared."""
 
     at: float
@@ -158,24 +158,24 @@ class ServerLimiter:
             self.seen_at,
         )
 
-    def learn(self, said: Limits, departure: Departure, now: float, in_flight: int, *, served: bool) -> None:
+    def learn(self, said: LimitHeaders, departure: Departure, now: float, in_flight: int, *, served: bool) -> None:
         """Learn from an answer to a request that left at `departure`, with `in_flight` others still out.
 
         `served` says that the request surely counted. Answers may arrive in any order.
         """
         here = self.server_time(said.date, now)
-        reset, remaining = min(said.reset, here + LONGEST_WAIT), min(said.remaining, said.limit)
+        reset, remaining = min(said.ends(here), here + LONGEST_WAIT), min(said.remaining, said.limit)
         self._counted += served
-        alone = self._was_alone(departure, in_flight, served=served)
         if said.limit != self.limit or (not self.is_bucket and self._is_other_window(reset, now)):
             if said.limit == self.limit and now < self.ends and reset <= self._began + _SAME:
                 return  # of a window that had ended when the present one began
             self._compare_resets(said, departure, reset, remaining, now, in_flight)
-            if alone and remaining >= said.limit - 1 and (not self.limit or remaining > self.remaining):
+            fresh = remaining >= said.limit - 1 and (not self.limit or remaining > self.remaining)
+            if fresh and self._was_alone(departure, in_flight, served=served):
                 self.late = int(remaining == said.limit)
             self._begin(said, reset, remaining, now, here)
         else:
-            self._go_on(departure, reset, remaining, now, served=served, alone=alone)
+            self._go_on(departure, reset, remaining, now, in_flight, served=served)
         potential = self._counted + in_flight + remaining
         if potential < self._floor:
             self._floor, self._floor_at = potential, now
@@ -184,7 +184,7 @@ class ServerLimiter:
         return abs(reset - self._reset) > _SAME or now >= self.ends
 
     def _compare_resets(  # noqa: PLR0917 - one answer, and what was known before it
-        self, said: Limits, departure: Departure, reset: float, remaining: int, now: float, in_flight: int
+        self, said: LimitHeaders, departure: Departure, reset: float, remaining: int, now: float, in_flight: int
     ) -> None:
         """See a bucket in a RateLimit-Reset that moves although no window ended."""
         comparable = departure.reset > -math.inf and said.limit == self.limit and departure.answers > 0
@@ -214,7 +214,7 @@ class ServerLimiter:
     def _is_a_bucket(self) -> None:
         self.is_bucket, self.is_window = True, False
 
-    def _begin(self, said: Limits, reset: float, remaining: int, now: float, here: float) -> None:
+    def _begin(self, said: LimitHeaders, reset: float, remaining: int, now: float, here: float) -> None:
         """Believe in what the server now says, of which nothing earlier says anything."""
         if said.limit != self.limit:
             self.limit, self.refill = said.limit, said.limit / HOUR
@@ -225,7 +225,7 @@ class ServerLimiter:
         self._accept(remaining, now, spent=None)
 
     def _go_on(
-        self, departure: Departure, reset: float, remaining: int, now: float, *, served: bool, alone: bool
+        self, departure: Departure, reset: float, remaining: int, now: float, in_flight: int, *, served: bool
     ) -> None:
         gain = departure.counted + served + remaining - departure.floor
         follows = departure.answers == self._answers
@@ -235,8 +235,8 @@ class ServerLimiter:
             self._gained(gain, remaining, now)
         if self.is_bucket:
             self._reset, self.ends = reset, now + max(reset - self.server_time(None, now), _SHORTEST)
-        elif alone and follows and self.remaining - remaining == 1 and self._lost < _HARDLY:
-            self.is_window = self.is_window or self._would_rise(departure)
+        elif follows and not self.is_window and self.remaining - remaining == 1 and self._lost < _HARDLY:
+            self.is_window = self._would_rise(departure) and self._was_alone(departure, in_flight, served=served)
         if follows or remaining <= self.tokens(now):
             self._accept(remaining, now, spent=self.remaining - remaining)
         elif served:

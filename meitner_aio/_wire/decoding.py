@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from .. import errors
 from ..records import Field, Id, Kind, Pagination, Record, fields
-from .headers import media_type, server_time
+from .headers import media_type
 from .messages import FOREIGN, Envelope, RawResponse, Request
 from .validation import is_id
 
@@ -179,7 +179,7 @@ class PageReader(Generic[R]):
             if not problem:
                 try:
                     envelope = self._page.decode(response.body)
-                    fetched = DecodedPage(envelope.data, envelope.pagination, (), server_time(response.headers))
+                    fetched = DecodedPage(envelope.data, envelope.pagination, (), response.limits.date)
                 except FOREIGN as error:
                     fetched, problem, row = self._row_by_row(response, _problem(error), every=skip_invalid)
             if fetched is None:
@@ -214,7 +214,7 @@ class PageReader(Generic[R]):
                 wrong.append(_place(error))
                 if not every:
                     return None, f"{_problem(error, f'.data[{place}]')} (row {broken[0]})", broken[0]
-        fetched = DecodedPage(rows, raw.pagination, tuple(broken), server_time(response.headers), wrong=tuple(wrong))
+        fetched = DecodedPage(rows, raw.pagination, tuple(broken), response.limits.date, wrong=tuple(wrong))
         return fetched, "", None
 
 

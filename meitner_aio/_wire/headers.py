@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 LONGEST_WAIT = 3605.0
 """Seconds: the hourly window and a little. Nothing that a server says makes anything wait longer."""
@@ -50,72 +51,84 @@ def _epoch(date: str) -> float | None:
     return seconds if 0 <= seconds <= _LATEST else None
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that Retry-After asks for; a date is taken against the answer's own Date header."""
-    requested_delay = headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(requested_delay):
-        return float(requested_delay)
-    until, now = _epoch(requested_delay), server_time(headers)
-    return None if until is None or now is None else max(0.0, until - now)
-
-
 def reset_epoch(headers: Mapping[str, str], now: float) -> float | None:
-    """Return when the hourly window ends, in seconds since 1970.
+    """Return RateLimit-Reset in seconds since 1970; where it is a delta, it counts from `now`."""
+    seconds, delta = _reset(headers)
+    return now + seconds if delta else seconds or None
 
-    The API documents epoch milliseconds, sent as a string; gateways are known to say epoch seconds or a delta.
+
+def _reset(headers: Mapping[str, str]) -> tuple[float, bool]:
+    """Return RateLimit-Reset in seconds, and whether it is a delta; `0.0, False` where it says nothing.
+
+    The API documents epoch milliseconds, sent as a string. Gateways are known to send epoch seconds or a delta.
     """
     reset = number(headers, "RateLimit-Reset")
     if reset is None or reset > _LATEST * 1000:
-        return None
+        return 0.0, False
     if reset > _LATEST:
-        return reset / 1000
+        return reset / 1000, False
     if reset >= _EARLIEST:
-        return float(reset)
-    return now + reset if reset <= _LONGEST_DELTA else None
+        return float(reset), False
+    return (float(reset), True) if reset <= _LONGEST_DELTA else (0.0, False)
 
 
-class Limits(NamedTuple):
-    """What the three rate-limit headers of an answer say."""
+def _delay(text: str, date: float | None) -> float | None:
+    """Return the seconds of a Retry-After; a date in it is compared with the answer's own Date."""
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until = _epoch(text)
+    return None if until is None or date is None else max(0.0, until - date)
 
-    limit: int
-    """Requests an hour, at least 1."""
-    remaining: int
-    reset: float
-    """RateLimit-Reset in seconds since 1970, by the server's clock; what it means differs between limiters."""
-    date: float | None
+
+class LimitHeaders(Struct, frozen=True):
+    """What the headers of an answer say about time and quota."""
+
+    limit: int = 0
+    """Requests an hour; 0 unless all three limit headers make sense."""
+    remaining: int = 0
+    """RateLimit-Remaining; 0 where it is not said, too."""
+    reset: float = 0.0
+    """RateLimit-Reset in seconds since 1970, or a `delta`; what it means differs between limiters."""
+    date: float | None = None
     """The answer's own Date in seconds since 1970."""
+    retry_after: float | None = None
+    """Seconds that Retry-After asks for."""
+    delta: bool = False
+    """Whether `reset` counts from the time of the answer."""
+
+    def ends(self, now: float) -> float:
+        """Return RateLimit-Reset in seconds since 1970; 0.0 where it is not said.
+
+        `now` is the time of the answer in seconds since 1970, for a delta in an answer without a Date.
+        """
+        if not self.delta:
+            return self.reset
+        return (now if self.date is None else self.date) + self.reset
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds that a 429 asks to wait: by Retry-After, else until RateLimit-Reset.
+
+        The latter only where it stands alone: beside the other limit headers it may tell when a bucket is full again,
+        which is later than needed. `now` is as in `ends`.
+        """
+        if self.retry_after is not None or self.remaining or self.limit:
+            return self.retry_after
+        wait = self.ends(now) - (now if self.date is None else self.date)
+        return wait if wait > 0 else None
+
+    @property
+    def reset_at(self) -> datetime | None:
+        """The instant that RateLimit-Reset names, by the server's clock; None for a delta without a Date."""
+        ends = self.ends(0.0)
+        return None if ends < _EARLIEST else datetime.fromtimestamp(ends, UTC)
 
 
-def limits(headers: Mapping[str, str], now: float = 0.0) -> Limits | None:
-    """Return the limit headers of an answer, or None unless all three make sense.
-
-    `now` is the time of the answer in seconds since 1970 where it has no Date, for a RateLimit-Reset that is a delta.
-    """
-    remaining = number(headers, "RateLimit-Remaining")
-    if remaining is None:
-        return None
-    limit, date = number(headers, "RateLimit-Limit"), server_time(headers)
-    reset = reset_epoch(headers, now if date is None else date)
-    return Limits(limit, remaining, reset, date) if limit and reset is not None else None
-
-
-def wait_asked(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that a 429 asks to wait: by Retry-After, else until RateLimit-Reset.
-
-    The latter only where it stands alone. Beside the other limit headers it may be when a bucket is full again, and
-    sooner is soon enough. `now` is the time in seconds since 1970, for an answer without a Date.
-    """
-    asked = retry_after(headers)
-    if asked is not None or number(headers, "RateLimit-Remaining") or limits(headers) is not None:
-        return asked
-    date = server_time(headers)
-    here = now if date is None else date
-    reset = reset_epoch(headers, here)
-    return None if reset is None or reset <= here else reset - here
-
-
-def reset_at(headers: Mapping[str, str]) -> datetime | None:
-    """Return when the hourly window ends, by the server's clock."""
-    now = server_time(headers)
-    reset = reset_epoch(headers, 0.0 if now is None else now)
-    return None if reset is None or reset < _EARLIEST else datetime.fromtimestamp(reset, UTC)
+def limit_headers(headers: Mapping[str, str]) -> LimitHeaders:
+    """Parse the headers of an answer that say something about time and quota."""
+    remaining, limit, date = number(headers, "RateLimit-Remaining"), 0, server_time(headers)
+    reset, delta = _reset(headers)
+    if remaining is not None and (reset or delta):
+        limit = number(headers, "RateLimit-Limit") or 0
+    asked = headers.get("Retry-After")
+    return LimitHeaders(limit, remaining or 0, reset, date, None if asked is None else _delay(asked, date), delta)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from .. import errors
 from ..records import Error, Pagination
-from .headers import media_type, reset_at, wait_asked
+from .headers import LimitHeaders, limit_headers, media_type
 from .too_many import TooMany
 
 T = TypeVar("T")
@@ -108,6 +108,15 @@ class RawResponse(Struct):
     """Whether this is a 401 after which there is a new token: the next attempt carries that."""
     value: object = msgspec.UNSET
     """What the request's reader made of the body, once it was read."""
+    _limits: LimitHeaders | None = None
+
+    @property
+    def limits(self) -> LimitHeaders:
+        """What the headers say about time and quota, parsed when it is first asked for."""
+        limits = self._limits
+        if limits is None:
+            limits = self._limits = limit_headers(self.headers)
+        return limits
 
     @property
     def request_id(self) -> str | None:
@@ -224,8 +233,8 @@ def error_from(request: Request, response: RawResponse) -> errors.APIStatusError
     )
     if kind is not errors.RateLimitError:
         return kind(message, **facts)
-    asked = wait_asked(response.headers, time.time())
-    return errors.RateLimitError(message, reset_at=reset_at(response.headers), retry_after=asked, **facts)
+    limits = response.limits
+    return errors.RateLimitError(message, reset_at=limits.reset_at, retry_after=limits.wait(time.time()), **facts)
 
 
 def _described(request: Request, response: RawResponse) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
-from .headers import LONGEST_WAIT, Limits, retry_after, wait_asked
+from .headers import LONGEST_WAIT, LimitHeaders
 
 BUSY = 60.0
 """Seconds that any call waits for a server that asks for it and does not speak of the quota."""
@@ -23,17 +21,15 @@ class TooMany(Struct, frozen=True):
     """Whether it asks by RateLimit-Reset alone."""
 
 
-def what_429_means(
-    headers: Mapping[str, str], said: Limits | None, *, known: bool, remaining: int, assumed: bool, now: float
-) -> TooMany:
+def what_429_means(said: LimitHeaders, *, known: bool, remaining: int, assumed: bool, now: float) -> TooMany:
     """Return what a 429 means whose limit headers are `said`, at `now` in seconds since 1970.
 
     Where a quota is `known`, `remaining` is what it has left by now. Headers that show something left speak of no
     quota, and so does a Retry-After without them; a reset that stands alone does. A server that never told is taken at
     the quota that is `assumed`, if any is.
     """
-    asked, by_reset = wait_asked(headers, now), retry_after(headers) is None
-    if said is not None:
+    asked, by_reset = said.wait(now), said.retry_after is None
+    if said.limit:
         spent = remaining <= 1
     elif known:
         spent = by_reset and asked is not None

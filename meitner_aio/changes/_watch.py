@@ -9,7 +9,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from .._wire.headers import server_time
 from .._wire.messages import RawResponse, Request, Send
 from ..errors import MeitnerError
 
@@ -41,7 +40,7 @@ class Watch:
             self.requests += 1 if error.attempts is None else error.attempts
             raise
         self.requests += response.attempts
-        date = server_time(response.headers)
+        date = response.limits.date
         if date is not None:
             self._latest = max(self._latest, date)
             if self.began is None:

@@ -11,12 +11,10 @@ with instrumented(__name__):
     from meitner_aio._pipeline.server_limiter import ServerLimiter
     from meitner_aio._wire.headers import (
         LONGEST_WAIT,
-        limits,
+        limit_headers,
         media_type,
         number,
-        reset_at,
         reset_epoch,
-        retry_after,
         server_time,
     )
     from meitner_aio._wire.messages import Headers, RawResponse, Request
@@ -34,8 +32,8 @@ def harness(data: bytes) -> None:
         headers = Headers(said)
         _read(headers)
         departure = limiter.departs(now - 0.1, 0)
-        told = limits(headers, limiter.server_time(None, now))
-        if told is not None:
+        told = limit_headers(headers)
+        if told.limit:
             limiter.learn(told, departure, now, 0, served=True)
         assert limiter.ends <= now + LONGEST_WAIT
         assert 0 <= limiter.tokens(now + 1.0) <= limiter.limit
@@ -54,9 +52,10 @@ def _read(headers: Headers) -> None:
     for name in NAMES:
         value = number(headers, name)
         assert value is None or 0 <= value < 10**15
-    for seconds in (server_time(headers), retry_after(headers), reset_epoch(headers, 0.0)):
+    limits = limit_headers(headers)
+    for seconds in (server_time(headers), limits.retry_after, limits.ends(0.0), reset_epoch(headers, 0.0)):
         assert seconds is None or 0 <= seconds <= 10**11
-    instant = reset_at(headers)
+    instant = limits.reset_at
     assert instant is None or instant.utcoffset() is not None
     assert len(media_type(headers)) <= 60
 

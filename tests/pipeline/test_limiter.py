@@ -18,7 +18,7 @@ from limiters import HOUR, Bucket, FixedWindow
 from limiters import Limiter as Model
 
 from meitner_aio._pipeline.server_limiter import Departure, Quota, ServerLimiter
-from meitner_aio._wire.headers import LONGEST_WAIT, Limits, limits
+from meitner_aio._wire.headers import LONGEST_WAIT, LimitHeaders, limit_headers
 from meitner_aio._wire.messages import Headers
 
 EPOCH = 1_700_000_000
@@ -55,7 +55,7 @@ class Client:
     ) -> None:
         """Get the answer to a request."""
         date = float(math.floor(EPOCH + at)) if dated else None
-        said = Limits(self.limit, remaining, EPOCH + reset, date)
+        said = LimitHeaders(self.limit, remaining, EPOCH + reset, date)
         self.limiter.learn(said, departure, at, in_flight, served=served)
 
     def asks(self, at: float, remaining: int, reset: float = 3600.0, **how: Any) -> None:
@@ -91,7 +91,7 @@ def test_an_answer_tells_a_window() -> None:
 def test_the_local_clock_is_not_asked_when_answers_are_dated(skew: float) -> None:
     """The end is taken against the Date of the same answer: skew cancels out."""
     limiter = ServerLimiter(_no_wall)
-    said = Limits(100, 99, EPOCH + skew + 3600, EPOCH + skew)
+    said = LimitHeaders(100, 99, EPOCH + skew + 3600, EPOCH + skew)
     limiter.learn(said, limiter.departs(0.0, 0), 0.1, 0, served=True)
     assert limiter.ends == pytest.approx(3600.1)
 
@@ -174,7 +174,7 @@ def test_a_window_that_goes_on_longer_than_expected_is_read_anew() -> None:
     client = Client()
     client.asks(0.0, 50, 10.0)
     departure = client.leaves(11.9)
-    client.limiter.learn(Limits(100, 40, EPOCH + 10.0, EPOCH + 5.0), departure, 12.0, 0, served=True)
+    client.limiter.learn(LimitHeaders(100, 40, EPOCH + 10.0, EPOCH + 5.0), departure, 12.0, 0, served=True)
     assert (client.limiter.remaining, client.limiter.ends, client.kind) == (40, pytest.approx(17), "?")
 
 
@@ -507,12 +507,12 @@ def conversation(limiter: ServerLimiter, model: Model, ways: Ways, answers: int,
             yield now
 
 
-def _judged(model: Model, now: float, ways: Ways) -> tuple[Limits, bool]:
+def _judged(model: Model, now: float, ways: Ways) -> tuple[LimitHeaders, bool]:
     before = model.left(now)
     served = model.take(now)
     left = before if ways.late else model.left(now)
     date = float(int(now)) if ways.dated else None
-    return Limits(model.limit, left, int(model.reset(now) * 1000) / 1000, date), served
+    return LimitHeaders(model.limit, left, int(model.reset(now) * 1000) / 1000, date), served
 
 
 @settings(max_examples=120, deadline=None)
@@ -595,7 +595,7 @@ def test_a_lone_client_that_keeps_to_what_is_known_never_overruns_a_window(data:
     ways = Ways((), (), late=data.draw(st.booleans()), dated=True, seed=0)
     limiter, now = ServerLimiter(_no_wall), data.draw(st.floats(0, 5))
     coming: list[Departure] = []
-    going: list[tuple[Departure, Limits]] = []
+    going: list[tuple[Departure, LimitHeaders]] = []
     for step in data.draw(st.lists(st.sampled_from("sssccccaaat"), max_size=120)):
         out = len(coming) + len(going)
         if step == "s" and (limiter.tokens(now) - out - limiter.late >= 1 if now < limiter.ends else not out):
@@ -642,8 +642,8 @@ def test_no_sequence_of_answers_makes_anyone_wait_longer_than_an_hour(
     for said, pause, served, in_flight in answers:
         departure = limiter.departs(now, in_flight)
         now += pause
-        told = limits(Headers(said), limiter.server_time(None, now))
-        if told is not None:
+        told = limit_headers(Headers(said))
+        if told.limit:
             limiter.learn(told, departure, now, in_flight, served=served)
             if not served:
                 limiter.refused(departure, now, in_flight)

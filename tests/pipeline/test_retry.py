@@ -6,8 +6,10 @@ import asyncio
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
@@ -704,6 +706,28 @@ def test_who_does_not_wait_for_a_reset_is_told_when_it_is() -> None:
             assert len(server.seen) == 1
 
     run(main())
+
+
+async def test_the_limit_headers_of_an_answer_are_parsed_once() -> None:
+    """Rate limiter, retries and the error of a 429 share what the first of them parsed."""
+    asked: Counter[str] = Counter()
+
+    class Counted(Headers):
+        def get(self, name: str, default: Any = None, /) -> Any:
+            asked[name] += 1
+            return super().get(name, default)
+
+    names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Date", "Retry-After")
+    refusal = RawResponse(429, Counted(dict(zip(names, ("9", "0", str(EPOCH + 60), DATE, "7"), strict=True))), b"")
+
+    async def send(_: Request) -> RawResponse:
+        return refusal
+
+    retrying = Retrying(RateLimiter(1).admitting(send), RetryPolicy(max_retries=0), RetryBudget())
+    with pytest.raises(RateLimitError) as caught:
+        await retrying.send(request())
+    assert (caught.value.retry_after, caught.value.reset_at) == (7.0, datetime.fromtimestamp(EPOCH + 60, UTC))
+    assert [asked[name] for name in names] == [1] * 5
 
 
 def test_a_reset_that_stands_alone_shuts_the_gate_for_every_call() -> None:

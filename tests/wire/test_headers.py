@@ -10,15 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meitner_aio._wire.headers import (
-    Limits,
-    limits,
+    LimitHeaders,
+    limit_headers,
     media_type,
     number,
-    reset_at,
     reset_epoch,
-    retry_after,
     server_time,
-    wait_asked,
 )
 from meitner_aio._wire.messages import Headers
 
@@ -83,15 +80,15 @@ def test_an_end_that_cannot_be_meant_counts_as_not_said(text: str) -> None:
     """Neither an instant of this age, nor a delta shorter than months."""
     headers = Headers({"RateLimit-Reset": text})
     assert reset_epoch(headers, 100) is None
-    assert reset_at(headers) is None
+    assert limit_headers(headers).reset_at is None
 
 
 def test_the_end_as_users_see_it_is_an_instant_or_nothing() -> None:
     """A delta needs the answer's Date; without one nobody knows from when it counts."""
     noon = datetime.fromtimestamp(NOON, UTC)
-    assert reset_at(Headers({"RateLimit-Reset": "1763726400000"})) == noon
-    assert reset_at(Headers({"RateLimit-Reset": "0", "Date": NOON_DATE})) == noon
-    assert reset_at(Headers({"RateLimit-Reset": "0"})) is None
+    assert limit_headers(Headers({"RateLimit-Reset": "1763726400000"})).reset_at == noon
+    assert limit_headers(Headers({"RateLimit-Reset": "0", "Date": NOON_DATE})).reset_at == noon
+    assert limit_headers(Headers({"RateLimit-Reset": "0"})).reset_at is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +135,7 @@ def test_a_date_that_means_no_time_of_this_age_is_none(date: str) -> None:
 )
 def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(requested_delay: str, seconds: float) -> None:
     """The local clock has no say."""
-    assert retry_after(Headers({"Retry-After": requested_delay, "Date": NOON_DATE})) == seconds
+    assert limit_headers(Headers({"Retry-After": requested_delay, "Date": NOON_DATE})).retry_after == seconds
 
 
 def test_the_media_type_is_bare() -> None:
@@ -167,11 +164,12 @@ _texts = st.one_of(
 def test_no_header_whatsoever_raises(reset: str, date: str, requested_delay: str) -> None:
     """Each reader returns a finite number that makes sense, or None."""
     headers = Headers({"RateLimit-Reset": reset, "Date": date, "Retry-After": requested_delay})
-    ends, now, wait = reset_epoch(headers, 0.0), server_time(headers), retry_after(headers)
+    limits = limit_headers(headers)
+    ends, now, wait = reset_epoch(headers, 0.0), server_time(headers), limits.retry_after
     assert ends is None or 0 <= ends <= 10**11
     assert now is None or 0 <= now <= 10**11
     assert wait is None or 0 <= wait <= 10**11
-    assert reset_at(headers) is None or reset_at(headers).year <= 5138
+    assert limits.reset_at is None or limits.reset_at.year <= 5138
 
 
 SAID = {"RateLimit-Limit": "1500", "RateLimit-Remaining": "7", "RateLimit-Reset": str((NOON + 60) * 1000)}
@@ -179,15 +177,17 @@ SAID = {"RateLimit-Limit": "1500", "RateLimit-Remaining": "7", "RateLimit-Reset"
 
 def test_the_three_limit_headers_are_read_together() -> None:
     """With the Date of the answer where it has one."""
-    assert limits(Headers({**SAID, "Date": NOON_DATE})) == Limits(1500, 7, NOON + 60, NOON)
-    assert limits(Headers(SAID)) == Limits(1500, 7, NOON + 60, None)
+    assert limit_headers(Headers({**SAID, "Date": NOON_DATE})) == LimitHeaders(1500, 7, NOON + 60, NOON)
+    assert limit_headers(Headers(SAID)) == LimitHeaders(1500, 7, NOON + 60, None)
 
 
 def test_a_delta_counts_from_the_date_of_the_answer_or_from_now() -> None:
     """The local clock is only for answers without a Date."""
     headers = {**SAID, "RateLimit-Reset": "60"}
-    assert limits(Headers({**headers, "Date": NOON_DATE}), 5.0) == Limits(1500, 7, NOON + 60, NOON)
-    assert limits(Headers(headers), 5.0) == Limits(1500, 7, 65.0, None)
+    assert limit_headers(Headers({**headers, "Date": NOON_DATE})).ends(5.0) == NOON + 60
+    assert limit_headers(Headers(headers)).ends(5.0) == 65.0
+    assert limit_headers(Headers(SAID)).ends(5.0) == NOON + 60
+    assert limit_headers(Headers()).ends(5.0) == 0.0
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -197,24 +197,24 @@ def test_limits_that_are_not_whole_count_as_not_said(name: str, junk: str | None
     said = {key: text for key, text in SAID.items() if key != name}
     if junk is not None:
         said[name] = junk
-    assert limits(Headers(said)) is None
+    assert limit_headers(Headers(said)).limit == 0
 
 
 def test_a_limit_of_nothing_is_none() -> None:
     """A server that serves nothing would not have answered."""
-    assert limits(Headers({**SAID, "RateLimit-Limit": "0"})) is None
+    assert limit_headers(Headers({**SAID, "RateLimit-Limit": "0"})).limit == 0
 
 
 def test_a_reset_that_stands_alone_is_a_wait() -> None:
     """Retry-After wins; beside other limit headers, in the past or as junk, a reset asks for no wait."""
     alone = {"RateLimit-Reset": str((NOON + 60) * 1000)}
-    assert wait_asked(Headers(alone), NOON + 0.0) == 60
-    assert wait_asked(Headers(alone | {"Date": NOON_DATE}), 5.0) == 60
-    assert wait_asked(Headers(alone | {"RateLimit-Remaining": "0"}), NOON + 0.0) == 60
-    assert wait_asked(Headers({"RateLimit-Reset": "60"}), 5.0) == 60
-    assert wait_asked(Headers(alone | {"Retry-After": "7"}), NOON + 0.0) == 7
-    assert wait_asked(Headers(alone), NOON + 60.0) is None
-    assert wait_asked(Headers(alone | {"RateLimit-Remaining": "7"}), NOON + 0.0) is None
-    assert wait_asked(Headers(SAID | {"RateLimit-Remaining": "0"}), NOON + 0.0) is None
-    assert wait_asked(Headers({"RateLimit-Reset": "soon"}), NOON + 0.0) is None
-    assert wait_asked(Headers(), NOON + 0.0) is None
+    assert limit_headers(Headers(alone)).wait(NOON + 0.0) == 60
+    assert limit_headers(Headers(alone | {"Date": NOON_DATE})).wait(5.0) == 60
+    assert limit_headers(Headers(alone | {"RateLimit-Remaining": "0"})).wait(NOON + 0.0) == 60
+    assert limit_headers(Headers({"RateLimit-Reset": "60"})).wait(5.0) == 60
+    assert limit_headers(Headers(alone | {"Retry-After": "7"})).wait(NOON + 0.0) == 7
+    assert limit_headers(Headers(alone)).wait(NOON + 60.0) is None
+    assert limit_headers(Headers(alone | {"RateLimit-Remaining": "7"})).wait(NOON + 0.0) is None
+    assert limit_headers(Headers(SAID | {"RateLimit-Remaining": "0"})).wait(NOON + 0.0) is None
+    assert limit_headers(Headers({"RateLimit-Reset": "soon"})).wait(NOON + 0.0) is None
+    assert limit_headers(Headers()).wait(NOON + 0.0) is None

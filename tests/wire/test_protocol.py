@@ -29,7 +29,7 @@ from meitner_aio import (
     Student,
     UnprocessableEntityError,
 )
-from meitner_aio._wire.headers import reset_at, retry_after
+from meitner_aio._wire.headers import limit_headers
 from meitner_aio._wire.messages import (
     Envelope,
     Headers,
@@ -200,7 +200,7 @@ def test_headers_ignore_case():
 )
 def test_reset_is_an_instant(text, instant):
     """UTC epoch milliseconds, as a string."""
-    found = reset_at(Headers({"RateLimit-Reset": text}))
+    found = limit_headers(Headers({"RateLimit-Reset": text})).reset_at
     assert abs((found - instant).total_seconds()) < 0.0001
     assert found.utcoffset() is not None
 
@@ -225,8 +225,8 @@ def test_reset_is_an_instant(text, instant):
 )
 def test_a_reset_that_is_none_is_ignored(text):
     """Seconds, junk and what overflows are no window."""
-    assert reset_at(Headers({"RateLimit-Reset": text})) is None
-    assert reset_at(Headers()) is None
+    assert limit_headers(Headers({"RateLimit-Reset": text})).reset_at is None
+    assert limit_headers(Headers()).reset_at is None
 
 
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -261,16 +261,17 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 )
 def test_retry_after(text, date, seconds):
     """Seconds, or a date against the answer's own clock; junk is no wish."""
-    assert retry_after(Headers({"Retry-After": text, "Date": date})) == seconds
+    assert limit_headers(Headers({"Retry-After": text, "Date": date})).retry_after == seconds
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_header_raises(text, date):
     """Headers are the server's: whatever they say, reading them is safe."""
     headers = Headers({"Retry-After": text, "Date": date, "RateLimit-Reset": text})
-    requested_delay = retry_after(headers)
+    limits = limit_headers(headers)
+    requested_delay = limits.retry_after
     assert requested_delay is None or requested_delay >= 0
-    assert reset_at(headers) is None or reset_at(headers).year > 2000
+    assert limits.reset_at is None or limits.reset_at.year > 2000
 
 
 # What requests and answers keep to themselves.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from meitner_aio._wire.headers import LONGEST_WAIT, limits
+from meitner_aio._wire.headers import LONGEST_WAIT, limit_headers
 from meitner_aio._wire.messages import Headers
 from meitner_aio._wire.too_many import BUSY, TooMany, is_beyond, what_429_means
 
@@ -37,8 +37,7 @@ KNOWN = {"known": True, "remaining": 700, "assumed": True}
 )
 def test_what_a_429_means(headers: dict[str, str], believed: dict[str, Any], meant: TooMany) -> None:
     """By its headers first, then by what is known of the quota, then by what is assumed."""
-    answer = Headers(headers)
-    assert what_429_means(answer, limits(answer), now=NOW, **believed) == meant
+    assert what_429_means(limit_headers(Headers(headers)), now=NOW, **believed) == meant
 
 
 @pytest.mark.parametrize(

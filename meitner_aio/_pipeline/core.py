@@ -22,7 +22,6 @@ from .._wire.page_size import PageSizes, is_heavy
 from .._wire.validation import check_whole
 from ..errors import (
     APIConnectionError,
-    APITimeoutError,
     ConfigurationError,
     InternalServerError,
     MeitnerError,
@@ -38,7 +37,7 @@ from .pipeline import Stage, pipeline
 from .rate_limit import RateLimiter
 from .retry import retrying
 from .retry_budget import RetryBudget
-from .retry_policy import RetryPolicy
+from .retry_policy import RetryPolicy, is_final
 from .settings import check_timeout, checked_headers, public_headers, safe_url, same_server
 
 
@@ -193,14 +192,9 @@ class Core:
         return partial(retrying, policy=policy, budget=self.budget, on_event=emit, patience=self.rate_limiter.patience)
 
     def _retry_briefly(self, policy: RetryPolicy, emit: OnEvent | None) -> Stage:
-        patient = self._retry(policy, emit)
         brief = self._retry(replace(policy, outage=0.0), emit)
-
-        def stage(send: Send) -> Send:
-            shortly = brief(_once(send))
-            return _outlasting(shortly, patient(send)) if policy.outage else shortly
-
-        return stage
+        patient = self._retry(policy, emit)
+        return (lambda send: _outlasting(brief(send), patient(send))) if policy.outage else brief
 
     def refuse_wider(self, options: Options) -> None:
         """Raise `ConfigurationError` for a copy that asks for more requests in flight than there may be."""
@@ -252,29 +246,24 @@ def _checked(auth: Auth) -> Auth:
     return auth if ours else _OwnAuth(auth)
 
 
-def _once(send: Send) -> Send:
-    """Return a `Send` that is not tried again after a timeout."""
-
-    async def once(request: Request) -> RawResponse:
-        try:
-            return await send(request)
-        except APITimeoutError as error:
-            error.attempts = 1  # whoever knows it is taken to know that there will be no other
-            raise
-
-    return once
-
-
 def _outlasting(brief: Send, patient: Send) -> Send:
-    """Return a `Send` that is patient, too, when an outage and not the size of a page is in the way."""
+    """Return a `Send` that goes on patiently where an outage, and not the size of a page, is in the way."""
 
     async def sent(request: Request) -> RawResponse:
         try:
             return await brief(request)
         except (APIConnectionError, InternalServerError, RateLimitError) as error:
-            if is_heavy(error, request.route):
+            if is_heavy(error, request.route) or is_final(error):
                 raise
-        return await patient(request)
+            made = (error.attempts or 0) if error.route in (None, request.route) else 0  # else they are the token's
+        try:
+            response = await patient(replace(request, shrinks=False))
+        except MeitnerError as error:
+            if error.attempts is not None and error.route in (None, request.route):
+                error.attempts += made
+            raise
+        response.attempts += made
+        return response
 
     return sent
 

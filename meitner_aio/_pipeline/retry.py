@@ -80,6 +80,8 @@ class Retrying:
                 value_of(request, outcome)
         except errors.MeitnerError as error:
             if not is_outcome(request, error, self._policy):
+                if error.attempts is None and error.route in (None, request.route):
+                    error.attempts = attempt - isinstance(error, errors.QuotaExhausted)  # which never left
                 raise
             outcome = error
         else:
@@ -126,9 +128,8 @@ class Retrying:
         retries.spend()
         try:
             retries.add(await self._attempt(retries.request, retries.made + 1, ends))
-        except errors.QuotaExhausted as error:
+        except errors.QuotaExhausted:
             if not retries.throttled:
-                error.attempts = retries.made
                 raise
             retries.give_up()  # the server said it first, and said more
 

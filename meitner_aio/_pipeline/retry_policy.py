@@ -118,6 +118,15 @@ def _said_no(outcome: RawResponse) -> bool:
     return outcome.limits.retry_after is not None or (data is not None and data.code is ErrorCode.RATE_LIMITED)
 
 
+_FINAL_REASONS = frozenset({errors.ConnectionReason.UNTRUSTED, errors.ConnectionReason.OFFLINE})
+"""Reasons for which another attempt would fail, too."""
+
+
+def is_final(error: errors.MeitnerError) -> bool:
+    """Whether no answer came, for a reason that does not pass."""
+    return isinstance(error, errors.APIConnectionError) and error.reason in _FINAL_REASONS
+
+
 def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy) -> bool:
     """Whether what was raised is something that another attempt may change."""
     if error.route not in (None, request.route):
@@ -128,8 +137,14 @@ def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy
         down = (errors.APIConnectionError, errors.InternalServerError, errors.RateLimitError)
         return request.bulk and policy.outage > 0 and isinstance(error, down)
     if isinstance(error, errors.APIConnectionError):
-        return error.attempts is None  # else whoever raised it knows that it is final
+        return not (is_final(error) or _asks_for_less(request, error))
     return isinstance(error, errors.ResponseValidationError)
+
+
+def _asks_for_less(request: Request, error: errors.APIConnectionError) -> bool:
+    """Whether a smaller page will be asked for, because this one took too long; a deadline leaves no time for one."""
+    timed_out = isinstance(error, errors.APITimeoutError) and error.reason is not errors.ConnectionReason.DEADLINE
+    return timed_out and request.shrinks
 
 
 def went_stale(outcome: Outcome) -> bool:

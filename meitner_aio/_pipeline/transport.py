@@ -364,11 +364,8 @@ _REASONS: tuple[tuple[type[Exception], ConnectionReason], ...] = (  # subclasses
 def _reason(error: Exception, *, sent: bool) -> ConnectionReason:
     """Return why no usable answer came, as far as aiohttp's exceptions tell."""
     if isinstance(error, ConnectionRefusedError) or (isinstance(error, OSError) and error.errno == ECONNREFUSED):
-        return (
-            ConnectionReason.PROXY
-            if isinstance(error, aiohttp.ClientProxyConnectionError)
-            else ConnectionReason.REFUSED
-        )
+        by_proxy = isinstance(error, aiohttp.ClientProxyConnectionError)
+        return ConnectionReason.PROXY if by_proxy else ConnectionReason.REFUSED
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason
@@ -393,8 +390,6 @@ def _translated(request: Request, host: str, error: Exception, *, sent: bool) ->
     message = sentence(reason, host, kind)
     if isinstance(error, asyncio.TimeoutError):
         return errors.APITimeoutError(message, reason=reason, sent=sent, **facts)
-    if reason is ConnectionReason.UNTRUSTED:
-        facts["attempts"] = 1  # known here, which means that no further one will help
     return errors.APIConnectionError(message, reason=reason, sent=sent, stale=_went_stale(error), **facts)
 
 

@@ -10,16 +10,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from scripted_send import Script, garbled, lost, request, said, unsent
+from scripted_send import Script, garbled, lost, request, said, timed_out, unsent
 from virtual_time import run
 
-from meitner_aio import InternalServerError, OAuth2, RetryPolicy
+from meitner_aio import InternalServerError, NotFoundError, OAuth2, RetryPolicy
 from meitner_aio._pipeline.authentication import Authenticated, BearerAuth
+from meitner_aio._pipeline.core import Core, NoAuth, Options
 from meitner_aio._pipeline.rate_limit import RateLimiter
 from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._wire.messages import Headers, RawResponse, Request
-from meitner_aio.errors import APIConnectionError, MeitnerError, ResponseValidationError
+from meitner_aio.errors import APIConnectionError, ConnectionReason, MeitnerError, ResponseValidationError
 from meitner_aio.events import RequestSent, RetryScheduled
 from meitner_aio.resources import Schools
 
@@ -32,6 +33,21 @@ PATIENT = RetryPolicy(outage=7200.0)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep listings at their full width: on virtual time every wait looks like hard work."""
     monkeypatch.setattr("meitner_aio._listing.prefetch.Idle.busy", lambda _: False)
+
+
+OPTIONS = Options(policy=PATIENT, headers={})
+
+
+class Scripted:
+    """A transport with scripted answers."""
+
+    identity = b"scripted"
+
+    def __init__(self, *replies: Any) -> None:
+        self.send = Script(*replies)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def _id(number: int) -> str:
@@ -258,7 +274,7 @@ def test_what_is_final_is_not_probed() -> None:
     """A server that cannot prove who it is will not do so in two hours either."""
 
     def untrusted() -> MeitnerError:
-        return APIConnectionError("who is it", sent=False, attempts=1, method="GET", route="/student/{id}")
+        return APIConnectionError("who is it", sent=False, reason=ConnectionReason.UNTRUSTED)
 
     async def main() -> None:
         script = Script(untrusted)
@@ -385,5 +401,36 @@ def test_patience_may_be_endless() -> None:
         response = await Retrying(send, RetryPolicy(outage=float("inf"))).send(request("list", bulk=True))
         assert response.status == 200
         assert 21_600 <= _now() <= 21_600 + 40
+
+    run(main())
+
+
+@pytest.mark.parametrize("ends", [said(200), said(404)])
+def test_a_page_that_outlasts_an_outage_counts_every_attempt(ends: RawResponse) -> None:
+    """Those before it was clear that the size of the page is not to blame, and those after."""
+
+    async def main() -> None:
+        core = Core("https://x.example", Scripted(*[unsent] * 7, ends), NoAuth(), RateLimiter(1), OPTIONS)
+        send = core.pipeline(OPTIONS, None, shrinks=True)
+        asked = request("list", bulk=True, shrinks=True)
+        if ends.status == 200:
+            attempts = (await send(asked)).attempts
+        else:
+            with pytest.raises(NotFoundError) as caught:
+                await send(asked)
+            attempts = caught.value.attempts or 0
+        assert attempts == 8
+
+    run(main())
+
+
+def test_a_large_page_that_waits_through_an_outage_may_time_out() -> None:
+    """It is asked for as it is until the server is back: then a timeout says that it is down, not that it is slow."""
+
+    async def main() -> None:
+        transport = Scripted(*[unsent] * 4, *[timed_out] * 3, said(200))
+        core = Core("https://x.example", transport, NoAuth(), RateLimiter(1), OPTIONS)
+        send = core.pipeline(OPTIONS, None, shrinks=True)
+        assert (await send(request("list", bulk=True, shrinks=True))).attempts == 8
 
     run(main())

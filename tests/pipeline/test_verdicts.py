@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from scripted_send import (
     DATE,
     EPOCH,
+    Script,
     call,
     endless,
     garbled,
@@ -20,14 +21,22 @@ from scripted_send import (
     unsent,
 )
 
-from meitner_aio import AmbiguousWriteError, RetryPolicy
+from meitner_aio import AmbiguousWriteError, QuotaExhausted, RetryPolicy
 from meitner_aio._operations.operations import operations
+from meitner_aio._pipeline.retry import Retrying
 from meitner_aio._pipeline.retry_budget import FULL, RetryBudget
 from meitner_aio._pipeline.retry_policy import TABLE, Retries, once
 from meitner_aio._wire.headers import LONGEST_WAIT
 from meitner_aio._wire.messages import RawResponse
 from meitner_aio._wire.too_many import TooMany
-from meitner_aio.errors import APIConnectionError, APIStatusError, MeitnerError, NotFoundError
+from meitner_aio.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    ConnectionReason,
+    MeitnerError,
+    NotFoundError,
+)
 from meitner_aio.resources import RESOURCES
 
 # The table. A: sent again, and after two retries the failure itself. R: raised at once. ?: AmbiguousWriteError at once.
@@ -396,3 +405,47 @@ async def test_the_error_raised_is_that_of_the_last_attempt() -> None:
     error = (await call(lost, said(429), said(503))).result
     assert isinstance(error, APIStatusError)
     assert (error.status_code, error.attempts) == (503, 3)
+
+
+# What no further attempt can change.
+
+
+@pytest.mark.parametrize("reason", [ConnectionReason.UNTRUSTED, ConnectionReason.OFFLINE])
+async def test_a_reason_that_will_not_go_away_is_final(reason: ConnectionReason) -> None:
+    """The error is raised at once, and tells how many attempts were made; one that says so itself is believed."""
+
+    def final() -> MeitnerError:
+        return APIConnectionError("no", reason=reason, sent=False)
+
+    for replies in ([final], [said(503), final], [said(503), said(503), final]):
+        outcome = await call(*replies, policy=RetryPolicy(max_retries=5))
+        assert isinstance(outcome.result, APIConnectionError)
+        assert (outcome.sent, outcome.result.attempts) == (len(replies), len(replies))
+    never_left = await call(lambda: APIConnectionError("no", reason=reason, sent=False, attempts=0))
+    assert (never_left.sent, never_left.result.attempts) == (1, 0)
+
+
+async def test_a_page_that_took_too_long_is_not_asked_for_again_where_a_smaller_one_is() -> None:
+    """The timeout is raised with the true number of attempts; a page that cannot shrink is asked for again."""
+    for shrinks, replies, sent in ((True, 1, 1), (True, 2, 2), (False, 1, 3)):
+        script = Script(*[said(503)] * (replies - 1), timed_out)
+        with pytest.raises(APITimeoutError) as caught:
+            await Retrying(script, RetryPolicy(initial=0.0)).send(request("list", shrinks=shrinks))
+        assert (script.sent, caught.value.attempts) == (sent, sent)
+
+
+async def test_a_timeout_of_the_token_endpoint_keeps_its_own_count() -> None:
+    """Its request was tried again already; it says nothing of the size of a page."""
+
+    def token() -> MeitnerError:
+        return APITimeoutError("late", route="token endpoint", attempts=6)
+
+    with pytest.raises(APITimeoutError) as caught:
+        await Retrying(Script(token), RetryPolicy()).send(request("list", bulk=True, shrinks=True))
+    assert caught.value.attempts == 6
+
+
+async def test_a_call_that_never_left_made_no_attempt() -> None:
+    """The quota kept it."""
+    outcome = await call(lambda: QuotaExhausted("spent"))
+    assert (outcome.result.attempts, outcome.sent) == (0, 1)

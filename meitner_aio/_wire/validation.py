@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -221,6 +222,15 @@ def check_whole(name: str, value: object, least: int | None = None) -> int:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if least is not None and value < least:
         raise ValueError(f"{name} must be an int of at least {least}")
+    return value
+
+
+def check_seconds(name: str, value: object, least: float = 0.0) -> float:
+    """Return a number of seconds; `TypeError` for what is no number, `ValueError` below `least` or if infinite."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if not least <= value < math.inf:
+        raise ValueError(f"{name} must be a finite number of seconds, at least {least:g}")
     return value
 
 

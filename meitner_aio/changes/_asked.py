@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from .._operations.operations import operations
 from .._operations.resource import model_of
-from .._wire.validation import check_instant
+from .._wire.validation import check_instant, check_seconds
 from ..resources import RESOURCES, attribute_of
 from ..resources.audit_events import AUDIT_EVENTS, NO_CHANGES, AuditEventResource
 from ._checkpoint import Checkpoint, parse
@@ -60,12 +59,7 @@ def asked(
 
 
 def _seconds(name: str, value: object) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{name} must be seconds or a timedelta, not {type(seconds).__name__}")
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{name} must be at least 0 and finite")
-    return seconds
+    return check_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 def names(given: Iterable[str] | None) -> tuple[str, ...]:

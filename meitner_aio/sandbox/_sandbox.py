@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .._wire.messages import RawResponse, Request
-from .._wire.validation import check_whole, suggestion
+from .._wire.validation import check_seconds, check_whole, suggestion
 from ..resources import RESOURCES
 from .faults import Fault, FaultFields, Faults, Injected, as_fault, operation_names
 from .http.app import PREFIX, App
@@ -19,7 +19,7 @@ from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
 from .http.paging import OverCap, Paging
 from .http.quota import HOUR, HeaderCount, LimiterKind, Reset, new_limiter
 from .http.received import ReceivedRequest
-from .store.choices import check_choice, check_seconds
+from .store.choices import check_choice
 from .store.directory import Directory
 from .store.tables import Order
 from .synthetic import generate

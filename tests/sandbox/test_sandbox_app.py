@@ -368,7 +368,7 @@ async def test_an_absolute_path_must_lead_to_the_api():
         {"limiter": "leaky"}, {"reset": "never"}, {"headers": True}, {"burst": 0}, {"burst": 5, "limiter": "window"},
         {"window": 0}, {"over_cap": "cut"}, {"resolution": "minute"}, {"unknown": "keep"}, {"zones": "utc"},
         {"normalize": "NFD"},
-        {"latency": float("inf")}, {"latency": "1"}, {"token_lifetime": 0}, {"order": "random"}, {"faults": ["x"]},
+        {"latency": float("inf")}, {"token_lifetime": 0}, {"order": "random"}, {"faults": ["x"]},
         {"credentials": ("a", "")}, {"credentials": "ab"}, {"credentials": ("a",)}, {"credentials": ("a", 1)},
     ],
 )  # fmt: skip

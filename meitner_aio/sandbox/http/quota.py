@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from ..._wire.validation import check_whole
-from ..store.choices import check_choice, check_seconds
+from ..._wire.validation import check_seconds, check_whole
+from ..store.choices import check_choice
 from .answers import Refusal
 
 LimiterKind = Literal["bucket", "window", "none"]

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from typing import get_args
-
-
-def check_seconds(name: str, value: object, least: float) -> None:
-    """Refuse what is no finite number, or less than `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-        raise ValueError(f"{name} must be seconds, at least {least}")
 
 
 def check_choice(name: str, value: object, choices: object) -> None:

@@ -1,8 +1,8 @@
-"""When the next request may leave: the judgement, without the waiting. Arithmetic on the seconds of the loop's clock.
+"""Decides when the next request may leave; does not wait itself. Times are seconds of the event loop's clock.
 
-What a request may use depends on what stands before it. A window is spent as fast as one likes, but for what single
-calls and other clients need until it ends. A bucket is spent down to a margin, and then at the rate at which it
-refills, shared with all who see the same headers. Where answers say nothing, the documented quota is assumed.
+The rule depends on the server's limiter. A window is spent without delay, except for what single calls and other
+clients need until it ends. A bucket is spent down to a margin, then at its refill rate, which is shared with all
+clients of the same quota. If answers state no quota, the documented one is assumed.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ PER_HOUR = 1500
 """Requests an hour that an API key may make, by the vendor's documentation."""
 
 _PATIENCE = 60.0
-"""Seconds that a call that is not bulk waits for the quota when the policy does not say."""
+"""Seconds that a single call waits for the quota, unless the policy says otherwise."""
 
 _LATER = 1.0, 5.0
-"""Seconds to wait after a window's end, and the random seconds on top: clients must not return all at once."""
+"""Seconds to wait after the end of a window, and the most random seconds added: clients must not return all at once."""
 
 _UNSEEN = 2
-"""Requests of a window that are not spent without looking whether it is one."""
+"""Requests that are not spent while it is not certain that the limiter is a window."""
 
 _LOOK = 3.0
-"""Tokens that a bucket would be refilled with until a look; twice as many before each further one."""
+"""Tokens that a bucket would regain before a probe; twice as many before each further probe."""
 
 _HELD_BACK = 0.02
-"""Share of a window that pages leave to single calls of which there were none for ten minutes."""
+"""Share of a window that pages leave for single calls, even if there were none in the last ten minutes."""
 
 _LAST = 180.0
-"""Seconds at the end of a window in which pages may take what others left: nothing of it shall be wasted."""
+"""Seconds at the end of a window in which pages may use up what is left."""
 
 _MARGIN, _MARGIN_OF_SMALL = 5.0, 0.1
-"""Tokens of a bucket that pages leave, or this share: clients that do not know of each other are not refused."""
+"""Tokens of a bucket that pages leave, or this share of a small one: independent clients are then not refused."""
 
 _FREE = 12.0
-"""Tokens above the margin from which pages are not paced."""
+"""Tokens above the margin; with more than these, pages are not paced."""
 
 _CLIENTS = 8
-"""As many clients as share what is left without one being refused: each has an eighth of it in flight."""
+"""Clients that can share what is left without a refusal: each has at most an eighth of it in flight."""
 
 _RACED_FOR = 0.01
-"""Share of a window at most that is left at its end, because others would take it at the same moment."""
+"""Largest share of a window left unused at its end, because several clients would use it at the same moment."""
 
 _STALE = 60.0
-"""Seconds after the last answer from which one request goes first: others may have spent what was left."""
+"""Seconds without an answer, after which one request goes first: other clients may have spent what was left."""
 
 Reason = Literal["spent", "refilling", "shared", "reserved", "probing", "refused", "assumed"]
 
 
 class QuotaPolicy(Struct, frozen=True, kw_only=True):
-    """How to behave towards the quota.
+    """How to use the quota.
 
-    `reserve` requests are left to others. `max_wait` is how many seconds a request may wait for the quota; unset, bulk
-    (a page of a listing, a write of `*_many` or of an outbox) waits as long as it takes and any other call a minute. A
-    request that would wait longer raises `QuotaExhausted` at once; with `on_exhausted="raise"` none waits for what is
-    spent. `per_hour` requests an hour are believed in until an answer tells; `math.inf` believes in no quota.
+    `reserve` requests are left for other clients. `max_wait` is the most seconds a request waits for the quota; if it
+    is unset, bulk (a page of a listing, a write of `*_many` or of an outbox) waits as long as needed and any other call
+    a minute. A request that would wait longer raises `QuotaExhausted` at once; with `on_exhausted="raise"` no request
+    waits for a spent quota. `per_hour` is the quota assumed until an answer states one; `math.inf` assumes none.
     """
 
     reserve: int = 0
@@ -74,7 +74,7 @@ class QuotaPolicy(Struct, frozen=True, kw_only=True):
     per_hour: float = PER_HOUR
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for what makes no policy."""
+        """Raise `ValueError` for values out of range."""
         if self.reserve < 0 or not (self.max_wait is None or self.max_wait >= 0):
             raise ValueError("reserve and max_wait must not be negative")
         if self.on_exhausted not in ("wait", "raise"):
@@ -92,7 +92,7 @@ class QuotaPolicy(Struct, frozen=True, kw_only=True):
 
 
 class Wait(Struct, frozen=True):
-    """Why a request waits, and until when by the loop's clock; infinity is the next answer."""
+    """Why a request waits, and until when by the loop's clock; infinity means until the next answer."""
 
     until: float
     zone: Literal["paced", "closed"]
@@ -104,7 +104,7 @@ _NO_WAIT = Wait(-math.inf, "closed", "refused")
 
 
 class Admission:
-    """Judges requests by what answers have taught about the server's quota."""
+    """Decides which requests may leave, by what answers have shown of the server's quota."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Admission:
         wall: Callable[[], float],
         uniform: Callable[[float, float], float],
     ) -> None:
-        """Judge for `widest` requests in flight. `wall` tells seconds since 1970, `uniform` draws the jitter."""
+        """Allow at most `widest` requests in flight. `wall` returns seconds since 1970, `uniform` draws the jitter."""
         self._widest = widest
         self._policy = policy
         self._uniform = uniform
@@ -133,7 +133,7 @@ class Admission:
         self._looking = False
 
     def quota(self, now: float) -> Quota | None:
-        """Return the quota as answers told it; what is assumed when they say nothing; None before the first."""
+        """Return the quota by the last answers, or the assumed one if they state none; None before the first answer."""
         told = self._limiter.quota(now)
         if told is not None or not self._answered or self._policy.per_hour == math.inf:
             return told
@@ -141,7 +141,7 @@ class Admission:
         ready = self._limiter.server_time(None, now) + max(0.0, self._assumed.opens(now) - now)
         return Quota(limit, left, datetime.fromtimestamp(ready, UTC), "assumed")
 
-    # What requests and answers teach
+    # Learning from requests and answers
 
     def came(self, request: Request, now: float) -> None:
         """Note that a request wants to leave."""
@@ -159,7 +159,7 @@ class Admission:
             self._looks, self._looking = (self._looks[0], self._looks[1] + 1), False
 
     def departs(self, now: float, in_flight: int) -> Departure:
-        """Return what is known as a request leaves, beside `in_flight` others."""
+        """Return what is known when a request leaves, with `in_flight` others in flight."""
         return self._limiter.departs(now, in_flight)
 
     def failed(self) -> None:
@@ -169,7 +169,7 @@ class Admission:
     def answered(
         self, request: Request, response: RawResponse, departure: Departure, now: float, in_flight: int
     ) -> TooMany | None:
-        """Learn from an answer, with `in_flight` others still out; return what it means if it is a 429."""
+        """Learn from an answer, with `in_flight` others still in flight; return what a 429 means, else None."""
         limiter, status = self._limiter, response.status
         self._answered = True
         said = response.limits
@@ -198,7 +198,7 @@ class Admission:
         return None
 
     def _refused(self, too_many: TooMany, departure: Departure, now: float, in_flight: int) -> None:
-        """Learn from a 429 that what all clients send together is too much."""
+        """Learn from a 429 that all clients together send too much."""
         wait = too_many.wait
         if not self._limiter.limit:
             self._assumed.refused(now, departure.at, wait, by_reset=too_many.by_reset)
@@ -212,11 +212,11 @@ class Admission:
             self._invited = True
 
     def _open_wider(self) -> None:
-        """While nothing is known: one request, then two, three; once anything is, start with one the next time."""
+        """Allow one request more in flight: one, two, three, while no quota is known."""
         self._opening = min(self._opening + 1, self._widest)
 
     def _adapt(self, now: float) -> None:
-        """Take a larger share of what is scarce, or a smaller one, by what all clients see."""
+        """Take a larger or a smaller share of a scarce quota, by a signal that all clients see."""
         limiter, share = self._limiter, self._share
         if limiter.is_bucket:
             rate, plenty = limiter.refill, limiter.remaining - self._policy.reserve >= self._margin
@@ -230,15 +230,15 @@ class Admission:
         else:
             share.shrink(now, rate)
 
-    # Who may leave
+    # Which requests may leave
 
     def wait_for(self, request: Request, now: float, in_flight: int, ahead: int = 0) -> Wait | None:
-        """Return why a request waits, with `in_flight` others out and `ahead` before it; None when it may leave."""
+        """Return why a request waits, with `in_flight` others out and `ahead` before it; None if it may leave."""
         limiter = self._limiter
         if now < self._shut.until:
             return self._shut
         if self._invited:
-            return _AFTER_ANSWER if in_flight else None  # Retry-After wins over what is believed of the quota
+            return _AFTER_ANSWER if in_flight else None  # Retry-After outweighs the estimate of the quota
         if not limiter.limit:
             return self._wait_for_assumed(request, now, in_flight, ahead)
         ended = not limiter.is_bucket and now >= limiter.ends
@@ -249,7 +249,7 @@ class Admission:
             return self._wait_for_tokens(request, spare - ahead, now, in_flight)
         wait: Wait | None = None
         if spare < 1 or (spare < _UNSEEN and not limiter.is_window):
-            # The answers under way may leave something.
+            # Answers still to come may leave something.
             wait = _AFTER_ANSWER if spare + in_flight >= 1 > spare else Wait(self._reopens_at(), "closed", "spent")
         elif request.bulk:
             wait = self._wait_for_rest(request, spare, now, in_flight)
@@ -273,7 +273,7 @@ class Admission:
 
     @property
     def _raced_for(self) -> float:
-        """Requests at the end of a window that every client sees left and only one of them gets."""
+        """Requests left at the end of a window that all clients see, and only one of them can use."""
         return min(self._limiter.share - 1, _RACED_FOR * self._limiter.limit)
 
     @property
@@ -281,11 +281,11 @@ class Admission:
         return max(2.0, min(_MARGIN, _MARGIN_OF_SMALL * self._limiter.limit))
 
     def _wait_for_tokens(self, request: Request, spare: float, now: float, in_flight: int) -> Wait | None:
-        """Judge by a bucket: what is above the margin is free, the rest comes at the rate of the refill."""
+        """Decide for a bucket: tokens above the margin are free, the others are paced at the refill rate."""
         limiter = self._limiter
         if spare < 1:
             if in_flight and spare + in_flight >= 1:
-                return _AFTER_ANSWER  # the answers under way may leave something
+                return _AFTER_ANSWER  # answers still to come may leave something
             return Wait(now + (1 - spare) / limiter.refill, "closed", "refilling")
         if not request.bulk or self._fits(request, spare - self._singles.need(now, 60.0)):
             return None
@@ -298,7 +298,7 @@ class Admission:
         return None if due <= now else Wait(due, "paced", "refilling")
 
     def _fits(self, request: Request, spare: float) -> bool:
-        """Whether all that the read of a request still needs is there."""
+        """Whether `spare` covers all requests that the read of this one still needs."""
         return request.upcoming is not None and 1 + request.upcoming <= spare
 
     def _share_begins(self) -> None:
@@ -307,7 +307,7 @@ class Admission:
             self._share.begin(1 / self._limiter.share)
 
     def _wait_for_rest(self, request: Request, spare: float, now: float, in_flight: int) -> Wait | None:
-        """Judge whether bulk may have what is left of a window, or single calls and other clients need it."""
+        """Decide whether bulk may use what is left of a window, or single calls and other clients need it."""
         limiter, singles = self._limiter, self._singles
         until, clients = limiter.ends - now, limiter.share
         kept = singles.need(now, until)
@@ -318,7 +318,7 @@ class Admission:
             self._sharing = False
         crowded = not limiter.alone and in_flight >= max(1.0, room / _CLIENTS)
         # A read that has to wait for the next window anyway gains nothing by haste: others may need some of this one.
-        # Of what nobody knows the need of, the last quarter is for single calls first.
+        # After recent single calls, bulk of unknown length does not hurry through the last quarter.
         scarce = singles.recent(now) and room < limiter.limit / 4
         hurries = request.upcoming is None and not scarce
         if room >= 1 and hurries and (clients == 1.0 or self._may_be_plenty):
@@ -334,7 +334,7 @@ class Admission:
 
     @property
     def _may_be_plenty(self) -> bool:
-        """Whether so much is left that clients race for it, while nobody knows yet whether it is a window."""
+        """Whether more than half is left, while it is not certain that the limiter is a window."""
         return not self._limiter.is_window and self._limiter.remaining > self._limiter.limit / 2
 
     def _reopens_at(self) -> float:
@@ -345,7 +345,7 @@ class Admission:
         return self._reopens[1]
 
     def _look(self, wait: Wait | None, now: float, in_flight: int) -> Wait | None:
-        """Wait in a window; but while it may be a bucket, only until that would have refilled a little."""
+        """Wait for the end of a window; while it may be a bucket, only until that would have refilled a little."""
         limiter = self._limiter
         if wait is None or wait is _AFTER_ANSWER or limiter.is_window:
             return wait

@@ -1,4 +1,4 @@
-"""Requests with credentials: adds headers, keeps a bearer token fresh. Asks for tokens, leaves retries to others."""
+"""Adds credentials to requests and keeps a bearer token fresh. Fetches tokens; retries are another stage."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _USUAL_LIFETIME = 300.0
 
 
 _LARGEST_TOKEN = 1024 * 1024
-"""Bytes of an answer with a token at most."""
+"""Most bytes of an answer with a token."""
 
 _NUMBER = re.compile(rb'"?\s*([0-9.eE+]+)\s*"?')
 
 
 def _lifetime(said: bytes) -> float:
-    """Return for how many seconds a token is good: a number, or text that is one; the usual time for anything else."""
+    """Return how many seconds a token is valid: a number, also as text; the usual lifetime for anything else."""
     number = _NUMBER.fullmatch(said)
     try:
         seconds = float(number[1]) if number else 0.0
@@ -57,10 +57,10 @@ def _lifetime(said: bytes) -> float:
 
 
 _PAUSE = 10.0
-"""Seconds after a renewal that failed, or brought a token that was refused, before the next."""
+"""Seconds between a renewal that failed, or returned a token that was refused, and the next one."""
 
 TOKEN_RETRIES = 5
-"""How often a token request is tried again, unless nothing is: with the usual waits, for at least 7.75 seconds."""
+"""Retries of a token request, unless retries are off: with the usual waits they span at least 7.75 seconds."""
 
 
 class _Token(Struct, frozen=True):
@@ -77,10 +77,10 @@ class _Token(Struct, frozen=True):
 
 
 class BearerAuth:
-    """Keeps a bearer token fresh: one token request however many calls wait for it, and early renewal.
+    """Keeps a bearer token fresh: one token request however many calls wait for it, and renewal before it expires.
 
-    A token that will soon expire is renewed while calls still use it: no call waits for that, and a token endpoint that
-    is down meanwhile is not noticed. Clients that began together do not renew together.
+    A token that will soon expire is renewed while calls still use it: no call waits, and none fails if the token
+    endpoint is down for a short time. The moment is random, so that clients started together do not renew together.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class BearerAuth:
         return "BearerAuth(***)"
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Return what tokens are asked for with."""
+        """Return the credentials of token requests."""
         return self._oauth.client_id, self._oauth.client_secret
 
     async def headers(self) -> Mapping[str, str]:
@@ -117,7 +117,7 @@ class BearerAuth:
         return token.headers
 
     def before(self, send: Send) -> Send:
-        """Return a `Send` that has a token before it waits for its turn: who lacks one waits, and fails, together."""
+        """Return a `Send` that fetches a missing token first: all calls wait for the same request, and fail with it."""
 
         async def ready(request: Request) -> RawResponse:
             request.attempt.left = False
@@ -127,15 +127,15 @@ class BearerAuth:
         return ready
 
     def freshen(self) -> None:
-        """Note that a token was good: begin to renew it if it will soon expire; nobody waits for that."""
+        """Note that the token was accepted; start to renew it if it will soon expire, without waiting."""
         self._refused_at = -math.inf
         if self._token is not None and self._clock() >= self._token.stale_at:
             self._under_way()
 
     async def renew(self, refused: Request) -> Mapping[str, str]:
-        """Return headers other than those of a refused request: a newer token, fetched unless there is one already.
+        """Return headers with a newer token than a refused request had, fetched unless there already is one.
 
-        When the new token was refused as well, another one will hardly be better: none is fetched for a while.
+        If a new token was refused as well, another one will hardly help: none is fetched for a while.
         """
         token = self._token
         if token is not None and not token.headers.items() <= refused.headers.items():
@@ -147,7 +147,7 @@ class BearerAuth:
         return (await self._fetched()).headers
 
     def _under_way(self) -> asyncio.Task[_Token]:
-        """Return the token request under way, which is begun unless there is one."""
+        """Return the running token request; start one if there is none."""
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._landed)
@@ -155,7 +155,7 @@ class BearerAuth:
 
     async def _fetched(self) -> _Token:
         fetching = self._under_way()
-        await asyncio.wait([fetching])  # not the task itself: a caller that gives up must not take it from the others
+        await asyncio.wait([fetching])  # a caller that is cancelled must not cancel it for others
         if fetching.cancelled():
             raise MeitnerError("this client was closed while it fetched a token")
         return fetching.result()
@@ -196,7 +196,7 @@ class BearerAuth:
             if isinstance(error, (RateLimitError, InternalServerError)) or error.status_code < 400:
                 raise
             refusal = error
-        # The endpoint speaks OAuth (400 invalid_client), its callers speak of credentials.
+        # OAuth answers wrong credentials with 400 (invalid_client); callers expect an AuthenticationError.
         raise AuthenticationError(
             f"the token endpoint refused the credentials ({refusal.status_code})",
             status_code=refusal.status_code,
@@ -208,15 +208,15 @@ class BearerAuth:
         )
 
     async def close(self) -> None:
-        """Stop a token request that is under way."""
+        """Cancel a running token request."""
         if self._fetching is not None:
             await stopped(self._fetching)
 
 
 def identity(auth: Auth) -> bytes:
-    """Return a digest that is the same for the same credentials only, to be kept as secret as they are.
+    """Return a digest that is equal for equal credentials only; keep it as secret as they are.
 
-    That of an object of the caller's own is random: nobody knows whose credentials it is going to show.
+    For an auth object of the caller's own it is random: its later headers are not known.
     """
     if not isinstance(auth, ApiKey | BearerAuth):
         return os.urandom(32)
@@ -230,7 +230,7 @@ def _loop_time() -> float:
 
 
 def over(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with others laid over them; names ignore case."""
+    """Return `below` updated with `above`; names ignore case."""
     hidden = {name.lower() for name in above}
     return {**{name: value for name, value in below.items() if name.lower() not in hidden}, **above}
 
@@ -261,7 +261,7 @@ class Authenticated:
             proof = await self._bearer.renew(signed)
             response.renewed = not proof.items() <= signed.headers.items()
         elif response.status < 500:
-            self._bearer.freshen()  # after an answer: a server that is down gets no token requests on top
+            self._bearer.freshen()  # only after an answer: a server that is down must not get token requests as well
         return response
 
     def _signed(self, request: Request, proof: Mapping[str, str]) -> Request:
@@ -273,5 +273,5 @@ class Authenticated:
 
 
 def signing(send: Send, auth: Auth, headers: Mapping[str, str], timeout: Timeout) -> Send:
-    """Be a stage of the pipeline: add headers, proof and timeout."""
+    """Stage of the pipeline: add headers, credentials and timeout."""
     return Authenticated(send, auth, headers, timeout).send

@@ -1,4 +1,4 @@
-"""Which answers a `with` block caused: those of its own task and of the tasks that it starts, nobody else's."""
+"""Collects the answers that a `with` block caused: those of its own task and of the tasks it starts, no others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._wire.messages import RawResponse
 
 
 class _Block:
-    """One `with` block, and the answers to the calls that were begun in it."""
+    """One `with` block, and the answers to the calls that started in it."""
 
     __slots__ = ("answers", "open", "owner")
 
@@ -25,7 +25,7 @@ _blocks: ContextVar[tuple[_Block, ...]] = ContextVar("meitner_aio_capture", defa
 
 @contextmanager
 def capturing(owner: object) -> Generator[list[RawResponse]]:
-    """Give a list that is filled with the answers to the calls of `owner` in the block, in the order of their ends."""
+    """Yield a list that gets the answers to the calls of `owner` in the block, in the order in which they end."""
     block = _Block(owner)
     _blocks.set((*_blocks.get(), block))
     try:
@@ -36,6 +36,6 @@ def capturing(owner: object) -> Generator[list[RawResponse]]:
 
 
 def listening(owner: object) -> Sequence[list[RawResponse]]:
-    """Return the lists that want the answer to a call of `owner` which begins here and now."""
+    """Return the lists that get the answer to a call of `owner` that starts now."""
     blocks = _blocks.get()
     return [block.answers for block in blocks if block.open and block.owner is owner] if blocks else ()

@@ -1,4 +1,4 @@
-"""A semaphore with two lines: first come, first served in each, a bounded number inside. Does not know what waits."""
+"""A semaphore with two lines, each served in order of arrival. Does not know what waits in them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _CALM = 1.0
-"""Seconds: what was in flight together is refused together, and counts once."""
+"""Seconds within which refusals count once: requests in flight together are refused together."""
 
 _IN_A_ROW = 3
-"""How many may enter from the first line, one after the other, while somebody waits in the second."""
+"""How many may enter from the first line in a row while the second line is not empty."""
 
 Opens = float | Exception
-"""When somebody may enter, on the loop's clock: 0.0 is now, infinity after the next `admit`. Or why never."""
+"""When a waiter may enter, on the loop's clock: 0.0 is now, infinity after the next `admit`. Or the error for it."""
 
 
 class FairSemaphore(Generic[T]):
-    """At most `width` holders at a time, and nobody enters before admission.
+    """At most `width` holders at a time, each after its admission.
 
-    `next_admission(waiter)` says when that one may enter, and may turn it away; `entered` is called for everybody who
-    enters. Those in the first line go first: while the first of it waits for admission, the second line waits too.
+    `next_admission(waiter)` returns when that waiter may enter, or the error that refuses it; `entered` is called for
+    each that enters. The first line goes first: while its first waiter waits for admission, the second line waits too.
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class FairSemaphore(Generic[T]):
     def __init__(
         self, width: int, next_admission: Callable[[T], Opens], entered: Callable[[T], object] = lambda _: None
     ) -> None:
-        """Raise `ValueError` for a width that lets nobody through."""
+        """Raise `ValueError` for a width below 1."""
         if width < 1:
             raise ValueError("the number of slots must be at least 1")
         self.width = self.widest = width
@@ -65,7 +65,7 @@ class FairSemaphore(Generic[T]):
         return len(self._lines[line])
 
     def enter(self, waiter: T, line: int = 0) -> bool:
-        """Take a slot at once; False when others wait, none is free, or it may not enter yet."""
+        """Take a slot at once; False if others wait, no slot is free, or the waiter may not enter yet."""
         if self._lines[0] or (line and self._lines[1]) or self.held >= self.width or self._closed:
             return False
         if self._next_admission(waiter) != 0.0:
@@ -78,7 +78,7 @@ class FairSemaphore(Generic[T]):
         self._entered(waiter)
 
     async def wait(self, waiter: T, line: int = 0) -> None:
-        """Take a slot after those who came earlier; raises what turned the waiter away."""
+        """Take a slot after earlier waiters; raises the error that refuses this one."""
         self.refuse_if_closed()
         turn = asyncio.get_running_loop().create_future()
         self._lines[line][turn] = waiter
@@ -93,13 +93,13 @@ class FairSemaphore(Generic[T]):
             self.admit()
             raise
         if refusal is None and self._closed:
-            self.held -= 1  # closed between the turn and this moment
+            self.held -= 1  # closed after the slot was given
             refusal = self._closed()
         if refusal is not None:
             raise refusal
 
     def refuse_if_closed(self) -> None:
-        """Raise what `close` was given."""
+        """Raise the error of `close`, once closed."""
         if self._closed:
             raise self._closed()
 
@@ -116,7 +116,7 @@ class FairSemaphore(Generic[T]):
             self.width = max(1, self.width // 2)
 
     def widen(self) -> None:
-        """Count a success; as many of them as the width make it wider by one, up to what it was at first."""
+        """Count a success; after as many as the width, widen by one, up to the initial width."""
         if self.width < self.widest:
             self._served += 1
             if self._served >= self.width:
@@ -124,7 +124,7 @@ class FairSemaphore(Generic[T]):
                 self.width += 1
 
     def admit(self) -> None:
-        """Let in from the lines whoever may enter by now, and set the alarm for the next."""
+        """Let in all waiters that may enter by now, and set the alarm for the next."""
         singles, bulk = self._lines
         opens = 0.0
         while self.held < self.width and (singles or bulk):
@@ -134,13 +134,13 @@ class FairSemaphore(Generic[T]):
                 opens = min(opens, self._admit_from(0))
             if opens:
                 break
-        self._set_alarm(opens or math.inf)  # while all slots are held, whoever leaves lets the next one in
+        self._set_alarm(opens or math.inf)  # while all slots are held, `leave` lets the next one in
 
     def _admit_from(self, number: int) -> float:
-        """Let in or turn away the first of a line, and return 0.0; else when that one may enter."""
+        """Let in or refuse the first of a line, and return 0.0; else return when it may enter."""
         line = self._lines[number]
         turn, waiter = next(iter(line.items()))
-        if turn.done():  # cancelled, and not gone yet
+        if turn.done():  # cancelled, but still in line
             del line[turn]
             return 0.0
         opens = self._next_admission(waiter)
@@ -157,7 +157,7 @@ class FairSemaphore(Generic[T]):
         return 0.0
 
     def close(self, why: Callable[[], Exception]) -> None:
-        """Send away everybody who waits, and everybody who comes."""
+        """Refuse all waiters, present and future."""
         self._closed = why
         for line in self._lines:
             while line:
@@ -168,7 +168,7 @@ class FairSemaphore(Generic[T]):
 
     def _set_alarm(self, at: float) -> None:
         if self._alarm is not None:
-            if self._alarm_at == at:  # uvloop's handles of what is due at once do not tell when
+            if self._alarm_at == at:  # uvloop's handles of what is due at once have no time
                 return
             self._alarm.cancel()
             self._alarm = None

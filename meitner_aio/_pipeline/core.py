@@ -1,6 +1,6 @@
-"""How a client is put together: what copies share, what each has of its own, and the pipeline of a call through both.
+"""Builds a client: what its copies share, what each has of its own, and the pipeline of a call.
 
-Knows every mechanism and no resource. A directory in this process is as good as one behind HTTP: see `Transport`.
+Knows every stage and no resource. The directory may be behind HTTP or in this process: see `Transport`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Transport(Protocol):
 
     @property
     def identity(self) -> bytes:
-        """What may change answers through this transport and no other; hashed before it is shown to anybody."""
+        """What may make the answers of this transport differ from another's; hashed before it is stored or shown."""
         ...
 
     async def send(self, request: Request) -> RawResponse:
@@ -54,12 +54,12 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
 class _Others(TypedDict, total=False):
-    """Options that are taken as they are."""
+    """Options that are passed on unchanged."""
 
     timeout: Timeout | UnsetType
     concurrency: int | UnsetType
@@ -68,7 +68,7 @@ class _Others(TypedDict, total=False):
 
 
 class Options(Struct, frozen=True):
-    """What each copy of a client has of its own. Raises `TypeError` and `ValueError` for what cannot be one."""
+    """The options of one copy of a client. Raises `TypeError` or `ValueError` for invalid ones."""
 
     policy: RetryPolicy
     headers: Mapping[str, str]
@@ -78,7 +78,7 @@ class Options(Struct, frozen=True):
     log: Log = LOG
 
     def __post_init__(self) -> None:
-        """Check what other modules take as it comes."""
+        """Check values that other modules use unchecked."""
         if not isinstance(self.policy, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise TypeError(f"retry must be a RetryPolicy, not {type(self.policy).__name__}")
         check_whole("max_retries", self.policy.max_retries)
@@ -98,7 +98,7 @@ class Options(Struct, frozen=True):
         headers: Mapping[str, str] | UnsetType = UNSET,
         **others: Unpack[_Others],
     ) -> Options:
-        """Return these options with others laid over them; what is UNSET stays."""
+        """Return these options with some changed; one that is UNSET stays."""
         changes: dict[str, object] = {name: value for name, value in others.items() if value is not UNSET}
         if retry is not UNSET:
             changes["policy"] = retry
@@ -118,7 +118,7 @@ class Options(Struct, frozen=True):
 
 
 class NoAuth:
-    """Proves nothing: for a token request, and for a directory that asks nobody."""
+    """Adds no credentials: for token requests, and for a directory that needs none."""
 
     async def headers(self) -> Mapping[str, str]:
         """Return no header."""
@@ -126,7 +126,7 @@ class NoAuth:
 
 
 class _OwnAuth:
-    """An auth object of the caller's, whose headers are checked every time."""
+    """An auth object of the caller's; its headers are checked on every call."""
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -137,19 +137,19 @@ class _OwnAuth:
 
 
 class Core:
-    """What a client and its copies share: connections, rate limiter, retry budget, page sizes, token, loop, the end."""
+    """What a client and its copies share: connections, rate limiter, retry budget, page sizes, token, event loop."""
 
     def __init__(
         self, url: str, transport: Transport, auth: Auth | OAuth2, rate_limiter: RateLimiter, options: Options
     ) -> None:
-        """Make no connection yet; tokens are asked for with `options`."""
+        """Open no connection yet; token requests use `options`."""
         self.url = url
         self.place = url
-        """Where the directory is: the same for every client of it, also of one in a process."""
+        """Where the directory is: equal for all its clients, also for one in this process."""
         self.transport = transport
         self.rate_limiter = rate_limiter
         self.widest = options.concurrency
-        """Requests in flight at most, whatever copies and listings ask for."""
+        """Most requests in flight, over all copies and listings."""
         self.budget = RetryBudget()
         self.sizes = PageSizes()
         self.closed = False
@@ -165,7 +165,7 @@ class Core:
         emit = listener(options.log, options.on_event)
         stages = (
             self._retry(policy, emit),
-            # No rate limiter: whoever waits for a token may be holding the last place there.
+            # No rate limiter: a call that waits for the token may hold its last slot.
             partial(signing, auth=NoAuth(), headers=headers, timeout=options.timeout),
         )
         return BearerAuth(oauth, pipeline(stages, self.transport.send), url)
@@ -173,17 +173,17 @@ class Core:
     def pipeline(
         self, options: Options, emit: OnEvent | None, noting: Stage | None = None, *, shrinks: bool = False
     ) -> Send:
-        """Return what carries a request from its first attempt to its last; `noting` sees the answer to each.
+        """Return the pipeline of a call, over all its attempts; `noting` is a stage that sees the answer to each.
 
-        One that `shrinks` is given up after a timeout, and waits for no end of what may be due to its size.
+        With `shrinks`, an error that may be due to the size of a page is raised early: a smaller one is asked for then.
         """
         retry = self._retry_briefly if shrinks else self._retry
         stages = (
             retry(options.policy, emit),
             noting,
-            self.auth.before if isinstance(self.auth, BearerAuth) else None,  # a token: who lacks one waits together
+            self.auth.before if isinstance(self.auth, BearerAuth) else None,  # fetches a missing token
             partial(self.rate_limiter.admitting, on_event=emit),
-            # Signed behind the rate limiter: a token may expire while a request waits there.
+            # After the rate limiter: a token may expire while a request waits there.
             partial(signing, auth=self.auth, headers=options.headers, timeout=options.timeout),
         )
         return pipeline(stages, self.transport.send)
@@ -197,7 +197,7 @@ class Core:
         return (lambda send: _outlasting(brief(send), patient(send))) if policy.outage else brief
 
     def refuse_wider(self, options: Options) -> None:
-        """Raise `ConfigurationError` for a copy that asks for more requests in flight than there may be."""
+        """Raise `ConfigurationError` for a copy that asks for more requests in flight than the client allows."""
         if options.concurrency > self.widest:
             raise ConfigurationError(
                 f"max_concurrency={options.concurrency} is more than the {self.widest} requests that a client and its "
@@ -205,7 +205,7 @@ class Core:
             )
 
     def guarding(self, send: Send) -> Send:
-        """Return a `Send` that refuses calls as this client does, although it may answer some by itself."""
+        """Return a `Send` that refuses calls as this client does: for one that answers some by itself."""
 
         async def guarded(request: Request) -> RawResponse:
             self.enter()
@@ -214,7 +214,7 @@ class Core:
         return guarded
 
     def enter(self) -> None:
-        """Refuse calls after `close()` and from another event loop, before they go wrong deep inside."""
+        """Raise `MeitnerError` after `close()`, and in another event loop than that of the first call."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:
@@ -228,8 +228,8 @@ class Core:
             raise MeitnerError("this client is closed")
 
     async def close(self) -> None:
-        """Send away who waits, stop a token request, close the connections. Finishes although it is cancelled."""
-        if self._closing is None or self._closing.cancelled():  # the end of a loop cancels every task, that one too
+        """Refuse waiting calls, cancel a token request, close the connections. Finishes even if it is cancelled."""
+        if self._closing is None or self._closing.cancelled():  # the end of a loop cancels every task, also this one
             self.closed = True
             self.rate_limiter.close()
             self._closing = asyncio.ensure_future(self._let_go())
@@ -247,7 +247,7 @@ def _checked(auth: Auth) -> Auth:
 
 
 def _outlasting(brief: Send, patient: Send) -> Send:
-    """Return a `Send` that goes on patiently where an outage, and not the size of a page, is in the way."""
+    """Return a `Send` that goes on with patience where an outage, and not the size of a page, is the cause."""
 
     async def sent(request: Request) -> RawResponse:
         try:
@@ -269,7 +269,7 @@ def _outlasting(brief: Send, patient: Send) -> Send:
 
 
 class Dispatcher:
-    """The `Send` of one client or copy: refuses calls after the end, and lets captures and the log see the others."""
+    """The `Send` of one client or copy: refuses calls after `close()`; captures and the log see the others."""
 
     def __init__(self, core: Core, options: Options) -> None:
         """Send with `options` through what is shared."""
@@ -313,7 +313,7 @@ class Dispatcher:
 
 
 class _Watch:
-    """Follows one call: its last answer, also one that became an error, and its end."""
+    """Records one call: its last answer, also one that became an error, and how it ended."""
 
     def __init__(self, request: Request) -> None:
         self.answer: RawResponse | None = None

@@ -1,4 +1,4 @@
-"""Credentials: what proves to the API who asks. Shows secrets to nobody, and sends nothing.
+"""Credentials for the API. Keeps secrets out of `repr`, `str` and pickle; sends nothing.
 
 An API key is two headers (`Client-ID`, `Client-Secret`); OAuth2 is the client-credentials grant (RFC 6749, 4.4).
 """
@@ -13,12 +13,12 @@ from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
 
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
-"""What a credential is made of: it travels in a header."""
+"""The characters of a credential: it is sent in a header."""
 
 
 @runtime_checkable
 class Auth(Protocol):
-    """Anything that can say which headers prove who asks."""
+    """Anything that can return the headers that authenticate a request."""
 
     async def headers(self) -> Mapping[str, str]:
         """Return the headers to add to a request."""
@@ -26,14 +26,14 @@ class Auth(Protocol):
 
 
 class Secret:
-    """Text that shows itself to nobody: no `repr`, no `str`, no pickle. `reveal()` is the only way out."""
+    """Text that `repr`, `str` and pickle do not show: only `reveal()` returns it."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: object, name: str) -> None:
         """Raise `ConfigurationError` for what cannot be a credential in a header."""
         if not isinstance(text, str) or not PRINTABLE.fullmatch(text):
-            del text  # this frame is shown by what is raised
+            del text  # a traceback may show the locals of this frame
             raise ConfigurationError(f"{name} must be printable ASCII without blanks, and not empty")
         self._text = text
 
@@ -64,7 +64,7 @@ class ApiKey:
         return {"Client-ID": self._credentials.reveal(), "Client-Secret": self._secret.reveal()}
 
     def secrets(self) -> tuple[Secret, Secret]:
-        """Return the two halves."""
+        """Return both credentials."""
         return self._credentials, self._secret
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class ApiKey:
 
 
 class OAuth2:
-    """Client credentials for bearer tokens; `token_url` is relative to the server unless it names its own.
+    """Client credentials for bearer tokens; `token_url` is absolute, or relative to the server.
 
     Holds no token: every client fetches its own and keeps it in memory.
     """

@@ -1,4 +1,4 @@
-"""A body as it arrives, decompressed: capped, and whole or refused. Pure; knows nothing of sockets."""
+"""Decompresses a body as it arrives, up to a cap; refuses one that was cut short. Pure; knows no sockets."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import zlib
 from typing import Protocol
 
 _STEP = 1024 * 1024
-"""Bytes that are decompressed at once."""
+"""Most bytes that are decompressed at once."""
 
 _CREDIBLE, _RATIO = 4 * 1024 * 1024, 200
-"""Bytes up to which a body may be compressed as well as it likes, and how many times smaller it may be beyond them:
-pages of made-up rows that differ in their ids only reach 50, a bomb 1,000."""
+"""Bytes up to which any compression ratio is accepted, and the largest ratio beyond: pages of synthetic rows that
+differ in their ids only reach 50, a bomb 1,000."""
 
 _CRUMB = 16 * 1024
-"""Bytes below which parts are joined as they arrive: a server may send them one by one, and each costs an object."""
+"""Parts of fewer bytes are joined as they arrive: a server may send single bytes, and each part is an object."""
 
 _MEMBERS = 64
-"""Compressed streams in one body, at most: who compresses in pieces makes a few."""
+"""Most compressed streams in one body: a server that compresses in pieces makes a few."""
 
 
 class BadAnswerError(Exception):
-    """An answer arrived and breaks the contract: the message says how."""
+    """An answer arrived that breaks the contract; the message says how."""
 
 
 class TooLargeError(BadAnswerError):
-    """It is larger than an answer may be."""
+    """An answer is larger than allowed."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"more than {most} bytes")
@@ -71,7 +71,7 @@ class Decompressor:
             if self._stream is None or self._stream.eof:
                 self._stream = self._next_stream(data)
             part = self._stream.decompress(data, _STEP)
-            full = len(part) == _STEP and not self._stream.eof  # then more may be waiting inside
+            full = len(part) == _STEP and not self._stream.eof  # then the stream may hold more
             data = self._stream.unconsumed_tail or self._stream.unused_data
             self._keep(part, self._taken - len(data))
 
@@ -81,7 +81,7 @@ class Decompressor:
             raise BadAnswerError("a body compressed in too many pieces")
         if self._encoding != "deflate":
             return zlib.decompressobj(wbits=31)
-        # Bare deflate data is as common as what RFC 9110 asks for, which begins with the mark of zlib.
+        # RFC 9110 asks for deflate data with a zlib header; data without one is as common.
         return zlib.decompressobj(wbits=15 if data[0] & 0xF == 8 else -15)
 
     def _keep(self, part: bytes, taken: int) -> None:

@@ -1,6 +1,6 @@
-"""How fast to go where a quota is scarce: a share that grows and shrinks, and how much of the quota single calls need.
+"""Pacing for a scarce quota: the share of this client, and how much of the quota single calls need.
 
-Pure arithmetic on the seconds of a monotonic clock.
+Pure arithmetic; times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import math
 from collections.abc import Callable
 
 _GROWS, _SHRINKS = 0.03, 0.85
-"""Additive increase, multiplicative decrease: clients that see the same signal come to equal shares."""
+"""Additive increase, multiplicative decrease: clients that see the same signal converge to equal shares."""
 
 _SMALLEST, _LARGEST = 1 / 32, 1.25
-"""Bounds of a share: nobody starves, and nobody runs away while others pause."""
+"""Bounds of a share: no client starves, and none grows without limit while others pause."""
 
 _MEMORY = 600.0
-"""Seconds over which single calls are averaged, and after the last of which there are none."""
+"""Seconds over which single calls are averaged; after as many without one, there are none."""
 
 
 class FairShare:
@@ -24,14 +24,14 @@ class FairShare:
     __slots__ = ("_paced_at", "_shrunk_at", "_uniform", "part")
 
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
-        """Draw the jitter of each pause with `uniform`: clients that wait for one instant must not wake together."""
+        """Draw the jitter of each pause with `uniform`: clients that wait together must not wake together."""
         self._uniform = uniform
         self._paced_at = self._shrunk_at = -math.inf
         self.part = 1.0
         """1.0 is the whole rate."""
 
     def begin(self, part: float) -> None:
-        """Start again from a share."""
+        """Set the share."""
         self.part = min(max(part, _SMALLEST), _LARGEST)
 
     def grow(self) -> None:
@@ -39,11 +39,11 @@ class FairShare:
         self.part = min(self.part + _GROWS, _LARGEST)
 
     def halve(self) -> None:
-        """Take much less: what all clients send together was refused."""
+        """Halve the share: all clients together sent too much."""
         self.part = max(self.part / 2, _SMALLEST)
 
     def shrink(self, now: float, rate: float) -> None:
-        """Take less, once in one and a half intervals between requests at `rate` a second for all clients."""
+        """Take less, at most once in 1.5 intervals between requests; all clients together send `rate` a second."""
         if now - self._shrunk_at >= 1.5 / (rate * self.part):
             self._shrunk_at = now
             self.part = max(self.part * _SHRINKS, _SMALLEST)
@@ -53,13 +53,13 @@ class FairShare:
         return self._paced_at + 1 / (rate * self.part)
 
     def sent(self, now: float) -> None:
-        """Note that a request leaves; the next one keeps a pause that is a tenth longer or shorter than even."""
+        """Note that a request leaves; the next pause is up to a tenth longer or shorter than an even one."""
         late = self._uniform(-0.1, 0.1)
         self._paced_at = now + late * (now - self._paced_at) if now - self._paced_at < _MEMORY else now
 
 
 class SingleCalls:
-    """How many single calls come, as an average over about ten minutes."""
+    """The rate of single calls, as an average over about ten minutes."""
 
     __slots__ = ("_began", "_last", "_weight")
 
@@ -89,7 +89,7 @@ class SingleCalls:
         return max(0.0, weight - first) / (_MEMORY * (1 - first))
 
     def need(self, now: float, seconds: float) -> float:
-        """Return how many requests to keep for the single calls of the next seconds: their number, and its chance."""
+        """Return how many requests to keep for single calls in the next `seconds`: those expected, and a margin."""
         if not self.recent(now):
             return 0.0
         expected = self.rate(now) * max(0.0, seconds)

@@ -1,11 +1,11 @@
-"""Which directory files are of: who read which server, as a digest from which neither can be told.
+"""Identifies the directory that files were read from: a digest of server and client id that reveals neither.
 
-What identifies a client is the id that the server gave it (`Client-ID`, the `client_id` of OAuth2), not its secret:
-secrets are rotated, and the directory stays the same. An auth object of the caller's may say its id as `client_id`, or
-show one in its headers; where it does neither, all that they show identifies itself: another token is another reader.
+A client is identified by the id that the server gave it (`Client-ID`, the `client_id` of OAuth2), not by its secret:
+secrets are rotated, and the directory stays the same. An auth object of the caller's may have its id as `client_id`, or
+in its headers; if it has neither, all its headers identify it, so that another token is another reader.
 
-The digest is salted, and slow to make: who has the files can neither compare them with those of another folder nor try
-out a list of ids. Knows no file.
+The digest is salted and slow to compute: someone who has the files can neither compare them with those of another
+folder nor try out a list of ids. Reads and writes no file.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from .authentication import BearerAuth
 from .credentials import ApiKey, Secret
 
 _VERSION = "meitner_aio 1"
-"""Of what is digested, and how."""
+"""Version of what is digested, and how."""
 _ROUNDS = 20_000
-"""Of PBKDF2: some ten milliseconds, once for an export."""
+"""Rounds of PBKDF2: about ten milliseconds, once for an export."""
 _CLIENT = "client-id"
 _PORTS = {"https": ":443", "http": ":80"}
 
 
 class Stamp(Struct, frozen=True):
-    """What files say of the directory that they are of."""
+    """What files record of the directory that they were read from."""
 
     server: str
-    """Its address without a scheme, for people; the sandbox's size and seed."""
+    """Its address without a scheme, for people; size and seed of a sandbox."""
     salt: str
     digest: str
-    """Of the server and who read it. Both in hexadecimal digits."""
+    """Digest of server and reader. Both are hexadecimal."""
 
 
 class Reader:
-    """Who reads which server. Shows the server, and nobody who."""
+    """A reader of one server. Its `repr` shows the server, never the client id."""
 
     __slots__ = ("_digests", "_salt", "_who", "place", "server")
 
     def __init__(self, place: str, who: Mapping[str, str], how: str = "") -> None:
-        """Read the server at `place`, an address for people, as the one whom these headers prove.
+        """Read the server at `place`, an address for people, as the client that the headers `who` identify.
 
-        What is read in another way, as under pseudonyms, is of another directory: `how` is said beside its address.
+        Data changed on reading, as by pseudonyms, is of another directory: `how` is added to the address.
         """
         self.place = place
         self.server = place + how
@@ -61,7 +61,7 @@ class Reader:
         return f"<Reader of {self.server}>"
 
     def stamp(self, salt: str | None = None) -> Stamp:
-        """Return the stamp of files that this reader writes; with a new salt unless one is given. Blocking."""
+        """Return the stamp of files that this reader writes, with its own salt unless one is given. Blocking."""
         salt = salt or self._salt
         return Stamp(self.server, salt, self._digest(salt))
 
@@ -79,16 +79,16 @@ class Reader:
 
 
 def _named(server: str, who: Mapping[str, str]) -> str:
-    """Return one word for a server and the headers that prove a reader: of these the id, if there is one."""
+    """Return one text for a server and a reader's headers; of these only the id, if there is one."""
     shown = {name.lower(): value for name, value in who.items()}
     shown = {_CLIENT: shown[_CLIENT]} if _CLIENT in shown else shown
     return msgspec.json.encode([_VERSION, server, sorted(shown.items())]).hex()
 
 
 async def reader_of(meitner: object, how: str = "") -> Reader | None:
-    """Return who reads what through a client; None for an object that is none and so cannot tell.
+    """Return the reader behind a client; None for an object that is no client.
 
-    Asks an auth object of the caller's for its headers, and nobody else for anything.
+    Calls `headers()` of an auth object of the caller's that has no `client_id`; sends nothing.
     """
     core: Any = getattr(meitner, "_core", None)
     if core is None:
@@ -101,7 +101,7 @@ async def reader_of(meitner: object, how: str = "") -> Reader | None:
 
 
 def address(place: str) -> str:
-    """Return the URL of a server as people say it: without what is the same for all."""
+    """Return the URL of a server for people: without scheme and default port."""
     parts = urlsplit(place)
     if parts.scheme not in _PORTS:
         return place
@@ -111,13 +111,13 @@ def address(place: str) -> str:
 def check(reader: Reader | None, stamp: Stamp | None, what: str, remedy: str = "export to another folder") -> None:
     """Raise `MeitnerError`, which ends with the `remedy`, unless `what` has the stamp of the directory read. Blocking.
 
-    What does not say which directory it is of can only be gone on with by who does not say it either.
+    Files without a stamp can only be continued by a client without an identity.
     """
     if reader is None and stamp is None:
         return
     if reader is None or stamp is None:
-        known = "another one" if stamp is None else f"another one than {stamp.server}"
-        problem = f"{what} may be of another directory: nothing says that it is not {known}"
+        silent = f"{what} does not" if stamp is None else f"{what} is of {stamp.server}, and this client does not"
+        problem = f"{silent} say which directory it is of"
     elif reader.wrote(stamp):
         return
     elif reader.server == stamp.server:

@@ -1,7 +1,7 @@
-"""What a client tells, as lines of a log: INFO for the end of a call, DEBUG for every attempt. Knows events only.
+"""Log lines of a client: INFO for the end of a call, DEBUG for every attempt. Knows events only.
 
-A line is made of methods, route templates, statuses, times and request ids: an event holds nothing that must not be
-seen, and so no line does.
+A line holds methods, route templates, statuses, times and request ids: events hold no secret and no personal data, so
+lines hold none either.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOG.addHandler(logging.NullHandler())
 
 
 class CallEnded(Event, frozen=True):
-    """A call came to its `outcome`: a status, an error, or both. Told to the log only: the caller knows it anyway."""
+    """A call ended with an `outcome`: a status, an error, or both. For the log only: the caller has the result."""
 
     method: str
     route: str
@@ -69,14 +69,14 @@ _LINES: dict[type[Event], tuple[int, Callable[[Any], str]]] = {
     RequestSent: (logging.DEBUG, _sent),
     ResponseReceived: (logging.DEBUG, _received),
     RetryScheduled: (logging.DEBUG, _scheduled),
-    QuotaWait: (logging.INFO, _waits),  # it may last an hour, and nothing else would say why nothing happens
+    QuotaWait: (logging.INFO, _waits),  # it may last an hour, and no other line explains it
     CallEnded: (logging.INFO, _ended),
 }
-"""How each event is written, and on which level."""
+"""How each event is written, and at which level."""
 
 
 def listener(log: Log, on_event: OnEvent | None = None) -> OnEvent:
-    """Return what writes events to `log` and passes on to `on_event` what it was promised; neither can break a call."""
+    """Return a callback that logs events and passes all but `CallEnded` to `on_event`; neither can break a call."""
     after = None if on_event is None else harmless(on_event, log)
 
     def emit(event: Event) -> None:
@@ -103,7 +103,7 @@ def harmless(on_event: OnEvent, log: Log) -> OnEvent:
 
 
 class _ToStderr(logging.Handler):
-    """Writes to whatever stderr is at the moment, unless the application does so itself."""
+    """Writes to the present `sys.stderr`, unless a handler of the application does."""
 
     def emit(self, record: logging.LogRecord) -> None:
         stderr = sys.stderr
@@ -124,9 +124,9 @@ _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
 def switch_on() -> None:
-    """Show the log of this package on stderr as MEITNER_LOG or MEITNER_DEBUG says: once, whoever asks how often.
+    """Show the log of this package on stderr as MEITNER_LOG or MEITNER_DEBUG says; a second call changes nothing.
 
-    Raises `ConfigurationError` for a value that means nothing.
+    Raises `ConfigurationError` for an unknown value.
     """
     level = _asked()
     if level is not None and _to_stderr not in LOG.handlers:

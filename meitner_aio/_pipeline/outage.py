@@ -1,4 +1,4 @@
-"""What keeps many pages from hammering a server that is down: one probe at a time, ever more rarely."""
+"""Keeps many pages from hammering a server that is down: one probe at a time, at growing intervals."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import random
 from collections.abc import Awaitable, Callable
 
 _SUSPICIOUS = 3
-"""Attempts that fail in a row, whoever makes them, before pages stop trying by themselves."""
+"""Failed attempts in a row, of any calls, after which pages stop retrying on their own."""
 
 _FIRST, _FACTOR, _LONGEST = 2.0, 3.0, 32.0
-"""Seconds between a failure and the first probe, how the pause grows, and its end: ten minutes take twenty probes."""
+"""Seconds before the first probe, factor by which pauses grow, and longest pause: ten minutes take twenty probes."""
 
 
 class Outage:
-    """What the calls of a client know together about a server that does not answer, and whose turn it is to ask."""
+    """What the calls of a client share about a server that does not answer, and which call probes it next."""
 
     __slots__ = ("_answers", "_failed_at", "_news", "_probes", "_turn", "_uniform", "failures")
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
-        """Draw with `uniform` how much longer each pause is: clients must not probe in step."""
+        """Draw the jitter of each pause with `uniform`: clients must not probe in step."""
         self._uniform = uniform
         self.failures = 0
         """Attempts that failed since the last one that was answered."""
@@ -36,16 +36,16 @@ class Outage:
 
     @property
     def probing(self) -> bool:
-        """Whether a call is waiting for the moment to probe, or doing so."""
+        """Whether a call is probing, or waits to do so."""
         return self._turn.locked()
 
     def failed(self, now: float) -> None:
-        """Take note of an attempt that failed `now`."""
+        """Note an attempt that failed `now`."""
         self.failures += 1
         self._failed_at = now
 
     def answered(self) -> bool:
-        """Let all who wait go; return whether this ends an outage that was probed in vain."""
+        """Release all calls that wait; return whether this ends an outage that took more than one probe."""
         over = self._probes > 1
         self.failures = self._probes = 0
         self._answers += 1
@@ -60,10 +60,10 @@ class Outage:
         not_before: float,
         until: float,
     ) -> bool | None:
-        """Make an attempt: False when it was this caller's turn, True when somebody else was answered meanwhile.
+        """Make an attempt; return False if it was the probe, True if another call was answered first.
 
-        It starts at `not_before` at the earliest and before `until`, in the loop's time; None when it cannot. `emit`
-        hears how many seconds it will take until then.
+        It starts at `not_before` at the earliest and before `until`, in the loop's time; None if it cannot. `emit` is
+        called with the seconds until then.
         """
         answers, now = self._answers, asyncio.get_running_loop().time
         patience = asyncio.timeout_at(until)
@@ -97,7 +97,7 @@ class Outage:
         return pause * self._uniform(1.0, 1.1)
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep, but no longer than until somebody is answered."""
+        """Sleep, but only until another call is answered."""
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()

@@ -1,7 +1,7 @@
-"""How many requests may leave, and when: the line before the wire, one for each client.
+"""Limits how many requests leave, and when; one limiter for each client.
 
-Three bounds, in this order: slots (requests in flight), the quota as `Admission` judges it from the headers of every
-answer, and a local bucket that smooths. Answers alone keep several clients that share a credential clear of 429.
+Three limits, in this order: slots (requests in flight), the quota as `Admission` reads it from the headers of every
+answer, and an optional local bucket. The headers are enough for clients that share a credential to avoid 429.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .server_limiter import Quota
 from .smoothing import Rate, Smoother, closed
 
 _AT_ONCE = 0.001
-"""Seconds: a shorter wait is none."""
+"""Seconds: a shorter wait is skipped."""
 
 _SINGLES, _BULK = 0, 1
 """The two lines: single calls go first."""
 
 
 class _Waiter(Struct):
-    """A request before the rate limiter, and whether the user was told that it waits."""
+    """A request before the rate limiter, and whether its wait was reported."""
 
     request: Request
     on_event: OnEvent | None
@@ -49,7 +49,7 @@ class RateLimiter:
         wall: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """Allow `concurrency` requests in flight. `wall` tells seconds since 1970, `uniform` draws the jitter."""
+        """Allow `concurrency` requests in flight. `wall` returns seconds since 1970, `uniform` draws the jitter."""
         self._semaphore: FairSemaphore[_Waiter] = FairSemaphore(concurrency, self._next_admission, self._entered)
         self._policy = policy or QuotaPolicy()
         self._admission = Admission(concurrency, self._policy, wall=wall, uniform=uniform)
@@ -59,10 +59,10 @@ class RateLimiter:
 
     @property
     def quota(self) -> Quota | None:
-        """The quota as the last answers told it; what is assumed when they say nothing; None before the first."""
+        """The quota by the last answers, or the assumed one if they state none; None before the first answer."""
         try:
             now = self._now()
-        except RuntimeError:  # outside the loop, when it was last looked at
+        except RuntimeError:  # outside the loop: as of the last answer
             now = self._seen_at
         return self._admission.quota(now)
 
@@ -71,7 +71,7 @@ class RateLimiter:
         return self._policy.patience(request)
 
     def admitting(self, send: Send, on_event: OnEvent | None = None) -> Send:
-        """Return a `Send` that passes this rate limiter first, and tells `on_event` of its waits."""
+        """Return a `Send` that passes this rate limiter first, and reports its waits to `on_event`."""
         semaphore, admission, now = self._semaphore, self._admission, self._now
 
         async def admitted(request: Request) -> RawResponse:
@@ -101,7 +101,7 @@ class RateLimiter:
         return admitted
 
     def close(self) -> None:
-        """Refuse whoever waits and whoever comes."""
+        """Refuse all requests, those that wait and later ones."""
         self._semaphore.close(closed)
         if self._smoother is not None:
             self._smoother.close()
@@ -111,7 +111,7 @@ class RateLimiter:
 
     async def _wait(self, waiter: _Waiter, line: int) -> None:
         self._semaphore.refuse_if_closed()
-        # Who would wait too long need not stand in line for that.
+        # A request that would wait too long is refused before it joins the line.
         ahead = self._semaphore.waiting(line) if line == _SINGLES else 0
         if isinstance(refusal := self._opens(waiter, ahead), QuotaExhausted):
             raise refusal
@@ -124,7 +124,7 @@ class RateLimiter:
         await self._smoother.wait()
 
     def _adapt(self, response: RawResponse, now: float) -> None:
-        """Send fewer requests at a time when the server is busy: it says so by a 503, or a 429 not of the quota."""
+        """Send fewer requests at a time when the server is busy, which a 503 shows, or a 429 not about the quota."""
         status, too_many = response.status, response.too_many
         if too_many is not None and too_many.quota_spent:
             return
@@ -140,7 +140,7 @@ class RateLimiter:
         return self._opens(waiter, 0)
 
     def _opens(self, waiter: _Waiter, ahead: int) -> Opens:
-        """Return when a request may leave, or why it does not wait until then; `ahead` stand before it."""
+        """Return when a request may leave, or the error that refuses it; `ahead` wait before it."""
         now = self._now()
         wait = self._admission.wait_for(waiter.request, now, self._semaphore.held, ahead)
         if wait is None or wait.until - now <= _AT_ONCE:

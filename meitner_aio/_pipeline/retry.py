@@ -1,4 +1,4 @@
-"""When to send again, and when not. The only module that knows tenacity; never opens a connection itself.
+"""Retries: when to send again, and when not. The only module that knows tenacity; opens no connection itself.
 
 What happens after a failed attempt is read from a table: kind of operation by kind of outcome. A create is never sent
 again when the server may have processed it. A budget bounds the retries of a whole client; pages of a listing may
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Retrying:
-    """A `Send` that tries again by a policy, and raises what the last attempt came to."""
+    """A `Send` that retries by a policy, and raises the error of the last attempt."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Retrying:
         return response
 
     async def _attempt(self, request: Request, attempt: int, ends: float | None) -> Outcome:
-        """Make one attempt and return what it came to; raise what no further attempt can change."""
+        """Make one attempt and return its outcome; raise an error that no further attempt can change."""
         outcome: Outcome
         try:
             if ends is None and self._on_event is None:
@@ -91,7 +91,7 @@ class Retrying:
         return outcome
 
     def _note(self, outcome: Outcome) -> None:
-        """Let all calls of the client know whether the server is there."""
+        """Record for all calls of the client whether the server answers."""
         there = alive(outcome)
         if there is False:
             self._outage.failed(asyncio.get_running_loop().time())
@@ -109,7 +109,7 @@ class Retrying:
             response = await self._until(ends, request)
         if emit is not None:
             took, named = now() - sent, response.request_id
-            named = errors.mask(named) if named else None  # the server's word: it may hold anything
+            named = errors.mask(named) if named else None  # from the server: it may hold anything
             emit(ResponseReceived(request.method, request.route, response.status, took, attempt, named))
         return response
 
@@ -122,7 +122,7 @@ class Retrying:
             retries.forgo()
 
     async def _again(self, retries: Retries, ends: float | None) -> None:
-        """Make a further attempt, unless it is too late for one."""
+        """Make a further attempt, unless the deadline has passed."""
         if ends is not None and asyncio.get_running_loop().time() >= ends:
             return retries.give_up()
         retries.spend()
@@ -131,7 +131,7 @@ class Retrying:
         except errors.QuotaExhausted:
             if not retries.throttled:
                 raise
-            retries.give_up()  # the server said it first, and said more
+            retries.give_up()  # the server's 429 says more
 
     def _gives_way(self, request: Request) -> bool:
         """Whether attempts in quick succession would hammer a server that is down."""
@@ -140,7 +140,7 @@ class Retrying:
         return request.bulk and self._policy.outage > 0 and self._outage.suspected
 
     async def _retry(self, retries: Retries, started: float, ends: float | None) -> None:
-        """Make the further attempts of any call."""
+        """Retry with backoff, as every call does."""
         schedule, now = _Schedule(self._policy, retries.request, started), asyncio.get_running_loop().time
         while retries.decision is Decision.AGAIN and not self._gives_way(retries.request):
             late, delay = schedule.next(now(), retries.requested_delay())
@@ -154,10 +154,10 @@ class Retrying:
                 await self._again(retries, ends)
 
     async def _outlast(self, retries: Retries, started: float, ends: float | None) -> None:
-        """Make the further attempts of a page that waits through an outage."""
+        """Retry through an outage, by probes, as bulk does."""
         now, until, vain = asyncio.get_running_loop().time, started + self._policy.outage, 0
         while retries.decision is Decision.AGAIN and not self._is_too_long(retries):
-            # Others may be answered while this page is not: it must not come back with every answer of theirs.
+            # Others may be answered while this page is not: it must not retry after each of their answers.
             pause = max(2.0 ** min(vain, 5), retries.requested_delay() or 0.0)
             released = await self._outage.probe(
                 partial(self._again, retries, ends),
@@ -202,14 +202,14 @@ def retrying(
     on_event: OnEvent | None,
     patience: Callable[[Request], float] | None,
 ) -> Send:
-    """Be a stage of the pipeline: try again by a policy."""
+    """Stage of the pipeline: retry by a policy."""
     return Retrying(send, policy, budget, on_event=on_event, patience=patience).send
 
 
 class _Schedule:
-    """When the further attempts of one call start: tenacity's waits, and its stop at a deadline.
+    """When the retries of one call start: tenacity's waits, and its stop at a deadline.
 
-    tenacity keeps what they need in a state, which belongs to one call: a shared one mixes concurrent calls up.
+    tenacity keeps a state for each call: a shared one would mix up concurrent calls.
     """
 
     def __init__(self, policy: RetryPolicy, request: Request, started: float) -> None:
@@ -232,7 +232,7 @@ class _Schedule:
 
 
 def _spread(requested_delay: float) -> wait_base:
-    """Return a wait within the second after the moment at which the server tells everybody to come back."""
+    """Return a wait that ends up to a second after the requested delay: clients must not all return at once."""
     import tenacity
 
     spread = min(1.0, requested_delay / 10, max(0.0, LONGEST_WAIT - requested_delay))
@@ -240,7 +240,7 @@ def _spread(requested_delay: float) -> wait_base:
 
 
 def _backoff(policy: RetryPolicy, *, steady: bool) -> wait_base:
-    """Return how long to wait; `steady` leaves only half of each wait to chance, so that retries surely span a time."""
+    """Return the backoff; with `steady` only half of each wait is random, so that retries span a least time."""
     import tenacity
 
     if not steady:

@@ -1,4 +1,4 @@
-"""How much retrying a client may do altogether: when everything fails, retries must not double the load."""
+"""A budget for all retries of a client: when everything fails, retries must not double the load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .outage import Outage
 
 FULL = 500
 _TRANSIENT, _THROTTLE = 14, 5
-"""What a retry costs after a failure, and after a 429: an outage adds 35 attempts to any number of calls."""
+"""Cost of a retry after a failure, and after a 429: an outage adds 35 attempts to any number of calls."""
 
 
 class RetryBudget:
@@ -19,7 +19,7 @@ class RetryBudget:
         self.outage = Outage()
 
     def take(self, *, throttled: bool) -> int | None:
-        """Take what a retry costs and return it; None when not enough is left."""
+        """Take the cost of a retry and return it; None if not enough is left."""
         cost = _THROTTLE if throttled else _TRANSIENT
         if self.tokens < cost:
             return None
@@ -27,14 +27,14 @@ class RetryBudget:
         return cost
 
     def give_back(self, cost: int) -> None:
-        """Give back what a retry took that was never made."""
+        """Give back the cost of a retry that was not made."""
         self.tokens = min(FULL, self.tokens + cost)
 
     def succeeded(self, cost: int = 0) -> None:
-        """Give back what the retry that succeeded took, or a token for a success at the first attempt."""
+        """Give back the cost of the retry that succeeded, or a token for a success at the first attempt."""
         if self.tokens < FULL:
             self.give_back(cost or 1)
 
     def refill(self) -> None:
-        """Fill up to half: an outage is over."""
+        """Fill up to half, after an outage."""
         self.tokens = max(self.tokens, FULL // 2)

@@ -16,16 +16,16 @@ from ..records import ErrorCode
 from .retry_budget import RetryBudget
 
 RETRIED_STATUSES = frozenset({408, 409, 429, *range(500, 600)})
-"""Statuses that may be retried when the policy does not say."""
+"""Statuses that are retried unless the policy says otherwise."""
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """How often and how patiently to try again. Times are in seconds.
+    """How often and for how long to retry. Times are in seconds.
 
     Waits are drawn at random from 0 to `initial * exponent ** n`, capped at `maximum` (full jitter); a Retry-After
-    header wins over them. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a write
-    of `*_many` or of an outbox) waits through an `outage` of so many seconds, probing now and then, where any other
-    call gives up, and while it waits for the quota no attempt counts.
+    header takes their place. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a
+    write of `*_many` or of an outbox) waits through an `outage` of so many seconds by occasional probes, where any
+    other call gives up; in bulk, an attempt that fails for want of quota does not count.
     """
 
     max_retries: int = 2
@@ -37,7 +37,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     outage: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for numbers that make no policy."""
+        """Raise `ValueError` for numbers out of range."""
         if not all(0 <= seconds < math.inf for seconds in (self.initial, self.maximum)):
             raise ValueError("initial and maximum must be finite and not negative")
         if not (self.max_retries >= 0 and self.outage >= 0 and 1 <= self.exponent < math.inf):
@@ -47,10 +47,10 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 Outcome = RawResponse | errors.MeitnerError
-"""What an attempt came to: an answer, none, or one that breaks the contract."""
+"""The outcome of an attempt: an answer, or the error for none or for one that breaks the contract."""
 
 UNSENT, REFUSED, LOST, GARBLED, CONFLICT, FINAL = "unsent", "refused", "lost", "garbled", "conflict", "final"
-"""Never sent; refused unprocessed; maybe processed; a success that cannot be read; 409; answered for good."""
+"""Never sent; refused unprocessed; maybe processed; a success that cannot be decoded; 409; a final answer."""
 
 
 class Decision(Enum):
@@ -59,7 +59,7 @@ class Decision(Enum):
     AGAIN = auto()
     RAISE = auto()
     AMBIGUOUS = auto()
-    """Raise that a write may have happened, for whoever can look it up."""
+    """Raise `AmbiguousWriteError`: the write may have happened, and the caller can look it up."""
 
 
 _SAFE = {
@@ -76,20 +76,20 @@ TABLE: dict[str, dict[str, Decision]] = {
     "list": _SAFE,
     "get": _SAFE,
     "search": _SAFE,  # a read, although POST
-    "update": _SAFE,  # sets fields: twice is as good as once
+    "update": _SAFE,  # sets fields: idempotent
     "archive": _SAFE,
     "restore": _SAFE,
     "delete": _SAFE,  # 404 after a lost answer is success, see `Retries`
     "create": _ONCE,
     "token": _SAFE,
     "other read": _SAFE,
-    "other write": _ONCE,  # nobody knows what it does when it is done twice
+    "other write": _ONCE,  # it may not be idempotent
 }
-"""What to do after an attempt, by operation and outcome. Any other operation is told by its method."""
+"""What to do after an attempt, by operation and outcome. Any other operation is judged by its method."""
 
 
 def row(request: Request) -> Mapping[str, Decision]:
-    """Return what the table says of a request."""
+    """Return the row of the table for a request."""
     known = TABLE.get(request.operation)
     return known or TABLE["other read" if request.method.upper() in ("GET", "HEAD") else "other write"]
 
@@ -100,7 +100,7 @@ def once(request: Request) -> bool:
 
 
 def outcome_kind(outcome: Outcome) -> str:
-    """Return what an attempt came to, as the table names it."""
+    """Return the kind of an outcome, as the table names it."""
     if isinstance(outcome, errors.ResponseValidationError):
         return GARBLED
     if not isinstance(outcome, RawResponse):
@@ -113,7 +113,7 @@ def outcome_kind(outcome: Outcome) -> str:
 
 
 def _said_no(outcome: RawResponse) -> bool:
-    """Whether a 503 says that nothing was done: a gateway's bare one leaves open what happened behind it."""
+    """Whether a 503 says that nothing was processed: a gateway's bare one does not."""
     data = error_object(outcome)
     return outcome.limits.retry_after is not None or (data is not None and data.code is ErrorCode.RATE_LIMITED)
 
@@ -128,10 +128,10 @@ def is_final(error: errors.MeitnerError) -> bool:
 
 
 def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy) -> bool:
-    """Whether what was raised is something that another attempt may change."""
+    """Whether an error is an outcome that another attempt may change."""
     if error.route not in (None, request.route):
-        # The token's: it was tried again already, and this request never left. Only an outage is worth more, and in
-        # bulk a wait that is known.
+        # The token's: it was retried already, and this request never left. In bulk a wait that is known may still
+        # help, and so may waiting through an outage.
         if request.bulk and isinstance(error, errors.RateLimitError) and error.retry_after is not None:
             return True
         down = (errors.APIConnectionError, errors.InternalServerError, errors.RateLimitError)
@@ -148,12 +148,12 @@ def _asks_for_less(request: Request, error: errors.APIConnectionError) -> bool:
 
 
 def went_stale(outcome: Outcome) -> bool:
-    """Whether an attempt met a connection that the server may have closed before: that tells nothing of the server."""
+    """Whether a connection broke that the server may have closed while it was idle: the server may be up."""
     return isinstance(outcome, errors.APIConnectionError) and outcome.stale
 
 
 def alive(outcome: Outcome) -> bool | None:
-    """Whether a server is there; None when the outcome does not say."""
+    """Whether the server is up; None if the outcome does not say."""
     throttled = isinstance(outcome, RawResponse) and outcome.status == 429
     if throttled or isinstance(outcome, errors.RateLimitError) or went_stale(outcome):
         return None
@@ -162,14 +162,14 @@ def alive(outcome: Outcome) -> bool | None:
 
 
 def _of_quota(outcome: Outcome) -> bool:
-    """Whether an attempt failed for want of quota: then the rate limiter or the server knows how long to wait."""
+    """Whether an attempt failed for want of quota: then the rate limiter or the server says how long to wait."""
     if isinstance(outcome, RawResponse):
         return outcome.too_many is not None and outcome.too_many.quota_spent
     return isinstance(outcome, errors.RateLimitError) and outcome.retry_after is not None
 
 
 _RENEWALS = 3
-"""New tokens for one call: each may expire on its way while the call stands in a long line."""
+"""Most new tokens for one call: each may expire while the call waits in a long line."""
 
 
 class Retries:
@@ -182,9 +182,9 @@ class Retries:
         self.made = 0
         """Requests that left."""
         self.counted = 0
-        """Attempts that count against `max_retries`: in bulk, waiting for the quota is no failure; nor is a token that
-        was refused and replaced, nor a connection that went stale, once the next attempt shows that the server is
-        there."""
+        """Attempts that count against `max_retries`. Not counted are, in bulk, those for which the quota was spent;
+        those with a token that was refused and replaced; and one on a stale connection, if the next attempt is
+        answered."""
         self._ends = ends
         self._row = row(request)
         self._policy = policy
@@ -196,7 +196,7 @@ class Retries:
         self.add(first)
 
     def add(self, outcome: Outcome) -> None:
-        """Enter an attempt."""
+        """Record the outcome of an attempt."""
         self.made += max(1, outcome.attempts) if isinstance(outcome, RawResponse) else 1
         if self._stale and not self._excused and isinstance(outcome, RawResponse):
             self._excused = True
@@ -208,13 +208,13 @@ class Retries:
         renewed = isinstance(outcome, RawResponse) and outcome.renewed
         self._renewals += renewed
         self._renewed = renewed and self._renewals <= _RENEWALS
-        self._odd += not self._renewed and self.kind in (GARBLED, CONFLICT, FINAL)  # no outage: patience does not help
+        self._odd += not self._renewed and self.kind in (GARBLED, CONFLICT, FINAL)  # no outage: waiting does not help
         self._spent = _of_quota(outcome)
         self.counted += not self._renewed and not (self._spent and self.request.bulk)
         self._broke = False
 
     def _settled(self, outcome: Outcome) -> Outcome:
-        """Return an attempt's outcome: `not found` is success for a delete that may have been processed before."""
+        """Return an attempt's outcome: 404 is success for a delete that may have been processed before."""
         if self.request.operation != "delete" or not isinstance(outcome, RawResponse):
             return outcome
         self._lost |= outcome.attempts > 1  # the transport sent it again by itself
@@ -222,7 +222,7 @@ class Retries:
 
     @property
     def decision(self) -> Decision:
-        """What may follow the last attempt: the table, within what the policy allows."""
+        """What follows the last attempt: what the table says, within the limits of the policy."""
         decision, outcome = self._row[self.kind], self.last
         if self._renewed and not self._given_up:
             return Decision.AGAIN
@@ -236,7 +236,7 @@ class Retries:
 
     @property
     def reason(self) -> str:
-        """What the last attempt failed with: a status, or the kind of error."""
+        """Why the last attempt failed: a status, or the name of the error."""
         return str(self.last.status) if isinstance(self.last, RawResponse) else type(self.last).__name__
 
     @property
@@ -250,7 +250,7 @@ class Retries:
         return self.throttled or isinstance(self.last, errors.RateLimitError)
 
     def give_up(self) -> None:
-        """Raise the last failure, whatever the table says."""
+        """Make no further attempt, whatever the table says."""
         self._given_up = True
 
     def requested_delay(self) -> float | None:
@@ -259,7 +259,7 @@ class Retries:
             limits, too_many = self.last.limits, self.last.too_many
             if too_many is not None:
                 requested_delay = too_many.wait
-            else:  # of a token endpoint, which no rate limiter stands before
+            else:  # of a token endpoint, which has no rate limiter
                 requested_delay = limits.wait(time.time()) if self.throttled else limits.retry_after
         elif self._stale:
             requested_delay = 0.0  # the next connection is a new one: there is nothing to wait for
@@ -270,23 +270,23 @@ class Retries:
         return 0.0 if self._spent or self._renewed else None  # the rate limiter waits for the quota
 
     def affordable(self) -> bool:
-        """Take what the next retry costs from the budget; False when it is empty."""
+        """Take the cost of the next retry from the budget; False if not enough is left."""
         cost = 0 if self._spent or self._renewed else self._budget.take(throttled=self.throttled)
         self._broke = cost is None
         self._held = cost or 0
         return not self._broke
 
     def spend(self) -> None:
-        """Spend what was taken: the retry leaves."""
+        """Spend the cost that was taken: the retry leaves."""
         self._cost, self._held = self._held, 0
 
     def forgo(self) -> None:
-        """Give back what was taken for a retry that never left."""
+        """Give back the cost of a retry that never left."""
         self._budget.give_back(self._held)
         self._held = 0
 
     def result(self) -> RawResponse:
-        """Return the answer that was reached, or raise the error of the last failure."""
+        """Return the successful answer, or raise the error of the last failure."""
         outcome = self.last
         if isinstance(outcome, RawResponse) and outcome.status < 300:
             outcome.attempts = self.made

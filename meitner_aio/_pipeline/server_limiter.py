@@ -1,9 +1,9 @@
-"""What the server's limiter is, learnt from its headers: a window that ends, or a bucket that refills.
+"""A model of the server's rate limiter, learnt from its headers: a window that ends, or a bucket that refills.
 
 The vendor documents a bucket, the API's document shows a window, and neither says what RateLimit-Reset means under a
-bucket. So it is read from behaviour: a window falls by what was sent and jumps to its limit when it ends; a bucket
-rises by itself. Pure arithmetic. Times are seconds of a monotonic clock; the server's clock is only compared with
-itself, so that neither skew nor a step of the local clock moves anything.
+bucket. So the kind is inferred from behaviour: what remains of a window falls with each request and jumps to the limit
+when it ends; a bucket refills all the time. Pure arithmetic. Times are seconds of a monotonic clock; the server's clock
+is only compared with itself, so that neither skew nor a step of the local clock matters.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ HOUR = 3600.0
 """Seconds in which a bucket is refilled with as many tokens as RateLimit-Limit says."""
 
 _SHORTEST = 1.0
-"""Seconds that an answer is believed, even when the end of its window has passed."""
+"""Seconds that an answer is used, even if the end of its window has passed."""
 
 _SAME = 1.0
 """Seconds by which RateLimit-Reset may differ between answers of one window: Date has whole seconds."""
 
 _SURE = 2
-"""Tokens that came from nowhere and prove a bucket: one may be the rounding of a server."""
+"""Regained tokens that prove a bucket: one alone may be the server's rounding."""
 
 _AHEAD = 8
-"""Tokens at most by which a bucket is believed to have risen since the last answer: the next one tells."""
+"""Most tokens that a bucket is assumed to have regained since the last answer."""
 
 _MEMORY = 64
 """Requests over which the share of others is averaged."""
@@ -39,23 +39,23 @@ _MEMORY = 64
 _MOST_SHARES = 32.0
 
 _HASTE = 10
-"""How much faster than in the last answers others may have been, at most."""
+"""How many times faster than in the last answers other clients may have been, at most."""
 
 _HARDLY = 1.5
-"""Requests spent for each one of ours below which others hardly hide what a bucket gives back."""
+"""Requests spent for each of ours; with fewer, other clients hardly hide what a bucket regains."""
 
 Kind = Literal["window", "bucket", "assumed"]
 
 
 class Quota(Struct, frozen=True):
-    """The quota, as the last answers told it."""
+    """The quota, by the last answers."""
 
     limit: int
     remaining: int
     reset_at: datetime
     """When a window ends; when a bucket is full again, unless more is sent."""
     kind: Kind = "window"
-    """window: until an answer shows otherwise; bucket: one did; assumed: answers say nothing of a quota."""
+    """`window` until an answer shows otherwise; `bucket` if one did; `assumed` if answers state no quota."""
 
 
 class Departure(Struct, frozen=True):
@@ -65,11 +65,11 @@ class Departure(Struct, frozen=True):
     alone: bool
     """Whether nothing else was in flight."""
     counted: int
-    """Requests before it that the server surely counted."""
+    """Requests before it that the server certainly counted."""
     floor: float
-    """The least sum of what had been counted and what remained, of answers in this window: it only rises by refill."""
+    """The least sum of requests counted and remaining over the answers of this window: only a refill raises it."""
     window: int
-    """The number of windows until then."""
+    """The number of windows seen until then."""
     answers: int
     reset: float
     remaining: int
@@ -80,7 +80,7 @@ class ServerLimiter:
     """What is known of the server's limiter."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
-        """Read `wall`, in seconds since 1970, once and only when answers carry no Date."""
+        """Read `wall`, in seconds since 1970, once and only if answers have no Date."""
         self._wall = wall
         self._ahead: float | None = None
         self._reset = self._began = -math.inf
@@ -89,30 +89,30 @@ class ServerLimiter:
         self._lost, self._losses = 1.0, 0
         self._passed = 0
         self.limit = 0
-        """Requests an hour; 0 until an answer tells."""
+        """Requests an hour; 0 until an answer states it."""
         self.remaining = 0
         self.seen_at = -math.inf
-        """When `remaining` was heard of."""
+        """When the answer with `remaining` arrived."""
         self.ends = -math.inf
         """When the window ends; means nothing for a bucket."""
         self.refill = 1 / HOUR
-        """Tokens a second; under a window, what a bucket of this limit would have."""
+        """Tokens a second; for a window, what a bucket of the same limit would have."""
         self.is_bucket = False
         self.is_window = False
-        """Whether it was seen that nothing refills: until then a window is only believed in."""
+        """Whether answers showed that nothing refills; until then a window is only assumed."""
         self._fallen = self._elapsed = 0.0
         self.late = 1
         """Requests that `remaining` does not count yet: headers may be computed before the request is counted."""
 
     @property
     def share(self) -> float:
-        """How much is spent for each request of ours: 1.0 when we are alone, 3.0 when two others are as busy as we."""
-        others = self._lost - 1.0 > 0.1 + 4 / (self._losses + 1)  # answers that overtake each other are no others
+        """Requests spent for each of ours: 1.0 without other clients, 3.0 if two others are as busy as this one."""
+        others = self._lost - 1.0 > 0.1 + 4 / (self._losses + 1)  # a small excess comes from answers out of order
         return min(self._lost, _MOST_SHARES) if others else 1.0
 
     @property
     def alone(self) -> bool:
-        """Whether enough answers showed that nobody else spends."""
+        """Whether enough answers showed that no other client uses the quota."""
         return self._losses >= _MEMORY // 4 and self.share == 1.0
 
     @property
@@ -121,13 +121,13 @@ class ServerLimiter:
         return self._fallen / self._elapsed if self._elapsed else 0.0
 
     def tokens(self, now: float) -> float:
-        """Return how many requests the server would serve now, those in flight not considered."""
+        """Return how many requests the server would serve now, ignoring those in flight."""
         if not self.is_bucket:
             return float(self.remaining)
         return min(self.limit, self.remaining + min(_AHEAD, self.refill * (now - self.seen_at)))
 
     def quota(self, now: float) -> Quota | None:
-        """Return what a user sees; None before the first answer that tells of a quota."""
+        """Return the quota for users; None before the first answer that states one."""
         if not self.limit:
             return None
         if not self.is_bucket:
@@ -145,7 +145,7 @@ class ServerLimiter:
         return now + self._ahead
 
     def departs(self, now: float, in_flight: int) -> Departure:
-        """Return what is known as a request leaves, beside `in_flight` others."""
+        """Return what is known when a request leaves, with `in_flight` others in flight."""
         return Departure(
             now,
             in_flight == 0,
@@ -159,9 +159,9 @@ class ServerLimiter:
         )
 
     def learn(self, said: LimitHeaders, departure: Departure, now: float, in_flight: int, *, served: bool) -> None:
-        """Learn from an answer to a request that left at `departure`, with `in_flight` others still out.
+        """Learn from an answer to a request that left at `departure`, with `in_flight` others still in flight.
 
-        `served` says that the request surely counted. Answers may arrive in any order.
+        `served` says that the request certainly counted. Answers may arrive in any order.
         """
         here = self.server_time(said.date, now)
         reset, remaining = min(said.ends(here), here + LONGEST_WAIT), min(said.remaining, said.limit)
@@ -186,7 +186,7 @@ class ServerLimiter:
     def _compare_resets(  # noqa: PLR0917 - one answer, and what was known before it
         self, said: LimitHeaders, departure: Departure, reset: float, remaining: int, now: float, in_flight: int
     ) -> None:
-        """See a bucket in a RateLimit-Reset that moves although no window ended."""
+        """Recognise a bucket by a RateLimit-Reset that moves although no window ended."""
         comparable = departure.reset > -math.inf and said.limit == self.limit and departure.answers > 0
         if not comparable or reset - departure.reset <= _SAME:
             return
@@ -206,7 +206,7 @@ class ServerLimiter:
                 self._is_a_bucket()
 
     def _may_be_spent(self, requests: int, seconds: float) -> bool:
-        """Whether others may have sent so many requests in a window that began so long ago."""
+        """Whether others may have sent so many requests in a window that began `seconds` ago."""
         if self._elapsed:
             return requests <= _HASTE * self.drain * (1 - 1 / self.share) * seconds
         return self._passed < _SURE
@@ -215,7 +215,7 @@ class ServerLimiter:
         self.is_bucket, self.is_window = True, False
 
     def _begin(self, said: LimitHeaders, reset: float, remaining: int, now: float, here: float) -> None:
-        """Believe in what the server now says, of which nothing earlier says anything."""
+        """Start again from an answer to which nothing known before applies."""
         if said.limit != self.limit:
             self.limit, self.refill = said.limit, said.limit / HOUR
             self.is_bucket = self.is_window = False
@@ -243,11 +243,11 @@ class ServerLimiter:
             self._spend(0)
 
     def _jumped(self, remaining: int, now: float) -> bool:
-        """Whether more came back at once than any bucket gives."""
+        """Whether more came back at once than a bucket can regain."""
         return remaining - self.remaining > self.limit // 2 and self.refill * (now - self.seen_at) < self.limit / 4
 
     def _gained(self, gain: float, remaining: int, now: float) -> None:
-        """Take note of tokens that nobody gave back: the bucket refilled them, or somebody opened a new window."""
+        """Note tokens that came back: the bucket refilled, or another client's request began a new window."""
         if not self.is_bucket and self.limit - remaining <= _SURE and gain > self.limit / 4:
             self._floor = math.inf
             return
@@ -264,26 +264,26 @@ class ServerLimiter:
         self.remaining, self.seen_at = remaining, now
 
     def _spend(self, lost: int) -> None:
-        """Enter what an answer showed to be spent: more than our own requests is what others sent."""
+        """Record how much an answer showed to be spent: what exceeds our own requests was sent by others."""
         if self._losses < _MEMORY:
             self._losses += 1
         self._lost += (lost - self._lost) / (self._losses + 1)
 
     def unsaid(self, now: float) -> None:
-        """Count a request that was answered without a word about the quota, by a server that had told of one."""
+        """Count a request whose answer has no limit headers, although earlier ones had."""
         self.remaining, self.seen_at = max(0, int(self.tokens(now)) - 1), now
 
     def _was_alone(self, departure: Departure, in_flight: int, *, served: bool) -> bool:
-        """Whether nothing else of ours was under way from the leaving of a request to its answer."""
+        """Whether no other request of ours was in flight between a request and its answer."""
         return departure.alone and not in_flight and self._counted == departure.counted + served
 
     def _would_rise(self, departure: Departure) -> bool:
-        """Whether a bucket would have risen until a request left."""
+        """Whether a bucket would visibly have regained tokens until a request left."""
         waited = departure.at - departure.seen_at
         return departure.answers > 0 and self.refill * waited >= _SURE + 0.5
 
     def refused(self, departure: Departure, now: float, in_flight: int) -> None:
-        """Learn from a 429, with `in_flight` others still out, that nothing is left and that nothing came back."""
+        """Learn from a 429, with `in_flight` others still in flight, that nothing is left and nothing came back."""
         if not self.is_bucket and departure.remaining <= 1 and self._was_alone(departure, in_flight, served=False):
             self.is_window = self.is_window or self._would_rise(departure)
         self.remaining, self.seen_at, self._floor = 0, now, math.inf

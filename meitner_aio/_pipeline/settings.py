@@ -1,4 +1,4 @@
-"""What a client may be built from: credentials, a server, headers. What could not work, or leaks, is refused here."""
+"""What a client is built from: credentials, a server, headers. Refuses what could not work, or would leak."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
     if client_id and secret and client_credentials is None:
         token_url = os.environ.get("MEITNER_TOKEN_URL")
         if token_url and client_secret:
-            raise ConfigurationError("MEITNER_TOKEN_URL gets no secret but the environment's: pass auth=OAuth2(...)")
+            raise ConfigurationError("MEITNER_TOKEN_URL is only for a secret of the environment: pass auth=OAuth2(...)")
         return OAuth2(client_id, secret, token_url or "/oauth/token")
     raise ConfigurationError(
         "no credentials: pass client_credentials and client_secret, or set MEITNER_CLIENT_CREDENTIALS and "
@@ -51,10 +51,10 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
 
 
 def server_url(server: str, base_url: str | None, *, given: bool) -> str:
-    """Return the URL of the server, which is the environment's when nothing else is said.
+    """Return the URL of the server: of the environment, unless one is passed.
 
-    A secret that was `given` goes to no server that only the environment names: whoever set the variable, perhaps for a
-    sandbox, may have meant other credentials.
+    A secret that was `given` is not sent to a server that only the environment names: the variable may be meant for
+    other credentials, perhaps a sandbox's.
     """
     told = os.environ.get("MEITNER_BASE_URL")
     url = base_url or told
@@ -102,7 +102,7 @@ def check_proxy(url: str, proxy: str | None) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, and never another one."""
+    """Whether a host is certainly this machine."""
     if host == "localhost":
         return True
     try:
@@ -122,7 +122,7 @@ def every_header(headers: Mapping[str, str] | None, user_agent: str | None) -> d
 
 
 def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers that can be sent; `ValueError` for one that could smuggle in another, `TypeError` for no text."""
+    """Return headers that can be sent; `ValueError` for one that could inject another, `TypeError` for no text."""
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise TypeError("the names and values of headers must be str")
@@ -134,7 +134,7 @@ def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return those headers that may go to another server than the API's: whatever else users add may be a secret."""
+    """Return the headers that may go to another server than the API's: any other may be a secret."""
     public = {"user-agent", *(name.lower() for name in _ACCEPT)}
     return {name: value for name, value in headers.items() if name.lower() in public}
 
@@ -146,10 +146,10 @@ def same_server(url: str, other: str) -> bool:
 
 
 def check_timeout(timeout: object) -> None:
-    """Refuse what is neither seconds nor an `aiohttp.ClientTimeout`, which is known by its shape."""
+    """Refuse what is neither seconds nor an `aiohttp.ClientTimeout`, which is recognised by an attribute."""
     if hasattr(timeout, "sock_connect"):
         return
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be seconds or an aiohttp.ClientTimeout, not {type(timeout).__name__}")
     if not 0 < timeout < math.inf:
-        raise ValueError("timeout must be positive and finite; aiohttp.ClientTimeout(total=None) knows no end")
+        raise ValueError("timeout must be positive and finite; for none at all pass aiohttp.ClientTimeout(total=None)")

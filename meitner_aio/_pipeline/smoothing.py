@@ -1,4 +1,4 @@
-"""Buckets of our own: one that smooths, and one for a server that says nothing of its quota.
+"""Local token buckets: one that smooths requests, and one for a server that states no quota.
 
 The only module that knows aiolimiter, whose bucket is the vendor's: tokens refilled at a constant rate.
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
 
 _LONGEST_PROBE = 120.0
-"""Seconds at most between two requests that ask a silent server whether it serves again."""
+"""Most seconds between two probes of a server that refuses and states no quota."""
 
 _NO_BUCKET = 60.0
-"""Seconds of refusals after which there is no bucket: one would have been refilled."""
+"""Seconds of refusals that rule out a bucket: it would have refilled."""
 
 _LATER = 1.0, 5.0
-"""Seconds to wait after a window's end, and the random seconds on top: clients must not return all at once."""
+"""Seconds to wait after the end of a window, and the most random seconds added: clients must not return all at once."""
 
 
 class Rate(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Rate(Struct, frozen=True):
     burst: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for numbers that make no rate."""
+        """Raise `ValueError` for numbers out of range."""
         if not (0 < self.per_second < math.inf and 1 <= self.burst < math.inf):
             raise ValueError("per_second must be positive and burst at least 1, both finite")
 
@@ -48,7 +48,7 @@ def _bucket(burst: float, seconds: float) -> AsyncLimiter:
 
 
 class Smoother:
-    """The bucket of one event loop, and the line before it: the bucket alone lets latecomers overtake."""
+    """The bucket of one event loop, and a line before it: the bucket alone lets later requests overtake."""
 
     def __init__(self, rate: Rate, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -57,7 +57,7 @@ class Smoother:
         self._waiting: set[asyncio.Timeout] = set()
 
     async def wait(self) -> None:
-        """Take a token, after those who came earlier; raises `MeitnerError` when the client is closed meanwhile."""
+        """Take a token, in order of arrival; raises `MeitnerError` if the client is closed meanwhile."""
         try:
             async with asyncio.timeout(None) as end:
                 self._waiting.add(end)
@@ -71,18 +71,17 @@ class Smoother:
         raise closed()
 
     def close(self) -> None:
-        """Send away whoever waits."""
+        """Refuse all requests that wait."""
         while self._waiting:
             self._waiting.pop().reschedule(self.loop.time())
 
 
 class AssumedQuota:
-    """The quota of a server whose answers say nothing of one: the documented bucket, until a 429 teaches better.
+    """The quota of a server whose answers state none: the documented bucket, until a 429 shows otherwise.
 
-    A refusal empties the bucket, and one caller asks again, ever more rarely. When that is refused longer than a bucket
-    could be empty, it is a window that has ended: the next one begins with the first success, and lasts an hour.
-    Refusals that do not last say that the bucket is smaller than it was believed to be or, when it was believed to be
-    empty, slower.
+    After a refusal the bucket is empty, and one caller probes, at growing intervals. Refusals that last longer than a
+    bucket could be empty mean a window that is spent: the next one begins with the first success, and lasts an hour.
+    Shorter refusals mean that the bucket is smaller than assumed or, if it was assumed to be empty, slower.
     """
 
     def __init__(self, per_hour: float, uniform: Callable[[float, float], float]) -> None:
@@ -107,15 +106,15 @@ class AssumedQuota:
 
     @property
     def probing(self) -> bool:
-        """Whether the last answer was a refusal: one caller asks, the others wait for its answer."""
+        """Whether the last answer was a refusal: one caller probes, the others wait for its answer."""
         return self._refusals > 0
 
     def ends(self, now: float) -> float:
-        """Return when the present window ends; in a minute when none is known of."""
+        """Return when the present window ends; a minute from now if none is known."""
         return now + 60.0 if self._window is None else self._opened_at + HOUR
 
     def opens(self, now: float, ahead: int = 0) -> float:
-        """Return when a request may leave that has so many others before it; 0.0 is now."""
+        """Return when a request with `ahead` others before it may leave; 0.0 is now."""
         if self._per_hour == math.inf or (self._refusals and now >= self._probe_at):
             return 0.0
         if now < self._probe_at:
@@ -125,7 +124,7 @@ class AssumedQuota:
                 return 0.0
             self._probe_at = self._next_window()
             return self._probe_at
-        # One token stays: requests do not arrive exactly as they left.
+        # One token is kept: requests do not arrive at the intervals at which they left.
         if self._usual().has_capacity(min(2.0, self._burst)):
             return 0.0
         return now + (ahead + 0.25) * HOUR / self._per_hour
@@ -160,9 +159,9 @@ class AssumedQuota:
             _at_once(self._usual().acquire())
 
     def refused(self, now: float, sent_at: float, wait: float | None, *, by_reset: bool = False) -> None:
-        """Learn from a 429 to a request sent at `sent_at`, which may ask to `wait` so many seconds.
+        """Learn from a 429 to a request sent at `sent_at`, which may ask to `wait`, in seconds.
 
-        `by_reset` says that it did so by RateLimit-Reset alone, which makes no pause shorter than it would have been.
+        `by_reset` says that it did so by RateLimit-Reset alone, which never shortens a pause.
         """
         if self._per_hour == math.inf or (self._refusals and sent_at <= self._refused_at):
             return  # what was in flight together is refused together
@@ -176,7 +175,7 @@ class AssumedQuota:
             self._window = float(max(1, self._served))
             self._probe_at = self._next_window()
             return
-        # What the server asks for is believed once; asked again and again, it cannot shorten the pauses.
+        # The first wait that the server asks for is kept to; repeated ones cannot shorten the pauses.
         doublings = min(self._refusals - (1 if wait is None or by_reset else 2), 20)
         pause = min(2 * HOUR / self._documented * 2.0**doublings, _LONGEST_PROBE) if doublings >= 0 else 0.0
         jitter = self._uniform(1.0, 1.1)
@@ -202,7 +201,7 @@ class AssumedQuota:
             self._shrink()
 
     def _shrink(self) -> None:
-        """Believe in less, after refusals that did not last."""
+        """Assume less, after refusals that did not last."""
         began, count = self._since or (self._refused_at, 1)
         if self._had > 2:
             burst = count - 1 - (self._refused_at - began) * self._per_hour / HOUR
@@ -211,7 +210,7 @@ class AssumedQuota:
             self._replace(self._per_hour * 0.8, self._burst)
 
     def _is_spent(self, now: float) -> bool:
-        """Whether a second refusal in a row shows the end of a window that was seen from its beginning."""
+        """Whether a second refusal in a row shows that a window, seen from its beginning, is spent."""
         if self._window is None or self._refusals < 2 or now >= self._opened_at + HOUR:
             return False
         return self._served >= min(self._window, self._documented) / 2
@@ -230,7 +229,7 @@ class AssumedQuota:
         return self._bucket
 
     def _replace(self, per_hour: float, burst: float, holding: int = 0) -> None:
-        """Take another bucket that holds so many tokens: aiolimiter's cannot be changed."""
+        """Use another bucket that holds so many tokens: aiolimiter's cannot be changed."""
         self._per_hour = min(self._documented, max(1.0, per_hour))
         self._burst = min(self._documented, max(4.0, burst))
         self._bucket, self._since = None, None
@@ -239,11 +238,11 @@ class AssumedQuota:
 
 
 def _at_once(taking: Coroutine[Any, Any, None]) -> None:
-    """Take what a bucket is known to hold, without a turn of the loop."""
+    """Take tokens that a bucket is known to hold, without yielding to the loop."""
     with suppress(StopIteration):
         taking.send(None)
 
 
 def closed() -> MeitnerError:
-    """Return the error of a call that a client does not make any more."""
+    """Return the error of a call through a closed client."""
     return MeitnerError("this client is closed")

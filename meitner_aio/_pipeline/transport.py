@@ -36,25 +36,25 @@ LARGEST_BODY = 32 * 1024 * 1024
 """Bytes after decompression; a page of 1,000 records has about one million."""
 
 LARGEST_ERROR = 1024 * 1024
-"""Bytes of the body of a failure after decompression: the rest is left unread, its status says enough."""
+"""Bytes of the body of a failure after decompression: the rest is not read, the status is enough."""
 
 _LARGE_UPLOAD = 1024 * 1024
-"""Bytes above which aiohttp wants to read a body in pieces."""
+"""Bodies of more bytes are passed to aiohttp as a file, to be sent in pieces."""
 
 _KEPT = bytes(2 * 1024 * 1024)
-"""A large block, to be freed at once, so that malloc keeps what is freed later.
+"""A large block, freed at once, so that malloc keeps the memory that is freed later.
 
-glibc gives memory back to the system beyond twice the size of the largest block that it ever freed. What arrives from
-sockets crosses that line with every read, and would be faulted in again each time: a fifth to a third of a listing.
+glibc returns free memory to the system beyond twice the size of the largest block that it ever freed. Reads from
+sockets cross that threshold each time, and the memory would be faulted in again: up to a third of a listing's time.
 """
 del _KEPT
 
 
 class HttpTransport:
-    """Carries requests over HTTP, one attempt each: no retries, no redirects, no cookies kept.
+    """Sends requests over HTTP, one attempt each: no retries, no redirects, no cookies kept.
 
-    Sessions are made at the first request, in the loop that runs then. One that the caller brings is used as it is and
-    never closed; what must not happen twice then shares its connections with everything else.
+    Sessions are made at the first request, in the running loop. A session of the caller's is used as it is and never
+    closed; writes that must not happen twice then share its connections with other requests.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HttpTransport:
         trust_env: bool = False,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
-        """Send to paths below `base_url`. Raises `ConfigurationError` for an `ssl` that would trust anybody."""
+        """Send to paths below `base_url`. Raises `ConfigurationError` for an `ssl` that verifies no server."""
         check_proxy(base_url, proxy)
         self._base = base_url
         self._session = session
@@ -83,7 +83,7 @@ class HttpTransport:
 
     @property
     def identity(self) -> bytes:
-        """What a session of the caller's adds to requests: headers; what else it may add, nobody else has."""
+        """What a session of the caller's adds to requests: its headers; a random value if it may add more."""
         session = self._session
         if session is None:
             return b""
@@ -92,7 +92,7 @@ class HttpTransport:
         return repr(sorted((name.lower(), value) for name, value in session.headers.items())).encode()
 
     def slots(self, wanted: int) -> int:
-        """Return how many requests may be in flight without one waiting for a connection inside aiohttp."""
+        """Return how many requests may be in flight without waiting for a connection inside aiohttp."""
         connector = None if self._session is None else self._session.connector
         limits = () if connector is None else (connector.limit, connector.limit_per_host)
         return min([wanted, *(limit for limit in limits if limit > 0)])
@@ -127,10 +127,10 @@ class HttpTransport:
         Raises `APITimeoutError` or `APIConnectionError` when none arrives, `ResponseValidationError` for one that is
         too large, or cut short.
         """
-        tracker = aiohttp.UploadTracker()  # counts what leaves: a caller's middlewares may send more than once
+        tracker = aiohttp.UploadTracker()  # counts requests that leave: a caller's middlewares may send several
         now = asyncio.get_running_loop().time
         if now() - self._used > _QUIET:
-            for _ in range(2):  # turns in which the loop reads that a server said goodbye, and drops the connection
+            for _ in range(2):  # turns in which the loop notices connections that the server closed
                 await asyncio.sleep(0)
         try:
             return await self._exchange(request, tracker)
@@ -157,17 +157,17 @@ class HttpTransport:
             data=_upload(request.body),
             headers=_headers(request),
             allow_redirects=False,  # a redirect would carry credentials and bodies to another origin
-            auto_decompress=False,  # aiohttp's knows no cap, and takes a body cut short for a whole one
+            auto_decompress=False,  # aiohttp's has no cap, and accepts a body that was cut short
             timeout=_timeout(request.timeout),
             proxy=proxy,
-            raise_for_status=False,  # the caller's session may want it: statuses are ours to judge
+            raise_for_status=False,  # the caller's session may set it: statuses are judged elsewhere
             middlewares=self._middlewares(session, request),
             upload_tracker=tracker,
         )
         _reused.set(False)
         try:
             if answer.status < 200:
-                raise BadAnswerError(f"{answer.status}, which answers nothing")
+                raise BadAnswerError(f"{answer.status}, which is no final status")
             body = await (_body(answer, request.largest) if answer.status < 300 else _error_body(answer))
         finally:
             answer.close()  # a connection whose answer was read to its end is back in the pool by now
@@ -176,17 +176,17 @@ class HttpTransport:
     def _middlewares(
         self, session: aiohttp.ClientSession, request: Request
     ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
-        """Return what keeps aiohttp from repeating a request, beside the session's own, which it would replace."""
+        """Return what keeps aiohttp from repeating a request, with the session's own, which it would replace."""
         if not getattr(session, _SWITCH, True) or request.method in ("POST", "PATCH"):  # which aiohttp never repeats
             return None
         own = getattr(session, _MIDDLEWARES, None if session is self._session else ())
         return None if own is None else (_unrepeated(), *own)
 
     async def _proxy_for(self, url: URL) -> str | None:
-        """Return the proxy that was named, by the caller or by an environment that is trusted.
+        """Return the proxy named by the caller, or by the environment if that is trusted.
 
-        The environment's own does not apply to this machine: there plain http is allowed, which a proxy would carry
-        in the clear. aiohttp would look for itself, and read a login for the server from .netrc, too.
+        The environment's proxy does not apply to this machine, to which plain http is allowed: it would see
+        credentials. aiohttp's own look-up would also read a login for the server from .netrc.
         """
         if self._proxy is not None:
             check_proxy(str(url), self._proxy)  # the token endpoint may be elsewhere
@@ -206,28 +206,28 @@ class HttpTransport:
         return urlsplit(request.path if "://" in request.path else self._base).netloc
 
     async def close(self) -> None:
-        """Close the sessions that are ours."""
+        """Close the sessions made here."""
         self._closed = True
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
 
 
 _SWITCH, _MIDDLEWARES = "_retry_connection", "_middlewares"
-"""Attributes of aiohttp's sessions, neither of them documented.
+"""Undocumented attributes of aiohttp's sessions.
 
-The first is whether a session silently repeats a GET, PUT or DELETE whose connection broke: how often a request
-leaves is for retries to decide, which count. Sessions of ours have it off; a caller's, which is not ours to change,
-gets a middleware that does the same, before its own middlewares, which are the second.
+The first is whether a session silently repeats a GET, PUT or DELETE whose connection broke: only retries may do so,
+because they count attempts. It is off in our sessions. A caller's session is not changed: a middleware has the same
+effect, before the session's own middlewares, which are the second.
 """
 
 _QUIET = 1.0
-"""Seconds without a request in which the program may have been too busy to hear of connections that were closed."""
+"""Seconds without a request after which closed connections may not have been noticed: the loop may have been busy."""
 
 _reused: ContextVar[bool] = ContextVar("meitner_aio_reused", default=False)
-"""Whether the request of this task was given a connection that had served before, and has no answer yet."""
+"""Whether this task's request uses a connection that served before, and has no answer yet."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells requests that get a connection of their own from those that share one."""
+    """Notes which requests get a new connection."""
 
     async def _create_connection(
         self,
@@ -240,10 +240,10 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _kept(request: Request) -> float:
-    """Return how many seconds an idle connection may wait for a request like this.
+    """Return how many seconds a connection may have been idle when it is used for a request like this.
 
-    A server may close one that is idle just when a create is written to it, and then nobody knows whether it was
-    processed: what must not happen twice gets a connection of its own, or in bulk one that was used just now.
+    A server may close an idle connection just when a create is written to it, and then it is unknown whether that was
+    processed. A write that must not happen twice gets a new connection or, if it is recoverable, one used just before.
     """
     if not once(request):
         return 10.0
@@ -261,10 +261,10 @@ def _timeout(asked: Timeout) -> aiohttp.ClientTimeout:
 
 
 def _checked(context: object) -> SSLContext:
-    """Return a context that makes sure who the server is; `ConfigurationError` for anything else."""
+    """Return a context that verifies the server; `ConfigurationError` for any other."""
     if not isinstance(context, SSLContext):
         raise errors.ConfigurationError(
-            f"ssl must be an ssl.SSLContext, not {context!r:.20}: servers are always made to prove who they are"
+            f"ssl must be an ssl.SSLContext, not {context!r:.20}: certificates are always verified"
         )
     if context.verify_mode is CERT_NONE or not context.check_hostname:
         raise errors.ConfigurationError(
@@ -274,7 +274,7 @@ def _checked(context: object) -> SSLContext:
 
 
 def _environments(origin: URL) -> str | None:
-    """Return the environment's proxy for a server. Blocking: where the system is asked, it may look names up."""
+    """Return the environment's proxy for a server. Blocking: the system may look up names for it."""
     return None if proxy_bypass(origin.host or "") else getproxies().get(origin.scheme)
 
 
@@ -289,7 +289,7 @@ def _upload(body: bytes | None) -> bytes | BytesIO | None:
 
 
 def _unrepeated() -> aiohttp.ClientMiddlewareType:
-    """Return what keeps aiohttp from sending a request again whose connection broke."""
+    """Return a middleware that keeps aiohttp from repeating a request whose connection broke."""
     left = False
 
     async def leave(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -303,7 +303,7 @@ def _unrepeated() -> aiohttp.ClientMiddlewareType:
 
 
 async def _body(answer: aiohttp.ClientResponse, asked: int | None) -> bytes:
-    """Return the body of a success, of at most as many bytes as what was asked for can have."""
+    """Return the body of a success, of at most `asked` bytes."""
     content = answer.content
     most = LARGEST_BODY if asked is None else min(asked, LARGEST_BODY)
     if not content.at_eof() and (answer.content_length or 0) > most:
@@ -320,7 +320,7 @@ async def _body(answer: aiohttp.ClientResponse, asked: int | None) -> bytes:
 
 
 async def _error_body(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the body of a failure, or its beginning: whatever becomes of it, the status says what matters."""
+    """Return the body of a failure, or its beginning: the status matters more."""
     content = answer.content
     try:
         inflated = Decompressor(answer.headers.get("Content-Encoding", ""), LARGEST_ERROR)
@@ -339,7 +339,7 @@ _UNTRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprint
 
 
 def _may_have_arrived(tracker: aiohttp.UploadTracker, error: BaseException) -> bool:
-    """Whether the server may have got the request: not when its time was up before there was a connection."""
+    """Whether the server may have got the request: not if the time was up before there was a connection."""
     if tracker.attempts > 1:
         return True
     if isinstance(error, (*_UNSENT, *_UNTRUSTED)):
@@ -375,9 +375,9 @@ def _reason(error: Exception, *, sent: bool) -> ConnectionReason:
 
 
 def _translated(request: Request, host: str, error: Exception, *, sent: bool) -> errors.MeitnerError:
-    """Return our error for a foreign one, with its kind and nothing that it says.
+    """Return our error for a foreign one, with the name of its class and none of its text.
 
-    aiohttp's exceptions show request headers and bytes of bodies.
+    Texts of aiohttp's exceptions show request headers and bytes of bodies.
     """
     facts = errors.Facts(method=request.method, route=request.route)
     if isinstance(error, BadAnswerError):
@@ -394,7 +394,7 @@ def _translated(request: Request, host: str, error: Exception, *, sent: bool) ->
 
 
 def _went_stale(error: Exception) -> bool:
-    """Whether a connection broke that had served before, without a byte of this answer."""
+    """Whether a reused connection broke before the first byte of this answer."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return _reused.get() and isinstance(error.message, str)  # else it is the part of an answer that came
     return _reused.get() and isinstance(error, (aiohttp.ClientOSError, aiohttp.ClientConnectionResetError))

@@ -1,1 +1,1 @@
-"""What a request and an answer are: headers, bodies, bounds. Pure, except for what reads a body."""
+"""Requests and answers: headers, bodies, limits on their size. Knows no connection."""

@@ -1,8 +1,8 @@
-"""How a successful answer is read: one record, or a page of them. Pure.
+"""Decodes a successful answer: one record, or a page of them. Pure.
 
-Whatever breaks the contract of the API becomes a `ResponseValidationError` that names the place and the row, and never
-a value: values are personal data. Nulls that a server sends where the contract has lists are no breach: they are looked
-for where the strict reading failed, and cost nothing where it did not.
+What breaks the contract of the API becomes a `ResponseValidationError` that names the place and the row, and never a
+value: values are personal data. A null where the contract has a list is accepted: it is looked for only after strict
+decoding failed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ R = TypeVar("R", bound=Record)
 
 
 PART = "X-Meitner-Aio-Part"
-"""The header by which a snapshot says that it holds a part of what it is asked for."""
+"""The header by which a snapshot says that it holds only a part of what it is asked for."""
 
 
 class Decoder(Protocol[T_co]):
-    """What makes something of a body; msgspec's own decoders do."""
+    """Decodes a body, as msgspec's own decoders do."""
 
     def decode(self, body: bytes, /) -> T_co:
         """Decode a body, or raise one of `FOREIGN`."""
@@ -46,7 +46,7 @@ class RecordDecoder(Generic[R]):
         self._strict = msgspec.json.Decoder(model)
 
     def decode(self, body: bytes | msgspec.Raw, /) -> R:
-        """Return the record: as its model says or else with empty lists for null ones."""
+        """Return the record; if it does not fit its model, with empty lists for null ones."""
         try:
             return self._strict.decode(body)
         except msgspec.ValidationError:
@@ -64,14 +64,14 @@ class RecordDecoder(Generic[R]):
 
 
 _MOST = 2**63 - 1
-"""Rows that a listing may promise: what is made of a larger number (times, shares) does not fit a float."""
+"""Most rows that a listing may claim: arithmetic on larger numbers (times, shares) may overflow."""
 
 _LARGEST_MENDED = 256 * 1024
-"""Bytes of a record in which nulls are looked for: a hostile one shall not cost more than its reading did."""
+"""Most bytes of a record in which nulls are looked for: a hostile one must not cost more than its decoding did."""
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object none of whose names comes twice: the strict reading saw them all, this one only the last."""
+    """Return an object; `ValueError` for a name that comes twice, of which this decoder would drop one value."""
     data = dict(pairs)
     if len(data) < len(pairs):
         raise ValueError("a name comes twice")
@@ -79,10 +79,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _fill(data: object, record: type[Record]) -> None:
-    """Put into an object what its nulls stand for.
+    """Replace the nulls of an object by what they stand for.
 
-    A nil list is an empty one. An object that lacks what it cannot be without, because it holds nothing but nulls, is
-    no object: no `meta` was ever made by nobody at no time.
+    A null list is an empty one. An object that has required fields and holds nothing but nulls is null itself, such as
+    a `meta` without any value.
     """
     given = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
     for field in fields(record):
@@ -116,7 +116,7 @@ def read(request: Request, response: RawResponse, decoder: Decoder[T]) -> T:
 
 
 def _unread(response: RawResponse) -> str:
-    """Return why a body need not be read at all, if it need not."""
+    """Return why a body need not be decoded at all; empty if it must be."""
     media = media_type(response.headers)
     if media and "json" not in media:
         return f"{media} instead of JSON"
@@ -124,12 +124,12 @@ def _unread(response: RawResponse) -> str:
 
 
 class DecodedPage(NamedTuple, Generic[T]):
-    """A page as it was read. `invalid` names rows that were skipped, `server_time` is the answer's Date in seconds.
+    """A decoded page. `invalid` names rows that were skipped, `server_time` is the answer's Date in seconds.
 
-    The answer came at most `waited` seconds after it was asked for.
+    The answer came at most `waited` seconds after the request.
 
-    Where it was left to the source how much to ask for, `asked` rows were, it took so many `requests` until the server
-    gave them, and the next page may be `larger`.
+    If the source chose the size of the page, `asked` is the number of rows asked for, `requests` how many requests it
+    took, and `larger` whether the next page may be larger.
     """
 
     rows: list[T]
@@ -141,20 +141,20 @@ class DecodedPage(NamedTuple, Generic[T]):
     larger: bool = False
     waited: float = 0.0
     kept: bool = False
-    """Whether a cache answered, and not the server."""
+    """Whether the answer is a cache's, not the server's."""
     wrong: tuple[str, ...] = ()
     """For each of the `invalid` rows, the path of what is wrong with it."""
     part: bool = False
-    """Whether the directory itself is but a part of one, so that no read of it is complete."""
+    """Whether the source holds only a part of a directory, so that no read of it is complete."""
 
     @property
     def asked_at(self) -> float | None:
-        """The server's time when this was asked for, or before, in seconds: what the answer counts is not older."""
+        """The server's time at the request, or before it, in seconds: the answer is not older."""
         return None if self.server_time is None else self.server_time - self.waited
 
     @property
     def size(self) -> int:
-        """Rows that the answer held, those that were skipped too."""
+        """Rows of the answer, with those that were skipped."""
         return len(self.rows) + len(self.invalid)
 
 
@@ -219,9 +219,9 @@ class PageReader(Generic[R]):
 
 
 def _problem(error: Exception, place: str = "") -> str:
-    """Return what msgspec says of a body, or of what is at a place in it, without quoting values.
+    """Return msgspec's message for a body, or for a place in it, without values.
 
-    Only enum errors carry one, and ours are open.
+    Only messages about enums quote a value, and our enums are open.
     """
     if not isinstance(error, msgspec.ValidationError):
         return "a body that is not JSON"
@@ -231,9 +231,9 @@ def _problem(error: Exception, place: str = "") -> str:
 
 
 def _place(error: Exception) -> str:
-    """Return the path of what is wrong with a row, by the names of the API; empty when it is no record at all.
+    """Return the path of what is wrong with a row, in the API's names; empty if it is no record at all.
 
-    msgspec says of a field that is not there where it should have been.
+    For a missing field, msgspec gives the path of the object that lacks it.
     """
     if not isinstance(error, msgspec.ValidationError):
         return ""
@@ -248,7 +248,7 @@ class _RawPage(Struct):
 
 
 class Identified(Struct):
-    """A row of any resource, as far as its id."""
+    """A row of any resource: its id only."""
 
     id: Id
 
@@ -257,7 +257,7 @@ _raw_page = msgspec.json.Decoder(_RawPage)
 
 
 def _row_id(row: msgspec.Raw) -> str | None:
-    """Return the id of a row that is otherwise invalid, when it has one that is an id and nothing else."""
+    """Return the id of an invalid row, if it has a valid one."""
     try:
         found = msgspec.json.decode(row, type=Identified).id
     except FOREIGN:

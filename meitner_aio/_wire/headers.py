@@ -1,4 +1,4 @@
-"""What the headers of an answer say about time and quota. Pure; whatever makes no sense counts as not said."""
+"""Parses the headers about time and quota. Pure; a value that makes no sense counts as missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 LONGEST_WAIT = 3605.0
-"""Seconds: the hourly window and a little. Nothing that a server says makes anything wait longer."""
+"""Seconds: an hour and a little. Nothing waits longer, whatever a server says."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _LONGEST_NUMBER = 15
@@ -40,7 +40,7 @@ def server_time(headers: Mapping[str, str]) -> float | None:
     return _epoch(headers.get("Date", ""))
 
 
-@lru_cache(maxsize=4)  # answers of the same second say the same, and parsing costs as much as all the rest
+@lru_cache(maxsize=4)  # answers of the same second have the same Date, and parsing it costs as much as all the rest
 def _epoch(date: str) -> float | None:
     try:
         instant = parsedate_to_datetime(date)
@@ -52,13 +52,13 @@ def _epoch(date: str) -> float | None:
 
 
 def reset_epoch(headers: Mapping[str, str], now: float) -> float | None:
-    """Return RateLimit-Reset in seconds since 1970; where it is a delta, it counts from `now`."""
+    """Return RateLimit-Reset in seconds since 1970; a delta counts from `now`."""
     seconds, delta = _reset(headers)
     return now + seconds if delta else seconds or None
 
 
 def _reset(headers: Mapping[str, str]) -> tuple[float, bool]:
-    """Return RateLimit-Reset in seconds, and whether it is a delta; `0.0, False` where it says nothing.
+    """Return RateLimit-Reset in seconds, and whether it is a delta; `0.0, False` if it is missing.
 
     The API documents epoch milliseconds, sent as a string. Gateways are known to send epoch seconds or a delta.
     """
@@ -87,7 +87,7 @@ class LimitHeaders(Struct, frozen=True):
     limit: int = 0
     """Requests an hour; 0 unless all three limit headers make sense."""
     remaining: int = 0
-    """RateLimit-Remaining; 0 where it is not said, too."""
+    """RateLimit-Remaining; 0 if it is missing."""
     reset: float = 0.0
     """RateLimit-Reset in seconds since 1970, or a `delta`; what it means differs between limiters."""
     date: float | None = None
@@ -98,7 +98,7 @@ class LimitHeaders(Struct, frozen=True):
     """Whether `reset` counts from the time of the answer."""
 
     def ends(self, now: float) -> float:
-        """Return RateLimit-Reset in seconds since 1970; 0.0 where it is not said.
+        """Return RateLimit-Reset in seconds since 1970; 0.0 if it is missing.
 
         `now` is the time of the answer in seconds since 1970, for a delta in an answer without a Date.
         """
@@ -109,7 +109,7 @@ class LimitHeaders(Struct, frozen=True):
     def wait(self, now: float) -> float | None:
         """Return the seconds that a 429 asks to wait: by Retry-After, else until RateLimit-Reset.
 
-        The latter only where it stands alone: beside the other limit headers it may tell when a bucket is full again,
+        The latter only if it stands alone: with the other limit headers it may be the time when a bucket is full again,
         which is later than needed. `now` is as in `ends`.
         """
         if self.retry_after is not None or self.remaining or self.limit:
@@ -125,7 +125,7 @@ class LimitHeaders(Struct, frozen=True):
 
 
 def limit_headers(headers: Mapping[str, str]) -> LimitHeaders:
-    """Parse the headers of an answer that say something about time and quota."""
+    """Parse the headers of an answer that concern time and quota."""
     remaining, limit, date = number(headers, "RateLimit-Remaining"), 0, server_time(headers)
     reset, delta = _reset(headers)
     if remaining is not None and (reset or delta):

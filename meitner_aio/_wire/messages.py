@@ -1,4 +1,4 @@
-"""What is said between a client and the API: a request, an answer, and how an answer is read. Pure: nothing awaits.
+"""Requests and answers of the API, and the errors that answers stand for. Pure: nothing awaits.
 
 `Send` is the seam of the package. The HTTP transport is one, the sandbox in this process another, and everything
 between them and the resources (retries, limits, credentials) takes one and is one.
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class Timeouts(Protocol):
-    """An `aiohttp.ClientTimeout`, known by its shape."""
+    """An `aiohttp.ClientTimeout`, recognised by its attributes."""
 
     @property
     def total(self) -> float | None:
-        """Seconds for one attempt; None knows no end."""
+        """Seconds for one attempt; None is no limit."""
         ...
 
     @property
@@ -38,11 +38,11 @@ class Timeouts(Protocol):
 
 
 Timeout = float | Timeouts | None
-"""Seconds, or what aiohttp knows of them."""
+"""Seconds, or an `aiohttp.ClientTimeout`."""
 
 
 class Attempt(Struct):
-    """One attempt of a request, which travels with it through the pipeline."""
+    """The state of one attempt, which its request carries through the pipeline."""
 
     left: bool = True
     """Whether the request may have left this process; False while a stage of the pipeline holds it back."""
@@ -68,21 +68,21 @@ class Request(Struct, frozen=True):
     first: bool = False
     """Whether this is the first of them."""
     upcoming: int | None = None
-    """How many more requests the same read will send after this one; None where nobody knows."""
+    """How many more requests the same read will send after this one; None if that is unknown."""
     shrinks: bool = False
-    """Whether a smaller page can be asked for in its place: then nobody waits long for this one."""
+    """Whether a smaller page can be asked for instead: then this one is given up early."""
     reader: Callable[[Request, RawResponse], object] | None = None
-    """Reads a successful answer; what it raises is an answer that may be asked for again."""
+    """Decodes a successful answer; if it raises, the request may be retried."""
     attempt: Attempt = msgspec.field(default_factory=Attempt)
-    """The attempt that is being made with it."""
+    """The present attempt."""
     largest: int | None = None
     """Bytes that the body of a successful answer has at most; None leaves it to the transport."""
     recoverable: bool = False
-    """Whether a lost answer can be settled by looking: such a create needs no connection of its own."""
+    """Whether a create can be looked up if its answer is lost: then it needs no new connection."""
 
     @property
     def follows(self) -> bool:
-        """Whether this is a page after the first of a read, or a question about one."""
+        """Whether this is bulk, and not the first request of it."""
         return self.bulk and not self.first
 
     def __repr__(self) -> str:
@@ -103,11 +103,11 @@ class RawResponse(Struct):
     attempts: int = 1
     elapsed: float = 0.0
     too_many: TooMany | None = None
-    """What this means, if it is a 429 that passed the rate limiter."""
+    """What a 429 means, as the rate limiter judged it."""
     renewed: bool = False
-    """Whether this is a 401 after which there is a new token: the next attempt carries that."""
+    """Whether this is a 401 after which there is a new token for the next attempt."""
     value: object = msgspec.UNSET
-    """What the request's reader made of the body, once it was read."""
+    """What the request's reader returned for the body, once it was called."""
     _limits: LimitHeaders | None = None
 
     @property
@@ -134,7 +134,7 @@ class RawResponse(Struct):
 
 
 Send = Callable[[Request], Coroutine[Any, Any, RawResponse]]
-"""Carries a request to a directory and brings the answer back."""
+"""Sends a request to a directory and returns the answer."""
 
 _FIRST_FAILURE = 300
 
@@ -216,7 +216,7 @@ def error_object(response: RawResponse) -> Error | None:
 
 
 def error_from(request: Request, response: RawResponse) -> errors.APIStatusError:
-    """Return the error that an unsuccessful answer stands for."""
+    """Return the error for an unsuccessful answer."""
     status, data = response.status, error_object(response)
     kind = _BY_STATUS.get(status) or (errors.InternalServerError if status >= 500 else errors.APIStatusError)
     message = data.message if data else _described(request, response)
@@ -243,7 +243,7 @@ def _described(request: Request, response: RawResponse) -> str:
 
 
 def value_of(request: Request, response: RawResponse) -> Any:  # noqa: ANN401 - as the reader says
-    """Return what the request's reader makes of a successful answer; it is read once, wherever it is first needed."""
+    """Return what the request's reader makes of a successful answer; it is called once for an answer."""
     if response.value is msgspec.UNSET and request.reader is not None:
         response.value = request.reader(request, response)
     return response.value

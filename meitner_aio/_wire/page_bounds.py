@@ -1,9 +1,8 @@
-"""How much an answer to a page may be: no more than what was asked for can need, or the largest page there is. Pure.
+"""Limits the size of a page: no more than the rows asked for, or the largest page there is, can need. Pure.
 
-A server may have pages of one size, whatever it was asked for. One that means harm, or is broken, may answer a page of
-50 rows with as much as a body may have at all. What is
-made of a body takes many times its memory, so that it is weighed before it is read: by bytes, which the transport
-counts, and by the marks of JSON that every row and every element of a list costs.
+A server may have pages of a fixed size, whatever it is asked for. A hostile or broken one may answer a request for 50
+rows with the largest body allowed. Decoding takes many times the memory of a body, so its size is checked first: by
+bytes, which the transport counts, and by the JSON punctuation that every row and every element of a list needs.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from .messages import RawResponse, Request
 _Reader: TypeAlias = Callable[[Request, RawResponse], DecodedPage[Any]]
 
 _ALWAYS, _A_ROW = 4 * 1024 * 1024, 32 * 1024
-"""Bytes of a page, and more for each row: most have about 1,000, a group has 39 for each of its members."""
+"""Bytes of a page, and more for each row: most rows have about 1,000, a group has 39 for each of its members."""
 
 _LIGHT = 2048
-"""Bytes a row up to which a page need not be weighed."""
+"""Bytes a row up to which the punctuation of a page is not counted."""
 
 _OBJECTS, _ELEMENTS, _SPARE = 16, 64, 4096
-"""Objects and elements of a row at most, on average; what an answer may have beyond all rows, in its texts as well."""
+"""Most objects and elements of a row, on average; how many more an answer may have, with those in its texts."""
 
 _BYTES_AN_ELEMENT = 32
 """The least that each further element takes: an id has 39."""
@@ -35,11 +34,11 @@ def largest(limit: int) -> int:
 
 
 A_RECORD = largest(1)
-"""Bytes of a single record at most: a group of 100,000 members has fewer."""
+"""Most bytes of a single record: a group of 100,000 members has fewer."""
 
 
 def bounded(reader: _Reader, limit: int) -> _Reader:
-    """Return a reader of pages that refuses those with more than `limit` rows, and most of them unread."""
+    """Return a reader of pages that refuses those with more than `limit` rows, most of them before decoding."""
 
     def reading(request: Request, response: RawResponse) -> DecodedPage[Any]:
         fetched = None if _is_too_much(response.body, limit) else reader(request, response)

@@ -1,11 +1,12 @@
-"""How many rows to ask for in a page: the most that the server gives, learnt once for a client and all its copies.
+"""How many rows to ask for in a page: the most that the server gives, learnt once for a client and its copies.
 
-Nobody documents how large a page may be. 1,000 rows are asked for first. A server that gives fewer says so in its
+The largest page is not documented. 1,000 rows are asked for first. A server that gives fewer says so in its
 answer, which costs nothing; one that refuses (400, 413, 422) is asked for fewer, and then for more again, until the
-largest page is known: at most six requests more than if it had been known before (`_further`). A page that fails for
-its weight (it takes too long, breaks off or ends in a 5xx) is halved, and the larger one tried again after a while.
+largest page is known: at most six requests more than if it had been known before (`_further`). After a page that may be
+too heavy (a timeout, a broken connection or a 5xx), half as many rows are asked for, and the larger page is tried again
+later.
 
-Pure but for a lock, in which one read at a time tries what nobody knows yet. Knows nothing of requests.
+Pure but for a lock, in which one read at a time tries a new size. Knows no requests.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ LARGEST = 1000
 """Rows asked for where nothing is known."""
 
 USUAL = 50
-"""Rows of a page when nobody says how many: the API's own default, which no server refuses."""
+"""Rows of a page by default: the API's own default, which no server refuses."""
 
 _REFUSED = frozenset({400, 413, 422})
-"""Statuses by which a server says that it does not give so many rows."""
+"""Statuses by which a server may refuse a size."""
 
 _ONE_BY_ONE = 23
-"""Sizes left to tell apart from which on each is tried."""
+"""With so many possible sizes left, or fewer, one after the other is tried."""
 
 _PAUSE, _LONGEST_PAUSE = 600.0, 86_400.0
-"""Seconds until a page that failed for its weight is tried again: ten minutes, then twice as long up to a day."""
+"""Seconds until a size that was too heavy is tried again: ten minutes, then twice as long up to a day."""
 
 _IN_VAIN = 60.0
-"""Seconds in which pages begin small after all sizes failed, or until one is given: it was not for their size."""
+"""Seconds in which pages begin small after all sizes failed, or until one is given: the size was not the cause."""
 
 _WORTH = 5
-"""Requests that a larger page must spare before a resource is asked for one that another resource was refused. When it
-is refused, too, the others are not asked: such is the server."""
+"""Requests that a larger page must save before it is tried for a resource, if another resource refused it. If both
+refuse it, it is not tried for the others."""
 
 
 class _Bounds:
@@ -49,18 +50,18 @@ class _Bounds:
         self.refusing: set[str] = set()
         """Routes that refused one."""
         self.heavy = LARGEST + 1
-        """The smallest that failed for its weight."""
+        """The smallest that was too heavy."""
         self._until = -math.inf
         self._pause = _PAUSE
 
     @property
     def top(self) -> int:
-        """The largest size that is known of nothing to be too large."""
+        """The largest size that is not known to be too large."""
         return min(self.refused, self.heavy) - 1
 
     @property
     def doubtful(self) -> bool:
-        """Whether only a failure, which may pass, speaks against larger pages."""
+        """Whether only a failure, which may pass, rules out larger pages."""
         return self.heavy < self.refused
 
     @property
@@ -69,20 +70,20 @@ class _Bounds:
         return self.heavy if self.doubtful and asyncio.get_running_loop().time() >= self._until else 0
 
     def fail(self, size: int) -> None:
-        """Note that a page of this size failed for its weight."""
+        """Note that a page of this size was too heavy."""
         self._pause = min(2 * self._pause, _LONGEST_PAUSE) if self.due == size else _PAUSE
         self.heavy = min(self.heavy, size)
         self._until = asyncio.get_running_loop().time() + self._pause
 
     def grant(self, size: int) -> None:
-        """Note that a page of this size was given; one that failed before makes good for others, too."""
+        """Note that a page of this size was given; if it had failed before, larger ones may be given again."""
         self.granted = max(self.granted, size)
         if size >= self.heavy:
             self.heavy = LARGEST + 1 if size >= LARGEST else min(2 * size, LARGEST)
 
 
 class PageSize:
-    """What is known of the pages of one route. It shares what others learnt until it turns out to differ from them."""
+    """What is known of the pages of one route; shared with the other routes until this one turns out to differ."""
 
     def __init__(self, route: str, usual: _Bounds) -> None:
         self._route = route
@@ -103,7 +104,7 @@ class PageSize:
     def next(self, most: int, total: int = 0, refused: int = LARGEST + 1) -> int:
         """Return how many rows to ask for: at most `most`, and fewer than were `refused`.
 
-        A `total` of rows, of which the first page has been read, says what a still larger page would spare.
+        With the `total` of rows, known from the first page, a larger size is tried only where it saves requests.
         """
         bounds, top = self._bounds, min(self._bounds.top, refused - 1)
         if most > USUAL and asyncio.get_running_loop().time() < self._vain_until:
@@ -120,7 +121,7 @@ class PageSize:
         return bounds.refused if self._asks_anyway(size, most, total, refused) else size
 
     def _asks_anyway(self, size: int, most: int, total: int, refused: int) -> bool:
-        """Whether to ask for what another resource was refused: this route was not, and much would be spared."""
+        """Whether to try a size that another resource refused: this route did not, and much would be saved."""
         bounds = self._bounds
         if self._route in bounds.refusing or size > bounds.granted or not total:
             return False
@@ -130,9 +131,9 @@ class PageSize:
         return bounds.refused <= min(most, refused - 1) and not bounds.doubtful and spares
 
     def learn(self, size: int, told: int, refused: int, failed: int) -> None:
-        """Note that a page of this size was given, of which the server says that it holds `told` rows at most.
+        """Note that a page of this size was given, and that the server named `told` rows as its limit.
 
-        Larger ones were `refused` or `failed` before; 0 when none was.
+        `refused` and `failed` are larger sizes that were tried before; 0 for none.
         """
         if refused or failed:
             self._differ(min(filter(None, (refused, failed))))
@@ -150,7 +151,7 @@ class PageSize:
             self._clamp = told if 1 <= told < size else LARGEST
 
     def _differ(self, size: int) -> None:
-        """Go on alone when others were given a page of a size that this route was not, or itself was given before."""
+        """Stop sharing if this size was given to other routes, or to this one before."""
         self._given = self._given if self._given < size else 0
         if self._bounds.granted >= size:
             self._bounds = _Bounds(self._given)
@@ -160,9 +161,9 @@ class PageSize:
         self._vain_until = asyncio.get_running_loop().time() + _IN_VAIN
 
     def may_be_too_large(self, size: int, error: MeitnerError) -> int | None:
-        """Return from which size on pages may fail in the same way: USUAL + 1 where only the smallest tells.
+        """Return from which size on pages may fail in the same way: USUAL + 1 if only the smallest page can tell.
 
-        None for an error that has nothing to do with the size.
+        None for an error that is not about the size.
         """
         if size <= USUAL:
             return None
@@ -174,10 +175,10 @@ class PageSize:
 
 
 class Fitting:
-    """The sizes tried for one page. What they teach is learnt when one of them is given."""
+    """The sizes tried for one page. What they show is learnt when one of them is given."""
 
     def __init__(self, size: PageSize, most: int, total: int) -> None:
-        """Ask for at most `most` rows, of a listing of which `total` are known."""
+        """Ask for at most `most` rows of a listing of `total` rows, 0 if that is unknown."""
         self.requests = 0
         self._size = size
         self._most = most
@@ -192,16 +193,16 @@ class Fitting:
 
     @property
     def new(self) -> bool:
-        """Whether nobody was given such a page yet."""
+        """Whether no such page was given yet."""
         return self._below <= LARGEST or self._size.tries(self.limit)
 
     @property
     def shrinks(self) -> bool:
-        """Whether a smaller page can be asked for in its place."""
+        """Whether a smaller page can be asked for instead."""
         return self.limit > USUAL
 
     def failed(self, limit: int, error: MeitnerError) -> bool:
-        """Enter an error; return whether to ask again, for fewer rows."""
+        """Record an error; return whether to ask again, for fewer rows."""
         self.requests += 1
         below = self._size.may_be_too_large(limit, error)
         if below is None:
@@ -216,7 +217,7 @@ class Fitting:
         return True
 
     def gave(self, limit: int, told: int, total: int) -> bool:
-        """Enter a page and learn; return whether the next one of the listing may be larger."""
+        """Record a page and learn; return whether the next one of the listing may be larger."""
         self.requests += 1
         self._size.learn(limit, told, self._refused, self._failed)
         return self._size.next(self._most, total) > limit
@@ -240,9 +241,9 @@ class PageSizes:
 
     @property
     def turn(self) -> asyncio.Lock:
-        """The lock in which to try what nobody knows: the others use what comes of it."""
+        """The lock in which to try a new size: other reads then use the result."""
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:  # the client will refuse this one, in words of its own
+        if self._loop is not loop:  # the client refuses another loop, with its own message
             self._loop, self._turn = loop, asyncio.Lock()
         return self._turn
 
@@ -253,7 +254,7 @@ def is_refusal(error: MeitnerError) -> bool:
 
 
 def is_heavy(error: MeitnerError, route: str) -> bool:
-    """Whether a page may have failed because it was more than the server, or a gateway before it, could carry."""
+    """Whether a page may have failed because it was too heavy for the server, or for a gateway before it."""
     if error.route not in (None, route) or error.retry_budget_exhausted:  # it is the token's; the server is down
         return False
     if isinstance(error, APIConnectionError):
@@ -266,11 +267,11 @@ def _pages(rows: int, size: int) -> int:
 
 
 def _further(low: int, top: int, total: int, *, halving: bool) -> int:
-    """Return the size to try next, where `low` is given and more than `top` is not; `low` when nothing is gained.
+    """Return the size to try next: above `low`, which is given, up to `top`; `low` if nothing is gained.
 
-    A refusal costs a request, and a page smaller than could be had a part of one. About a quarter of the way up (the
-    smaller `low` is, the less) keeps both in balance: for every largest page from 50 to 1,000 rows and every total, the
-    search costs at most six requests. The numbers were found by trying; a test goes through all largest pages.
+    A refusal costs a request, and a page smaller than possible costs a part of one. A step of about a quarter of the
+    way (less for a small `low`) balances both: for every largest page from 50 to 1,000 rows and every total, the search
+    costs at most six requests. The numbers were found by experiment; a test tries every largest page.
     """
     if low >= top or (total and _pages(total, low) == _pages(total, top)):
         return low
@@ -279,5 +280,5 @@ def _further(low: int, top: int, total: int, *, halving: bool) -> int:
     step = 1 if top - low <= _ONE_BY_ONE else int((top - low) / (3.22 + 0.1 * top / low))
     if not total:
         return low + step
-    least = _pages(total, _pages(total, low + step))  # no larger than spares a request
+    least = _pages(total, _pages(total, low + step))  # no larger than needed to save a request
     return least if least > low else _pages(total, _pages(total, low) - 1)

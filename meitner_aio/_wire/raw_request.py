@@ -1,4 +1,4 @@
-"""A request for any endpoint, from what a caller says: checked so that it stays below the base URL. Pure."""
+"""Builds a request for any endpoint, checked to stay below the base URL. Pure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .messages import Request
 from .validation import check_instant, in_utc
 
 _OPERATIONS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "update", "DELETE": "delete", "POST": "create"}
-"""What a method is like, so that it is retried alike: a POST is never sent again when it may have been processed."""
+"""The operation that a method is retried as: a POST that may have been processed is never sent again."""
 
 _PATH = re.compile(r"/?[A-Za-z0-9_~.-]+(?:/[A-Za-z0-9_~.-]+)*")
-"""Segments of unreserved characters (RFC 3986, 2.3): none needs an escape, and so none can hide in one."""
+"""Segments of unreserved characters (RFC 3986, 2.3): none needs an escape, so no other can hide in one."""
 
 _DOTS = re.compile(r"(?:^|/)\.+(?:/|$)")
 _WORD = re.compile(r"[A-Za-z_-]+|v[0-9]")
 
 Scalar = str | int | float | date | Enum | None
 Params = Mapping[str, Scalar | Sequence[Scalar]]
-"""What a query string is made of: None is left out, a sequence is repeated."""
+"""Parameters of a query string: None is left out, a sequence repeats its name."""
 
 
 def any_request(method: str, path: str, params: Params | None, json: object) -> Request:
-    """Return the request; raises `ValueError` or `TypeError` for what could not be meant, quoting nothing of it.
+    """Return the request; raises `ValueError` or `TypeError` for invalid arguments, without quoting them.
 
     `path` is below the base URL, with or without a leading slash. `json` is whatever msgspec encodes; None is no body.
     """
@@ -58,7 +58,7 @@ def _pairs(params: Params) -> Iterator[tuple[str, str]]:
 
 
 def _written(name: str, value: object) -> str:
-    """Return a value as the API writes such values."""
+    """Return a value as the API writes it."""
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, bool):
@@ -84,6 +84,6 @@ def _encoded(json: object) -> bytes:
         return msgspec.json.encode(json)
     except TypeError as error:
         problem: Exception = TypeError(f"json cannot be written: {error}")
-    except (ValueError, OverflowError, RecursionError):  # some of them quote what they were given
+    except (ValueError, OverflowError, RecursionError):  # some of their messages quote values
         problem = ValueError("json cannot be written: it holds text that is not Unicode, or itself")
     raise problem

@@ -1,4 +1,4 @@
-"""Whether what a caller hands in can mean what its field means. Pure, and silent about the values themselves."""
+"""Checks of values that a caller passes. Pure; messages do not show the values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=Record)
 
 
 def _exact(value: object) -> object:
-    """Return what a subclass is a kind of (a pandas timestamp, a numpy text): msgspec writes exact types only."""
+    """Return the plain value of a subclass (a pandas timestamp, a numpy text): msgspec encodes exact types only."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, date):
@@ -34,7 +34,7 @@ def _exact(value: object) -> object:
 
 
 encode = msgspec.json.Encoder(enc_hook=_exact).encode
-"""Writes the body of a request whose values have been checked."""
+"""Encodes the body of a request whose values have been checked."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -78,14 +78,14 @@ def built(record: type[R], given: dict[str, object]) -> R:
 
 
 def given_fields(item: Mapping[str, object] | Record) -> dict[str, Any]:
-    """Return what a write says as the keywords of a call."""
+    """Return the fields of a write as keyword arguments."""
     if isinstance(item, Record):
         return {name: getattr(item, name) for name in item.__struct_fields__}
     return dict(item)
 
 
 def strip_traceback(call: Callable[P, T]) -> Callable[P, T]:
-    """Return a call whose refusals show no frame but its own: those below hold what was handed in."""
+    """Return a function whose errors show no frame but its own: the frames below hold its arguments."""
 
     @wraps(call)
     def quietly(*args: P.args, **given: P.kwargs) -> T:
@@ -107,7 +107,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def checked(body: R) -> R:
-    """Return a write whose values all fit their fields, with `External` reduced to what a write may carry."""
+    """Return a write whose values all fit their fields, with `External` reduced to what a write may contain."""
     owner = type(body).__name__
     changes: dict[str, Any] = {}
     for field in fields(type(body)):
@@ -157,7 +157,7 @@ def check_one(field: Field, value: object, name: str) -> None:
 
 
 def _check_enum(enum: type[Enum], value: object, name: str) -> None:
-    # A value that came from the server may be one that we do not know; text typed by hand may not.
+    # A value from the server may be an unknown one; text typed by hand may not.
     if isinstance(value, enum):
         return
     if not isinstance(value, str) or isinstance(value, Enum):
@@ -180,7 +180,7 @@ def _check_date(value: object, name: str) -> None:
 
 
 def check_instant(value: object, name: str) -> None:
-    """Raise `TypeError` or `ValueError` for what is no instant in UTC."""
+    """Raise `TypeError` or `ValueError` unless `value` is an aware datetime that can be written in UTC."""
     if not isinstance(value, datetime):
         raise TypeError(f"{name} must be a datetime, not {type(value).__name__}")
     if value.utcoffset() is None:
@@ -195,17 +195,17 @@ _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzin
 
 
 def plausible(instant: datetime) -> bool:
-    """Whether something may have happened then: year 1 or 9999 is how some servers say that they do not know.
+    """Whether an instant can be a real one: some servers write year 1 or 9999 for unknown.
 
-    Arithmetic with what is plausible does not overflow, whatever its zone.
+    Arithmetic with a plausible instant does not overflow, in any zone.
     """
     return _EARLIEST <= instant < _LATEST
 
 
 def in_utc(instant: datetime) -> datetime:
-    """Return an aware instant in UTC, which JSON writes with `Z`: a server may drop any other offset unread.
+    """Return an aware instant in UTC, which JSON writes with `Z`: a server may ignore any other offset.
 
-    A plain `datetime`, whatever subclass it was. Its year has been checked.
+    The result is a plain `datetime`, not a subclass. The year must have been checked.
     """
     utc = instant.astimezone(UTC)
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
@@ -217,7 +217,7 @@ def floored(instant: datetime) -> datetime:
 
 
 def check_whole(name: str, value: object, least: int | None = None) -> int:
-    """Return a whole number; `TypeError` for what is no int, as a bool and 2.0, `ValueError` for less than `least`."""
+    """Return a whole number; `TypeError` for what is no int (a bool, 2.0), `ValueError` for less than `least`."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if least is not None and value < least:
@@ -226,7 +226,7 @@ def check_whole(name: str, value: object, least: int | None = None) -> int:
 
 
 def check_seconds(name: str, value: object, least: float = 0.0) -> float:
-    """Return a number of seconds; `TypeError` for what is no number, `ValueError` below `least` or if infinite."""
+    """Return a number of seconds; `TypeError` for what is no number, `ValueError` if below `least` or not finite."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
     if not least <= value < math.inf:

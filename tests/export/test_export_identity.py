@@ -101,7 +101,7 @@ async def test_files_that_do_not_say_whose_they_are_take_no_others(served: Sandb
     """Nobody knows that they are of the same directory."""
     await export(NumberedDirectory(), ["students"], to=tmp_path)
     async with client(served) as mine:
-        with pytest.raises(MeitnerError, match="may be of another directory"):
+        with pytest.raises(MeitnerError, match="does not say which directory it is of"):
             await export(mine, ["groups"], to=tmp_path)
     assert not served.requests
 

@@ -61,7 +61,7 @@ def _waits(event: QuotaWait) -> str:
 
 
 def _ended(event: CallEnded) -> str:
-    attempts = "" if event.attempts is None else f" in {event.attempts} attempt{'s' * (event.attempts > 1)}"
+    attempts = "" if event.attempts is None else f" in {event.attempts} attempt{'s' * (event.attempts != 1)}"
     return f"{event.method} {event.route}: {event.outcome} {_after(event.elapsed)}{attempts}{_named(event.request_id)}"
 
 

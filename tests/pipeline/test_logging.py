@@ -113,7 +113,7 @@ def test_a_wait_for_the_quota_is_explained(caplog: pytest.LogCaptureFixture) -> 
     assert all(
         re.fullmatch(r"a request waits # s for the quota: closed \((probing|spent)\), \d left", line) for line in waits
     )
-    assert _lines(caplog, logging.INFO)[-1] == "GET /student: QuotaExhausted after # ms"
+    assert _lines(caplog, logging.INFO)[-1] == "GET /student: QuotaExhausted after # ms in 0 attempts"
 
 
 async def test_nobody_listens_nobody_pays(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

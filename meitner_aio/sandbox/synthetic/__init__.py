@@ -7,25 +7,18 @@ come from the ranges that are kept for fiction.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from ...records import Record
 from ...resources.audit_events import AuditEvent, AuditEventResource
 from ..store.audit import deletion
-from .calendar import Calendar
-from .chance import OPERATOR, Clock, Dice
+from .chance import OPERATOR, Dice, Register
 from .families import Families
-from .grades import Grades
-from .groups import Groups
-from .placements import Enrolment
-from .places import found
-from .staff import Staff
-
-_UNITS, _STAFF, _FAMILIES, _GROUPS, _GRADES = (400, 380), (380, 300), (300, 30), (30, 20), (20, 0.1)
-"""How many days before now the records of a kind began to be made, and ended; children are a year old by then."""
-
-_DEPARTURES = (370, 0.2)
-"""How many days before now records began to be deleted, and ended."""
+from .grades import grade_courses, grade_subjects
+from .groups import form_groups
+from .places import found_units
+from .staff import hire
 
 _ONE_IN = 40
 """For so many students, employees and groups that exist, one was deleted."""
@@ -42,51 +35,40 @@ def generate(*, students: int, schools: int, seed: int, now: datetime, step: int
         raise ValueError("a directory has at least one school for its students, and no negative number of either")
     if now.utcoffset() is None:
         raise ValueError("now must be an aware datetime: it has no time zone")
-    dice, calendar = Dice(seed), Calendar(now.date())
-
-    def clock(span: tuple[float, float], dice: Dice = dice) -> Clock:
-        return Clock(dice, now, first=span[0], last=span[1], step=step)
-
-    units, places = found(dice, clock(_UNITS), schools)
-    staff = Staff(dice, clock(_STAFF), calendar)
-    staff.hire_all(places, students)
-    during = clock(_FAMILIES)
-    enrolment = Enrolment(dice, during, calendar)
-    families = Families(dice, during, calendar, enrolment)
-    families.settle(places, students)
-    groups = Groups(dice, clock(_GROUPS))
-    groups.form_all(places)
-    grades = Grades(dice, clock(_GRADES), calendar)
-    grades.give(enrolment.pupils)
-    past = Dice(f"departures {seed}")  # of its own: existing records do not depend on deleted ones
-    counts = (students, len(staff.employees), len(groups.groups))
+    today = now.date()
+    register = Register(Dice(seed), now, step)
+    units = list(found_units(register, schools))
+    places = [place for _, area in units for place in area]
+    staff = list(hire(register, places, students, today))
+    families = Families(register, today)
+    families.move_in(places, students)
+    groups = list(form_groups(register, places))
+    past = Register(Dice(f"departures {seed}"), now, step)  # of its own: records do not depend on deleted ones
     return {
         "schools": [place.school for place in places],
-        "units": [*units],
-        "groups": [*groups.groups],
-        "employees": [*staff.employees],
-        "employee_placements": [*staff.placements],
+        "units": [unit for unit, _ in units],
+        "groups": [*groups],
+        "employees": [employee for employee, _ in staff],
+        "employee_placements": [placement for _, placements in staff for placement in placements],
         "guardians": [*families.guardians],
         "students": [*families.students],
-        "student_placements": [*enrolment.placements],
-        "grade_elementaries": [*grades.elementary],
-        "grade_upper_secondaries": [*grades.upper_secondary],
-        "audit_events": [*_departures(past, clock(_DEPARTURES, past), counts)],
+        "student_placements": [*families.placements],
+        "grade_elementaries": [*grade_subjects(register, places, today)],
+        "grade_upper_secondaries": [*grade_courses(register, places, today)],
+        "audit_events": [*_departures(past, students, len(staff), len(groups))],
     }
 
 
-def _departures(dice: Dice, clock: Clock, counts: tuple[int, int, int]) -> list[AuditEvent]:
-    """Return the events of deletions in a directory with so many students, employees and groups, in order of time.
+def _departures(register: Register, students: int, employees: int, groups: int) -> Iterator[AuditEvent]:
+    """Yield the events of deletions in a directory with so many students, employees and groups, in order of time.
 
     Placements go before their person. Every id is drawn anew, so that none is that of a record.
     """
-    kind = AuditEventResource
-    kinds = [(kind.STUDENT_PLACEMENT, kind.STUDENT), (kind.EMPLOYEE_PLACEMENT, kind.EMPLOYEE), (kind.GROUP,)]
-    leaving = [one for one, count in zip(kinds, counts, strict=True) for _ in range(count // _ONE_IN)]
-    events: list[AuditEvent] = []
-    for index, gone in enumerate(dice.sample(leaving, len(leaving))):
-        clock.reach(index / len(leaving))
-        alone = kind.STUDENT in gone and dice.chance(0.4)  # so does a guardian without another child here
-        resources = (*gone, *([kind.GUARDIAN] if alone else []))
-        events += [deletion(dice.id(), clock.next(), resource, dice.id(), OPERATOR) for resource in resources]
-    return events
+    dice, kind = register.dice, AuditEventResource
+    leaving: list[tuple[AuditEventResource, ...]] = [(kind.STUDENT_PLACEMENT, kind.STUDENT)] * (students // _ONE_IN)
+    leaving += [(kind.EMPLOYEE_PLACEMENT, kind.EMPLOYEE)] * (employees // _ONE_IN)
+    leaving += [(kind.GROUP,)] * (groups // _ONE_IN)
+    for gone in register.during(370, 0.2, dice.sample(leaving, len(leaving))):
+        alone = kind.STUDENT in gone and dice.chance(0.4)  # a guardian without another child here goes too
+        for resource in (*gone, kind.GUARDIAN) if alone else gone:
+            yield deletion(dice.id(), register.next(), resource, dice.id(), OPERATOR)

@@ -1,4 +1,4 @@
-"""School years as seen from one day."""
+"""School years, named by the year of their autumn: from 1 July to 30 June."""
 
 from __future__ import annotations
 
@@ -17,30 +17,21 @@ class Term(NamedTuple):
     """The day on which its grades were given; None while it goes on."""
 
 
-class Calendar:
-    """School years are named by the year of their autumn and turn on 1 July."""
+def school_year(day: date) -> int:
+    """Return the school year of a day."""
+    return day.year if day.month >= 7 else day.year - 1  # July
 
-    def __init__(self, today: date) -> None:
-        self.today = today
-        self.year = today.year if today.month > 6 else today.year - 1  # June
 
-    def start(self, year: int) -> date:
-        """Return the first day of a school year; no later than today, even in the summer before the lessons."""
-        return date(year, 8, 18) if date(year, 8, 18) <= self.today else date(year, 7, 1)
+def current_term(today: date) -> Term:
+    """Return the term that goes on, or the holidays after it."""
+    return Term(school_year(today), GradeTerm.HT if today.month >= 7 else GradeTerm.VT, None)  # July
 
-    def end(self, year: int) -> date:
-        """Return the last day of a school year."""
-        return date(year + 1, 6, 30)
 
-    def current_term(self) -> Term:
-        """Return the term that goes on, or the holidays after it."""
-        return Term(self.year, GradeTerm.HT if self.today.year == self.year else GradeTerm.VT, None)
-
-    def graded_term(self) -> Term:
-        """Return the last term whose grades have been given."""
-        spring, autumn = date(self.year + 1, 6, 12), date(self.year, 12, 20)
-        if spring <= self.today:
-            return Term(self.year, GradeTerm.VT, spring)
-        if autumn <= self.today:
-            return Term(self.year, GradeTerm.HT, autumn)
-        return Term(self.year - 1, GradeTerm.VT, date(self.year, 6, 12))
+def graded_term(today: date) -> Term:
+    """Return the last term whose grades have been given."""
+    year = school_year(today)
+    if today >= date(year + 1, 6, 12):
+        return Term(year, GradeTerm.VT, date(year + 1, 6, 12))
+    if today >= date(year, 12, 20):
+        return Term(year, GradeTerm.HT, date(year, 12, 20))
+    return Term(year - 1, GradeTerm.VT, date(year, 6, 12))

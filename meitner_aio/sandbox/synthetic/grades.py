@@ -1,8 +1,8 @@
-"""Synthetic grades: subjects of the compulsory school, courses of the upper secondary school."""
+"""Synthetic grades, given by teachers who work at the pupil's school now."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from ...resources._grade import Grade
@@ -14,100 +14,79 @@ from ...resources.grade_upper_secondaries import (
     GradeUpperSecondarySchoolYear,
 )
 from ...resources.schools import SchoolType
-from .calendar import Calendar
-from .chance import Clock, Dice, Register, spread
-from .placements import Pupil
+from .calendar import current_term, graded_term, school_year
+from .chance import Register, spread
+from .places import Place
 from .words import PROGRAMS
 
 _SUBJECTS = ["SV", "MA", "EN", "IDH", "BI", "FY", "KE", "HI", "GE", "SH", "RE", "BL", "MU", "SL", "TK", "HKK", "M2"]
-_LANGUAGE = "M2"
-_EACH = 5
-_GRADES = spread({Grade.A: 14, Grade.B: 15, Grade.C: 22, Grade.D: 18, Grade.E: 20, Grade.F: 9, Grade.MISSING: 2})
-_GRADED = range(12, 16)
-"""The ages of school years 6 to 9."""
-
 _COURSES = [
-    [course.partition(":")[::2] for course in year.split()]
-    for year in (
-        "MATMAT01a:GENERAL ENGENG05:GENERAL SVESVE01:GENERAL HISHIS01a1:GENERAL IDRIDR01:GENERAL SAMSAM01a1:GENERAL",
-        "MATMAT02a:PROGRAM ENGENG06:PROGRAM SVESVE02:GENERAL NAKNAK01a1:GENERAL RELREL01:GENERAL",
-        "SVESVE03:GENERAL ENGENG07:ORIENTATION FILFIL01:PROGRAM PSKPSY01:SPECIALIZATION IDRIDR02:INDIVIDUAL",
-    )
+    ["MATMAT01a", "ENGENG05", "SVESVE01", "HISHIS01a1", "IDRIDR01", "SAMSAM01a1"],
+    ["MATMAT02a", "ENGENG06", "SVESVE02", "NAKNAK01a1", "RELREL01"],
+    ["SVESVE03", "ENGENG07", "FILFIL01", "PSKPSY01", "IDRIDR02"],
 ]
-"""Course codes with their part of the study plan, by year."""
+"""Codes of courses, by year."""
 
-_YEARS = tuple(GradeUpperSecondarySchoolYear)
+_GRADES = spread({Grade.A: 14, Grade.B: 15, Grade.C: 22, Grade.D: 18, Grade.E: 20, Grade.F: 9, Grade.MISSING: 2})
+_YEARS, _SECTIONS = tuple(GradeUpperSecondarySchoolYear), tuple(GradeUpperSecondaryCourseSection)
 _EXTENT = GradeUpperSecondaryCourseExtent
 _EXTENTS = spread({_EXTENT.NORMAL: 97, _EXTENT.EXTENDED: 1, _EXTENT.REDUCED: 2})
 
 
-class Grades:
-    """The grades given so far, by teachers who work at the pupil's school now."""
+def grade_subjects(register: Register, places: Sequence[Place], today: date) -> Iterator[GradeElementary]:
+    """Yield five subjects for each pupil of school years 6 to 9, with grades from the last term that has any.
 
-    def __init__(self, dice: Dice, clock: Clock, calendar: Calendar) -> None:
-        self.elementary: list[GradeElementary] = []
-        self.upper_secondary: list[GradeUpperSecondary] = []
-        self._dice, self._clock, self._calendar = dice, clock, calendar
-        self._register, self._register_upper = Register(dice, clock, "BET"), Register(dice, clock, "KURS")
-
-    def give(self, pupils: Sequence[Pupil]) -> None:
-        """Add the grades of pupils: from school year 6, and from the first year of the upper secondary school."""
-        for index, pupil in enumerate(pupils):
-            self._clock.reach(index / len(pupils))
-            if pupil.age in _GRADED:
-                self._grade_subjects(pupil)
-            elif pupil.place.school.school_type is SchoolType.GY:
-                for year in range(pupil.since, self._calendar.year + 1):
-                    self._grade_courses(pupil, year)
-
-    def _grade_subjects(self, pupil: Pupil) -> None:
-        """Grade subjects in the last term that has grades, or list them in the current one where there was none."""
-        dice, term = self._dice, self._calendar.graded_term()
-        age = pupil.age - (self._calendar.year - term.year)
-        if age not in _GRADED or pupil.since > term.year:
-            term, age = self._calendar.current_term(), pupil.age
-        first = dice.number(0, len(_SUBJECTS) - 1)
-        for subject in (_SUBJECTS + _SUBJECTS)[first : first + _EACH]:
-            self.elementary.append(
-                GradeElementary(
-                    **self._register.record(0.1),
-                    student_id=pupil.id,
-                    school_id=pupil.place.school.id,
-                    language_code=pupil.language if subject == _LANGUAGE else None,
-                    teacher1_employee_id=dice.pick(pupil.place.teachers),
-                    grade=dice.pick(_GRADES) if term.graded else None,
+    A pupil who was in another school or a lower year then has subjects of the current term, without grades.
+    """
+    dice, current, graded = register.dice, current_term(today), graded_term(today)
+    for place in register.during(20, 10, places):
+        years = [(year, placement) for year in range(6, 10) for placement in place.pupils.get(("", year), ())]
+        for year, placement in years:
+            then = year - (current.year - graded.year)
+            there = then >= 6 and placement.start_date.year <= graded.year
+            term = graded if there else current
+            for subject in dice.sample(_SUBJECTS, 5):
+                yield GradeElementary(
+                    **register.record(0.1),
+                    student_id=placement.student_id,
+                    school_id=placement.school_id,
+                    language_code=placement.modern_language_in_language_choice if subject == "M2" else None,
+                    teacher1_employee_id=dice.pick(place.teachers),
+                    grade=dice.pick(_GRADES) if there else None,
                     grade_date=term.graded,
                     subject_code=subject,
                     academic_year=f"{term.year}/{term.year + 1}",
                     term=term.term,
-                    school_year=GradeElementarySchoolYear(str(age - 6)),
-                    final_grade=term.graded is not None and term.term is GradeTerm.VT and age == _GRADED[-1],
-                    is_ended=term.graded is not None,
+                    school_year=GradeElementarySchoolYear(str(then if there else year)),
+                    final_grade=there and then == 9 and term.term is GradeTerm.VT,
+                    is_ended=there,
                 )
-            )
 
-    def _grade_courses(self, pupil: Pupil, year: int) -> None:
-        """Grade two courses of a school year, or list them when it is the current one."""
-        dice, ended = self._dice, year < self._calendar.year
-        index = min(pupil.age - (self._calendar.year - year) - 16, len(_COURSES) - 1)
-        for code, section in dice.sample(_COURSES[index], 2):
-            first, second = dice.pick(pupil.place.teachers), dice.pick(pupil.place.teachers)
-            self.upper_secondary.append(
-                GradeUpperSecondary(
-                    **self._register_upper.record(0.1),
-                    student_id=pupil.id,
-                    school_id=pupil.place.school.id,
-                    teacher1_employee_id=first,
-                    teacher2_employee_id=second if second != first and dice.chance(0.1) else None,
-                    grade=dice.pick(_GRADES) if ended else None,
-                    grade_date=date(year + 1, 6, 5) if ended else None,
-                    course_code=code,
-                    extent=dice.pick(_EXTENTS),
-                    school_year=_YEARS[index],
-                    section=GradeUpperSecondaryCourseSection[section],
-                    include_on_final_grade=ended,
-                    program_title=PROGRAMS[pupil.program],
-                    start_date=self._calendar.start(year),
-                    end_date=self._calendar.end(year),
-                )
-            )
+
+def grade_courses(register: Register, places: Sequence[Place], today: date) -> Iterator[GradeUpperSecondary]:
+    """Yield two courses of each year that a pupil was in an upper secondary school; this year's have no grade yet."""
+    dice, current = register.dice, school_year(today)
+    for place in register.during(10, 0.1, places):
+        pupils = [(year, placement) for year, placements in place.pupils.items() for placement in placements]
+        for (program, number), placement in pupils if place.school.school_type is SchoolType.GY else ():
+            for year in range(placement.start_date.year, current + 1):
+                index, ended = number - 1 - (current - year), year < current
+                for code in dice.sample(_COURSES[index], 2):
+                    teacher, other = dice.choices(place.teachers, k=2)
+                    yield GradeUpperSecondary(
+                        **register.record(0.1),
+                        student_id=placement.student_id,
+                        school_id=placement.school_id,
+                        teacher1_employee_id=teacher,
+                        teacher2_employee_id=other if other != teacher and dice.chance(0.1) else None,
+                        grade=dice.pick(_GRADES) if ended else None,
+                        grade_date=date(year + 1, 6, 5) if ended else None,
+                        course_code=code,
+                        extent=dice.pick(_EXTENTS),
+                        school_year=_YEARS[index],
+                        section=dice.pick(_SECTIONS),
+                        include_on_final_grade=ended,
+                        program_title=PROGRAMS[program],
+                        start_date=date(year, 7, 1),
+                        end_date=date(year + 1, 6, 30),
+                    )

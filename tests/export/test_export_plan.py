@@ -17,16 +17,6 @@ EPOCH = 1_795_000_000.0
 RESET = datetime(2026, 11, 21, 11, tzinfo=UTC)
 
 
-@pytest.fixture
-def _no_threads(monkeypatch):
-    """Let blocking calls block: virtual time does not wait for threads."""
-
-    async def called(call, *given, **named):
-        return call(*given, **named)
-
-    monkeypatch.setattr(asyncio, "to_thread", called)
-
-
 def _sandbox(**size):
     """Return a client of a sandbox with hourly windows, whose hours are those of the loop."""
     loop = asyncio.get_running_loop()
@@ -99,7 +89,7 @@ def test_waits_for_a_bucket(kind, requests, remaining, seconds):
     assert waiting(requests, quota, 3600.0) == pytest.approx(seconds)
 
 
-@pytest.mark.usefixtures("_no_threads")
+@pytest.mark.usefixtures("no_threads")
 @pytest.mark.parametrize(("students", "quota"), [(300, 100), (500, 60), (1100, 50)])
 def test_a_plan_foretells_the_waits_for_the_quota(tmp_path, students, quota):
     """Hours of waiting for the quota, within a tenth."""
@@ -194,7 +184,7 @@ def test_a_plan_of_nothing_costs_nothing():
     assert (Plan((), None, 0.0).rows, Plan((), None, 0.0).requests) == (0, 0)
 
 
-@pytest.mark.usefixtures("_no_threads")
+@pytest.mark.usefixtures("no_threads")
 def test_resources_that_begin_late_wait_for_the_quota(tmp_path):
     """An export is one long read: the first page of its last resource waits as any other page does."""
 

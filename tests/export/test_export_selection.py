@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import virtual_time
 from numbered_directory import NumberedDirectory
 
 from meitner_aio import Gender, Meitner, MetaQuery, at_least, like
@@ -207,34 +208,46 @@ async def test_csv_is_made_of_the_same_rows(meitner, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exports.log", "manifest.json", "students.csv"]
 
 
-async def test_resources_are_read_side_by_side(tmp_path):
-    """Their pages leave in turn: none waits for another's end, and no more are in flight than allowed."""
+@pytest.mark.usefixtures("no_threads")
+def test_resources_are_read_side_by_side(tmp_path):
+    """Neither is answered before the other has asked; then their pages leave in turn, no more at a time than allowed."""
     flying, most = 0, 0
 
-    class Counting(NumberedDirectory):
+    class Slow(NumberedDirectory):
+        """Waits with its first answers until both resources have asked; a later one takes a second."""
+
+        def __init__(self, names):
+            super().__init__(dict.fromkeys(names, 400))
+            self.asked = {name: asyncio.Event() for name in names}
+
         def _send_for(self, name):
             send = super()._send_for(name)
 
-            async def counted(request):
+            async def slowly(request):
                 nonlocal flying, most
                 flying += 1
                 most = max(most, flying)
-                await asyncio.sleep(0)
+                self.asked[name].set()
                 try:
+                    async with asyncio.timeout(60):
+                        for asked in self.asked.values():
+                            await asked.wait()
+                    await asyncio.sleep(1)
                     return await send(request)
                 finally:
                     flying -= 1
 
-            return counted
+            return slowly
 
-    directory = Counting({"students": 400, "employees": 400})
-    await export(directory, ["students", "employees"], to=tmp_path, concurrency=3)
+    directory = Slow(["students", "employees"])
+    report = virtual_time.run(export(directory, ["students", "employees"], to=tmp_path, concurrency=3))
     order = [name for name, *_ in directory.requests]
-    assert most == 3
-    for start in range(10, 60, 10):
+    assert (report.rows, most) == (800, 3)
+    for start in range(0, 80, 10):
         assert {"students", "employees"} <= set(order[start : start + 10])
 
 
+@pytest.mark.usefixtures("no_threads")
 async def test_no_more_than_four_resources_are_read_at_a_time(tmp_path):
     """Memory is bounded however many resources there are."""
     names = ("students", "guardians", "employees", "schools", "grade_elementaries")

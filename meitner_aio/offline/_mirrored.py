@@ -30,6 +30,7 @@ from ..sandbox.http.auth import Credentials
 from ..sandbox.http.dialect import Dialect
 from ..sandbox.http.paging import Paging
 from ..sandbox.http.quota import HOUR, Unlimited
+from ..sandbox.http.reading import read_object
 from ..sandbox.store.directory import Directory, decoded
 from ..sandbox.store.filters import compile_filter
 from ._file import open_to_read, plainly
@@ -216,7 +217,7 @@ class Stored(Directory):
         """Return the records that a search's body asks for, in order; 400 when it makes no sense."""
         super().search(attribute, body)  # of no rows at all: refuses what makes no sense
         resource: Any = RESOURCES[attribute]
-        filter = decoded(body)["filter"]
+        filter = read_object(decoded(body)["filter"], "filter")
         condition = where(resource.model, filter, _PLAIN)
         if condition.exact:
             return cast("list[Any]", _Selected(self, attribute, condition))

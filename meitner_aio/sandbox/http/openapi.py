@@ -6,9 +6,9 @@ search takes of each field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, cast
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -19,7 +19,8 @@ from ...resources import RESOURCES
 from ..store.filters import applies
 from ..store.schemas import resource_schemas
 
-Schema = dict[str, Any]
+_Json: TypeAlias = "Mapping[str, _Json] | Sequence[_Json] | str | int"
+Schema: TypeAlias = Mapping[str, _Json]
 
 _SIMPLE: dict[Kind, Schema] = {
     Kind.UUID: {"type": "string", "format": "uuid"},
@@ -48,7 +49,7 @@ def document() -> bytes:
     """Return the document as JSON."""
     schemas = _Schemas()
     schemas["Failure"] = _object({"error": schemas.record(Error)}, ["error"])
-    paths: dict[str, Schema] = {}
+    paths: dict[str, dict[str, Schema]] = {}
     for attribute, kind in resource_schemas().items():
         for name, operation in operations(RESOURCES[attribute]).items():
             place = paths.setdefault(operation.route(RESOURCES[attribute]), {})
@@ -75,15 +76,16 @@ def _operation(schemas: _Schemas, model: type[Record], operation: Operation) -> 
     listed = isinstance(operation, (List, Search))
     refusals = (*_REFUSALS, *([_BROKEN_RULE] if operation.body else []))
     answer = schemas.page(model) if listed else schemas.record(model)
-    described: Schema = {
-        "parameters": [{"name": one, "in": "query", "schema": _PAGE[one]} for one in (_PAGE if listed else ())],
+    parameters: list[Schema] = [{"name": one, "in": "query", "schema": _PAGE[one]} for one in (_PAGE if listed else ())]
+    if "{id}" in operation.suffix:
+        parameters.append({"name": "id", "in": "path", "required": True, "schema": _SIMPLE[Kind.UUID]})
+    described: dict[str, _Json] = {
+        "parameters": parameters,
         "responses": {
             str(operation.status): _response(None if operation.status == 204 else answer),
             **{str(status): _response(_ref("Failure")) for status in refusals},
         },
     }
-    if "{id}" in operation.suffix:
-        described["parameters"].append({"name": "id", "in": "path", "required": True, "schema": _SIMPLE[Kind.UUID]})
     body, name = operation.body, f"{model.__name__}{operation.name.capitalize()}"
     if body is not None:
         schema = schemas.search(model) if listed else schemas.write(name, body)
@@ -114,9 +116,9 @@ class _Schemas(dict[str, Schema]):
 
     def page(self, record: type[Record]) -> Schema:
         """Refer to a page of records."""
-        rows = {"type": "array", "items": self.record(record)}
+        rows: Schema = {"type": "array", "items": self.record(record)}
         name = f"{record.__name__}Page"
-        page = {"data": rows, "pagination": self.record(Pagination)}
+        page: dict[str, Schema] = {"data": rows, "pagination": self.record(Pagination)}
         self[name] = _object(page, ["data", "pagination"])
         return _ref(name)
 
@@ -124,7 +126,7 @@ class _Schemas(dict[str, Schema]):
         """Refer to the body of a search. A group, or a field in one, that is null is no condition."""
         level, name = f"{record.__name__}Filter", f"{record.__name__}Search"
         groups = {group: _nullable(self._conditions(group, record)) for group in GROUPS}
-        nested = {"type": "array", "items": _ref(level)}
+        nested: Schema = {"type": "array", "items": _ref(level)}
         either = {"orCondition": {"type": "boolean"}, "nestedFilters": _nullable(nested)}
         self[level] = _object({**groups, **either}, ["orCondition"])
         self[name] = _object({"filter": _ref(level)}, ["filter"])
@@ -156,13 +158,13 @@ class _Schemas(dict[str, Schema]):
             if field.kind is Kind.OBJECT:
                 found[field.wire] = _nullable(self._conditions(group, field.type))
             elif applies(group, field):
-                one = {"type": "boolean"} if group in ("null", "notNull") else self._kind(field)
-                several = {"type": "array", "items": one}
+                one: Schema = {"type": "boolean"} if group in ("null", "notNull") else self._kind(field)
+                several: Schema = {"type": "array", "items": one}
                 found[field.wire] = _nullable(several if group in ("contains", "notContains") else one)
         return _object(found, [])
 
 
-def _object(properties: dict[str, Schema], required: Iterable[str]) -> Schema:
+def _object(properties: Mapping[str, Schema], required: Iterable[str]) -> Schema:
     return {"type": "object", "properties": properties, "required": list(required)}
 
 

@@ -7,7 +7,6 @@ the wire does, and never quote a value.
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import msgspec
 
@@ -17,14 +16,14 @@ from ..store.shapes import is_list, is_object
 from .dialect import Dialect
 
 
-def read_object(data: object, name: str) -> dict[str, Any]:
+def read_object(data: object, name: str) -> dict[str, object]:
     """Return a JSON object."""
     if not is_object(data):
         raise ValueError(f"{name or 'the body'} must be an object")
     return data
 
 
-def read_fields(record: type[Record], data: object, dialect: Dialect, name: str = "") -> dict[str, Any]:
+def read_fields(record: type[Record], data: object, dialect: Dialect, name: str = "") -> dict[str, object]:
     """Return what an object says, by Python name; only what it says, so that a partial update stays partial.
 
     `name` is where the object stands, empty for the body itself. A list or an object that is null says nothing. Raises
@@ -66,7 +65,7 @@ def _read(field: Field, value: object, dialect: Dialect, name: str) -> object:
     return read_one(field, value, dialect, name)
 
 
-def read_list(value: object, name: str) -> list[Any]:
+def read_list(value: object, name: str) -> list[object]:
     """Return a JSON list."""
     if not is_list(value):
         raise ValueError(f"{name} must be a list")

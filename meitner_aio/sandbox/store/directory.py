@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import cast
 
 import msgspec
 from msgspec import structs
 
 from ...records import Field, Meta
 from ...resources.audit_events import AuditEventResource
+from ...resources.student_placements import StudentPlacement
 from ..http.answers import Refusal, conflict, malformed
 from ..http.dialect import Dialect
 from .audit import deletion
@@ -24,7 +25,7 @@ from .filters import compile_filter
 from .rules import Write, allowed, references_to
 from .schemas import resource_schemas
 from .shapes import is_object
-from .tables import Order, Row, Table
+from .tables import Order, Row, Table, meta_of
 from .writes import born, changed, read_write
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -112,12 +113,11 @@ class Directory:
         return row
 
     def _touched(self, row: Row, actor: str) -> Meta:
-        meta: Meta = row.meta
-        return structs.replace(meta, updated_at=self._stamp(), updated_by=actor)
+        return structs.replace(meta_of(row), updated_at=self._stamp(), updated_by=actor)
 
     def archive(self, attribute: str, record_id: str, actor: str) -> Row:
         """Return the placement, archived in the school year that runs now; 409 before its end date has passed."""
-        row = self.get(attribute, record_id)
+        row = cast("StudentPlacement", self.get(attribute, record_id))
         today = self.now().date()
         if row.archived_at is not None:
             conflict("the placement is archived already")
@@ -128,7 +128,7 @@ class Directory:
 
     def restore(self, attribute: str, record_id: str, actor: str) -> Row:
         """Return the placement, no longer archived; 409 when it was not."""
-        row = self.get(attribute, record_id)
+        row = cast("StudentPlacement", self.get(attribute, record_id))
         if row.archived_at is None:
             conflict("the placement is not archived")
         return self._replace(attribute, row, meta=self._touched(row, actor), archived_at=None, archive_year=None)
@@ -171,7 +171,7 @@ def _school_year(day: date) -> str:
     return f"{autumn}_{autumn + 1}"
 
 
-def decoded(body: bytes) -> dict[str, Any]:
+def decoded(body: bytes) -> dict[str, object]:
     """Return the JSON object that a body holds; 400 for anything else."""
     try:
         data = msgspec.json.decode(body)

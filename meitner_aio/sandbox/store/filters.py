@@ -12,19 +12,20 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ...query import GROUPS
 from ...records import Field, Kind, Record, fields
 from ..http.dialect import Dialect
 from ..http.reading import dotted, read_list, read_object, read_one
+from .shapes import is_list, is_object
 from .tables import Row
 
 DEEPEST = 50
 """How deep filters may nest."""
 
 Test = Callable[[Row], bool]
-Get = Callable[[Row], Any]
+Get = Callable[[Row], object]
 Check = Callable[[Any], bool]
 
 
@@ -43,13 +44,13 @@ def compile_filter(model: type[Record], data: object, dialect: Dialect) -> Filte
     return Filter(test, None if level["orCondition"] else _ids(level))
 
 
-def _ids(level: dict[str, Any]) -> frozenset[str] | None:
+def _ids(level: dict[str, object]) -> frozenset[str] | None:
     """Return the ids that a level asks for by value, when it does."""
     for group in ("equals", "contains"):
-        conditions: dict[str, Any] = level.get(group) or {}
-        asked = conditions.get("id")
+        conditions = level.get(group)
+        asked = conditions.get("id") if is_object(conditions) else None
         if asked is not None:
-            return frozenset(map(str.lower, [asked] if group == "equals" else asked))
+            return frozenset(str(one).lower() for one in (asked if is_list(asked) else [asked]))
     return None
 
 
@@ -162,7 +163,7 @@ def _nullness(value: object, name: str, get: Get, *, wanted: bool) -> Test:
 
 def _applied(check: Check, get: Get, *, many: bool, negated: bool) -> Test:
     if many:
-        return lambda row: any(map(check, get(row))) is not negated
+        return lambda row: any(map(check, cast("list[object]", get(row)))) is not negated
     if negated:
         return lambda row: (value := get(row)) is not None and not check(value)
     return lambda row: (value := get(row)) is not None and check(value)

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, cast
 
 from msgspec import structs
 
 from ...records import Field, Record, fields, wire_name
+from ...resources._grade import GradeRecord
 from ...resources._references import REFERENCES
-from ...resources.groups import GroupCategory, GroupType
-from ...resources.schools import SchoolType
+from ...resources.employee_placements import EmployeePlacement
+from ...resources.groups import Group, GroupCategory, GroupType
+from ...resources.schools import School, SchoolType
+from ...resources.student_placements import StudentPlacement
 from ..http.answers import conflict, unprocessable
 from .shapes import is_list
 from .tables import Row, Table
 
 Tables = Mapping[str, Table]
+_Placement: TypeAlias = EmployeePlacement | StudentPlacement
 
 _UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
     "students": (("identity_number",), ("email_address1",)),
@@ -44,12 +48,13 @@ class Write(NamedTuple):
         """Return the ids that the write gave to a field; what it left alone was good when it was given."""
         value = getattr(self.row, name) if name in self.given else None
         if is_list(value):
-            return value
-        return [] if value is None else [value]
+            return [str(one) for one in value]
+        return [] if value is None else [str(value)]
 
-    def placed(self, resource: str, key: str, person: str) -> list[Row]:
-        """Return the placements of a person at the record's school."""
-        return self.tables[resource].find((key, "school_id"), person, self.row.school_id)
+    def placed(self, kind: str, person: str, school: str) -> list[_Placement]:
+        """Return the placements of a person, a "student" or an "employee", at a school."""
+        found = self.tables[f"{kind}_placements"].find((f"{kind}_id", "school_id"), person, school)
+        return cast("list[_Placement]", found)
 
 
 def allowed(attribute: str, write: Write) -> Row:
@@ -84,17 +89,17 @@ def _check_unique(table: Table, keys: tuple[tuple[str, ...], ...], row: Row) -> 
 
 def _group(write: Write) -> Row:
     """Hold a group to its category, and pair the types of a preschool as the API does: one brings the other."""
-    row = write.row
+    row = cast("Group", write.row)
     if row.category != GroupCategory.EDUCATION:
         if row.types:
             unprocessable("types are for groups of category Education")
         return row
-    if not all(write.placed("employee_placements", "employee_id", person) for person in write.named("moderator_ids")):
+    if not all(write.placed("employee", person, row.school_id) for person in write.named("moderator_ids")):
         unprocessable("moderatorIDs names someone who is no employee of the school")
-    if not all(write.placed("student_placements", "student_id", person) for person in write.named("member_ids")):
+    if not all(write.placed("student", person, row.school_id) for person in write.named("member_ids")):
         unprocessable("memberIDs names someone who is no student of the school")
     pair = [GroupType.CLASS, GroupType.CHILDCARE]
-    school = write.tables["schools"].get(row.school_id)
+    school = cast("School | None", write.tables["schools"].get(row.school_id))
     if school is None or school.school_type != SchoolType.FS or not set(pair) & set(row.types):
         return row
     return structs.replace(row, types=[*row.types, *(kind for kind in pair if kind not in row.types)])
@@ -102,18 +107,19 @@ def _group(write: Write) -> Row:
 
 def _grade(write: Write) -> Row:
     """Hold a grade to the placements of its student, when it is created, and of the teachers that the write names."""
-    for name, resource, key in (
-        ("student_id", "student_placements", "student_id"),
-        ("teacher1_employee_id", "employee_placements", "employee_id"),
-        ("teacher2_employee_id", "employee_placements", "employee_id"),
+    row = cast("GradeRecord", write.row)
+    for name, kind in (
+        ("student_id", "student"),
+        ("teacher1_employee_id", "employee"),
+        ("teacher2_employee_id", "employee"),
     ):
         for person in write.named(name):
-            if not any(_is_active(placement, write.today) for placement in write.placed(resource, key, person)):
+            if not any(_is_active(placement, write.today) for placement in write.placed(kind, person, row.school_id)):
                 unprocessable(f"{wire_name(name)} names someone without an active placement at the school")
-    return write.row
+    return row
 
 
-def _is_active(placement: Row, today: date) -> bool:
+def _is_active(placement: _Placement, today: date) -> bool:
     started = placement.start_date <= today
     return started and (placement.end_date is None or placement.end_date >= today) and placement.archived_at is None
 

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from ..._operations.operations import operations
 from ..._operations.resource import model_of
-from ...records import Record
+from ...records import DirectoryRecord, Record
 from ...resources import RESOURCES
 
 
 class ResourceSchema(NamedTuple):
     """The types of one resource."""
 
-    model: type[Record]
+    model: type[DirectoryRecord]
     bodies: dict[str, type[Record]]
     """The body that an operation takes, by the name of the operation."""
 

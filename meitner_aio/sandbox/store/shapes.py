@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 
-def is_list(value: object) -> TypeGuard[list[Any]]:
+def is_list(value: object) -> TypeGuard[list[object]]:
     """Whether a value is a JSON list."""
     return isinstance(value, list)
 
 
-def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
     """Whether a value is a JSON object."""
     return isinstance(value, dict)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import count
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
+from ...records import DirectoryRecord, Meta
 from .shapes import is_list
 
-Row: TypeAlias = Any
-"""A record with an id and meta; every model of a resource is one."""
+Row: TypeAlias = DirectoryRecord
 
 Order = Literal["created", "-created", "updated"]
 """How rows are listed: as created, the newest first, or with an update moving its row to the end."""
@@ -17,6 +17,11 @@ Order = Literal["created", "-created", "updated"]
 
 Index: TypeAlias = dict[Hashable, tuple[str, ...]]
 """The ids of the rows that have a value."""
+
+
+def meta_of(row: Row) -> Meta:
+    """Return the meta of a row: only rows that never change may lack it."""
+    return cast("Meta", row.meta)
 
 
 class Table:
@@ -29,7 +34,7 @@ class Table:
         """Hold `rows`, which come as created."""
         self._order = order
         if order == "updated":
-            rows = sorted(rows, key=lambda row: row.meta.updated_at or row.meta.created_at)
+            rows = sorted(rows, key=lambda row: meta_of(row).updated_at or meta_of(row).created_at)
         self._rows: dict[str, Row] = {row.id: row for row in rows}
         self._numbers = count()
         self._places = dict(zip(self._rows, self._numbers, strict=False))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 from msgspec import structs
 
@@ -27,7 +27,7 @@ SOURCE = "api"
 """What the server writes into `external.source`."""
 
 
-def read_write(schema: ResourceSchema, operation: str, data: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+def read_write(schema: ResourceSchema, operation: str, data: dict[str, object], dialect: Dialect) -> dict[str, object]:
     """Return what the body of a write says, by Python name."""
     body = schema.bodies[operation]
     if dialect.unknown == "refuse":
@@ -40,7 +40,7 @@ def read_write(schema: ResourceSchema, operation: str, data: dict[str, Any], dia
     return given
 
 
-def _check_known(schema: ResourceSchema, body: type[Record], data: dict[str, Any]) -> None:
+def _check_known(schema: ResourceSchema, body: type[Record], data: dict[str, object]) -> None:
     """Refuse a field that a body does not have, with the reason why."""
     for wire in data.keys() - _wires(body):
         if wire in _wires(schema.bodies.get("create", body)):
@@ -74,28 +74,29 @@ _FORMATS: dict[str, tuple[Callable[[str], object], str]] = {
 """The formats that the API's rules name, by Python name; code lists are held to their shape only."""
 
 
-def _check_formats(body: type[Record], given: dict[str, Any], prefix: str = "") -> None:
+def _check_formats(body: type[Record], given: dict[str, object], prefix: str = "") -> None:
     for field in fields(body):
         value, name = given.get(field.name), dotted(prefix, field.wire)
         if is_object(value):
             _check_formats(field.type, value, name)
-        elif value is not None and field.name in _FORMATS:
+        elif isinstance(value, str) and field.name in _FORMATS:
             fits, form = _FORMATS[field.name]
             if not fits(value):
                 unprocessable(f"{name} must have the form {form}")
 
 
-def born(model: type[Record], given: dict[str, Any], record_id: str, meta: Meta) -> Row:
+def born(model: type[Row], given: dict[str, object], record_id: str, meta: Meta) -> Row:
     """Return the record that a create makes; an object that is never null is there even when nothing was said of it."""
     blanks = {field.name: blank(field) for field in fields(model) if _always_there(field)}
     values: dict[str, object] = {**blanks}
     for field in fields(model):
         if field.name in given:
             values[field.name] = _stored(field, given[field.name], blanks.get(field.name))
-    return model(**{**values, "id": record_id, "meta": meta})
+    make = cast("Callable[..., Row]", model)
+    return make(**{**values, "id": record_id, "meta": meta})
 
 
-def changed(model: type[Record], row: Row, given: dict[str, Any], meta: Meta) -> Row:
+def changed(model: type[Row], row: Row, given: dict[str, object], meta: Meta) -> Row:
     """Return the record that an update makes of another: what it does not say stays."""
     values = {
         field.name: _stored(field, given[field.name], getattr(row, field.name))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ...records import Record
+from ...records import DirectoryRecord
 from ...resources.audit_events import AuditEvent, AuditEventResource
 from ..store.audit import deletion
 from .chance import OPERATOR, Dice, Register
@@ -24,7 +24,9 @@ _ONE_IN = 40
 """For so many students, employees and groups that exist, one was deleted."""
 
 
-def generate(*, students: int, schools: int, seed: int, now: datetime, step: int = 1) -> dict[str, list[Record]]:
+def generate(
+    *, students: int, schools: int, seed: int, now: datetime, step: int = 1
+) -> dict[str, list[DirectoryRecord]]:
     """Return the records of a directory in the order of their creation, keyed by the attribute of their resource.
 
     The same arguments give the same records, in every process; `step`, the milliseconds between the instants that a

@@ -1,4 +1,4 @@
-"""What may be chosen of a sandbox, for those who pass it on."""
+"""The options of `Sandbox`, for functions that pass them on."""
 
 from __future__ import annotations
 

@@ -36,31 +36,31 @@ class Sandbox:
         ...  # sandbox.url serves any client of the API
     ```
 
-    The same directory answers in process through `send`. Every choice has the API's own way, as far as its vendor has
-    published it, for its default.
+    The same directory answers in process through `send`. Every default is what the API does, as far as its vendor has
+    published it.
 
-    **Data.** The same `seed` makes the same data, all through a day (UTC): placements have to be active, and children
-    of an age, today. Audit events name some that were deleted. `order` is how rows are listed: "created", "-created",
-    or "updated", where an update moves its row to the end.
+    **Data.** The same `seed` makes the same data for a whole day (UTC). Another day has other data: placements must be
+    active, and children of school age, on that day. Audit events name records that were deleted. `order` is how rows
+    are listed: "created", "-created", or "updated", where an update moves its row to the end.
 
     **Quota.** `limiter="bucket"` holds `quota` tokens, full at the start, into which `quota` flow in `window` seconds;
     `burst` makes it hold fewer (or more). "window" counts `quota` requests in windows of so many seconds, each opened
     by its first request; "none" counts nothing and says nothing. `reset` is what RateLimit-Reset means under a bucket:
     when it is "full", when the "next" token comes, an "hour" (a window) from now, or the "top" of the hour. `headers`
-    count the request that they ride on ("now"), only those before it ("late"), or are not there ("none").
+    count the request that is answered ("now"), only those before it ("late"), or are not sent ("none").
 
     **Pages.** `page_cap` rows at most; a larger limit is brought down to it ("clamp") or answered with 400 ("refuse").
 
     **Values.** `resolution` is that of the instants that the server sets. `unknown` fields of a body, those of a filter
-    included, count for nothing ("ignore") or are refused with 422 or 400 ("refuse"). Text is trimmed, and kept in the
-    Unicode form that `normalize` says, if any. `nil_lists` sends empty lists as null, `nil_objects` null objects as
-    objects of nulls. `zones="drop"` takes the offset of an instant in a search for nothing.
+    included, are ignored ("ignore") or refused with 422 or 400 ("refuse"). Text is trimmed, and kept in the Unicode
+    form that `normalize` names, if any. `nil_lists` sends empty lists as null, `nil_objects` null objects as objects of
+    nulls. `zones="drop"` ignores the offset of an instant in a search.
 
-    **The rest.** `latency` is seconds before each answer. `credentials` are the only id and secret that are good;
-    without them any pair is. Tokens last `token_lifetime` seconds. `clock` returns the seconds since 1970, for all that
-    depends on time but `latency`. `faults` may be given by name, see `fault`.
+    **The rest.** `latency` is seconds before each answer. `credentials` are the only id and secret that are accepted;
+    without them any pair is. Tokens last `token_lifetime` seconds. `clock` returns seconds since 1970; everything but
+    `latency` goes by it. `faults` may be given by name, see `fault`.
 
-    Raises `TypeError` or `ValueError` for what makes no directory.
+    Raises `TypeError` or `ValueError` for an option that is not valid.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Sandbox:
 
     @property
     def credentials(self) -> tuple[str, str]:
-        """A client id and a secret that are good here."""
+        """A client id and a secret that are accepted."""
         return self._pair or ("sandbox", "sandbox")
 
     @property

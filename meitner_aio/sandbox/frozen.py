@@ -1,4 +1,4 @@
-"""Given records of one resource behind the sandbox's own app: they are listed, searched and got, and never change."""
+"""Given records of one resource, served by the sandbox's own app: read only."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .store.directory import Directory
 
 _READS = frozenset({"list", "search", "get"})
 _SETTLED = 600.0
-"""This directory's clock is at least so many seconds after its last change: listings treat rows of the last minutes
-as unsettled, and here nothing can follow."""
+"""Seconds that this directory's clock is past its last change, at least. Listings treat rows of the last minutes as
+unsettled; these never change."""
 
 _PLAIN = Dialect(unknown="refuse")
 """An ignored condition would find everything, so unknown ones are refused."""
@@ -30,7 +30,7 @@ _routes = Routes()
 
 
 class Frozen:
-    """The records of a resource, in the order given. Any credentials are good, and there is no quota."""
+    """The records of a resource, in the order given. All credentials are accepted, and there is no quota."""
 
     def __init__(self, attribute: str, records: Sequence[DirectoryRecord]) -> None:
         """Hold `records` of the resource that the client keeps as `attribute`."""

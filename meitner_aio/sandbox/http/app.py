@@ -40,15 +40,15 @@ _KEPT = 10_000
 
 
 class Outside(NamedTuple):
-    """What is answered beside the operations of the API: it needs no credentials, and no quota counts it."""
+    """A path outside the operations of the API: it needs no credentials and costs no quota."""
 
     name: str
-    """That by which faults know it; empty for what does not exist."""
+    """Its name for faults; empty for a path that does not exist."""
     answer: Callable[[Request, Headers], RawResponse]
 
 
 def _nothing(_request: Request, _headers: Headers) -> RawResponse:
-    """Answer as a router that knows no such path, which asks for no credentials and has no error object."""
+    """Answer as a router does for a path that it does not know: plain text, and no error object."""
     return json_answer(404, b"404 page not found", {"Content-Type": "text/plain"})
 
 
@@ -215,7 +215,7 @@ def local(path: str) -> str:
 
 
 def _named(place: Place | Outside | Refusal) -> str:
-    """Return the name by which faults know what is asked; empty for what does not exist."""
+    """Return the name of what is asked, for faults; empty for a path that does not exist."""
     if isinstance(place, Place):
         return f"{place.attribute}.{place.operation}"
     return place.name if isinstance(place, Outside) else ""

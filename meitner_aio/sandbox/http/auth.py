@@ -33,7 +33,7 @@ class Credentials:
         self._tokens: dict[str, _Token] = {}
 
     def client(self, headers: Mapping[str, str]) -> str:
-        """Return the client that a request's headers prove; 401 when they prove none."""
+        """Return the client whose credentials or token the headers hold; 401 when they hold none that is valid."""
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             known = self._tokens.get(token.strip())

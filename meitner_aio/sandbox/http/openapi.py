@@ -111,7 +111,7 @@ class _Schemas(dict[str, Schema]):
         return self._add(record.__name__, record)
 
     def write(self, name: str, body: type[Record]) -> Schema:
-        """Refer to the body of a create or an update, where a list or an object that is null says nothing."""
+        """Refer to the body of a create or an update, where a null list or object counts as left out."""
         return self._add(name, body, silent=True)
 
     def page(self, record: type[Record]) -> Schema:

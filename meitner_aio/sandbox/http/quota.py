@@ -1,7 +1,7 @@
 """The quota: which requests are refused, and what the headers of an answer say of it.
 
 The vendor documents a bucket that refills; the example in the API's OpenAPI document shows a fixed window. Neither says
-what RateLimit-Reset means under a bucket, nor whether the headers count the request that they ride on.
+what RateLimit-Reset means under a bucket, nor whether the headers count the request that they answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HOUR = 3600.0
 """Seconds of a window of the API; also those in which a bucket refills from empty by its whole quota."""
 
 _ROUNDING = 1e-6
-"""Of a token: what a clock's rounding may take from a client that comes exactly at the time that an answer named."""
+"""Of a token: what rounding of the clock may cost a client that comes exactly at the time of RateLimit-Reset."""
 
 
 class Limiter(Protocol):
@@ -141,7 +141,7 @@ class Silent:
 
 
 class Late:
-    """A limiter whose headers do not count the request that they ride on: they are made before it is counted."""
+    """A limiter whose headers do not count the request that is answered: they are made before it is counted."""
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
@@ -194,7 +194,7 @@ def new_limiter(
 
 
 def _headers(quota: int, remaining: int, reset: float) -> dict[str, str]:
-    """Return the three headers; Reset is epoch milliseconds, rounded up: who comes then is not too early."""
+    """Return the three headers; Reset is epoch milliseconds, rounded up so that nobody who waits for it is early."""
     return {
         "RateLimit-Limit": str(quota),
         "RateLimit-Remaining": str(remaining),

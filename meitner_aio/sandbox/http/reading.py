@@ -1,4 +1,4 @@
-"""Reading JSON by the declarations of a record: what a value on the wire means, or why it means nothing.
+"""Reading JSON by the declarations of a record: what a value on the wire means, or why it is refused.
 
 Shared by writes and filters, which answer a `ValueError` from here with different statuses. Messages name fields as
 the wire does, and never quote a value.
@@ -26,7 +26,7 @@ def read_object(data: object, name: str) -> dict[str, object]:
 def read_fields(record: type[Record], data: object, dialect: Dialect, name: str = "") -> dict[str, object]:
     """Return what an object says, by Python name; only what it says, so that a partial update stays partial.
 
-    `name` is where the object stands, empty for the body itself. A list or an object that is null says nothing. Raises
+    `name` is where the object stands, empty for the body itself. A null list or object counts as left out. Raises
     `ValueError` for a missing field, for an unknown one where the dialect refuses those, for any other null where none
     may be, and for a value of another type.
     """

@@ -51,7 +51,7 @@ class Routes:
             malformed(str(error))
 
     def _route(self, path: str) -> tuple[str, str]:
-        """Return a path with its id named, and the id: whatever stands there that is no word of the API."""
+        """Return a path with `{id}` in place of its id, and the id: any part there that is not "search"."""
         parts = path.split("/")
         if len(parts) < 3 or parts[2] == _SEARCH:  # "", name, id
             return path, ""

@@ -1,4 +1,4 @@
-"""The store: a table a resource, and what happens to them when a record is created, changed, archived or deleted.
+"""The store: one table for each resource, and what a create, an update, an archiving or a deletion changes in them.
 
 Knows no request, no credentials and no quota: the caller names the actor. Stamps never go back.
 """
@@ -141,7 +141,7 @@ class Directory:
     def delete(self, attribute: str, record_id: str, actor: str) -> None:
         """Delete a record, and leave no reference to it.
 
-        What cannot be without it goes too: the placements and grades of a student, the placements of an employee.
+        Records that require it go too: the placements and grades of a student, the placements of an employee.
         Lists lose its id (members and moderators of groups, students of guardians) and other fields that name it are
         cleared (teachers of grades); a record changed in this way is updated like any other. Each deletion of a
         group, guardian, employee, student or placement leaves an audit event, that of a grade none.
@@ -157,7 +157,7 @@ class Directory:
             self._tables["audit_events"].put(deletion(self._id(), self._stamp(), deleted, record_id, actor))
 
     def _release(self, attribute: str, row: Row, field: Field, gone: str, actor: str) -> None:
-        """Take a reference to a record that is going out of a row; the row goes when it cannot be without it."""
+        """Remove the reference to a deleted record from a row; delete the row if it requires the reference."""
         if field.required and not field.many:
             self.delete(attribute, row.id, actor)
             return

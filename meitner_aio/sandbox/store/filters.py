@@ -34,7 +34,7 @@ class Filter(NamedTuple):
 
     test: Test
     ids: frozenset[str] | None
-    """When known, no row but these can pass."""
+    """The only rows that can pass, where the filter names them; None where it does not."""
 
 
 def compile_filter(model: type[Record], data: object, dialect: Dialect) -> Filter:

@@ -1,8 +1,8 @@
 """What a create or an update may say, and the record that comes of it. Knows formats, but no other record.
 
-A write may carry the fields of its body. Others are ignored: what does not exist, what the server sets and, in an
-update, what is fixed at birth; where they are refused, they are even if they would not change anything. A field that an
-update does not say stays, null clears it, a list or object that is null says nothing, and null inside an object clears
+A write may carry the fields of its body. Others are ignored or, in a dialect that says so, refused even if they would
+change nothing: fields that do not exist, that the server sets or, in an update, that are fixed at creation. A field
+that an update leaves out stays; null clears it. A null list or object counts as left out; null inside an object clears
 that member. Everything refused here is 422.
 """
 
@@ -86,7 +86,7 @@ def _check_formats(body: type[Record], given: dict[str, object], prefix: str = "
 
 
 def born(model: type[Row], given: dict[str, object], record_id: str, meta: Meta) -> Row:
-    """Return the record that a create makes; an object that is never null is there even when nothing was said of it."""
+    """Return the record that a create makes; an object that is never null is there even when the body left it out."""
     blanks = {field.name: blank(field) for field in fields(model) if _always_there(field)}
     values: dict[str, object] = {**blanks}
     for field in fields(model):
@@ -97,7 +97,7 @@ def born(model: type[Row], given: dict[str, object], record_id: str, meta: Meta)
 
 
 def changed(model: type[Row], row: Row, given: dict[str, object], meta: Meta) -> Row:
-    """Return the record that an update makes of another: what it does not say stays."""
+    """Return a record after an update: fields that it leaves out stay."""
     values = {
         field.name: _stored(field, given[field.name], getattr(row, field.name))
         for field in fields(model)

@@ -1,6 +1,6 @@
 """Synthetic data of Swedish schools: a whole directory from a seed, with the proportions of a real one.
 
-Nobody is meant. The check digit of every identity number is wrong on purpose (the Luhn sum over its last ten digits
+No person is real. The check digit of every identity number is wrong on purpose (the Luhn sum over its last ten digits
 never ends in 0), so that no number can belong to a person; e-mail addresses end in `.example`, and telephone numbers
 come from the ranges that are kept for fiction.
 """
@@ -21,7 +21,7 @@ from .places import found_units
 from .staff import hire
 
 _ONE_IN = 40
-"""For so many students, employees and groups that exist, one was deleted."""
+"""One was deleted for so many students, employees or groups that exist."""
 
 
 def generate(

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,7 +106,8 @@ async def _examples(sandbox: Sandbox) -> dict[tuple[str, str], dict[str, Any]]:
         if "search" in resource.operations:
             condition = {"contains": {"id": [row["id"] for row in rows[:3]]}, "orCondition": False}
             examples[resource.attribute, "search"]["body"] = {"filter": condition}
-    ended, archived = [row for row in sandbox.records("student_placements") if row.end_date][:2]
+    placements = [row for row in sandbox.records("student_placements") if row.end_date and not row.archived_at]
+    ended, archived = [row for row in placements if row.end_date < datetime.now(UTC).date()][:2]
     examples["student_placements", "archive"] = {"id": ended.id}
     examples["student_placements", "restore"] = {"id": archived.id}
     await call(sandbox, "PATCH", f"/student-placement/{archived.id}/archive")

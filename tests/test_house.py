@@ -46,7 +46,7 @@ SEAMS = {
     "tenacity": ("_pipeline/retry.py",),
     "aiolimiter": ("_pipeline/smoothing.py",),
     "redis": ("cached/_redis_cache.py",),
-    "pyarrow": ("export/formats/parquet.py", "reconcile/_parquet.py"),
+    "pyarrow": ("export/formats/parquet.py", "reconcile/registry/_parquet.py"),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "platformdirs": ("cli/",),

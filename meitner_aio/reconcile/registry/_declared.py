@@ -13,11 +13,11 @@ from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from .._operations.operations import Create, operations
-from .._wire.validation import suggestion
-from ..records import Field, Kind, Record, fields, wire_name
-from ..resources import RESOURCES
-from ..resources._references import REFERENCES
+from ..._operations.operations import Create, operations
+from ..._wire.validation import suggestion
+from ...records import Field, Kind, Record, fields, wire_name
+from ...resources import RESOURCES
+from ...resources._references import REFERENCES
 from ._problems import Flaw
 
 KeyName = str | tuple[str, ...]

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meitner_aio import records
-from meitner_aio.reconcile._declared import declared
-from meitner_aio.reconcile._identity import identity_number
-from meitner_aio.reconcile._normalise import normaliser
-from meitner_aio.reconcile._problems import NoteKind, UnfitError
+from meitner_aio.reconcile.registry._declared import declared
+from meitner_aio.reconcile.registry._identity import identity_number
+from meitner_aio.reconcile.registry._normalise import normaliser
+from meitner_aio.reconcile.registry._problems import NoteKind, UnfitError
 
 TODAY = date(2026, 8, 17)
 LAW = settings(max_examples=500, deadline=None, derandomize=True)

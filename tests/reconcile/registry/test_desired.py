@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import meitner_aio
 from meitner_aio import Address, External, MeitnerError, Student, StudentFields
-from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference, _desired, _files
-from meitner_aio.reconcile._problems import MOST_PROBLEMS
+from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference
+from meitner_aio.reconcile.registry import _desired, _files
+from meitner_aio.reconcile.registry._problems import MOST_PROBLEMS
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 OTHER = ID.replace("5f", "6f", 1)

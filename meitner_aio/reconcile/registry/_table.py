@@ -11,7 +11,7 @@ from typing import Protocol, TypeGuard, TypeVar
 
 import msgspec
 
-from .._runtime.frames import without_frames
+from ..._runtime.frames import without_frames
 from ._csv import csv_rows
 from ._declared import declared
 from ._files import Snapshot, opened

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from msgspec import UNSET
 
-from ..records import Record
+from ...records import Record
 from ._declared import Column, Declared
 from ._problems import Flaw
 from ._rows import RawRow

@@ -9,16 +9,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack, cast
 
-from .._runtime.frames import without_frames
-from ..resources import RESOURCES
-from ..resources.employee_placements import EmployeePlacement, EmployeePlacementCreate
-from ..resources.employees import Employee, EmployeeFields
-from ..resources.groups import Group, GroupCreate
-from ..resources.guardians import Guardian, GuardianFields
-from ..resources.schools import School, SchoolCreate
-from ..resources.student_placements import StudentPlacement, StudentPlacementCreate
-from ..resources.students import Student, StudentFields
-from ..resources.units import Unit, UnitFields
+from ..._runtime.frames import without_frames
+from ...resources import RESOURCES
+from ...resources.employee_placements import EmployeePlacement, EmployeePlacementCreate
+from ...resources.employees import Employee, EmployeeFields
+from ...resources.groups import Group, GroupCreate
+from ...resources.guardians import Guardian, GuardianFields
+from ...resources.schools import School, SchoolCreate
+from ...resources.student_placements import StudentPlacement, StudentPlacementCreate
+from ...resources.students import Student, StudentFields
+from ...resources.units import Unit, UnitFields
 from ._declared import resource_of
 from ._files import found_in
 from ._problems import Findings, Note, Problem

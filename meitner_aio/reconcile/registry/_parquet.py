@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from ..errors import ConfigurationError
+from ...errors import ConfigurationError
 from ._csv import header_columns
 from ._declared import Declared
 from ._objects import raw_row

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from .._wire.validation import suggestion
-from ..errors import MeitnerError, mask
-from ..resources import RESOURCES
+from ..._wire.validation import suggestion
+from ...errors import MeitnerError, mask
+from ...resources import RESOURCES
 from ._declared import resource_of
 from ._problems import Flaw, UnreadableFileError
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, cast
 
 from msgspec import UNSET, Struct
 
-from .._wire.validation import built, checked
-from ..records import Record
+from ..._wire.validation import built, checked
+from ...records import Record
 from ._declared import Column, KeyName, declared
 from ._problems import Flaw
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import TypeAlias
 
-from .._wire.validation import is_id, suggestion
-from ..records import Field, Kind, OpenEnum
+from ..._wire.validation import is_id, suggestion
+from ...records import Field, Kind, OpenEnum
 from ._identity import identity_number
 from ._problems import NoteKind, UnfitError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple, cast
 
-from .._wire.validation import strip_traceback
+from ..._wire.validation import strip_traceback
 from ._declared import Column, declared
 from ._normalise import Changes, Normaliser, normaliser
 from ._problems import Flaw, NoteKind, UnfitError

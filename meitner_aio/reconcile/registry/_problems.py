@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ..errors import mask
+from ...errors import mask
 
 MOST_PROBLEMS = 1000
 """Problems that are kept one by one; the rest is counted."""

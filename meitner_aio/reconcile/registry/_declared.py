@@ -26,7 +26,7 @@ KeyName = str | tuple[str, ...]
 _EDUCATION: dict[str, tuple[str, ...]] = {"moderator_ids": ("employees",), "member_ids": ("students",)}
 """Who belongs to a group of category Education, which is what a group is unless its row says otherwise."""
 
-_ALSO_KNOWN_BY: dict[str, tuple[str, ...]] = {"schools": ("unit_code", "title"), "units": ("title",)}
+ALSO_KNOWN_BY: dict[str, tuple[str, ...]] = {"schools": ("unit_code", "title"), "units": ("title",)}
 """Fields by which a reference may name a record although nobody keeps them unique."""
 
 
@@ -144,7 +144,7 @@ def _references(field: Field) -> Iterator[Column]:
         keys = create.key if len(create.key) == 1 else ()
         leaves |= {key: _member(body, key) for key in keys}
         leaves["source_id"] = _member(_member(body, "external").type, "source_id")
-        leaves |= {key: _member(body, key) for key in _ALSO_KNOWN_BY.get(home, ())}
+        leaves |= {key: _member(body, key) for key in ALSO_KNOWN_BY.get(home, ())}
     for by, leaf in leaves.items():
         yield Column(f"{name}.{by}", field.name, leaf, field.many, by=by)
 

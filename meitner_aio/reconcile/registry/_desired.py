@@ -152,6 +152,10 @@ class Desired:
         """Whether a row with this key, spelled in this way, was left out."""
         return self._table(resource).is_held(key)
 
+    def has(self, resource: str, key: Key) -> bool:
+        """Whether a row that can be used has this key, spelled in this way."""
+        return self._table(resource).has(key)
+
     def _table(self, resource: str) -> Table:
         if resource not in self._tables:
             raise ValueError(f"the registry has no {resource_of(resource)}")

@@ -110,6 +110,7 @@ class Table:
         self._source = source
         self._today = today
         self._held: set[int] = set()
+        self._used: set[int] = set()
         self._repeated: set[Key] = set()
 
     def check(self, findings: Findings) -> None:
@@ -152,6 +153,10 @@ class Table:
         """Whether a row with the key was left out."""
         return hash(key) in self._held
 
+    def has(self, key: Key) -> bool:
+        """Whether a row that can be used has the key."""
+        return hash(key) in self._used
+
     def _is_used(self, row: Row | HeldRow) -> TypeGuard[Row]:
         if isinstance(row, HeldRow):
             return False
@@ -175,6 +180,7 @@ class Table:
     def _count(self, read: Read) -> None:
         if isinstance(read.row, Row):
             self.count += 1
+            self._used.update(map(hash, read.row.keys))
             return
         self.held_count += 1
         self.unknown_rows += not read.row.keys
@@ -196,6 +202,7 @@ class Table:
                 self.count -= 1
                 self.held_count += 1
                 self._held.update(map(hash, read.row.keys))
+                self._used.difference_update(map(hash, read.row.keys))
 
 
 def _quietly(rows: Iterable[T]) -> Iterator[T]:

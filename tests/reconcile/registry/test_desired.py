@@ -766,3 +766,13 @@ def test_many_rows_take_little_memory(load):
         assert peak < 300 * count + len(content.encode())
     finally:
         tracemalloc.stop()
+
+
+def test_a_key_of_a_row_that_can_be_used_is_known():
+    """By source id, too; one of a row that is left out is not."""
+    desired = Desired(students=[{"identity_number": BO, "first_name": "Bo", "last_name": "Ek", "source_id": "s1"}])
+    assert desired.has("students", Key("source_id", ("s1",)))
+    assert desired.has("students", Key("identity_number", (BO,)))
+    assert not desired.has("students", Key("identity_number", (EVA,)))
+    twice = Desired(students=2 * [{"identity_number": BO, "first_name": "Bo", "last_name": "Ek"}])
+    assert not twice.has("students", Key("identity_number", (BO,)))

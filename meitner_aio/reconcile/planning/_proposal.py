@@ -1,0 +1,141 @@
+"""The proposal: what `plan` returns, a person approves, and `apply` carries out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
+
+from ..._pipeline.identity import Stamp
+from ..registry._problems import Note, Problem
+from ._actions import Action, ActionKind, Held, ReconcileSettings
+
+if TYPE_CHECKING:
+    from ..._operations.bulk import Outcome
+    from ...client import Meitner
+    from ...records import DirectoryRecord
+    from ..applying._report import ReconcileReport
+    from ..registry._desired import Desired
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a proposal says, as data: everything that `save` writes but values."""
+
+    resources: tuple[str, ...]
+    actions: tuple[Action, ...]
+    """In the order in which they are carried out."""
+    held: tuple[Held, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """Of the registry, then of rows that cannot be carried out; the first thousand."""
+    notes: tuple[Note, ...] = ()
+    source: str | None = None
+    """The source that owns what may be changed, as given or learnt; None while nothing is owned."""
+    is_source_learnt: bool = False
+    waiting: Mapping[str, int] = {}
+    """By resource, records that the registry lacks and for which it is too early: placements in their grace or
+    retention, people with placements."""
+    unchanged: Mapping[str, int] = {}
+    """By resource, rows that the directory has as they are."""
+    owned: Mapping[str, int] = {}
+    """By resource, records of the directory that the source owns."""
+    row_counts: Mapping[str, int] = {}
+    """By resource, rows of the registry that can be used: what the next run is compared with."""
+    has_last_run: bool = False
+    """Whether the rows were compared with those of the last run."""
+    ids: Mapping[str, str] = {}
+    """What references of the actions' rows lead to, by their hash: an id, or `@` and the name of the create."""
+    requests: int = 0
+    """An estimate of the requests that `apply` takes, look-ups and guards among them."""
+    settings: ReconcileSettings = ReconcileSettings()
+    made_at: float = 0.0
+    """By the server's clock, in seconds since 1970."""
+    salt: str = ""
+    """Of the hashes."""
+    directory: Stamp | None = None
+    """Which directory it is of, and who read it."""
+
+
+class Proposal:
+    """Actions that would bring the directory to the desired state, and what is held back.
+
+    Printed, it is a table without values. `apply` carries it out.
+    """
+
+    def __init__(self, data: Plan, meitner: Meitner | None = None, desired: Desired | None = None) -> None:
+        """Hold what a plan came to."""
+        self._data = data
+        self._meitner = meitner
+        self._desired = desired
+
+    @property
+    def data(self) -> Plan:
+        """Everything that the plan says."""
+        return self._data
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What is carried out, in this order."""
+        return self._data.actions
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What is held back, and why."""
+        return self._data.held
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with rows of the registry: they are left out. The first thousand."""
+        return self._data.problems
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[ActionKind, int]]:
+        """How many actions there are, by resource of the plan and by kind, zeros among them."""
+        found = Counter((action.resource, action.kind) for action in self.actions)
+        return {name: {kind: found[name, kind] for kind in ActionKind} for name in self._data.resources}
+
+    @property
+    def removals(self) -> int:
+        """How many removals there are, held ones among them: the number for `accept_removals`."""
+        kinds = (*(action.kind for action in self.actions), *(held.kind for held in self.held))
+        return sum(kind.is_removal for kind in kinds)
+
+    @property
+    def requests(self) -> int:
+        """An estimate of the requests that `apply` takes."""
+        return self._data.requests
+
+    @property
+    def source(self) -> str | None:
+        """The source whose records may be changed, as given or learnt; None while it owns none."""
+        return self._data.source
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """By resource, records that the registry lacks and for which it is too early."""
+        return self._data.waiting
+
+    @property
+    def unchanged(self) -> Mapping[str, int]:
+        """By resource, rows that the directory has as they are."""
+        return self._data.unchanged
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the proposal to a file (0600): ids, names of fields, and keyed hashes in place of values. Blocking."""
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], meitner: Meitner | None = None, desired: Desired | None = None) -> Self:
+        """Read a proposal that was saved. Blocking."""
+
+    async def apply(
+        self,
+        journal: str | PathLike[str],
+        *,
+        meitner: Meitner | None = None,
+        desired: Desired | None = None,
+        concurrency: int = 8,
+        on_progress: Callable[[Outcome[DirectoryRecord]], object] | None = None,
+    ) -> ReconcileReport:
+        """Carry out the actions."""

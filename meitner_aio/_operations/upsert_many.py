@@ -64,10 +64,11 @@ class _Item(Generic[T]):
         return not (self.asked.key.unique or self.followed)
 
 
-class _Found(Generic[T]):
+class Found(Generic[T]):
     """Records by their values in the fields of a key."""
 
     def __init__(self, rows: list[T], names: tuple[str, ...]) -> None:
+        """Sort records by the fields named."""
         self._rows = rows
         self._by: dict[tuple[str | None, ...], list[T]] = {}
         for row in rows:
@@ -144,7 +145,7 @@ class _Many(Generic[T]):
             return
         listing = self._upserting.search([item.asked.key for item in items])
         try:
-            found = _Found[T](await listing.all(), self._names)
+            found = Found[T](await listing.all(), self._names)
         except MeitnerError as error:
             if len(items) > 1 and isinstance(error, APIStatusError) and error.status_code in _REFUSED:
                 await self._look_up(items[: len(items) // 2])
@@ -155,7 +156,7 @@ class _Many(Generic[T]):
         else:
             self._share(found, items, whole=listing.report.complete)
 
-    def _share(self, found: _Found[T], items: list[_Item[T]], *, whole: bool) -> None:
+    def _share(self, found: Found[T], items: list[_Item[T]], *, whole: bool) -> None:
         """Give each item its record. It is taken to have none only where that is safe.
 
         For a unique key it always is: a second create does no harm. For any other, the search must have been complete,
@@ -185,10 +186,10 @@ class _Many(Generic[T]):
 
         If that search fails the records stay: it is certain that they were created.
         """
-        found = _Found[T]([], self._names)
+        found = Found[T]([], self._names)
         if made:
             with suppress(MeitnerError):
-                found = _Found(await self._upserting.search([item.asked.key for item, _ in made]).all(), self._names)
+                found = Found(await self._upserting.search([item.asked.key for item, _ in made]).all(), self._names)
 
         async def settle(one: tuple[_Item[T], T]) -> Upserted[T]:
             item, record = one

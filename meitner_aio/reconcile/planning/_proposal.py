@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 
 from ..._pipeline.identity import Stamp
+from ..applying._apply import carry_out
 from ..registry._problems import Note, Problem
 from ._actions import Action, ActionKind, Held, ReconcileSettings
+from ._saved import read_plan, write_plan
 
 if TYPE_CHECKING:
     from ..._operations.bulk import Outcome
@@ -123,11 +125,20 @@ class Proposal:
         return self._data.unchanged
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the proposal to a file (0600): ids, names of fields, and keyed hashes in place of values. Blocking."""
+        """Write the proposal to a file (0600): ids, names of fields, and keyed hashes in place of values. Blocking.
+
+        Raises `ConfigurationError` where others may write.
+        """
+        write_plan(self._data, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str], meitner: Meitner | None = None, desired: Desired | None = None) -> Self:
-        """Read a proposal that was saved. Blocking."""
+        """Read a proposal that was saved. Blocking.
+
+        `meitner` and `desired` are what `apply` will need: the client that it was made with, or another one with the
+        same credential, and the same registry. Raises `ConfigurationError` for what is no proposal, or was changed.
+        """
+        return cls(read_plan(path, Plan), meitner, desired)
 
     async def apply(
         self,
@@ -138,4 +149,24 @@ class Proposal:
         concurrency: int = 8,
         on_progress: Callable[[Outcome[DirectoryRecord]], object] | None = None,
     ) -> ReconcileReport:
-        """Carry out the actions."""
+        """Carry out the actions, at most `concurrency` at a time, and return what it came to.
+
+        What refers to a record is written after it. Each record is looked up right before: one that is not as it was
+        when the plan was made is skipped. `journal` is a file (0600) that goes with the registry: after a kill, another
+        run with it goes on without doing anything twice. `on_progress` is called with an `Outcome` for each action,
+        whose `index` is its place in `actions`; what it raises stops the run once what is under way has ended, and is
+        raised.
+
+        Raises `ValueError` where no client or registry is known; `MeitnerError` for a proposal or a journal of another
+        directory, a journal that another run uses, a registry that changed since it was read, and where the answers
+        name another source than the plan; `AuthenticationError` when the server refuses the credential; `OSError` when
+        the journal cannot be written. Cancelled or stopped, it can be run again.
+        """
+        return await carry_out(
+            self._data,
+            self._meitner if meitner is None else meitner,
+            self._desired if desired is None else desired,
+            journal,
+            concurrency=concurrency,
+            on_progress=on_progress,
+        )

@@ -126,13 +126,14 @@ def _references(given: dict[str, Any]) -> Iterator[Reference]:
 
 def body_of(resource: str, given: dict[str, Any], resolve: Callable[[Reference], str]) -> Record:
     """Return the write of some fields; `TypeError` or `ValueError` for what `create` would refuse."""
-    known = {name: _resolved(value, resolve) for name, value in given.items() if value is not UNSET}
+    known = {name: resolved(value, resolve) for name, value in given.items() if value is not UNSET}
     return checked(built(declared(resource).body, known))
 
 
-def _resolved(value: object, resolve: Callable[[Reference], str]) -> object:
+def resolved(value: object, resolve: Callable[[Reference], str]) -> object:
+    """Return a value of a row, with the ids that `resolve` finds in the place of references."""
     if isinstance(value, Reference):
         return resolve(value)
     if isinstance(value, list):
-        return [_resolved(item, resolve) for item in cast("list[object]", value)]
+        return [resolved(item, resolve) for item in cast("list[object]", value)]
     return value

@@ -1,0 +1,35 @@
+"""The rows that actions carry out, read from the registry again, some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..registry._rows import Row
+
+if TYPE_CHECKING:
+    from ..registry._desired import Desired
+
+
+class WantedRows:
+    """The rows of one resource that are wanted, in the order of the registry."""
+
+    def __init__(self, desired: Desired, resource: str, places: Mapping[int, int]) -> None:
+        """Want the rows with the lines that are the keys of `places`; what a line is for is its value."""
+        self._rows = desired.rows(resource)
+        self.left = dict(places)
+        """Those that were not read so far."""
+
+    def take(self, count: int) -> list[tuple[int, Row]]:
+        """Return the next ones, each with what it is for; fewer than `count` at the end only. Blocking.
+
+        Raises `MeitnerError` where the registry is not the one that was checked.
+        """
+        taken: list[tuple[int, Row]] = []
+        while self.left and len(taken) < count:
+            row = next(self._rows, None)
+            if row is None:
+                break
+            if row.line in self.left:
+                taken.append((self.left.pop(row.line), row))
+        return taken

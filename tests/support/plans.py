@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from meitner_aio import Meitner
-from meitner_aio._pipeline.identity import reader_of
-from meitner_aio.reconcile import Desired
+from meitner_aio._pipeline.identity import Stamp, reader_of
+from meitner_aio.reconcile import Desired, Reference
 from meitner_aio.reconcile.planning._actions import Action, ActionKind, Change
 from meitner_aio.reconcile.planning._hashes import Hashes
 from meitner_aio.reconcile.planning._proposal import Plan, Proposal
@@ -22,10 +21,11 @@ ARCHIVE, RESTORE, DELETE = ActionKind.ARCHIVE, ActionKind.RESTORE, ActionKind.DE
 class Planner:
     """Collects the actions of a plan, as the present is right now."""
 
-    def __init__(self, meitner: Meitner, desired: Desired, hashes: Hashes) -> None:
+    def __init__(self, meitner: Meitner, desired: Desired, hashes: Hashes, directory: Stamp) -> None:
         self.meitner = meitner
         self.desired = desired
         self.hashes = hashes
+        self.directory = directory
         self.actions: list[Action] = []
         self.ids: dict[str, str] = {}
         self._rows = {name: list(desired.rows(name)) for name in desired.resources}
@@ -35,9 +35,7 @@ class Planner:
         """Begin a plan."""
         reader = await reader_of(meitner)
         assert reader is not None
-        planner = cls(meitner, desired or Desired(), Hashes(reader))
-        planner.directory = reader.stamp()
-        return planner
+        return cls(meitner, desired or Desired(), Hashes(reader), reader.stamp())
 
     def row(self, resource: str, number: int = 0) -> Row:
         """Return a row of the registry, by its number from 0."""
@@ -61,8 +59,6 @@ class Planner:
                         self._refer(homes, key, f"@{action.name}")
 
     def _refer(self, homes: tuple[str, ...], key: Any, target: str) -> None:
-        from meitner_aio.reconcile import Reference
-
         if isinstance(key.by, str):
             self.ids[self.hashes.of_reference(Reference(homes, key.by, key.values[0]))] = target
 
@@ -103,16 +99,17 @@ class Planner:
     def proposal(self, source: str | None = "api", **more: Any) -> Proposal:
         """Return what was collected."""
         counts = {name: self.desired.count(name) for name in self.desired.resources}
-        plan = Plan(
-            resources=self.desired.resources,
-            actions=tuple(self.actions),
-            source=source,
-            ids=self.ids,
-            salt=self.hashes.salt,
-            directory=self.directory,
-            made_at=datetime.now(UTC).timestamp(),
-            **({"row_counts": counts} | more),
-        )
+        said = {
+            "resources": self.desired.resources,
+            "actions": tuple(self.actions),
+            "source": source,
+            "ids": self.ids,
+            "salt": self.hashes.salt,
+            "directory": self.directory,
+            "made_at": datetime.now(UTC).timestamp(),
+            "row_counts": counts,
+        }
+        plan = Plan(**(said | more))
         return Proposal(plan, self.meitner, self.desired)
 
 
@@ -133,8 +130,3 @@ def number(index: int) -> str:
     digits = f"1501{1 + index // 200 % 28:02d}{index % 200:03d}"
     total = sum(sum(divmod(int(digit) * (2 - place % 2), 10)) for place, digit in enumerate(digits))
     return f"20{digits[:6]}-{digits[6:]}{-total % 10}"
-
-
-def lines(path: Path) -> list[str]:
-    """Return the lines of a file."""
-    return path.read_text(encoding="utf-8").splitlines()

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from msgspec import UNSET
 
-from ..._operations.comparison import differences
+from ..._operations.comparison import differences, may_have_made
 from ..._operations.keys import SOURCE, Key, key_of
 from ..._operations.operations import Create, operations
 from ..._wire.validation import built, checked
@@ -141,7 +141,7 @@ class Item:
         if kind is ActionKind.ARCHIVE:
             return archived
         if kind is ActionKind.CREATE:
-            return not differences(cast("Record", self.body), record)
+            return self.is_ours and may_have_made(cast("Record", self.body), record)
         if kind is ActionKind.RESTORE and archived:
             return False
         return not differences(_update_of(self.action.resource, record, self.changes(made_at)), record)

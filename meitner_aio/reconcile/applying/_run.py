@@ -303,7 +303,8 @@ class Run:
         try:
             self._on_progress(outcome)
         except Exception as error:  # noqa: BLE001 - it is raised once what is under way has ended
-            self.interruption = error
+            ours = error.__traceback__  # of this frame, which holds the outcome
+            self.interruption = error.with_traceback(None if ours is None else ours.tb_next)
             self._stop(error)
 
     def _stop(self, error: Exception) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _FORMAT = "meitner_aio proposal"
 _VERSION = 1
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.encode
 
 
 class _Head(Struct, frozen=True):

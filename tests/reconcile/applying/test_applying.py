@@ -322,9 +322,7 @@ async def test_a_claim_writes_a_source_id(meitner, sandbox, journal):
             for index in range(2)
         ]
         records = [await meitner.students.get(one.id) for one in made]
-    rows = [
-        {"identity_number": one.identity_number, "first_name": "Ny", "last_name": one.last_name} for one in records
-    ]
+    rows = [{"identity_number": one.identity_number, "first_name": "Ny", "last_name": one.last_name} for one in records]
     rows[0]["source_id"] = "elev-1"
     planner = await Planner.of(meitner, Desired(students=rows))
     for place, record in enumerate(records):

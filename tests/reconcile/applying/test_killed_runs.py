@@ -179,4 +179,3 @@ def test_a_kill_at_any_step_neither_doubles_nor_loses(tmp_path, saved, late, eve
 def test_a_journal_that_ends_in_half_a_line_is_gone_on_with(tmp_path, every):
     """The half is not believed: what it would have said was not sent."""
     _trials(tmp_path, every, saved=False, torn=True)
-

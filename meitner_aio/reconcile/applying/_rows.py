@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, cast
 
 from ..registry._rows import Row
 
@@ -16,9 +16,8 @@ class WantedRows:
 
     def __init__(self, desired: Desired, resource: str, places: Mapping[int, int]) -> None:
         """Want the rows with the lines that are the keys of `places`; what a line is for is its value."""
-        self._rows = desired.rows(resource)
-        self.left = dict(places)
-        """Those that were not read so far."""
+        self._rows = cast("Generator[Row]", desired.rows(resource))
+        self._left = dict(places)
 
     def take(self, count: int) -> list[tuple[int, Row]]:
         """Return the next ones, each with what it is for; fewer than `count` at the end only. Blocking.
@@ -26,10 +25,14 @@ class WantedRows:
         Raises `MeitnerError` where the registry is not the one that was checked.
         """
         taken: list[tuple[int, Row]] = []
-        while self.left and len(taken) < count:
+        while self._left and len(taken) < count:
             row = next(self._rows, None)
             if row is None:
                 break
-            if row.line in self.left:
-                taken.append((self.left.pop(row.line), row))
+            if row.line in self._left:
+                taken.append((self._left.pop(row.line), row))
         return taken
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._rows.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,12 @@ from ...errors import (
     AmbiguousWriteError,
     APIConnectionError,
     AuthenticationError,
+    ConflictError,
     MeitnerError,
     ResponseValidationError,
 )
 from ...records import DirectoryRecord
-from ..planning._actions import ActionKind, HoldReason
+from ..planning._actions import ActionKind
 from ..planning._hashes import Hashes
 from ..planning._source_ids import is_made
 from ..registry._rows import Key, Reference
@@ -32,6 +33,7 @@ from ._report import ReconcileReport, Result
 from ._requests import Requests
 from ._rows import WantedRows
 from ._sending import Sending
+from ._shrinking import row_counts, shrunk
 from ._tally import Tally
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ CHUNK = 25
 
 _LATEST = 60.0
 """Seconds after the end of a process by which a create that it sent must have shown."""
+
+_MOST_REFUSED = 1000
+"""Actions that are kept to be tried again."""
 
 _OPEN = (AmbiguousWriteError, APIConnectionError, ResponseValidationError)
 """After these, nobody knows whether a write happened."""
@@ -79,7 +84,8 @@ class Run:
         """Of records that were created, by the name of the action."""
         self._source = plan.source
         self._is_source_told = False
-        self._shrunk = _shrunk(plan, journal.row_counts)
+        self._shrunk = shrunk(plan, journal.row_counts)
+        self._refused: list[tuple[Item, ConflictError]] = []
         self._stopped: Exception | None = None
         self.interruption: Exception | None = None
         """What the caller's `on_progress` raised."""
@@ -92,10 +98,13 @@ class Run:
                 self._hold(phase)
                 continue
             async with aclosing(self._chunks(phase)) as chunks:
+                done = self._tally.done
                 async for chunk in chunks:
                     await self._chunk(phase, chunk)
                     self._raise_if_stopped()
-        await threaded(self._journal.finish, self._row_counts())
+                await self._settle_refused(phase, done)
+        counts = row_counts(self._plan, self._journal.row_counts, self._shrunk)
+        await threaded(self._journal.finish, counts)
         return self._tally.report(
             held=self._plan.held,
             source=self._source,
@@ -113,10 +122,11 @@ class Run:
             return
         left = set(phase.places)
         if phase.resource in self._desired.resources:
-            wanted = WantedRows(self._desired, phase.resource, {actions[place].line: place for place in phase.places})
-            while rows := await threaded(wanted.take, CHUNK):
-                left -= {place for place, _ in rows}
-                yield [Item(place, actions[place], row) for place, row in rows]
+            places = {actions[place].line: place for place in phase.places}
+            with closing(WantedRows(self._desired, phase.resource, places)) as wanted:
+                while rows := await threaded(wanted.take, CHUNK):
+                    left -= {place for place, _ in rows}
+                    yield [Item(place, actions[place], row) for place, row in rows]
         for place in sorted(left):
             self._settle(Item(place, actions[place]), NotDoneError(Result.CHANGED, "the registry has no such row now"))
             self._raise_if_stopped()
@@ -228,7 +238,9 @@ class Run:
         async with aclosing(sending) as done:
             async for outcome in done:
                 item = todo[outcome.index]
-                if outcome.error is not None:
+                if isinstance(outcome.error, ConflictError) and self._may_give_way(phase):
+                    self._refused.append((item, outcome.error))
+                elif outcome.error is not None:
                     self._settle(item, outcome.error)
                 elif outcome.record is not None:
                     self._settle(item, outcome.record[1], result=outcome.record[0])
@@ -246,6 +258,29 @@ class Run:
             if result is not None:
                 return result, item.found
         return Result.DONE, await self._sending.send(phase, item, again=self._is_unsettled(item))
+
+    # -- what another record of the same phase may still have: a title, an address
+
+    def _may_give_way(self, phase: Phase) -> bool:
+        return not phase.removes and len(self._refused) < _MOST_REFUSED
+
+    async def _settle_refused(self, phase: Phase, done: int) -> None:
+        """Try again what was refused, as long as others of the phase succeed: there were so many `done` before.
+
+        When 1A becomes 2A and 2A becomes 3A, the order in which that works is not known beforehand.
+        """
+        while self._refused and self._tally.done > done:
+            done = self._tally.done
+            refused, self._refused = [item for item, _ in self._refused], []
+            for start in range(0, len(refused), CHUNK):
+                chunk = refused[start : start + CHUNK]
+                if await self._looked(phase, chunk):
+                    await self._send_all(phase, [item for item in chunk if self._goes_on(item, self._judge)])
+                self._raise_if_stopped()
+        refusals, self._refused = self._refused, []
+        for item, error in refusals:
+            self._settle(item, error)
+        self._raise_if_stopped()
 
     # -- what became of it
 
@@ -314,35 +349,11 @@ class Run:
         if self._stopped is not None:
             raise self._stopped
 
-    # -- brakes and the next run
-
     def _hold(self, phase: Phase) -> None:
         message = f"the registry has at most half of the {phase.resource} that it had in the last run"
         for place in phase.places:
             self._settle(Item(place, self._plan.actions[place]), NotDoneError(Result.HELD, message))
             self._raise_if_stopped()
-
-    def _row_counts(self) -> Mapping[str, int]:
-        """Return what the next run compares its rows with: those before, as long as removals are held for fewer rows."""
-        before = self._journal.row_counts or {}
-        held = self._shrunk | {
-            one.action.resource for one in self._plan.held if one.action.kind.is_removal and one.reason in _DOUBTS
-        }
-        counts = {name: count for name, count in self._plan.row_counts.items() if count and name not in held}
-        return {**self._plan.row_counts, **before, **counts}
-
-
-_DOUBTS = (HoldReason.SHRUNK, HoldReason.EMPTY, HoldReason.UNREADABLE, HoldReason.UNKNOWN_ROWS)
-
-
-def _shrunk(plan: Plan, before: Mapping[str, int] | None) -> frozenset[str]:
-    """Return the resources whose removals are held because their rows are at most half of those before."""
-    every = (*plan.actions, *(held.action for held in plan.held))
-    removals = sum(action.kind.is_removal for action in every)
-    if before is None or plan.has_last_run or plan.settings.accept_removals == removals:
-        return frozenset()
-    counts = plan.row_counts
-    return frozenset(name for name, count in before.items() if name in counts and 2 * counts[name] <= count)
 
 
 def _intent(item: Item) -> Intent:

@@ -20,6 +20,11 @@ class Tally:
         self._results = Counter[Result]()
         self._failures: list[Failure] = []
 
+    @property
+    def done(self) -> int:
+        """How many were carried out."""
+        return self._results[Result.DONE]
+
     def add(self, action: Action, result: Result, error: Exception | None) -> None:
         """Add an action; one that was not done has an error."""
         self._results[result] += 1

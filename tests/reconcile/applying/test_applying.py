@@ -165,7 +165,7 @@ async def test_the_source_is_learnt_where_none_is_known(meitner, journal):
 
 async def test_a_record_that_changed_meanwhile_is_skipped_and_told(meitner, sandbox, journal):
     """Somebody edits between plan and apply: their edit stays, and the others are carried out."""
-    records = [one for one in await meitner.students.list().all()][:3]
+    records = (await meitner.students.list().all())[:3]
     rows = [{"identity_number": one.identity_number, "first_name": "Ny", "last_name": one.last_name} for one in records]
     planner = await Planner.of(meitner, Desired(students=rows))
     for place, record in enumerate(records):
@@ -416,6 +416,44 @@ async def test_one_refusal_stops_no_other(meitner, sandbox, journal):
     sandbox.fail("422", operations=("students.create",), times=1)
     report = await planner.proposal().apply(journal)
     assert (report.results[Result.DONE], report.results[Result.FAILED]) == (29, 1)
+
+
+# What one record gives up and another takes.
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_new_school_year_renames_every_class(meitner, sandbox, journal, concurrency, turned):
+    """1A becomes 2A, 2A becomes 3A, and there is a new 1A: in whichever order the registry has them."""
+    school = sandbox.records("schools")[0].id
+    groups = [await meitner.groups.create(school_id=school, title=f"{year}X") for year in range(1, 10)]
+    rows = [{"school_id": school, "title": f"{year + 1}X"} for year in range(1, 10)]
+    if turned:
+        groups, rows = groups[::-1], rows[::-1]
+    planner = await Planner.of(meitner, Desired(groups=[*rows, {"school_id": school, "title": "1X"}]))
+    for place, group in enumerate(groups):
+        planner.update("groups", group, "title", number=place)
+    planner.create("groups", 9)
+    client = meitner.with_options(max_retries=0)
+    report = await planner.proposal().apply(journal, meitner=client, concurrency=concurrency)
+    assert report.ok, report.failures
+    now = {one.id: one.title for one in sandbox.records("groups")}
+    assert [now[group.id] for group in groups] == [row["title"] for row in rows]
+    assert "1X" in now.values()
+
+
+async def test_two_that_exchange_their_titles_are_told(meitner, sandbox, journal):
+    """No order lets that happen, and nobody is asked for ever."""
+    school = sandbox.records("schools")[0].id
+    groups = [await meitner.groups.create(school_id=school, title=title) for title in ("1X", "2X", "5X")]
+    rows = [{"school_id": school, "title": title} for title in ("2X", "1X", "6X")]
+    planner = await Planner.of(meitner, Desired(groups=rows))
+    for place, group in enumerate(groups):
+        planner.update("groups", group, "title", number=place)
+    sandbox.requests.clear()
+    report = await planner.proposal().apply(journal, meitner=meitner.with_options(max_retries=0))
+    assert (report.results[Result.DONE], report.results[Result.FAILED]) == (1, 2)
+    assert len(sandbox.requested("groups.update")) == 5
 
 
 # What it costs.

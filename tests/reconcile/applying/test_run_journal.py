@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import stat
 
 import pytest
@@ -181,7 +180,7 @@ def test_it_is_its_owners_alone(path, reader):
     journal.finish({})
     journal.close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_one_that_others_may_write_is_refused(path, reader):

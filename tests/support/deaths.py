@@ -24,6 +24,8 @@ class Death:
         self.dead = asyncio.Event()
         self._late = late
         self._torn = torn
+        self._has_died = False
+        self._late_ones: list[asyncio.Future[Any]] = []
 
     def step(self) -> bool:
         """Count a step, and say whether it is the last."""
@@ -39,9 +41,9 @@ class Death:
 
         async def sent(request: Any) -> Any:
             if self.dead.is_set() or self.step():
-                if self._late and not self.dead_before:
-                    asyncio.get_running_loop().call_later(self._late, _carried_out, send, request)
-                self.dead_before = True
+                if self._late and not self._has_died:
+                    asyncio.get_running_loop().call_later(self._late, self._carry_out, send, request)
+                self._has_died = True
                 await asyncio.Future()
             answer = await send(request)
             if self.dead.is_set() or self.step():
@@ -50,11 +52,11 @@ class Death:
 
         def added(journal: Any, line: Any) -> None:
             if self.dead.is_set() or self.step():
-                if self._torn and not self.dead_before:
+                if self._torn and not self._has_died:
                     data = _journal._encode(line)
                     journal._file.write(data[: len(data) // 2])
                     journal._file.flush()
-                self.dead_before = True
+                self._has_died = True
                 raise OSError("dead")
             add(journal, line)
 
@@ -63,7 +65,6 @@ class Death:
                 raise OSError("dead")
             finish(path, data)
 
-        self.dead_before = False
         app.send = sent  # type: ignore[method-assign]
         _journal.Journal._add, _journal.replace_private = added, finished  # type: ignore[method-assign]
         try:
@@ -86,6 +87,5 @@ class Death:
             await dying
         return self.dead.is_set()
 
-
-def _carried_out(send: Callable[[Any], Awaitable[Any]], request: Any) -> None:
-    asyncio.ensure_future(send(request))  # noqa: RUF006 - the loop of the test is closed after it
+    def _carry_out(self, send: Callable[[Any], Awaitable[Any]], request: Any) -> None:
+        self._late_ones.append(asyncio.ensure_future(send(request)))

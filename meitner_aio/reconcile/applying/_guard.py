@@ -59,7 +59,7 @@ class Guard:
 
     async def _by_ids(self, phase: Phase, items: Sequence[Item]) -> None:
         ids = [cast("str", item.action.id) for item in items]
-        found: dict[str, DirectoryRecord] = await self._requests.resource(phase.resource).get_many(ids)
+        found = await self._requests.resource(phase.resource).get_many(ids)
         placed = await self._placed(phase.resource, list(found)) if phase.deletes else frozenset[str]()
         for item, id_ in zip(items, ids, strict=True):
             item.found, item.placed = found.get(id_), id_.lower() in placed

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias, cast
 
 from msgspec.structs import replace
 
+from ..._operations.composed import Deletable
 from ..._operations.resource import Bound, binding_of
 from ..._wire.messages import RawResponse, Request
 from ...errors import MeitnerError
+from ...records import DirectoryRecord
 from ...resources import RESOURCES
+
+AnyResource: TypeAlias = Deletable[DirectoryRecord]
+"""One of many. Units and schools cannot be deleted, and are not."""
 
 
 class Requests:
@@ -22,9 +27,9 @@ class Requests:
         self._wire = wire._replace(send=self._counted)
         self.count = 0
 
-    def resource(self, attribute: str) -> Any:  # noqa: ANN401 - one of many
+    def resource(self, attribute: str) -> AnyResource:
         """Return a resource whose requests are those of the run."""
-        return self._wire.to(RESOURCES[attribute])
+        return cast("AnyResource", self._wire.to(RESOURCES[attribute]))
 
     async def _counted(self, request: Request) -> RawResponse:
         try:

@@ -7,7 +7,8 @@ import copy
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from functools import partial
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from ..._operations.bulk import Outcome, outcomes
 from ..._runtime.frames import without_frames
@@ -153,7 +154,7 @@ class Run:
             return False
         try:
             result = step(item)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with an action is that action's outcome
+        except (NotDoneError, MeitnerError, TypeError, ValueError) as error:
             self._settle(item, error)
             return False
         if result is not None:
@@ -335,12 +336,11 @@ class Run:
     def _tell(self, outcome: Outcome[DirectoryRecord]) -> None:
         if self._on_progress is None or self.interruption is not None:
             return
-        try:
+        with _Caught() as caught:
             self._on_progress(outcome)
-        except Exception as error:  # noqa: BLE001 - it is raised once what is under way has ended
-            ours = error.__traceback__  # of this frame, which holds the outcome
-            self.interruption = error.with_traceback(None if ours is None else ours.tb_next)
-            self._stop(error)
+        if caught.error is not None:
+            self.interruption = caught.error
+            self._stop(caught.error)
 
     def _stop(self, error: Exception) -> None:
         self._stopped = self._stopped or error
@@ -354,6 +354,23 @@ class Run:
         for place in phase.places:
             self._settle(Item(place, self._plan.actions[place]), NotDoneError(Result.HELD, message))
             self._raise_if_stopped()
+
+
+class _Caught:
+    """Keeps what is raised in its block, without the frame of the block, which may hold a record."""
+
+    error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.error = error.with_traceback(None if trace is None else trace.tb_next)
+        return True
 
 
 def _intent(item: Item) -> Intent:

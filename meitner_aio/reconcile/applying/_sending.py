@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, cast
 
 from ..._wire.validation import given_fields
@@ -34,17 +35,17 @@ class Sending:
             case ActionKind.CREATE:
                 return await self._create(phase, item, again=again)
             case ActionKind.DELETE:
-                await self._delete(resource, item)
+                with suppress(NotFoundError):  # somebody else was faster
+                    await resource.delete(str(item.action.id))
                 return None
             case ActionKind.ARCHIVE:
-                return await self._moved(phase, item, resource.archive, archived=True)
+                return await self._moved(phase, item, cast("Any", resource).archive, archived=True)
             case ActionKind.RESTORE:
-                item.found = await self._moved(phase, item, resource.restore, archived=False)
+                item.found = await self._moved(phase, item, cast("Any", resource).restore, archived=False)
                 changes = {} if item.is_done(self._made_at) else item.changes(self._made_at)
             case _:
                 changes = item.changes(self._made_at)
-        updated: DirectoryRecord = await resource.modify(item.found, **changes)
-        return updated
+        return await resource.modify(cast("DirectoryRecord", item.found), **changes)
 
     async def _create(self, phase: Phase, item: Item, *, again: bool) -> DirectoryRecord:
         call = create_of(phase.resource).calling(self._requests.resource(phase.resource), bulk=True)
@@ -58,12 +59,6 @@ class Sending:
                 raise
             return item.found
         return created
-
-    async def _delete(self, resource: Any, item: Item) -> None:  # noqa: ANN401 - one of many
-        try:
-            await resource.delete(item.action.id)
-        except NotFoundError:
-            return  # somebody else was faster
 
     async def _moved(
         self, phase: Phase, item: Item, call: Callable[[str], Coroutine[Any, Any, DirectoryRecord]], *, archived: bool

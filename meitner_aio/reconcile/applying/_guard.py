@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from ..._listing.listing import Listing
 from ..._operations.keys import SOURCE, Key, conditions
@@ -18,10 +18,13 @@ from ._items import Item, source_id_of
 from ._phases import Phase
 from ._requests import Requests
 
+CHUNK = 25
+"""Actions that one search guards: at 1,500 requests an hour, a minute's worth."""
+
 FRESH = 60.0
 """Seconds for which it is believed that a record is as it was."""
 
-_PLACEMENTS = {"students": ("student_placements", "student_id"), "employees": ("employee_placements", "employee_id")}
+PLACEMENTS_OF = {"students": ("student_placements", "student_id"), "employees": ("employee_placements", "employee_id")}
 """What a person has who is somewhere, and by which field."""
 
 _REFUSED = (400, 413, 422)
@@ -66,9 +69,9 @@ class Guard:
 
     async def _placed(self, resource: str, ids: list[str]) -> frozenset[str]:
         """Return those of some people who have placements."""
-        if resource not in _PLACEMENTS or not ids:
+        if resource not in PLACEMENTS_OF or not ids:
             return frozenset()
-        home, field = _PLACEMENTS[resource]
+        home, field = PLACEMENTS_OF[resource]
         listing = _whole(search_of(self._requests.resource(home))(**{field: one_of(*ids)}))
         return frozenset([str(getattr(placement, field)).lower() async for placement in listing])
 
@@ -83,7 +86,7 @@ class Guard:
             listing = search(**conditions(keys))
         else:
             ours = ExternalQuery(source_id=one_of(*source_ids))
-            listing = search(any_of=[query(**conditions(keys)), query(external=ours)])
+            listing = search(any_of=[query(**cast("dict[str, Any]", conditions(keys))), query(external=ours)])
         rows = await _whole(listing).all()
         found, by_source = Found(rows, names), {source_id_of(row): row for row in rows}
         for item in items:

@@ -6,18 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..planning._actions import Action, ActionKind
-
-_WRITTEN = (
-    "units",
-    "schools",
-    "employees",
-    "students",
-    "guardians",
-    "employee_placements",
-    "student_placements",
-    "groups",
-)
-"""Members of a group have to be placed at its school before."""
+from ..planning._keys import ORDER
 
 _REMOVED = ("groups", "employee_placements", "student_placements", "guardians", "students", "employees")
 """With a student go its placements, and lists of guardians and groups change."""
@@ -66,7 +55,7 @@ def phases(actions: Sequence[Action]) -> list[Phase]:
 
 def _order() -> Iterator[tuple[str, tuple[ActionKind, ...]]]:
     # A title or an address that a record gives up may be what a new one is to have: creates come second.
-    for resource in _WRITTEN:
+    for resource in ORDER:
         yield resource, _KEPT
         yield resource, (ActionKind.CREATE,)
     for kind in (ActionKind.END, ActionKind.ARCHIVE, ActionKind.DELETE):

@@ -26,7 +26,7 @@ from ..planning._actions import ActionKind
 from ..planning._hashes import Hashes
 from ..planning._source_ids import is_made
 from ..registry._rows import Key, Reference
-from ._guard import FRESH, Guard
+from ._guard import CHUNK, FRESH, Guard
 from ._items import Item, NotDoneError
 from ._journal import Intent, Journal
 from ._phases import Phase, phases
@@ -40,9 +40,6 @@ from ._tally import Tally
 if TYPE_CHECKING:
     from ..planning._proposal import Plan
     from ..registry._desired import Desired
-
-CHUNK = 25
-"""Actions that one search guards: at 1,500 requests an hour, a minute's worth."""
 
 _LATEST = 60.0
 """Seconds after the end of a process by which a create that it sent must have shown."""

@@ -16,6 +16,7 @@ from ...client import Meitner
 from ...records import DirectoryRecord
 from ...resources._references import REFERENCES
 from ...resources.schools import School, SchoolType
+from ..applying._journal import last_row_counts
 from ..registry._declared import declared
 from ..registry._desired import Desired
 from ..registry._problems import MOST_PROBLEMS, Findings
@@ -138,12 +139,6 @@ async def known_reader(meitner: Meitner) -> Reader:
     if reader is None:
         raise TypeError("a plan is made through a Meitner client, which says of which directory it is")
     return reader
-
-
-def last_row_counts(journal: str | PathLike[str], reader: Reader) -> Mapping[str, int] | None:
-    """Return the rows of the last run by resource; None where there was none. Blocking."""
-    del journal, reader
-    return None
 
 
 def needed(desired: Desired, *, delete: bool) -> tuple[str, ...]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Sequence
 
+from ..applying._guard import CHUNK, PLACEMENTS_OF
+from ..applying._phases import phases
 from ._actions import Action, ActionKind
 
-CHUNK = 25
-"""Actions that are guarded by one search: those that follow each other and are of one resource and kind of guard."""
 
+def estimate(actions: Sequence[Action]) -> int:
+    """Return an estimate: a search for each chunk, and a request for each action, two for one that is restored.
 
-def estimate(actions: Iterable[Action]) -> int:
-    """Return an estimate: a search for each chunk, and a request for each action, two for one that is restored."""
-    total = 0
-    for _, run in groupby(actions, key=lambda action: (action.resource, action.kind is ActionKind.CREATE)):
-        chunk = list(run)
-        total += -(-len(chunk) // CHUNK)
-        total += sum(1 + bool(action.kind is ActionKind.RESTORE and action.changes) for action in chunk)
-    return total
+    Before people are deleted, another search for each chunk asks for their placements.
+    """
+    searches = sum(
+        -(-len(phase.places) // CHUNK) * (2 if phase.deletes and phase.resource in PLACEMENTS_OF else 1)
+        for phase in phases(actions)
+    )
+    return searches + sum(2 if action.kind is ActionKind.RESTORE and action.changes else 1 for action in actions)

@@ -53,10 +53,10 @@ async def proposal(meitner, desired):
 async def test_a_plan_comes_back_as_it_was_but_for_values(proposal, path, meitner, desired):
     """Ids, names of fields and hashes are kept; keys, values and the registry's own ids are not."""
     proposal.save(path)
-    loaded = Proposal.load(path, meitner, desired)._data
+    loaded = Proposal.load(path, meitner, desired).data
     names = [name for name in loaded.__struct_fields__ if name != "actions"]
-    assert [getattr(loaded, name) for name in names] == [getattr(proposal._data, name) for name in names]
-    for before, after in zip(proposal._data.actions, loaded.actions, strict=True):
+    assert [getattr(loaded, name) for name in names] == [getattr(proposal.data, name) for name in names]
+    for before, after in zip(proposal.data.actions, loaded.actions, strict=True):
         assert list(after.changes) == list(before.changes)
         assert {change.after for change in after.changes.values()} <= {None}
         same = ("kind", "resource", "id", "line", "name", "seen", "wanted")

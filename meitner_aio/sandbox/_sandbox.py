@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .._wire.messages import RawResponse, Request
 from .._wire.validation import check_seconds, check_whole, suggestion
+from ..records import DirectoryRecord
 from ..resources import RESOURCES
 from .faults import Fault, FaultFields, Faults, Injected, as_fault, operation_names
 from .http.app import PREFIX, App
@@ -22,7 +23,9 @@ from .http.received import ReceivedRequest
 from .store.choices import check_choice
 from .store.directory import Directory
 from .store.tables import Order
+from .store.writes import SOURCE
 from .synthetic import generate
+from .synthetic.owned import owned as all_owned
 
 if TYPE_CHECKING:
     from .http.server import Server
@@ -40,8 +43,9 @@ class Sandbox:
     published it.
 
     **Data.** The same `seed` makes the same data for a whole day (UTC). Another day has other data: placements must be
-    active, and children of school age, on that day. Audit events name records that were deleted. `order` is how rows
-    are listed: "created", "-created", or "updated", where an update moves its row to the end.
+    active, and children of school age, on that day. Audit events name records that were deleted. `owned` gives every
+    record a source id, under the source of what is created here; otherwise some have one, of another system. `order` is
+    how rows are listed: "created", "-created", or "updated", where an update moves its row to the end.
 
     **Quota.** `limiter="bucket"` holds `quota` tokens, full at the start, into which `quota` flow in `window` seconds;
     `burst` makes it hold fewer (or more). "window" counts `quota` requests in windows of so many seconds, each opened
@@ -69,6 +73,7 @@ class Sandbox:
         students: int = 200,
         schools: int = 4,
         seed: int = 1,
+        owned: bool = False,
         order: Order = "created",
         limiter: LimiterKind = "bucket",
         quota: int = 1500,
@@ -108,9 +113,9 @@ class Sandbox:
         )
         counter = new_limiter(limiter, quota, window, clock, burst=burst, reset=reset, counted=headers)
         paging = Paging(page_cap, over_cap)
-        today = datetime.fromtimestamp(clock(), UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        step = 1000 if resolution == "second" else 1
-        records = generate(students=students, schools=schools, seed=seed, now=today, step=step)
+        now = datetime.fromtimestamp(clock(), UTC)
+        records = _records(now, resolution, students=students, schools=schools, seed=seed)
+        records = all_owned(records, SOURCE) if owned else records
         self._directory = Directory(records, order=order, seed=seed, clock=clock, dialect=dialect)
         self._app = App(
             self._directory,
@@ -220,6 +225,15 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"<Sandbox {self._url or 'in process'}>"
+
+
+def _records(
+    now: datetime, resolution: Resolution, *, students: int, schools: int, seed: int
+) -> dict[str, list[DirectoryRecord]]:
+    """Return what a directory begins with: as of the last midnight, in stamps of the resolution."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    step = 1000 if resolution == "second" else 1
+    return generate(students=students, schools=schools, seed=seed, now=today, step=step)
 
 
 def _check_faults(faults: Sequence[object]) -> None:

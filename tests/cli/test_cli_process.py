@@ -15,6 +15,7 @@ import pytest
 
 import meitner_aio
 from meitner_aio import Meitner
+from meitner_aio.reconcile import Desired
 from meitner_aio.sandbox import Fault, Sandbox
 
 COMMAND = (sys.executable, "-m", "meitner_aio")
@@ -196,6 +197,27 @@ async def test_the_sandbox_command_serves_any_client():
         process.send_signal(signal.SIGINT)
         _, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
     assert (process.returncode, err) == (130, b"meitner-aio: interrupted\n")
+
+
+async def test_the_sandbox_command_writes_a_registry(tmp_path):
+    """Of what it serves; one that is there already is left alone, for somebody may have changed it."""
+    folder = tmp_path / "registry"
+    with _start("sandbox", "--port", "0", "--students", "7", "--registry", str(folder), "--json") as process:
+        told = json.loads(await asyncio.to_thread(process.stdout.readline))
+        async with Meitner("any", "pair", base_url=told["url"]) as meitner:
+            served = await meitner.students.list().all()
+        process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(process.communicate, timeout=DEADLINE)
+    rows = list(Desired.load(folder).rows("students"))
+    assert told["registry"]["students"] == 7
+    assert [row.fields["external"].source_id for row in rows] == [one.external.source_id for one in served]
+    (folder / "students.csv").write_text("mine", encoding="utf-8")
+    with _start("sandbox", "--port", "0", "--students", "7", "--registry", str(folder)) as process:
+        said = [(await asyncio.to_thread(process.stdout.readline)).decode() for _ in range(10)]
+        process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(process.communicate, timeout=DEADLINE)
+    assert f"{folder} is not empty and was left as it is" in "".join(said)
+    assert (folder / "students.csv").read_text(encoding="utf-8") == "mine"
 
 
 async def test_the_sandbox_command_takes_the_ways_of_a_server():

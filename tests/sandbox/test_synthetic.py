@@ -19,6 +19,7 @@ from meitner_aio.resources.audit_events import AuditEventResource, AuditEventTyp
 from meitner_aio.sandbox.synthetic import generate
 from meitner_aio.sandbox.synthetic.calendar import graded_term, school_year
 from meitner_aio.sandbox.synthetic.chance import Dice, Register
+from meitner_aio.sandbox.synthetic.owned import owned
 from meitner_aio.sandbox.synthetic.words import PHONE_NUMBERS
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -573,3 +574,27 @@ def test_what_makes_no_directory_is_refused(wrong):
     """Negative numbers, students without a school, a moment without a time zone."""
     with pytest.raises(ValueError, match=r"a directory has|aware"):
         generate(**{"students": 10, "schools": 2, "seed": 1, "now": NOW} | wrong)
+
+
+def test_a_directory_may_be_that_of_one_system(directory):
+    """Then every record has a source id of its own, and everything else as it was."""
+    mine = owned(directory, "mine")
+    for attribute, rows in mine.items():
+        before = {row.id: row for row in directory[attribute]}
+        if attribute == "audit_events":
+            assert rows == directory[attribute]
+            continue
+        assert {row.external.source for row in rows} == {"mine"}
+        assert len({row.external.source_id for row in rows}) == len(rows)
+        assert all(msgspec.structs.replace(row, external=before[row.id].external) == before[row.id] for row in rows)
+
+
+def test_one_system_knows_the_last_placement_of_a_person_at_a_school(directory):
+    """A registry has one row for a person and a school: who came back has lost the earlier placement."""
+    placements = owned(directory, "mine")["student_placements"]
+    starts = defaultdict(list)
+    for row in directory["student_placements"]:
+        starts[row.student_id, row.school_id].append(row.start_date)
+    assert any(len(found) > 1 for found in starts.values())
+    assert len(placements) == len(starts)
+    assert all(row.start_date == max(starts[row.student_id, row.school_id]) for row in placements)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from ..._pipeline.server_limiter import Quota
+from ..._runtime.amounts import counted, duration
 
-
-def counted(count: int, noun: str) -> str:
-    """Return `1 row`, `2,000 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+__all__ = ["counted", "duration", "quota_left", "size"]
 
 
 def size(count: int) -> str:
@@ -20,19 +18,6 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1000, larger
     return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: under 1 s, 45 s, 2 min 5 s, 3 h 20 min."""
-    if seconds < 1:
-        return "under 1 s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    larger, lesser, per = ("min", "s", 60) if whole < 3600 else ("h", "min", 3600)
-    count, rest = divmod(whole, per)
-    rest //= per // 60
-    return f"{count} {larger} {rest} {lesser}" if rest else f"{count} {larger}"
 
 
 def quota_left(quota: Quota | None, zone: tzinfo | None = None) -> str:

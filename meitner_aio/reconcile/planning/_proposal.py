@@ -140,6 +140,12 @@ class Proposal:
         """
         return cls(read_plan(path, Plan), meitner, desired)
 
+    def __str__(self) -> str:
+        """Return a table of what would be done, what is held back and why, and what it would cost. Holds no value."""
+        from ._rendered import rendered  # it reads plans, which are declared here
+
+        return rendered(self._data, None if self._meitner is None else self._meitner.quota)
+
     async def apply(
         self,
         journal: str | PathLike[str],

@@ -16,6 +16,8 @@ from .commands.doctor import doctor_command
 from .commands.export import export_command
 from .commands.purge import purge_command
 from .commands.read import count_command, get_command, list_command, search_command
+from .commands.reconcile import reconcile_command
+from .commands.retire_placements import retire_placements_command
 from .commands.sandbox import sandbox_command
 from .commands.sync import sync_command
 from .rendering.output import say, silence, tolerate
@@ -25,7 +27,7 @@ __all__ = ["Exit", "app", "run"]
 app = App(
     name="meitner-aio",
     version=f"meitner-aio {__version__}",
-    help="Read the Meitner Directory API from a terminal.\n\n"
+    help="Read the Meitner Directory API, and write to it, from a terminal.\n\n"
     "To see what it does, on synthetic data: meitner-aio export --sandbox --to out\n"
     "To see whether all is set up: meitner-aio doctor",
     help_epilogue="Credentials: MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET, or a profile.\n"
@@ -40,6 +42,8 @@ _SOME = "[RESOURCE...]"
 for _command, _name, _arguments in (
     (export_command, "export", f"{_SOME} --to FOLDER"),
     (sync_command, "sync", f"{_SOME} --to FILE"),
+    (reconcile_command, "reconcile", "FOLDER"),
+    (retire_placements_command, "retire-placements", "--ended TIME"),
     (list_command, "list", "RESOURCE"),
     (search_command, "search", "RESOURCE --where CONDITION..."),
     (get_command, "get", "RESOURCE ID"),

@@ -121,16 +121,18 @@ class DirectoryOptions:
         except ConfigurationError as wrong:
             raise UsageError(str(wrong)) from None
 
-    def client(self, profile: Profile, **options: Unpack[ClientOptions]) -> Meitner:
+    def client(self, profile: Profile, *, owned: bool = False, **options: Unpack[ClientOptions]) -> Meitner:
         """Return a client for the directory; for a sandbox, only `max_concurrency` of the `options` applies.
 
-        Raises `ConfigurationError` without credentials, and `UsageError` for an address that must not get them.
+        `owned` makes the sandbox the directory of which `meitner-aio sandbox --registry` writes the registry. Raises
+        `ConfigurationError` without credentials, and `UsageError` for an address that must not get them.
         """
         from ..client import Meitner
 
         if self.sandbox:
             wide = options.get("max_concurrency")
-            return Meitner.sandbox(**given(students=self.students, seed=self.seed, max_concurrency=wide))
+            size = given(students=self.students, seed=self.seed, owned=owned or None, max_concurrency=wide)
+            return Meitner.sandbox(**size)
         auth, url = profile.auth(os.environ), self._checked_url(profile)
         try:
             return Meitner(**given(auth=auth, base_url=url, **options))

@@ -23,7 +23,10 @@ from meitner_aio.cli import app
 from meitner_aio.cli._exit import exit_code
 from meitner_aio.resources import RESOURCES
 
-COMMANDS = ("export", "list", "search", "get", "count", "purge", "doctor", "sandbox", "completion")
+COMMANDS = (
+    *("export", "list", "search", "get", "count", "purge", "doctor", "sandbox", "completion"),
+    *("reconcile", "retire-placements"),
+)
 WITHOUT_JSON = ("completion",)
 SANDBOX = ("--sandbox", "--students", "30")
 

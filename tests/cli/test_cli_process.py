@@ -59,7 +59,7 @@ def _run(*arguments, environment=None):
     "arguments",
     [
         *(("--help",), ("--version",), ("export", "--help"), ("search", "--help"), ("doctor", "--help")),
-        *(("sandbox", "--help"), ("sync", "--help"), ("completion", "bash")),
+        *(("sandbox", "--help"), ("sync", "--help"), ("reconcile", "--help"), ("completion", "bash")),
     ],
 )
 def test_help_and_version_load_nothing_heavy(arguments):

@@ -38,10 +38,14 @@ class _Rows(rich.ProgressColumn):
 class _Rate(rich.ProgressColumn):
     """Rows a second, of late; of all the time once all is read."""
 
+    def __init__(self, noun: str, table_column: Column) -> None:
+        super().__init__(table_column)
+        self._noun = noun
+
     def render(self, task: rich.Task) -> Text:
         """Draw the column."""
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} rows/s" if speed else "", justify="right", style="dim")
+        return Text(f"{speed:,.0f} {self._noun}s/s" if speed else "", justify="right", style="dim")
 
 
 class _Left(rich.ProgressColumn):
@@ -58,13 +62,13 @@ class _Left(rich.ProgressColumn):
 class Bars:
     """One bar on stderr for each resource begun, the quota below. They go when the block ends."""
 
-    def __init__(self, quota: Callable[[], Quota | None], console: Console | None = None) -> None:
-        """Draw on `console`, by default stderr; `quota` says what is left of it."""
+    def __init__(self, quota: Callable[[], Quota | None], console: Console | None = None, *, noun: str = "row") -> None:
+        """Draw on `console`, by default stderr; `quota` says what is left of it, `noun` what is counted."""
         kept = Column(no_wrap=True)
         name = rich.TextColumn("{task.description}", markup=False, table_column=kept)
         console = console or Console(stderr=True)
         bar = rich.BarColumn(bar_width=min(max(console.width - _WORDS, _SHORTEST), _LONGEST))
-        columns = (name, bar, _Rows(table_column=kept), _Rate(table_column=kept), _Left(table_column=kept))
+        columns = (name, bar, _Rows(table_column=kept), _Rate(noun, table_column=kept), _Left(table_column=kept))
         self._quota = quota
         self._bars = rich.Progress(*columns, console=console)
         self._live = Live(get_renderable=self._drawn, console=console, transient=True, refresh_per_second=_A_SECOND)

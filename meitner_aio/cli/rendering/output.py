@@ -86,6 +86,11 @@ def write_lines(values: Iterable[object]) -> None:
     sys.stdout.buffer.flush()
 
 
+def write_text(lines: Iterable[str]) -> None:
+    """Write lines for people to stdout; the lines that one of them has stay apart."""
+    sys.stdout.writelines(f"{visible(line)}\n" for text in lines for line in text.splitlines())
+
+
 class _Lines(io.RawIOBase):
     """Stdout for who writes whole lines of JSON, as `write_lines` writes them."""
 

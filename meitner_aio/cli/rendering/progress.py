@@ -1,17 +1,20 @@
-"""How an export is going, on stderr: bars on a terminal, elsewhere a line now and then."""
+"""How an export is going, or a plan that is carried out: bars on a terminal, elsewhere a line now and then (stderr)."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from ..._operations.bulk import Outcome
 from ..._pipeline.server_limiter import Quota
 from ...events import Event, QuotaWait
 from ...export import Progress
+from ...records import DirectoryRecord
 from .amounts import counted, duration, quota_left
 from .output import say
 
@@ -27,15 +30,31 @@ def can_draw() -> bool:
 
 
 @contextmanager
-def shown_progress(quota: Callable[[], Quota | None], *, drawing: bool) -> Generator[Show]:
+def shown_progress(quota: Callable[[], Quota | None], *, drawing: bool, noun: str = "row") -> Generator[Show]:
     """Yield the function that shows progress. `quota` is what is left of it; without `drawing` there are lines only."""
     if drawing:
         from .bars import Bars
 
-        with Bars(quota) as bars:
+        with Bars(quota, noun=noun) as bars:
             yield bars.show
     else:
-        yield Lines(quota).show
+        yield Lines(quota, noun=noun).show
+
+
+class Actions:
+    """Shows the progress of a plan that is carried out, by resource."""
+
+    def __init__(self, resources: Sequence[str], show: Show) -> None:
+        """Take the resource of each action."""
+        self._resources, self._show = resources, show
+        self._totals, self._done = Counter(resources), Counter[str]()
+
+    def tell(self, outcome: Outcome[DirectoryRecord]) -> None:
+        """Count an action that has ended."""
+        name = self._resources[outcome.index]
+        self._done[name] += 1
+        done, total = self._done[name], self._totals[name]
+        self._show(Progress(name, done, total, finished=done == total))
 
 
 class Waits:
@@ -54,8 +73,11 @@ class Waits:
 class Lines:
     """One line when a resource is done, and for one that takes long a line every ten seconds."""
 
-    def __init__(self, quota: Callable[[], Quota | None], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, quota: Callable[[], Quota | None], *, clock: Callable[[], float] = time.monotonic, noun: str = "row"
+    ) -> None:
         """Show the quota beside the rows; `clock` is in seconds."""
+        self._noun = noun
         self._quota = quota
         self._clock = clock
         self._shown: dict[str, float] = {}
@@ -64,8 +86,8 @@ class Lines:
         """Say how far a resource has come, when it is time to."""
         now, name = self._clock(), progress.resource
         if progress.finished:
-            say(f"{name}: {counted(progress.rows, 'row')}")
+            say(f"{name}: {counted(progress.rows, self._noun)}")
         elif now - self._shown.setdefault(name, now) >= _EVERY:
             self._shown[name] = now
-            said = (f"{name}: {progress.rows:,} of {counted(progress.total, 'row')}", quota_left(self._quota()))
+            said = (f"{name}: {progress.rows:,} of {counted(progress.total, self._noun)}", quota_left(self._quota()))
             say(", ".join(filter(None, said)))

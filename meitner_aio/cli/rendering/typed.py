@@ -12,6 +12,8 @@ from ...records import Field, Kind
 _AGO = re.compile(r"([0-9]{1,6})(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SECONDS = re.compile(r"([0-9]{1,6})s")
+_YEARS = re.compile(r"([0-9]{1,3})y")
+_SHARE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)( ?%)?")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -55,6 +57,26 @@ def interval(text: str) -> timedelta:
     if not found:
         raise ValueError("must be a time such as 15m (s, m, h, d, w)")
     return found
+
+
+def term(text: str) -> timedelta:
+    """Return how long something is kept: as `span`, or `2y`, a year being 365 days; `ValueError` for anything else."""
+    years = _YEARS.fullmatch(text)
+    if years is not None:
+        return timedelta(days=365 * int(years[1]))
+    try:
+        return span(text)
+    except ValueError:
+        raise ValueError("must be a time such as 30d or 2y (m, h, d, w, y)") from None
+
+
+def share(text: str) -> float:
+    """Return a share of all, `5%` or `0.05`; `ValueError` for anything else."""
+    found = _SHARE.fullmatch(text)
+    value = -1.0 if found is None else float(found[1]) / (100 if found[2] else 1)
+    if not 0 <= value <= 1:
+        raise ValueError("must be a share such as 5% or 0.05")
+    return value
 
 
 def moves(text: str) -> bool:

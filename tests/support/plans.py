@@ -10,7 +10,8 @@ from meitner_aio._pipeline.identity import Stamp, reader_of
 from meitner_aio.reconcile import Desired, Reference
 from meitner_aio.reconcile.planning._actions import Action, ActionKind, Change
 from meitner_aio.reconcile.planning._hashes import Hashes
-from meitner_aio.reconcile.planning._proposal import Plan, Proposal
+from meitner_aio.reconcile.planning._plan import Plan
+from meitner_aio.reconcile.planning._proposal import Proposal
 from meitner_aio.reconcile.planning._source_ids import made_source_id
 from meitner_aio.reconcile.registry._rows import Row
 

@@ -14,14 +14,13 @@ from ...reconcile import (
     ActionKind,
     Change,
     Failure,
-    HoldReason,
     Key,
     Proposal,
     ReconcileReport,
     Reference,
     Result,
 )
-from ...reconcile.planning._rendered import plan_table, remarks, table
+from ...reconcile.planning._rendered import plan_table, remarks, table, ways_on
 from ...records import Record, to_dict
 from .amounts import counted, duration
 from .output import wrapped, write_json, write_table, write_text
@@ -47,15 +46,7 @@ def show_proposal(proposal: Proposal, quota: Quota | None, *, detailed: bool, va
         write_text(str(note) for note in plan.notes)
     _write_table(plan_table(plan))
     write_text([wrapped(remarks(plan, quota, **({"problems": len(plan.problems)} if detailed else {})))])
-    write_text([wrapped(_ways_on(proposal))])
-
-
-def _ways_on(proposal: Proposal) -> Iterator[str]:
-    """Yield what to type for what is held, if it is meant."""
-    if any(one.reason is HoldReason.UNOWNED for one in proposal.held):
-        yield "To take over records that nobody owns: --claim"
-    if any(one.kind.is_removal for one in proposal.held):
-        yield f"To let every removal go, the held ones too: --accept-removals {proposal.removals}"
+    write_text([wrapped(ways_on(plan, "--claim", "--accept-removals ", "--max-updates"))])
 
 
 def _write_table(rows: list[list[str]]) -> None:

@@ -19,7 +19,7 @@ from ._run import OnProgress, Run
 
 if TYPE_CHECKING:
     from ...client import Meitner
-    from ..planning._proposal import Plan
+    from ..planning._plan import Plan
     from ..registry._desired import Desired
 
 

@@ -38,7 +38,7 @@ from ._shrinking import row_counts, shrunk
 from ._tally import Tally
 
 if TYPE_CHECKING:
-    from ..planning._proposal import Plan
+    from ..planning._plan import Plan
     from ..registry._desired import Desired
 
 _LATEST = 60.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..planning._actions import HoldReason
 
 if TYPE_CHECKING:
-    from ..planning._proposal import Plan
+    from ..planning._plan import Plan
 
 _DOUBTS = (HoldReason.SHRUNK, HoldReason.EMPTY, HoldReason.UNREADABLE, HoldReason.UNKNOWN_ROWS)
 """Why rows are too few to say anything of what is missing."""

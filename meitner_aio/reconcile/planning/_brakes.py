@@ -62,17 +62,9 @@ def tripped(actions: Iterable[Action], owned: Owned, brakes: Brakes) -> Tripped:
             counts[action.resource, ""] += 1
             if action.school_id:
                 counts[action.resource, action.school_id] += 1
-    total = sum(count for (_, school), count in removals.items() if not school)
-    accept = f"accept_removals={total} accepts every removal of this plan"
     return Tripped(
-        _over(removals, owned, brakes.remove, brakes.minimum, f"removed (more than {brakes.remove:.0%}); {accept}"),
-        _over(
-            updates,
-            owned,
-            brakes.update,
-            brakes.minimum,
-            f"updated (more than {brakes.update:.0%}); if that is right, raise Brakes(update=)",
-        ),
+        _over(removals, owned, brakes.remove, brakes.minimum, f"removed (more than {brakes.remove:.0%})"),
+        _over(updates, owned, brakes.update, brakes.minimum, f"updated (more than {brakes.update:.0%})"),
     )
 
 

@@ -70,10 +70,7 @@ def decide(
         if why is None:
             kept.append(action)
             continue
-        reason, message = why
-        if action.kind.is_removal and "accept_removals" not in message:
-            message += f"; accept_removals={removals} accepts every removal of this plan"
-        held.append(Held(action, reason, message))
+        held.append(Held(action, *why))
         if action.name in people:
             staying[people[action.name]] = held[-1]
     return Decided(tuple(kept), tuple(held))

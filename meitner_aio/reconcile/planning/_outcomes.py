@@ -147,7 +147,7 @@ class Deciding:
         differing["external"] = external
         if self._claim:
             return None, "", external.source_id
-        return HoldReason.UNOWNED, "nobody owns the record; with claim=True it is taken over", external.source_id
+        return HoldReason.UNOWNED, "nobody owns the record", external.source_id
 
     def _body(self, row: Row, found: Found) -> Record:
         """Return what a row says, and what the server adds to it by itself: so that that is no difference.

@@ -30,8 +30,9 @@ from ._matching import Records
 from ._outcomes import Deciding
 from ._ownership import Learning
 from ._placements import Day
+from ._plan import Plan
 from ._present import Copy, Present, read
-from ._proposal import Plan, Proposal
+from ._proposal import Proposal
 from ._references import PENDING, References
 from ._removals import Removals
 from ._requests import estimate

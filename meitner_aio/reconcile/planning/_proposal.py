@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Self
 
-from msgspec import Struct
-
-from ..._pipeline.identity import Stamp
 from ..applying._apply import carry_out
-from ..registry._problems import Note, Problem
-from ._actions import Action, ActionKind, Held, ReconcileSettings
+from ..registry._problems import Problem
+from ._actions import Action, ActionKind, Held
+from ._plan import Plan
+from ._rendered import rendered
 from ._saved import read_plan, write_plan
 
 if TYPE_CHECKING:
@@ -21,43 +20,6 @@ if TYPE_CHECKING:
     from ...records import DirectoryRecord
     from ..applying._report import ReconcileReport
     from ..registry._desired import Desired
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """What a proposal says, as data: everything that `save` writes but values."""
-
-    resources: tuple[str, ...]
-    actions: tuple[Action, ...]
-    """In the order in which they are carried out."""
-    held: tuple[Held, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    """Of the registry, then of rows that cannot be carried out; the first thousand."""
-    notes: tuple[Note, ...] = ()
-    source: str | None = None
-    """The source that owns what may be changed, as given or learnt; None while nothing is owned."""
-    is_source_learnt: bool = False
-    waiting: Mapping[str, int] = {}
-    """By resource, records that the registry lacks and for which it is too early: placements in their grace or
-    retention, people with placements."""
-    unchanged: Mapping[str, int] = {}
-    """By resource, rows that the directory has as they are."""
-    owned: Mapping[str, int] = {}
-    """By resource, records of the directory that the source owns."""
-    row_counts: Mapping[str, int] = {}
-    """By resource, rows of the registry that can be used: what the next run is compared with."""
-    has_last_run: bool = False
-    """Whether the rows were compared with those of the last run."""
-    ids: Mapping[str, str] = {}
-    """What references of the actions' rows lead to, by their hash: an id, or `@` and the name of the create."""
-    requests: int = 0
-    """An estimate of the requests that `apply` takes, look-ups and guards among them."""
-    settings: ReconcileSettings = ReconcileSettings()
-    made_at: float = 0.0
-    """By the server's clock, in seconds since 1970."""
-    salt: str = ""
-    """Of the hashes."""
-    directory: Stamp | None = None
-    """Which directory it is of, and who read it."""
 
 
 class Proposal:
@@ -101,8 +63,7 @@ class Proposal:
     @property
     def removals(self) -> int:
         """How many removals there are, held ones among them: the number for `accept_removals`."""
-        kinds = (*(action.kind for action in self.actions), *(held.kind for held in self.held))
-        return sum(kind.is_removal for kind in kinds)
+        return self._data.removals
 
     @property
     def requests(self) -> int:
@@ -142,8 +103,6 @@ class Proposal:
 
     def __str__(self) -> str:
         """Return a table of what would be done, what is held back and why, and what it would cost. Holds no value."""
-        from ._rendered import rendered  # it reads plans, which are declared here
-
         return rendered(self._data, None if self._meitner is None else self._meitner.quota)
 
     async def apply(

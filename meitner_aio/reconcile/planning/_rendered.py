@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..._pipeline.server_limiter import Quota
 from ..._runtime.amounts import counted, duration
 from ..registry._problems import Problem
-from ._actions import ActionKind, Held
-from ._proposal import Plan
+from ._actions import ActionKind, Held, HoldReason
+from ._plan import Plan
 
 Counts = Mapping[str, Mapping[ActionKind, int]]
 """By resource and kind."""
@@ -23,7 +23,9 @@ def rendered(plan: Plan, quota: Quota | None) -> str:
     rows = plan_table(plan)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(_aligned(cells, widths)).rstrip() for cells in rows]
-    return "\n".join((*lines, *remarks(plan, quota)))
+    return "\n".join(
+        (*lines, *remarks(plan, quota), *ways_on(plan, "claim=True", "accept_removals=", "Brakes(update=)"))
+    )
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
@@ -69,6 +71,16 @@ def remarks(plan: Plan, quota: Quota | None, problems: int = _MOST) -> Iterator[
     yield _ownership(plan)
     if plan.actions:
         yield _cost(plan.requests, quota)
+
+
+def ways_on(plan: Plan, claim: str, accept: str, update: str) -> Iterator[str]:
+    """Yield how to let go what is held, if it is meant, in the caller's spelling of the options."""
+    if any(one.reason is HoldReason.UNOWNED for one in plan.held):
+        yield f"To take over records that nobody owns: {claim}"
+    if any(one.kind.is_removal for one in plan.held):
+        yield f"To let every removal go, the held ones too: {accept}{plan.removals}"
+    if any(one.kind is ActionKind.UPDATE and one.reason is HoldReason.SHARE for one in plan.held):
+        yield f"To let more updates go: {update}"
 
 
 def held_back(held: Iterable[Held]) -> Iterator[str]:

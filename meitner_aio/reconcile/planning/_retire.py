@@ -21,9 +21,10 @@ from ._keys import PLACEMENTS, source_of
 from ._matching import Records
 from ._ownership import only
 from ._placements import Day, as_placement, next_step
+from ._plan import Plan
 from ._planner import check_time, known_reader, settings_of
 from ._present import Copy, Present, read
-from ._proposal import Plan, Proposal
+from ._proposal import Proposal
 from ._removals import Removals
 from ._requests import estimate
 

@@ -22,7 +22,7 @@ from ._actions import Action, ActionKind, Change, Held
 from ._source_ids import is_made
 
 if TYPE_CHECKING:
-    from ._proposal import Plan
+    from ._plan import Plan
 
 _FORMAT = "meitner_aio proposal"
 _VERSION = 1

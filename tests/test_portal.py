@@ -335,6 +335,15 @@ def test_a_failing_close_is_raised_and_the_thread_ends_all_the_same(monkeypatch:
     assert not _threads()
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt for SIGINT, which whoever started the tests in the background let them ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals interrupt a wait on POSIX only")
 def test_an_interrupt_cancels_the_coroutine(portal: Portal) -> None:
     """Ctrl-C ends the wait, and what was waited for has been cancelled when it does."""
@@ -354,6 +363,7 @@ def test_an_interrupt_cancels_the_coroutine(portal: Portal) -> None:
     assert portal.run(portal.meitner.students.list().count()) == 450
 
 
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals interrupt a wait on POSIX only")
 def test_an_interrupt_ends_an_iteration_without_a_task(portal: Portal) -> None:
     """The listing is stopped, not left running."""

@@ -111,7 +111,10 @@ def test_values_are_shown_when_asked_for(cli: Cli, registry: Path, directory: Sa
     """What a field is and what it would be, and the key that the record is known by."""
     student = directory.records("students")[0]
     names = f"{student.first_name};{student.last_name}"
-    _edit(registry / "students.csv", lambda rows: [rows[0], rows[1].replace(names, f"{student.first_name};Nyman"), *rows[2:]])
+    _edit(
+        registry / "students.csv",
+        lambda rows: [rows[0], rows[1].replace(names, f"{student.first_name};Nyman"), *rows[2:]],
+    )
     _, out, _ = cli("reconcile", str(registry), "--plan", "--show-values")
     line = next(line for line in out.splitlines() if line.startswith("update students"))
     assert f"({student.identity_number}): last_name {student.last_name} -> Nyman" in line

@@ -83,6 +83,10 @@ class _Row(NamedTuple):
     is_known: bool
 
 
+NAMED_BY = {"guardians": ("students",), "groups": PEOPLE}
+"""Whom a row names beside those of its key."""
+
+
 class Oracle:
     """One directory, one registry, one answer."""
 
@@ -91,6 +95,8 @@ class Oracle:
         self.writes: list[Write] = []
         self.held: dict[tuple[str, str, str], set[str]] = {}
         self.left_out: set[tuple[str, int]] = set()
+        self.unread: set[str] = set()
+        """Resources with rows of which nothing but keys is known."""
         self.rows: dict[str, list[_Row]] = {}
         self.found: dict[tuple[str, int], str] = {}
         """The record of a row: an id, or one that says that it is new."""
@@ -120,6 +126,7 @@ class Oracle:
         for line, row in enumerate(raw, 1):
             said, could_be, asked = self.resolved(row)
             is_good = "" not in row.values() and all(twice[key] == 1 for key in _spelled(resource, row))
+            self.unread |= set() if is_good else {resource}
             is_good = is_good and all(len(ids) == 1 for ids in could_be.values())
             known = bool(_spelled(resource, row))
             rows.append(_Row(line, row.get("source_id") or None, said, could_be, asked, is_good, known))
@@ -310,6 +317,8 @@ class Oracle:
                 stopped[write.what].add("share")
             for write in self.too_many(resource, updates, self.rules.update):
                 stopped[write.what].add("share")
+        for write in filter(self.may_be_named, removals):
+            stopped[write.what].add("unknown_rows")
         if self.rules.accept_removals == len(removals):
             stopped |= {write.what: set() for write in removals}
         for write in removals:
@@ -319,6 +328,11 @@ class Oracle:
         stopped = {what: reasons for what, reasons in stopped.items() if reasons}
         self.held |= stopped
         self.writes = [write for write in self.writes if write.what not in stopped]
+
+    def may_be_named(self, write: Write) -> bool:
+        """Whether a person is deleted whom a row may name of which nothing but keys is known."""
+        unread = [who for name, who in NAMED_BY.items() if name in self.unread]
+        return write.kind == "delete" and any(write.resource in who for who in unread)
 
     def doubts(self, resource: str, school: str | None) -> set[str]:
         """Return why nothing of a school can be called missing."""

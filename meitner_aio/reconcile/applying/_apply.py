@@ -11,6 +11,7 @@ from ..._runtime.frames import without_frames
 from ..._runtime.threads import threaded
 from ..._wire.validation import check_whole
 from ..planning._hashes import Hashes
+from ._guard import chunk_size
 from ._journal import Journal
 from ._phases import phases
 from ._report import ReconcileReport
@@ -46,7 +47,16 @@ async def carry_out(
     notes = await threaded(Journal.open, Path(journal), reader)
     try:
         requests = Requests(meitner)
-        run = Run(plan, desired, requests, notes, hashes, concurrency=concurrency, on_progress=on_progress)
+        run = Run(
+            plan,
+            desired,
+            requests,
+            notes,
+            hashes,
+            chunk_size=lambda: chunk_size(meitner.quota),
+            concurrency=concurrency,
+            on_progress=on_progress,
+        )
         try:
             return await run.report()
         except BaseException as error:

@@ -10,6 +10,7 @@ from ..._listing.listing import Listing
 from ..._operations.keys import SOURCE, Key, conditions
 from ..._operations.operations import operations, search_of
 from ..._operations.upsert_many import Found
+from ..._pipeline.server_limiter import Quota
 from ...errors import APIStatusError
 from ...query import ExternalQuery, SourcedQuery, one_of
 from ...records import DirectoryRecord
@@ -19,7 +20,7 @@ from ._phases import Phase
 from ._requests import Requests
 
 CHUNK = 25
-"""Actions that one search guards: at 1,500 requests an hour, a minute's worth."""
+"""Actions that one search guards at most: at 1,500 requests an hour, a minute's worth."""
 
 FRESH = 60.0
 """Seconds for which it is believed that a record is as it was."""
@@ -29,6 +30,14 @@ PLACEMENTS_OF = {"students": ("student_placements", "student_id"), "employees": 
 
 _REFUSED = (400, 413, 422)
 """How a search is refused that asks for too much, or for a value that means nothing to the server."""
+
+
+def chunk_size(quota: Quota | None) -> int:
+    """Return how many actions one search guards: no more than the quota lets go in a minute.
+
+    Whatever waits for the quota after that may be written on the word of an older search.
+    """
+    return CHUNK if quota is None else max(1, min(CHUNK, quota.limit // 60))
 
 
 class Guard:

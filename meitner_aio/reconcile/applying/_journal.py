@@ -30,6 +30,8 @@ if sys.platform != "win32":
 
 _VERSION = 1
 _HEAD = b'{"type":"head"'
+_REMEMBERED = (ActionKind.CREATE, ActionKind.RESTORE)
+"""What takes more than to look at the record: a create that may show only later, and the first of two requests."""
 
 
 class Intent(Struct, frozen=True, array_like=True):
@@ -85,7 +87,7 @@ class Journal:
         self.row_counts: Mapping[str, int] | None = notes.rows
         """By resource, rows of the registry that was carried out last; None when none was."""
         self.unsettled: Mapping[str, Intent] = notes.open
-        """Creates of an earlier run of which nobody knows whether they happened, by name."""
+        """Creates and restores of an earlier run of which nobody knows whether they happened, by name."""
         self.created: Mapping[str, Intent] = notes.created
         """Creates of an earlier run that happened."""
         self._open: dict[str, Intent] = {}
@@ -116,7 +118,7 @@ class Journal:
         noted = tuple(intents)
         self._add(_Intents(noted))
         self._sync()
-        self._open |= {one.name: one for one in noted if one.kind is ActionKind.CREATE}
+        self._open |= {one.name: one for one in noted if one.kind in _REMEMBERED}
 
     def settle(self, name: str, result: Result) -> None:
         """Write down what became of it. That this may be lost with the power does no harm: it is looked up then."""
@@ -124,7 +126,7 @@ class Journal:
         self._open.pop(name, None)
 
     def keep(self, name: str) -> None:
-        """Leave it to the next run to find out whether a create of an earlier one happened."""
+        """Leave it to the next run to find out whether an action of an earlier one happened."""
         self._open[name] = self.unsettled[name]
 
     def finish(self, row_counts: Mapping[str, int]) -> None:
@@ -209,10 +211,11 @@ class _Notes:
         elif isinstance(said, _Rows):
             self.rows = said.counts
         elif isinstance(said, _Intents):
-            self.open |= {one.name: one for one in said.intents if one.kind is ActionKind.CREATE}
+            self.open |= {one.name: one for one in said.intents if one.kind in _REMEMBERED}
         else:
             intent = self.open.pop(said.name, None)
-            if intent is not None and said.result in (Result.DONE, Result.ALREADY_DONE):
+            is_created = intent is not None and intent.kind is ActionKind.CREATE
+            if intent is not None and is_created and said.result in (Result.DONE, Result.ALREADY_DONE):
                 self.created[said.name] = intent
 
 

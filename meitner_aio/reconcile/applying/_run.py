@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, closing
 from functools import partial
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ..._operations.bulk import Outcome, outcomes
 from ..._runtime.frames import without_frames
@@ -26,7 +27,7 @@ from ..planning._actions import ActionKind
 from ..planning._hashes import Hashes
 from ..planning._source_ids import is_made
 from ..registry._rows import Key, Reference
-from ._guard import CHUNK, FRESH, Guard
+from ._guard import FRESH, Guard
 from ._items import Item, NotDoneError
 from ._journal import Intent, Journal
 from ._phases import Phase, phases
@@ -40,6 +41,8 @@ from ._tally import Tally
 if TYPE_CHECKING:
     from ..planning._plan import Plan
     from ..registry._desired import Desired
+
+T = TypeVar("T")
 
 _LATEST = 60.0
 """Seconds after the end of a process by which a create that it sent must have shown."""
@@ -64,15 +67,17 @@ class Run:
         journal: Journal,
         hashes: Hashes,
         *,
+        chunk_size: Callable[[], int],
         concurrency: int,
         on_progress: OnProgress | None,
     ) -> None:
-        """Send nothing yet; `hashes` are those of the plan."""
+        """Send nothing yet; `hashes` are those of the plan, `chunk_size` says how many actions one search guards."""
         self._plan = plan
         self._desired = desired
         self._requests = requests
         self._journal = journal
         self._hashes = hashes
+        self._chunk_size = chunk_size
         self._concurrency = concurrency
         self._on_progress = on_progress
         self._guard = Guard(requests)
@@ -115,19 +120,24 @@ class Run:
     async def _chunks(self, phase: Phase) -> AsyncGenerator[list[Item], None]:
         actions = self._plan.actions
         if phase.removes or self._desired is None:
-            for start in range(0, len(phase.places), CHUNK):
-                yield [Item(place, actions[place]) for place in phase.places[start : start + CHUNK]]
+            for chunk in self._chunked(phase.places):
+                yield [Item(place, actions[place]) for place in chunk]
             return
         left = set(phase.places)
         if phase.resource in self._desired.resources:
             places = {actions[place].line: place for place in phase.places}
             with closing(WantedRows(self._desired, phase.resource, places)) as wanted:
-                while rows := await threaded(wanted.take, CHUNK):
+                while rows := await threaded(wanted.take, self._chunk_size()):
                     left -= {place for place, _ in rows}
                     yield [Item(place, actions[place], row) for place, row in rows]
         for place in sorted(left):
             self._settle(Item(place, actions[place]), NotDoneError(Result.CHANGED, "the registry has no such row now"))
             self._raise_if_stopped()
+
+    def _chunked(self, items: Iterable[T]) -> Iterator[list[T]]:
+        rest = iter(items)
+        while chunk := list(islice(rest, self._chunk_size())):
+            yield chunk
 
     async def _chunk(self, phase: Phase, chunk: Sequence[Item]) -> None:
         ready = [item for item in chunk if self._goes_on(item, self._prepare)]
@@ -211,13 +221,20 @@ class Run:
             untouched = item.found is None
             known = item.is_ours and (self._is_unsettled(item) or item.name in self._journal.created)
         else:
-            untouched = item.found is not None and self._hashes.of_record(item.found) == item.action.seen
+            untouched = item.found is not None and (
+                self._hashes.of_record(item.found) == item.action.seen or self._is_half_restored(item)
+            )
             known = False
         if untouched:
             return None
         if known or item.is_done(self._plan.made_at):
             return Result.ALREADY_DONE
         raise NotDoneError(Result.CHANGED, "the record is not as it was when the plan was made; plan again")
+
+    def _is_half_restored(self, item: Item) -> bool:
+        """Whether an earlier run may have restored a placement, and not have come to bring it up to date."""
+        restored = item.kind is ActionKind.RESTORE and getattr(item.found, "archived_at", None) is None
+        return restored and self._is_unsettled(item)
 
     # -- sending
 
@@ -270,8 +287,7 @@ class Run:
         while self._refused and self._tally.done > done:
             done = self._tally.done
             refused, self._refused = [item for item, _ in self._refused], []
-            for start in range(0, len(refused), CHUNK):
-                chunk = refused[start : start + CHUNK]
+            for chunk in self._chunked(refused):
                 if await self._looked(phase, chunk):
                     await self._send_all(phase, [item for item in chunk if self._goes_on(item, self._judge)])
                 self._raise_if_stopped()

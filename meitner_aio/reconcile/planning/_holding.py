@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from ..._runtime.amounts import counted
 from ..registry._table import Doubt
 from ._actions import Action, ActionKind, Held, HoldReason
 from ._brakes import Brakes, Owned, tripped
@@ -25,6 +26,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Rows now and in the last run, where there are at most half as many."""
     strays: Mapping[tuple[str, str], int]
     """By resource and school (an empty text: any), rows that may be any record."""
+    naming: Mapping[str, Mapping[str, int]] = {}
+    """By resource of people, how many rows were left out of each resource that may name them."""
 
 
 _DOUBTS = {
@@ -86,6 +89,8 @@ def _doubt(action: Action, evidence: Evidence) -> tuple[HoldReason, str] | None:
     if resource in evidence.shrunk:
         now, before = evidence.shrunk[resource]
         return HoldReason.SHRUNK, f"the registry has {now:,} rows of {resource}, and had {before:,} in the last run"
+    for referrer, count in evidence.naming.get(resource, {}).items() if action.kind is ActionKind.DELETE else ():
+        return HoldReason.UNKNOWN_ROWS, f"{counted(count, 'row')} of {referrer} left out may name the record"
     strays = sum(evidence.strays.get((resource, school), 0) for school in {"", action.school_id or ""})
     if strays:
         rows = "a row" if strays == 1 else f"{strays:,} rows"

@@ -270,7 +270,20 @@ class Planner:
             incomplete={name: incomplete & {name, *_placements_of(name)} for name in names},
             shrunk={name: (n, last[name]) for name, n in counts.items() if name in last and 2 * n <= last[name] > 0},
             strays=self._strays,
+            naming={name: self._left_out_naming(name) for name in PEOPLE if name in names},
         )
+
+    def _left_out_naming(self, person: str) -> Mapping[str, int]:
+        """Return how many rows were left out that may name a person: of them only the keys are known.
+
+        A placement's key says whose it is.
+        """
+        left_out = self._desired.held_rows
+        return {
+            name: left_out[name]
+            for name in self._desired.resources
+            if name not in PLACEMENTS and left_out[name] and _may_name(name, person)
+        }
 
     def _told(self, decided: Decided, source: str | None, removals: Removals) -> Plan:
         names = self._desired.resources
@@ -300,6 +313,10 @@ class Planner:
             salt=self._hashes.salt,
             directory=self._reader.stamp(),
         )
+
+
+def _may_name(resource: str, person: str) -> bool:
+    return any(person in REFERENCES.get(field, ()) for field in declared(resource).fields)
 
 
 def _placements_of(resource: str) -> Iterator[str]:

@@ -9,7 +9,11 @@ import pytest
 from plans import ARCHIVE, CLAIM, DELETE, END, RESTORE, Planner, number, pupils
 
 from meitner_aio import AuthenticationError, External, Meitner, MeitnerError
+from meitner_aio._pipeline.identity import reader_of
+from meitner_aio._pipeline.server_limiter import Quota
 from meitner_aio.reconcile import Desired
+from meitner_aio.reconcile.applying._guard import chunk_size
+from meitner_aio.reconcile.applying._journal import Intent, Journal
 from meitner_aio.reconcile.applying._report import Result
 from meitner_aio.reconcile.planning._actions import Held, HoldReason, ReconcileSettings
 from meitner_aio.sandbox import Sandbox
@@ -557,3 +561,29 @@ async def test_what_the_plan_held_for_its_doubts_keeps_the_measure(meitner, jour
         proposal = planner.proposal(row_counts={"student_placements": rows}, held=held, has_last_run=True)
         assert (await proposal.apply(journal)).held == held
     assert (await _shrinking(meitner, journal, 50)).results[Result.HELD] == 1
+
+
+async def test_a_restore_that_was_cut_off_is_brought_up_to_date_by_the_same_plan(meitner, sandbox, journal):
+    """An earlier run restored the placement and ended there: its intent says so. Without one, somebody else did."""
+    student, placement = await _placed(meitner, end_date=TODAY - timedelta(days=9))
+    placement = await meitner.student_placements.archive(placement.id)
+    row = {"student_id": student.id, "school_id": placement.school_id, "school_type": "GR", "start_date": "2020-08-01"}
+    planner = await Planner.of(meitner, Desired(student_placements=[row | {"has_childcare": True}]))
+    planner.update("student_placements", placement, "end_date", "has_childcare", kind=RESTORE)
+    await meitner.student_placements.restore(placement.id)
+    strangers = await planner.proposal().apply(journal.with_name("other.journal"))
+    assert strangers.results[Result.CHANGED] == 1
+    notes = Journal.open(journal, await reader_of(meitner))
+    notes.intend([Intent(RESTORE, notes.hashes.of_id("student_placements", placement.id), None)])
+    notes.close()
+    report = await planner.proposal().apply(journal)
+    assert report.ok, report.failures
+    now = await meitner.student_placements.get(placement.id)
+    assert (now.archived_at, now.end_date, now.has_childcare) == (None, None, True)
+
+
+@pytest.mark.parametrize(("limit", "size"), [(1500, 25), (5000, 25), (150, 2), (10, 1)])
+def test_a_search_guards_what_the_quota_lets_go_in_a_minute(limit, size):
+    """What waits longer than that for its turn would be written on the word of an old search."""
+    quota = Quota(limit=limit, remaining=0, reset_at=datetime.now(UTC))
+    assert (chunk_size(quota), chunk_size(None)) == (size, 25)

@@ -137,6 +137,15 @@ async def test_a_row_with_a_problem_is_not_missing(world, school):
     assert [problem.field for problem in proposal.problems] == ["end_date"]
 
 
+async def test_nobody_is_deleted_whom_a_row_that_is_left_out_may_name(world):
+    """Of a guardian's row with a problem only the keys are known, and not whose guardian it is."""
+    world.student(1, "s1")
+    guardian = {**row(3), "source_id": "x", "students.source_id": "s1", "last_name": ""}
+    proposal = await world.plan(guardians=[guardian], students=[row(8, source_id="s8")], delete=True, **FREE)
+    assert _reasons(proposal) == ["unknown_rows"]
+    assert not any(one[0] == "delete" for one in told(proposal))
+
+
 async def test_counts_are_of_every_kind_and_resource(world, school):
     """Zeros among them, so that a report has the same columns every night."""
     proposal = await world.plan(student_placements=_placed(range(29)), students=[])

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from pathlib import Path
-
 import pytest
+from pages import examples, run
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "changes.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+EXAMPLES = examples("changes.md")
 
 
 @pytest.mark.parametrize("source", EXAMPLES, ids=range(len(EXAMPLES)))
 async def test_every_example_about_changes_runs(source, meitner, tmp_path, monkeypatch):
     """Twice, as whoever follows runs it; `meitner` is an open client."""
     monkeypatch.chdir(tmp_path)
-    code = compile(source, "changes.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     for _ in range(2):
         names = {"meitner": meitner}
-        await eval(code, names)  # noqa: S307 - our own page
+        await run(source, names)
         if "copy" in names:
             names["copy"].close()
 

@@ -108,7 +108,7 @@ async def test_a_listing_that_ends_early_deletes_nothing(meitner, path, sandbox)
         (50, 50, False, 1, 0, False),
     ],
 )
-def test_the_rule(deletions, rows, emptied, share, accepted, stops):  # noqa: PLR0917 - a table
+def test_the_rule(deletions, rows, emptied, share, accepted, stops):
     """More than the share, and at least ten; or the last row of a resource; unless as many are allowed."""
     brakes = Brakes.checked(share, accepted)
     ask = ({"students": deletions, "groups": 0}, {"students": rows, "groups": 5}, {"students"} if emptied else set())

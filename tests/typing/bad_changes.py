@@ -27,9 +27,9 @@ async def followed(meitner: Meitner, day: date) -> None:
 
 def handled(change: Change) -> str:
     if isinstance(change, Deleted):
-        change.record  # wrong: nothing is left of it  # noqa: B018
+        change.record  # wrong: nothing is left of it
         return change.id
-    change.at  # wrong: it is there  # noqa: B018
-    change.record.first_name  # wrong: of whatever resource  # noqa: B018
+    change.at  # wrong: it is there
+    change.record.first_name  # wrong: of whatever resource
     change.id = "x"  # wrong: records have ids, and keep them
     return change.record.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import sys
@@ -27,6 +28,16 @@ CREDENTIALS = ("an-id", "a-secret")
 AT_ONCE = RetryPolicy(initial=0.0)
 NO_QUOTA = QuotaPolicy(per_hour=math.inf)
 """What servers that say nothing of a quota are believed to have, so that no test waits for one."""
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let blocking calls block: virtual time does not wait for threads."""
+
+    async def called(call: Any, *given: Any, **named: Any) -> Any:
+        return call(*given, **named)
+
+    monkeypatch.setattr(asyncio, "to_thread", called)
 
 
 @pytest.fixture(autouse=True)

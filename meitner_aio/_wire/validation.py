@@ -167,10 +167,21 @@ def _check_enum(enum: type[Enum], value: object, name: str) -> None:
         raise ValueError(f"{name} must be one of {', '.join(member.value for member in enum)}")
 
 
+def is_text(value: str) -> bool:
+    """Whether a `str` can be written as UTF-8: one with a lone surrogate cannot."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_text(value: object, name: str) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+    if not is_text(value):
         raise ValueError(f"{name} holds a lone surrogate, which is not text")
 
 

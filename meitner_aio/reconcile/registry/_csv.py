@@ -54,7 +54,7 @@ def _rows(reader: _Lines, columns: Sequence[Column | None]) -> Iterator[RawRow]:
         except csv.Error:
             yield RawRow(line, (), (Flaw("", "is no CSV: a quote is missing or too many", "check the quotes"),))
             continue
-        if any(cell.strip() for cell in cells):
+        if any(map(str.strip, cells)):
             yield _row(line, cells, columns)
         elif cells:
             yield RawRow(line, blank=True)
@@ -62,14 +62,16 @@ def _rows(reader: _Lines, columns: Sequence[Column | None]) -> Iterator[RawRow]:
 
 def _row(line: int, cells: list[str], columns: Sequence[Column | None]) -> RawRow:
     missing = len(columns) - len(cells)
-    if missing > 0 or any(cell.strip() for cell in cells[len(columns) :]):
+    if missing > 0 or any(map(str.strip, cells[len(columns) :])):
         # Values may stand in the wrong columns: not even the key is to be relied on.
         flaw = Flaw("", f"has {len(cells)} cells where the header has {len(columns)}", "check delimiters and quotes")
         return RawRow(line, (), (flaw,))
     named = [(column, cell) for column, cell in zip(columns, cells, strict=False) if column is not None]
-    stray = any(cell.strip() for column, cell in zip(columns, cells, strict=False) if column is None)
-    flaws = (Flaw("", "has a value in a column without a name"),) if stray else ()
-    return RawRow(line, named, flaws)
+    if len(named) < len(columns):
+        nameless = (cell for column, cell in zip(columns, cells, strict=False) if column is None)
+        if any(map(str.strip, nameless)):
+            return RawRow(line, named, (Flaw("", "has a value in a column without a name"),))
+    return RawRow(line, named)
 
 
 def _delimiter(header: str, known: Declared) -> str:

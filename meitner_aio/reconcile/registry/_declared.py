@@ -58,14 +58,12 @@ class Declared:
         self.fields = {field.name: field for field in fields(self.body)}
         self.natural = create.key
         """The fields by which such records are known; none where there is only the id in another system."""
+        self.by_category = tuple(_EDUCATION) if resource == "groups" else ()
+        """The fields of which it depends on the record's category what their ids are of."""
+        self.key_names = _key_names(self.natural)
+        """The keys by which a row can be known, the natural one first."""
         self.columns = {column.name: column for column in _columns(self.body)}
         self.spellings = {name: column for column in self.columns.values() for name in _spellings(column)}
-
-    @property
-    def key_names(self) -> tuple[KeyName, ...]:
-        """The keys by which a row can be known."""
-        natural: KeyName = self.natural[0] if len(self.natural) == 1 else self.natural
-        return (natural, "source_id") if self.natural else ("source_id",)
 
     def column(self, name: str, place: str = "a column") -> Column | Flaw:
         """Return the column of a name, or what is wrong with the name."""
@@ -91,7 +89,7 @@ class Declared:
 
     def homes(self, field: str, category: object) -> tuple[str, ...]:
         """Return where what a field names is looked for; in a group, that depends on its category (None: not said)."""
-        if self.resource == "groups" and field in _EDUCATION and category in (None, "Education"):
+        if field in self.by_category and category in (None, "Education"):
             return _EDUCATION[field]
         return REFERENCES.get(field, ())
 
@@ -109,6 +107,12 @@ def resource_of(name: str) -> str:
         raise ValueError(f"{name!r} is no resource{suggestion(resource, RESOURCES)}")
     declared(resource)
     return resource
+
+
+def _key_names(natural: tuple[str, ...]) -> tuple[KeyName, ...]:
+    if not natural:
+        return ("source_id",)
+    return (natural[0] if len(natural) == 1 else natural, "source_id")
 
 
 def _create(resource: str) -> Create[...]:

@@ -20,8 +20,10 @@ from ._problems import NoteKind, UnfitError
 Changes: TypeAlias = list[NoteKind]
 Normaliser: TypeAlias = Callable[[object, Changes], object]
 
-_TRUE = frozenset({"true", "1", "ja", "j", "yes", "y", "sant", "sann"})
-_FALSE = frozenset({"false", "0", "nej", "n", "no", "falskt", "falsk"})
+_WORDS = {
+    **dict.fromkeys(("true", "1", "ja", "j", "yes", "y", "sant", "sann"), True),
+    **dict.fromkeys(("false", "0", "nej", "n", "no", "falskt", "falsk"), False),
+}
 
 _YEAR_FIRST = re.compile(r"([0-9]{4})([-/.]?)([0-9]{2})\2([0-9]{2})")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})(?:[/.-]| )([0-9]{4})")
@@ -40,12 +42,19 @@ def normaliser(field: Field, today: date) -> Normaliser:
     if field.name == "identity_number":
         return lambda value, changes: _identity(value, today, changes)
     if field.kind is Kind.ENUM:
-        enum: type[OpenEnum] = field.type
-        return lambda value, changes: _choice(enum, value, changes)
+        return _choices(field.type)
     if field.kind is Kind.TEXT:
-        named = field.name.endswith("_name")
-        return lambda value, changes: _undamaged(text(value, changes), changes, strictly=named)
+        return _texts(strictly=field.name.endswith("_name"))
     return _BY_KIND[field.kind]
+
+
+def _texts(*, strictly: bool) -> Normaliser:
+    def read(value: object, changes: Changes) -> str | None:
+        if type(value) is str and value.isascii() and "?" not in value and value == value.strip():
+            return value or None  # nearly always, and cheaper than what follows
+        return _undamaged(text(value, changes), changes, strictly=strictly)
+
+    return read
 
 
 def text(value: object, changes: Changes) -> str | None:
@@ -118,26 +127,33 @@ def _identity(value: object, today: date, changes: Changes) -> str | None:
     return None if given is None else identity_number(given, today, changes)
 
 
-def _choice(enum: type[OpenEnum], value: object, changes: Changes) -> OpenEnum | None:
-    if isinstance(value, enum) and value.known:
-        return value
-    given = text(value, changes)
-    if given is None:
-        return None
+def _choices(enum: type[OpenEnum]) -> Normaliser:
+    members: dict[str, OpenEnum] = {member.value: member for member in enum}
+    folded: dict[str, OpenEnum] = {}
     for member in enum:
-        if given == member.value:
-            return member
-    folded = given.casefold()
-    for member in enum:
-        if folded in (member.value.casefold(), member.name.casefold()):
+        folded.setdefault(member.value.casefold(), member)
+        folded.setdefault(member.name.casefold(), member)
+
+    def read(value: object, changes: Changes) -> OpenEnum | None:
+        if isinstance(value, enum) and value.known:
+            return value
+        given = text(value, changes)
+        if given is None:
+            return None
+        if given in members:
+            return members[given]
+        if given.casefold() in folded:
             changes.append(NoteKind.CHOICE_SPELLING)
-            return member
-    choices = [member.value for member in enum]
-    close = suggestion(given, choices).removeprefix("; ")
-    raise UnfitError(f"must be one of {', '.join(choices)}", close)
+            return folded[given.casefold()]
+        close = suggestion(given, members).removeprefix("; ")
+        raise UnfitError(f"must be one of {', '.join(members)}", close)
+
+    return read
 
 
 def _date(value: object, changes: Changes) -> date | None:
+    if type(value) is str and (written := _iso_date(value)) is not None:
+        return written
     if isinstance(value, datetime):
         if value.time() != time.min:
             raise UnfitError("must be a date, and has a time of day")
@@ -154,6 +170,15 @@ def _date(value: object, changes: Changes) -> date | None:
     if found.isoformat() != given:
         changes.append(NoteKind.DATE_FORM)
     return found
+
+
+def _iso_date(value: str) -> date | None:
+    """Return the date that a text writes as the API does."""
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.isoformat() == value else None  # there are other forms, such as that of weeks
 
 
 def _date_in(given: str) -> date | None:
@@ -185,11 +210,11 @@ def _boolean(value: object, changes: Changes) -> bool | None:
     if given is None:
         return None
     word = given.casefold()
-    if word not in _TRUE | _FALSE:
+    if word not in _WORDS:
         raise UnfitError("must be true or false (ja or nej, 1 or 0)")
     if value not in ("true", "false"):
         changes.append(NoteKind.BOOLEAN_FORM)
-    return word in _TRUE
+    return _WORDS[word]
 
 
 def _integer(value: object, changes: Changes) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple, cast
 
-from ..._wire.validation import strip_traceback
+from ..._wire.validation import is_text, strip_traceback
 from ._declared import Column, declared
 from ._normalise import Changes, Normaliser, normaliser
 from ._problems import Flaw, NoteKind, UnfitError
@@ -21,18 +21,22 @@ class Read(NamedTuple):
 
     row: Row | HeldRow
     flaws: tuple[Flaw, ...]
-    changes: tuple[tuple[str, NoteKind], ...]
+    changes: Sequence[tuple[str, NoteKind]]
 
 
 class _Cells:
     """Gathers what the cells of one row say."""
 
-    def __init__(self) -> None:
+    __slots__ = ("bad", "changes", "flaws", "given", "is_doubtful", "objects")
+
+    def __init__(self, flaws: Sequence[Flaw]) -> None:
         self.given: dict[str, Any] = {}
         self.objects: dict[str, dict[str, Any]] = {}
-        self.flaws: list[Flaw] = []
+        self.flaws = list(flaws)
         self.changes: list[tuple[str, NoteKind]] = []
         self.bad: set[str] = set()
+        self.is_doubtful = False
+        """Whether there is a value that `create` may refuse."""
 
     def refuse(self, field: str, flaw: Flaw) -> None:
         """Add a flaw, and use nothing that the row says of the field."""
@@ -48,34 +52,37 @@ class RowReader:
         self._declared = declared(resource)
         self._resource = resource
         self._file = file
-        self._normalisers: dict[str, Normaliser] = {
-            column.name: normaliser(column.leaf, today) for column in self._declared.columns.values()
-        }
+        columns = self._declared.columns.values()
+        self._normalisers: dict[str, Normaliser] = {column.name: normaliser(column.leaf, today) for column in columns}
+        self._required = [field.name for field in self._declared.fields.values() if field.required]
+        self._homes = {column.field: self._declared.homes(column.field, None) for column in columns if column.by}
+        self._by_category = self._declared.by_category
 
     def read(self, raw: RawRow) -> Read:
         """Return the row, or the keys of it that can be read and all that is wrong."""
         if raw.flaws and not raw.cells:
             return Read(HeldRow(self._resource, self._file, raw.line, ()), raw.flaws, ())
-        cells = _Cells()
-        cells.flaws += raw.flaws
+        cells = _Cells(raw.flaws)
         for column, value in raw.cells:
             if column.many:
                 self._read_list(cells, column, value)
             else:
                 self._read_one(cells, column, value)
-        self._refer(cells)
+        if self._by_category:
+            self._refer(cells)
         self._build(cells)
-        if not cells.flaws:
+        if cells.is_doubtful and not cells.flaws:
             cells.flaws += self._refusal(cells.given)
-        keys = keys_of(self._resource, {name: v for name, v in cells.given.items() if name not in cells.bad})
+        given = {name: v for name, v in cells.given.items() if name not in cells.bad} if cells.bad else cells.given
+        keys = keys_of(self._resource, given)
         if not cells.flaws and not keys:
             known_by = " or ".join(str(name) for name in self._declared.key_names)
             cells.flaws.append(Flaw(known_by, "is needed: nothing else tells such records apart"))
         if cells.flaws:
             row: Row | HeldRow = HeldRow(self._resource, self._file, raw.line, keys)
         else:
-            row = Row(self._resource, self._file, raw.line, cells.given)
-        return Read(row, tuple(cells.flaws), tuple(cells.changes))
+            row = Row(self._resource, self._file, raw.line, cells.given, keys)
+        return Read(row, tuple(cells.flaws), cells.changes)
 
     def _value(self, cells: _Cells, column: Column, value: object) -> Any:  # noqa: ANN401 - the value of any field
         changes: Changes = []
@@ -86,19 +93,22 @@ class RowReader:
             return None
         if changes:
             cells.changes += [(column.name, change) for change in changes]
+        if _may_be_refused(found):
+            cells.is_doubtful = True
         return found
 
     def _read_one(self, cells: _Cells, column: Column, value: object) -> None:
-        found = self._value(cells, column, value)
+        found, field = self._value(cells, column, value), column.field
         if column.inside:
             self._put_inside(cells, column, found)
-        elif found is not None and cells.given.get(column.field) is not None:
-            names = ", ".join(self._declared.names_of(column.field))
-            cells.refuse(column.field, Flaw(column.name, "is said twice", f"give a value to one of {names}"))
-        elif found is not None:
-            cells.given[column.field] = Reference((), column.by, found) if column.by else found
-        elif self._declared.fields[column.field].nullable:
-            cells.given.setdefault(column.field, None)
+        elif found is None:
+            if self._declared.fields[field].nullable:
+                cells.given.setdefault(field, None)
+        elif cells.given.get(field) is not None:
+            names = ", ".join(self._declared.names_of(field))
+            cells.refuse(field, Flaw(column.name, "is said twice", f"give a value to one of {names}"))
+        else:
+            cells.given[field] = Reference(self._homes[field], column.by, found) if column.by else found
 
     def _put_inside(self, cells: _Cells, column: Column, found: object) -> None:
         if found is not None or column.leaf.nullable:
@@ -114,30 +124,27 @@ class RowReader:
             found = self._value(cells, column, item)
             if found is None:
                 continue
-            entry = Reference((), column.by, found) if column.by else found
+            entry = Reference(self._homes[column.field], column.by, found) if column.by else found
             if entry in items:
                 cells.changes.append((column.name, NoteKind.REPEATED_ITEM))
             else:
                 items.append(entry)
 
     def _refer(self, cells: _Cells) -> None:
-        """Say where the references lead: in a group, that depends on its category."""
+        """Say where the references lead that depend on the category."""
         category = cells.given.get("category")
-        for name, value in cells.given.items():
-            if isinstance(value, Reference):
-                cells.given[name] = Reference(self._declared.homes(name, category), value.by, value.value)
-            elif isinstance(value, list) and any(isinstance(item, Reference) for item in cast("list[object]", value)):
+        for name in self._by_category:
+            if name in cells.given:
                 homes = self._declared.homes(name, category)
-                cells.given[name] = [_at(homes, item) for item in cast("list[object]", value)]
+                cells.given[name] = [_at(homes, item) for item in cells.given[name]]
 
     def _build(self, cells: _Cells) -> None:
         for name, values in cells.objects.items():
             if name not in cells.bad:
                 cells.given[name] = self._declared.fields[name].type(**values)
-        for field in self._declared.fields.values():
-            if field.required and field.name not in cells.bad and cells.given.get(field.name) is None:
-                name = self._declared.names_of(field.name)[0]
-                cells.refuse(field.name, Flaw(name, "must have a value"))
+        for field in self._required:
+            if cells.given.get(field) is None and field not in cells.bad:
+                cells.refuse(field, Flaw(self._declared.names_of(field)[0], "must have a value"))
         start, end = cells.given.get("start_date"), cells.given.get("end_date")
         if start is not None and end is not None and end < start:
             cells.flaws.append(Flaw("end_date", "lies before start_date"))
@@ -151,6 +158,16 @@ class RowReader:
 
 
 _body_of = strip_traceback(body_of)
+
+
+def _may_be_refused(value: object) -> bool:
+    """Whether `create` may refuse what a normaliser returned: a number of more than 64 bits, a lone surrogate.
+
+    Everything else that it returns fits its field.
+    """
+    if isinstance(value, str):
+        return not value.isascii() and not is_text(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _at(homes: tuple[str, ...], item: object) -> object:

@@ -77,6 +77,8 @@ class Row(Struct, frozen=True):
     line: int
     fields: dict[str, Any]
     """The keywords of a `create`, personal data in the clear, with a `Reference` for each id that is not known."""
+    keys: tuple[Key, ...]
+    """What it is known by: its natural key, where such records have one, then its id in another system."""
 
     def __repr__(self) -> str:
         """Show where it stands, and nothing of what it says."""
@@ -84,11 +86,6 @@ class Row(Struct, frozen=True):
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("resource", self.resource), ("place", f"{self.file}:{self.line}")]
-
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """What it is known by: its natural key, where such records have one, then its id in another system."""
-        return keys_of(self.resource, self.fields)
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -102,19 +99,15 @@ class Row(Struct, frozen=True):
 
 def keys_of(resource: str, given: dict[str, Any]) -> tuple[Key, ...]:
     """Return the keys that some fields hold, the natural one first."""
+    known = declared(resource)
     found: list[Key] = []
-    for by in declared(resource).key_names:
-        values = tuple(_key_value(given, name) for name in ((by,) if isinstance(by, str) else by))
-        if None not in values:
-            found.append(Key(by, cast("tuple[str | Reference, ...]", values)))
+    natural = tuple(map(given.get, known.natural))
+    if natural and None not in natural:
+        found.append(Key(known.key_names[0], cast("tuple[str | Reference, ...]", natural)))
+    external = given.get("external")
+    if external is not None:
+        found.append(Key("source_id", (external.source_id,)))
     return tuple(found)
-
-
-def _key_value(given: dict[str, Any], name: str) -> str | Reference | None:
-    if name == "source_id":
-        external = given.get("external")
-        return None if external is None else cast("str", external.source_id)
-    return given.get(name)
 
 
 def _references(given: dict[str, Any]) -> Iterator[Reference]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeGuard, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -110,8 +110,9 @@ class Table:
         self._source = source
         self._today = today
         self._held: set[int] = set()
+        self._left_out: set[int] = set()
+        """The lines of the rows that cannot be used."""
         self._used: set[int] = set()
-        self._repeated: set[Key] = set()
 
     def check(self, findings: Findings) -> None:
         """Read every row, and add what is wrong with them to some findings."""
@@ -121,14 +122,15 @@ class Table:
         doubts: set[Doubt] = set()
         any_row = False
         try:
-            for read in self._read(findings):
+            for read in self._checked(findings):
                 any_row = True
-                self._count(read)
+                keys = list(map(hash, read.row.keys))
+                self._count(read.row, keys)
                 if isinstance(read.row, Row):
                     digest.update(_encode(read.row.fields) + b"\n")
-                keys = set(map(hash, read.row.keys))
-                suspects |= keys & seen
-                seen |= keys
+                if not seen.isdisjoint(keys):
+                    suspects |= seen.intersection(keys)
+                seen.update(keys)
         except UnreadableFileError as error:
             findings.refuse(self.resource, self._source.name, error.line, error.flaws)
             doubts.add(Doubt.UNREADABLE)
@@ -140,13 +142,14 @@ class Table:
             doubts.add(Doubt.UNKNOWN_ROWS)
         self.doubts, self.digest = frozenset(doubts), digest.hexdigest()
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows that can be used, in their order."""
-        return _quietly(read.row for read in self._read() if self._is_used(read.row))
+    def rows(self, lines: Container[int] | None = None) -> Iterator[Row]:
+        """Yield the rows that can be used, in their order; those of some lines where these are given."""
+        rows = (read.row for read in self._read(lambda line: self._is_used(line) and (lines is None or line in lines)))
+        return _quietly(row for row in rows if isinstance(row, Row))
 
     def held(self) -> Iterator[HeldRow]:
         """Yield the rows that are left out, in their order."""
-        left_out = (read.row for read in self._read() if not self._is_used(read.row)) if self.held_count else ()
+        left_out = (read.row for read in self._read(self._left_out.__contains__)) if self.held_count else ()
         return _quietly(HeldRow(row.resource, row.file, row.line, row.keys) for row in left_out)
 
     def is_held(self, key: Key) -> bool:
@@ -157,50 +160,56 @@ class Table:
         """Whether a row that can be used has the key."""
         return hash(key) in self._used
 
-    def _is_used(self, row: Row | HeldRow) -> TypeGuard[Row]:
-        if isinstance(row, HeldRow):
-            return False
-        return not self._repeated or not any(key in self._repeated for key in row.keys)
+    def _is_used(self, line: int) -> bool:
+        return line not in self._left_out
 
-    def _read(self, findings: Findings | None = None) -> Iterator[Read]:
+    def _read(self, wanted: Callable[[int], bool]) -> Iterator[Read]:
+        """Yield the rows of the lines that are wanted; the others are found, but nothing is made of them."""
         if Doubt.UNREADABLE in self.doubts:
             return
         reader = RowReader(self.resource, self._source.name, self._today)
         for raw in self._source.rows():
+            if not raw.blank and wanted(raw.line):
+                yield reader.read(raw)
+
+    def _checked(self, findings: Findings) -> Iterator[Read]:
+        reader = RowReader(self.resource, self._source.name, self._today)
+        for raw in self._source.rows():
             if raw.blank:
-                if findings is not None:
-                    findings.note(self.resource, self._source.name, raw.line, (("", NoteKind.BLANK_ROW),))
+                findings.note(self.resource, self._source.name, raw.line, (("", NoteKind.BLANK_ROW),))
                 continue
             read = reader.read(raw)
-            if findings is not None:
+            if read.flaws:
                 findings.refuse(self.resource, self._source.name, raw.line, read.flaws)
+            if read.changes:
                 findings.note(self.resource, self._source.name, raw.line, read.changes)
             yield read
 
-    def _count(self, read: Read) -> None:
-        if isinstance(read.row, Row):
+    def _count(self, row: Row | HeldRow, keys: Sequence[int]) -> None:
+        if isinstance(row, Row):
             self.count += 1
-            self._used.update(map(hash, read.row.keys))
+            self._used.update(keys)
             return
         self.held_count += 1
-        self.unknown_rows += not read.row.keys
-        self._held.update(map(hash, read.row.keys))
+        self.unknown_rows += not keys
+        self._held.update(keys)
+        self._left_out.add(row.line)
 
     def _refuse_repeated(self, suspects: set[int], findings: Findings) -> None:
         """Leave out every row that has a key in common with another: nobody knows which of them is right."""
         lines: dict[Key, list[int]] = {}
-        for read in self._read():
+        for read in self._read(lambda _: True):
             for key in read.row.keys:
                 if hash(key) in suspects:
                     lines.setdefault(key, []).append(read.row.line)
         repeated = {key: found for key, found in lines.items() if len(found) > 1}
-        self._repeated = set(repeated)
-        for read in self._read():
+        for read in self._read({line for found in repeated.values() for line in found}.__contains__):
             flaws = [_repetition(key, repeated[key], read.row.line) for key in read.row.keys if key in repeated]
             findings.refuse(self.resource, self._source.name, read.row.line, flaws)
             if flaws and isinstance(read.row, Row):
                 self.count -= 1
                 self.held_count += 1
+                self._left_out.add(read.row.line)
                 self._held.update(map(hash, read.row.keys))
                 self._used.difference_update(map(hash, read.row.keys))
 

@@ -94,6 +94,9 @@ class RowReader:
         if changes:
             cells.changes += [(column.name, change) for change in changes]
         if _may_be_refused(found):
+            if column.by:  # no create takes it: the id that it leads to stands in its place
+                cells.refuse(column.field, Flaw(column.name, "holds a lone surrogate, which is not text"))
+                return None
             cells.is_doubtful = True
         return found
 

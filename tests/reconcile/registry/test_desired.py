@@ -16,6 +16,7 @@ import meitner_aio
 from meitner_aio import Address, External, MeitnerError, Student, StudentFields
 from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference
 from meitner_aio.reconcile.registry import _desired, _files
+from meitner_aio.reconcile.registry._declared import declared
 from meitner_aio.reconcile.registry._problems import MOST_PROBLEMS
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
@@ -466,6 +467,42 @@ def test_what_create_would_refuse_is_told(load):
     )
     told = [problem for problem in desired.problems if "same" not in problem.message]
     assert [(problem.line, problem.field) for problem in told] == [(2, "end_date"), (3, "")]
+
+
+_ANY = st.sampled_from(["", " Bo ", "Åsa", "a?b", "B\ud800", "GR", "male", "2026-02-01", "1", "ja", ID, ID.upper(), BO])
+_VALUES = _ANY | st.integers(2**63 - 1, 2**64) | st.booleans() | st.dates() | st.lists(_ANY, max_size=2)
+_WHOLE = {
+    "students": {"identity_number": BO, "first_name": "Bo", "last_name": "Ek"},
+    "schools": {"source_id": "n", "title": "Norr", "school_type": "GR"},
+    "groups": {"school.source_id": "n", "title": "7A"},
+    "guardians": {"identity_number": BO, "first_name": "Bo", "last_name": "Ek"},
+    "employee_placements": {"employee.source_id": "e", "school.source_id": "n", "start_date": "2026-08-17"},
+    "student_placements": {
+        "student.source_id": "e",
+        "school_id": ID,
+        "school_type": "GR",
+        "start_date": "2026-08-17",
+    },
+}
+
+
+@settings(LAW, max_examples=500)
+@given(st.sampled_from(sorted(_WHOLE)), st.data())
+def test_create_takes_every_row_that_can_be_used(resource, data):
+    """What is left of a row's values when none was refused, `create` refuses neither: text that is none, for example."""
+    names = st.sampled_from(sorted(declared(resource).columns))
+    row = _WHOLE[resource] | data.draw(st.dictionaries(names, _VALUES, min_size=1, max_size=3))
+    desired = Desired(**{resource: [row]})
+    for used in desired.rows(resource):
+        assert msgspec.json.encode(used.body(lambda _: ID))
+    assert desired.count(resource) + desired.held_rows[resource] == 1
+
+
+def test_a_reference_that_is_no_text_is_told():
+    """A lone surrogate names nothing: the row is left out like any other that is wrong."""
+    desired = Desired(student_placements=[_WHOLE["student_placements"] | {"student.source_id": "B\ud800"}])
+    assert [problem.field for problem in desired.problems] == ["student.source_id"]
+    assert desired.held_rows == {"student_placements": 1}
 
 
 def test_a_row_without_a_key_is_refused(load):

@@ -16,8 +16,8 @@ class WantedRows:
 
     def __init__(self, desired: Desired, resource: str, places: Mapping[int, int]) -> None:
         """Want the rows with the lines that are the keys of `places`; what a line is for is its value."""
-        self._rows = cast("Generator[Row]", desired.rows(resource))
         self._left = dict(places)
+        self._rows = cast("Generator[Row]", desired.rows(resource, lines=self._left))
 
     def take(self, count: int) -> list[tuple[int, Row]]:
         """Return the next ones, each with what it is for; fewer than `count` at the end only. Blocking.
@@ -29,8 +29,7 @@ class WantedRows:
             row = next(self._rows, None)
             if row is None:
                 break
-            if row.line in self._left:
-                taken.append((self._left.pop(row.line), row))
+            taken.append((self._left.pop(row.line), row))
         return taken
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack, cast
@@ -137,12 +137,12 @@ class Desired:
         """Return why nothing can be called missing; nothing when what no row and no held row names is missing."""
         return self._table(resource).doubts
 
-    def rows(self, resource: str) -> Iterator[Row]:
-        """Yield the rows that can be used, in their order, reading them again.
+    def rows(self, resource: str, *, lines: Container[int] | None = None) -> Iterator[Row]:
+        """Yield the rows that can be used, in their order, reading them again; those of some `lines`, or all.
 
         `MeitnerError` when the file is not the one that was checked.
         """
-        return self._table(resource).rows()
+        return self._table(resource).rows(lines)
 
     def held(self, resource: str) -> Iterator[HeldRow]:
         """Yield the rows that were left out, with the keys of them that can be read, as `rows` does."""

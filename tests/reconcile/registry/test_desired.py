@@ -645,6 +645,13 @@ def test_every_row_is_used_or_held(sources, bad):
     assert {row.line for row in held} == {problem.line for problem in desired.problems}
 
 
+def test_some_lines_are_read_alone(load):
+    """Of the lines that are asked for, those are rows that can be used."""
+    desired = load(students_csv=HEAD + f"{BO},Bo,Ek\n{EVA},Eva,\n20150103-2385,Ada,Ek\n20150104-2384,Lo,Ek\n")
+    assert [row.line for row in desired.rows("students", lines={3, 4, 9})] == [4]
+    assert list(desired.rows("students", lines=())) == []
+
+
 # Emptiness, and files that change.
 
 

@@ -7,7 +7,7 @@ upper-cased. The case of ids and the order of lists have no meaning. Such differ
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import cast
 
@@ -24,18 +24,28 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _given(body: Record) -> Iterator[tuple[str, object]]:
-    return ((name, value) for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET)
+def _given(body: Record) -> list[tuple[str, object]]:
+    return [(name, value) for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET]
 
 
 def differences(body: Record, record: Record) -> dict[str, object]:
     """Return the fields in which a record differs from a write, by name, with the written values."""
-    return {name: value for name, value in _given(body) if not _agrees(name, value, getattr(record, name, None))}
+    return differing(_given(body), record)
+
+
+def differing(given: Iterable[tuple[str, object]], record: Record) -> dict[str, object]:
+    """Return those of the fields of a write, names with values, in which a record differs."""
+    found: dict[str, object] = {}
+    for name, written in given:
+        kept = getattr(record, name, None)
+        if type(written) is type(kept) and written == kept:  # nearly always, and cheaper than what follows
+            continue
+        if not _agrees(name, written, kept):
+            found[name] = written
+    return found
 
 
 def _agrees(name: str, written: object, kept: object) -> bool:
-    if type(written) is type(kept) and written == kept:  # nearly always, and cheaper than what follows
-        return True
     if isinstance(written, Record):
         return _is_empty(written) if kept is None else isinstance(kept, Record) and not differences(written, kept)
     if isinstance(written, str) and isinstance(kept, str):

@@ -38,10 +38,12 @@ encode = msgspec.json.Encoder(enc_hook=_exact).encode
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_UUID_LENGTH = 36
+
 
 def is_id(text: str) -> bool:
     """Whether text is a UUID in its usual form."""
-    return _UUID.fullmatch(text) is not None
+    return len(text) == _UUID_LENGTH and _UUID.fullmatch(text) is not None
 
 
 def checked_id(value: object, name: str = "id") -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ...records import DirectoryRecord
+from ..registry._declared import declared
 from ..registry._desired import Desired
 from ..registry._problems import Findings, Flaw
 from ..registry._rows import HeldRow, Reference, Row
@@ -20,6 +21,9 @@ from ._matching import Records, match
 from ._outcomes import Deciding, Outcome
 from ._placements import match_placement
 from ._references import Named, References, Unresolved, named
+
+_NAMING = (*PLACEMENTS.values(), "member_ids", "moderator_ids", "student_ids")
+"""Fields that hold ids of people."""
 
 
 class Settled(NamedTuple):
@@ -49,8 +53,11 @@ class Comparison:
         self._records = records
         self._desired = desired
         self._references = references
+        self._index = references.indexes.get(records.resource)
         self._findings = findings
         self._deciding = deciding
+        self._match = match_placement if records.resource in PLACEMENTS else match
+        self._naming = [name for name in _NAMING if name in declared(records.resource).fields]
         self._places: list[tuple[str, int, Outcome]] = []
         self._taken: dict[str, int] = {}
         self._keys: dict[NaturalKey, int] = {}
@@ -73,11 +80,8 @@ class Comparison:
             self._refuse(row.file, row.line, _told(unresolved))
             self._leave_out(row, known, incomplete)
             return
-        key = next(self._references.natural_keys(known.natural), None)
-        if key is not None and self._resource in PLACEMENTS:
-            matched = match_placement(row, known, key, self._records)
-        else:
-            matched = match(row, known, key, self._records)
+        key = known.natural_key(found)
+        matched = self._match(row, known, key, self._records)
         outcome = Outcome(flaw=matched.flaw)
         if matched.flaw is None:
             outcome = self._deciding.outcome(row, known.keys[0], found, matched.record)
@@ -85,10 +89,10 @@ class Comparison:
             self._refuse(row.file, row.line, outcome.flaw)
             self._leave_out(row, known, incomplete)
             return
-        self.named.update(record.id for record in matched.about)
-        index = self._references.indexes.get(self._resource)
-        if index is not None:
-            index.name(row, known.keys, outcome.target)
+        for record in matched.about:
+            self.named.add(record.id)
+        if self._index is not None:
+            self._index.name(row, known, outcome.target)
         self._name_people(row, found)
         if outcome.action is not None:
             self.ids |= found
@@ -98,10 +102,9 @@ class Comparison:
         """Keep what comes of a row; two about the same record are both left out."""
         number = len(self._places)
         self._places.append((row.file, row.line, outcome))
-        others = {self._taken.setdefault(outcome.target, number)}
-        if key is not None:
-            others.add(self._keys.setdefault(key, number))
-        for other in others - {number}:
+        same_target = self._taken.setdefault(outcome.target, number)
+        same_key = number if key is None else self._keys.setdefault(key, number)
+        for other in {same_target, same_key} - {number}:
             for place, same in ((number, other), (other, number)):
                 if place not in self._refused:
                     self._refused.add(place)
@@ -112,21 +115,20 @@ class Comparison:
     def _name_people(self, row: Row, found: dict[Reference, str]) -> None:
         """Note whom a row needs: they are not deleted."""
         self.people.update(found.values())
-        person = row.fields.get(PLACEMENTS.get(self._resource, ""))
-        if isinstance(person, str):
-            self.people.add(person.lower())
-        for name in ("member_ids", "moderator_ids", "student_ids"):
-            self.people.update(item.lower() for item in row.fields.get(name) or () if isinstance(item, str))
+        for name in self._naming:
+            value = row.fields.get(name)
+            for one in cast("list[object]", value) if isinstance(value, list) else (value,):
+                if isinstance(one, str):
+                    self.people.add(one.lower())
 
     def _leave_out(self, row: Row | HeldRow, known: Named, incomplete: frozenset[str]) -> None:
         """Protect what a row may be about."""
         about = self._records.about(known, self._references)
         self.named.update(record.id for record in about)
-        index = self._references.indexes.get(self._resource)
-        if index is not None:
-            index.leave_out(known.keys)
+        if self._index is not None:
+            self._index.leave_out(known)
             for record in about:
-                index.name(row, known.keys, record.id.lower())
+                self._index.name(row, known, record.id.lower())
         parts = [value for value in (known.natural.values if known.natural else ()) if isinstance(value, Reference)]
         for reference in row.references if isinstance(row, Row) else parts:
             self.people.update(self._references.targets(reference))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, NamedTuple, cast
 
-from ..._operations.comparison import differences
-from ...records import DirectoryRecord, ExternalRequest, Record
+from ..._operations.comparison import differing
+from ...records import DirectoryRecord, ExternalRequest
 from ...resources.groups import GroupType
 from ..registry._declared import declared
 from ..registry._problems import Flaw
@@ -16,7 +16,7 @@ from ._actions import Action, ActionKind, Change, HoldReason
 from ._hashes import Hashes
 from ._keys import PLACEMENTS, can, fixed_fields, school_of, source_of
 from ._placements import as_placement, is_back, is_current
-from ._references import PENDING
+from ._references import PENDING, referring_fields
 from ._source_ids import made_source_id
 
 _TO_COME = "ffffffff-0000-4000-8000-{:012x}"
@@ -59,24 +59,21 @@ class Deciding:
 
     def outcome(self, row: Row, key: Key, found: Found, record: DirectoryRecord | None) -> Outcome:
         """Return what comes of a row, known by a key, and the record that it is about, if there is one."""
-        body = self._body(row, found)
         if record is None:
-            return self._created(row, key, found, body)
+            return self._created(row, key, found)
+        changes = differing(self._said(row, found).items(), record)
         if row.resource in PLACEMENTS:
             placement = as_placement(record)
-            if placement.archived_at is not None:
-                return self._restored(row, found, body, record)
-            differing = differences(body, record)
             if is_back(row, placement, self._today):
-                differing["end_date"] = None
-        else:
-            differing = differences(body, record)
-        return self._changed(row, found, record, differing, _UPDATED)
+                changes["end_date"] = None
+            if placement.archived_at is not None:
+                return self._restored(row, found, record, changes)
+        return self._changed(row, found, record, changes, _UPDATED)
 
-    def _created(self, row: Row, key: Key, found: Found, body: Record) -> Outcome:
+    def _created(self, row: Row, key: Key, found: Found) -> Outcome:
         name = self._hashes.of_key(row.resource, key)
         given = {"external": _made()} | row.fields
-        said = {field: given[field] for field in body.__struct_fields__ if field in given}
+        said = {field: given[field] for field in declared(row.resource).fields if field in given}
         school = row.fields.get("school_id")
         school = found.get(school) if isinstance(school, Reference) else school
         action = Action(
@@ -93,32 +90,30 @@ class Deciding:
         )
         return Outcome(PENDING + name, action)
 
-    def _restored(self, row: Row, found: Found, body: Record, record: DirectoryRecord) -> Outcome:
+    def _restored(self, row: Row, found: Found, record: DirectoryRecord, changes: dict[str, Any]) -> Outcome:
         if not is_current(row, self._today):
             return Outcome(record.id.lower())
         if not can(row.resource, "restore"):
             message = f"the placement is archived, and the API restores no {row.resource}"
             return Outcome(flaw=Flaw("", message, "restore it in Meitner"))
-        differing = differences(body, record)
-        if is_back(row, as_placement(record), self._today):
-            differing["end_date"] = None
-        return self._changed(row, found, record, differing, _RESTORED)
+        return self._changed(row, found, record, changes, _RESTORED)
 
     def _changed(
-        self, row: Row, found: Found, record: DirectoryRecord, differing: dict[str, Any], why: tuple[ActionKind, str]
+        self, row: Row, found: Found, record: DirectoryRecord, changes: dict[str, Any], why: tuple[ActionKind, str]
     ) -> Outcome:
-        fixed = [name for name in differing if name in fixed_fields(row.resource)]
+        fixed = fixed_fields(row.resource) & changes.keys()
         if fixed:
-            return Outcome(flaw=Flaw(fixed[0], "differs from the directory's, and can never change"))
+            first = next(name for name in declared(row.resource).fields if name in fixed)
+            return Outcome(flaw=Flaw(first, "differs from the directory's, and can never change"))
         source = source_of(record)
         hold, message, own = None, "", None
         if source is None:
-            hold, message, own = self._claimed(row, differing)
+            hold, message, own = self._claimed(row, changes)
             why = _CLAIMED if why is _UPDATED else why
         elif source != self._source:
-            differing.pop("external", None)
+            changes.pop("external", None)
             hold, message = HoldReason.FOREIGN, "another source owns the record: only that can change it"
-        if not differing and why is _UPDATED:
+        if not changes and why is _UPDATED:
             return Outcome(record.id.lower())
         kind, reason = why
         action = Action(
@@ -127,9 +122,9 @@ class Deciding:
             key=row.keys[0],
             id=record.id,
             changes={
-                name: _change(row, found, record, name, differing[name])
+                name: _change(row, found, record, name, changes[name])
                 for name in record.__struct_fields__
-                if name in differing
+                if name in changes
             },
             reason=reason,
             school_id=school_of(record),
@@ -141,24 +136,25 @@ class Deciding:
         )
         return Outcome(record.id.lower(), action, hold, message)
 
-    def _claimed(self, row: Row, differing: dict[str, Any]) -> tuple[HoldReason | None, str, str]:
+    def _claimed(self, row: Row, changes: dict[str, Any]) -> tuple[HoldReason | None, str, str]:
         """Say that a record is to get the row's source id, or a made one; return why not, if so, and the id."""
         external = row.fields.get("external") or _made()
-        differing["external"] = external
+        changes["external"] = external
         if self._claim:
             return None, "", external.source_id
         return HoldReason.UNOWNED, "nobody owns the record", external.source_id
 
-    def _body(self, row: Row, found: Found) -> Record:
-        """Return what a row says, and what the server adds to it by itself: so that that is no difference.
-
-        Nothing is checked again.
-        """
-        said: dict[str, Any] = {name: self._resolved(value, found) for name, value in row.fields.items()}
+    def _said(self, row: Row, found: Found) -> dict[str, Any]:
+        """Return what a row says, and what the server adds to it by itself: so that that is no difference."""
+        said = self._with_ids(row, found) if found else row.fields
         types = said.get("types") or ()
         if any(one in types for one in _PAIR) and said["school_id"].lower() in self.preschools:
-            said["types"] = [*types, *(one for one in _PAIR if one not in types)]
-        return declared(row.resource).body(**said)
+            said = said | {"types": [*types, *(one for one in _PAIR if one not in types)]}
+        return said
+
+    def _with_ids(self, row: Row, found: Found) -> dict[str, Any]:
+        names = referring_fields(row.resource)
+        return {n: self._resolved(value, found) if n in names else value for n, value in row.fields.items()}
 
     def _resolved(self, value: object, found: Found) -> object:
         if isinstance(value, Reference):

@@ -44,9 +44,9 @@ def as_placement(record: DirectoryRecord) -> Placement:
     return cast("Placement", record)
 
 
-def match_placement(row: Row, named: Named, key: NaturalKey, records: Records) -> Match:
+def match_placement(row: Row, named: Named, key: NaturalKey | None, records: Records) -> Match:
     """Return the placement that a row is about: the one with its source id, else one of the person at the school."""
-    own, keyed = records.with_source_id(named.source_id), records.with_keys((key,))
+    own, keyed = records.with_source_id(named.source_id), records.with_keys(() if key is None else (key,))
     found = own or keyed
     live = [one for one in found if as_placement(one).archived_at is None]
     start = row.fields["start_date"]

@@ -258,7 +258,7 @@ class Planner:
             for made in filter(_makes_preschool, settled.actions):
                 deciding.add_preschool(PENDING + made.name)
         removals.missing(resource, rows.missing())
-        if resource in PLACEMENTS:
+        if resource in PLACEMENTS and self._asked.delete:
             removals.placements(resource, self._records(resource))
 
     def _evidence(self) -> Evidence:

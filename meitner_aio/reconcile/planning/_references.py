@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol, TypeGuard, cast
+from functools import cache
+from typing import NamedTuple, cast
 
 from ...records import DirectoryRecord
 from ...resources._references import REFERENCES
@@ -15,16 +16,6 @@ PENDING = "@"
 """What a target begins with that is created by the plan; the name of the action follows."""
 
 
-class _PlainKey(Protocol):
-    by: str
-    values: tuple[str]
-
-
-def _is_plain(key: object) -> TypeGuard[_PlainKey]:
-    """Whether a key is one field with a text."""
-    return isinstance(key, Key) and isinstance(key.by, str) and isinstance(key.values[0], str)
-
-
 class Index:
     """The records of one resource, by the keys that references name them by. Holds ids and keys, and no record."""
 
@@ -33,6 +24,7 @@ class Index:
         natural = declared(resource).natural
         self._fields = (*(natural if len(natural) == 1 else ()), *ALSO_KNOWN_BY.get(resource, ()))
         self._unique = frozenset((*natural, "source_id"))
+        self._shared = [name for name in self._fields if name not in self._unique]
         self._found: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in self._fields}
         self._of_source: dict[str | None, dict[str, tuple[str, ...]]] = {}
         self._rows: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in (*self._fields, "source_id")}
@@ -53,20 +45,20 @@ class Index:
         if source_id is not None:
             _put(self._of_source.setdefault(source_of(record), {}), source_id, record_id)
 
-    def name(self, row: Row | HeldRow, keys: Iterable[Key], target: str) -> None:
+    def name(self, row: Row | HeldRow, known: Named, target: str) -> None:
         """Note that a row is about a record: it is known by all keys of the row then."""
-        for key in keys:
-            if _is_plain(key) and key.by in self._rows:
-                _put(self._rows[key.by], spelled(key.values[0]), target)
+        for by, value in known.texts:
+            if by in self._rows:
+                _put(self._rows[by], value, target)
         if isinstance(row, Row):
-            for name in self._fields:
-                value = row.fields.get(name)
-                if name not in self._unique and isinstance(value, str):
-                    _put(self._rows[name], spelled(value), target)
+            for name in self._shared:
+                said = row.fields.get(name)
+                if isinstance(said, str):
+                    _put(self._rows[name], spelled(said), target)
 
-    def leave_out(self, keys: Iterable[Key]) -> None:
-        """Note that a row with some keys is left out."""
-        self._left_out.update((key.by, spelled(key.values[0])) for key in keys if _is_plain(key))
+    def leave_out(self, known: Named) -> None:
+        """Note that a row that is known by some keys is left out."""
+        self._left_out.update(known.texts)
 
     def has_left_out(self, by: str, value: str) -> bool:
         """Whether a row with a key was left out."""
@@ -83,12 +75,14 @@ class Index:
 
     def _with_source_id(self, value: str) -> tuple[str, ...]:
         ours = () if self.source is None else self._of_source.get(self.source, {}).get(value, ())
-        return ours or tuple(found for index in self._of_source.values() for found in index.get(value, ()))
+        return ours or tuple({found: None for index in self._of_source.values() for found in index.get(value, ())})
 
 
 def _put(index: dict[str, tuple[str, ...]], value: str, record_id: str) -> None:
-    there = index.get(value, ())
-    if record_id not in there:
+    there = index.get(value)
+    if there is None:
+        index[value] = (record_id,)
+    elif record_id not in there:
         index[value] = (*there, record_id)
 
 
@@ -117,8 +111,12 @@ class References:
 
     def targets(self, reference: Reference) -> tuple[str, ...]:
         """Return what a reference may lead to: ids, and `@` with the name of an action."""
+        homes = reference.resources
+        if len(homes) == 1:
+            index = self.indexes.get(homes[0])
+            return () if index is None else index.find(reference.by, reference.value)
         found: dict[str, None] = {}
-        for home in reference.resources:
+        for home in homes:
             index = self.indexes.get(home)
             if index is not None:
                 found |= dict.fromkeys(index.find(reference.by, reference.value))
@@ -126,7 +124,8 @@ class References:
 
     def resolved(self, row: Row, found: dict[Reference, str]) -> Unresolved | None:
         """Enter into `found` where the references of a row lead; return the first that leads nowhere, or anywhere."""
-        for name, value in row.fields.items():
+        for name in _referring(row):
+            value = row.fields[name]
             many = isinstance(value, list)
             for item in cast("list[object]", value) if many else (value,):
                 if isinstance(item, Reference):
@@ -138,9 +137,10 @@ class References:
 
     def missing_id(self, row: Row, incomplete: frozenset[str]) -> Unresolved | None:
         """Return the first id of a row that no record has; None where that cannot be known."""
-        for name, value in row.fields.items():
-            homes = REFERENCES.get(name)
-            if not homes or any(home not in self.indexes or home in incomplete for home in homes):
+        for name in _referring(row):
+            value = row.fields[name]
+            homes = REFERENCES[name]
+            if isinstance(value, Reference) or any(home not in self.indexes or home in incomplete for home in homes):
                 continue
             for item in cast("list[object]", value) if isinstance(value, list) else (value,):
                 if isinstance(item, str) and not any(item.lower() in self.indexes[home].ids for home in homes):
@@ -149,13 +149,25 @@ class References:
 
     def natural_keys(self, key: Key | None) -> Iterator[NaturalKey]:
         """Yield every natural key that a key of a row may mean: several, where a reference in it may."""
-        if key is None or key.by == "source_id":
+        if key is None:
             return
         found: list[tuple[str, ...]] = [()]
         for value in key.values:
             choices = self.targets(value) if isinstance(value, Reference) else (spelled(value),)
             found = [(*before, choice) for before in found for choice in choices]
         yield from found
+
+
+@cache
+def referring_fields(resource: str) -> frozenset[str]:
+    """Return the fields of a resource that name records."""
+    return frozenset(REFERENCES) & declared(resource).fields.keys()
+
+
+def _referring(row: Row) -> Iterator[str]:
+    """Yield the fields of a row that name records, in the order of the row."""
+    names = referring_fields(row.resource)
+    return (name for name in row.fields if name in names)
 
 
 def _column(field: str, by: str, *, many: bool) -> str:
@@ -169,16 +181,27 @@ class Named(NamedTuple):
     natural: Key | None
     source_id: str | None
     """Spelled as it is compared."""
+    texts: tuple[tuple[str, str], ...]
+    """The keys that are one field with a text, which is spelled as it is compared."""
+
+    def natural_key(self, found: Mapping[Reference, str]) -> NaturalKey | None:
+        """Return the natural key, where it is known where the references in it lead."""
+        if self.natural is None:
+            return None
+        return tuple(found[one] if isinstance(one, Reference) else spelled(one) for one in self.natural.values)
 
 
 def named(row: Row | HeldRow) -> Named:
     """Return what a row is known by."""
-    keys = row.keys
     natural: Key | None = None
     source_id: str | None = None
-    for key in keys:
+    texts: list[tuple[str, str]] = []
+    for key in row.keys:
+        first = key.values[0]
+        if isinstance(key.by, str) and isinstance(first, str):
+            texts.append((key.by, spelled(first)))
         if key.by == "source_id":
-            source_id = spelled(cast("str", key.values[0]))
+            source_id = texts[-1][1]
         else:
             natural = key
-    return Named(keys, natural, source_id)
+    return Named(row.keys, natural, source_id, tuple(texts))

@@ -42,7 +42,7 @@ class Comparison:
     ) -> None:
         """Hold what they are compared with."""
         self.named: set[str] = set()
-        """Records that some row may be about."""
+        """Records that some row may be about, by their ids in lower case."""
         self.people: set[str] = set()
         """People whom rows name."""
         self.strays: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class Comparison:
             self._leave_out(row, known, incomplete)
             return
         for record in matched.about:
-            self.named.add(record.id)
+            self.named.add(record.id.lower())
         if self._index is not None:
             self._index.name(row, known, outcome.target)
         self._name_people(row, found)
@@ -124,7 +124,7 @@ class Comparison:
     def _leave_out(self, row: Row | HeldRow, known: Named, incomplete: frozenset[str]) -> None:
         """Protect what a row may be about."""
         about = self._records.about(known, self._references)
-        self.named.update(record.id for record in about)
+        self.named.update(record.id.lower() for record in about)
         if self._index is not None:
             self._index.leave_out(known)
             for record in about:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import planning
 import pytest
+from msgspec.structs import replace
 from planning import NUMBERS, OURS, SCHOOL, THEIRS, held, row, told, wrong
 
 from meitner_aio import ConfigurationError
@@ -42,6 +43,16 @@ async def test_what_is_as_the_row_says_is_left_alone(world):
     )
     assert (told(proposal), held(proposal), wrong(proposal)) == ([], [], []), group.id
     assert proposal.unchanged == {"students": 1, "groups": 1}
+
+
+async def test_a_record_whose_id_has_capital_letters_is_not_missing(world):
+    """The case of ids means nothing: whom a row names is there, however the server writes the id."""
+    bo = world.student(1, "s1")
+    table = world.sandbox._directory._tables["students"]
+    table.remove(bo.id)
+    table.put(replace(bo, id=bo.id.replace("00000000", "ABCDEFAB", 1)))
+    proposal = await world.plan(students=[row(1, source_id="s1")], delete=True)
+    assert (told(proposal), held(proposal), proposal.unchanged) == ([], [], {"students": 1})
 
 
 async def test_a_record_of_ours_is_updated_in_what_the_row_says(world):

@@ -301,7 +301,7 @@ async def test_nothing_leaks_when_an_answer_is_bad(scripted: Scripted, trouble: 
     token = answer(data={"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
     replies = [token] * isinstance(auth, OAuth2) + [trouble]
     policy = RetryPolicy(initial=0.0, max_retries=1)
-    meitner, server = await scripted(*replies, auth=auth, timeout=0.02, retry=policy)
+    meitner, server = await scripted(*replies, auth=auth, timeout=0.1, retry=policy)
     students = meitner.students
     with Mine() as mine:
         with contextlib.suppress(MeitnerError):  # an answer with too much after it is good once

@@ -34,7 +34,7 @@ from meitner_aio.reconcile import Desired, Proposal, Result, plan
 from meitner_aio.records import wire_name
 
 _PEOPLE = {"students": 7, "employees": 3, "guardians": 2}
-WORLDS = {"clean": (473, False), "mixed": (297, True)}
+WORLDS = {"clean": (473, False), "mixed": (594, True)}
 """Seeds of worlds in which much happens: many placements are created, and every kind of action; and their dirt."""
 _SETTLED = 1.0
 """Real seconds in which the sandbox must have answered."""

@@ -163,7 +163,7 @@ class PageReader(Generic[R]):
 
     def __init__(self, model: type[R]) -> None:
         """Read rows of `model`."""
-        self._page = msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
+        self._page: msgspec.json.Decoder[Envelope[R]] = msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
         self._row = RecordDecoder(model)
 
     def reader(self, offset: int, *, skip_invalid: bool) -> Callable[[Request, RawResponse], DecodedPage[R]]:

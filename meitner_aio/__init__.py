@@ -35,6 +35,8 @@ from .errors import (
     ConfigurationError as ConfigurationError,
     ConflictError as ConflictError,
     ConnectionReason as ConnectionReason,
+    DestinationError as DestinationError,
+    DestinationReason as DestinationReason,
     IncompleteListing as IncompleteListing,
     InternalServerError as InternalServerError,
     MeitnerError as MeitnerError,

@@ -11,6 +11,7 @@ MeitnerError                      message; request_id, method, route and attempt
 ├── QuotaExhausted                the hourly quota does not allow the call in time
 ├── ResyncRequired                changes since a checkpoint can no longer be known
 ├── TooManyDeletions              a mirror's brakes stopped a run
+├── DestinationError              an object store did not take an export
 └── APIStatusError                the server said no
     ├── BadRequestError           400
     ├── AuthenticationError       401
@@ -264,6 +265,34 @@ class TooManyDeletions(MeitnerError):
         super().__init__(message, **facts)
         self.deletions: Mapping[str, int] = deletions or {}
         self.rows: Mapping[str, int] = rows or {}
+
+
+class DestinationReason(Enum):
+    """Why an object store did not take an export."""
+
+    CREDENTIALS = "credentials"
+    """The store's own variables or profile give no credentials, or such as the store does not know."""
+    FORBIDDEN = "forbidden"
+    """The store knows the credentials, and they do not allow it."""
+    NO_BUCKET = "no_bucket"
+    """There is no such bucket or container."""
+    UNAVAILABLE = "unavailable"
+    """The store could not be reached, or failed: another try may succeed."""
+    OVERTAKEN = "overtaken"
+    """Another run was published there meanwhile: what this one read was given up."""
+    REFUSED = "refused"
+    """Anything else that the store refused."""
+
+
+class DestinationError(MeitnerError):
+    """An object store did not take an export, for a `reason`; what a reader finds there is as it was before."""
+
+    def __init__(
+        self, message: str = "", *, reason: DestinationReason = DestinationReason.REFUSED, **facts: Unpack[Facts]
+    ) -> None:
+        """Keep the reason."""
+        super().__init__(message, **facts)
+        self.reason = reason
 
 
 class APIStatusError(MeitnerError):

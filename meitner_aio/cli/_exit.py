@@ -39,6 +39,16 @@ _BY_ERROR: dict[type[Exception], Exit] = {
 }
 
 
+_BY_REASON = {
+    errors.DestinationReason.CREDENTIALS: Exit.AUTH,
+    errors.DestinationReason.FORBIDDEN: Exit.AUTH,
+    errors.DestinationReason.UNAVAILABLE: Exit.TEMPORARY,
+    errors.DestinationReason.OVERTAKEN: Exit.TEMPORARY,
+}
+
+
 def exit_code(error: Exception) -> Exit:
     """Return the exit code that an error ends a command with."""
+    if isinstance(error, errors.DestinationError):
+        return _BY_REASON.get(error.reason, Exit.ERROR)
     return next((code for kind, code in _BY_ERROR.items() if isinstance(error, kind)), Exit.ERROR)

@@ -11,7 +11,6 @@ from .._pipeline.identity import Reader, Stamp
 from .._runtime.cleanup import stopped
 from .._runtime.private_files import check_file
 from .._runtime.threads import stoppable, threaded
-from ._files import Folder
 from ._held import check_key, check_wholes, directory_of, warn_given_up
 from ._journal import LONGEST, Choices, Journal, ReadSummary, check_choices, left_in
 from ._leftovers import forget, warn_abandoned
@@ -23,6 +22,7 @@ from ._report import Progress, ResourceReport
 from ._selection import ResourceJob, Selection
 from ._source import Turns
 from ._spool import Spool
+from .destinations._destination import Destination
 from .formats.written import Target, put_in_place
 
 _AT_ONCE = 4
@@ -34,7 +34,7 @@ class FolderRun:
 
     def __init__(
         self,
-        folder: Folder,
+        destination: Destination,
         jobs: list[tuple[ResourceJob, Target]],
         selection: Selection,
         turns: Turns,
@@ -44,14 +44,16 @@ class FolderRun:
         resume: bool,
     ) -> None:
         """Prepare an export; nothing is touched yet."""
-        self._folder = folder
+        self._destination = destination
+        self._folder = destination.folder
         self._jobs = jobs
         self._selection = selection
-        self._key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
+        self.key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
         self._turns = turns
         self._emit = self._counted(emit)
         self._rows: dict[str, int] = {}
         self._published: set[str] = set()
+        self._reports: tuple[ResourceReport, ...] = ()
         self._reader = reader
         self._resume = resume
         self._directory: Stamp | None = None
@@ -60,7 +62,7 @@ class FolderRun:
 
     async def all(self) -> tuple[ResourceReport, ...]:
         """Export resources side by side. The first that fails ends the others; what is finished by then stays."""
-        with self._folder, Log(self._folder.path) as log:
+        with self._folder, Log(self._destination.log) as log:
             try:
                 await self._everything()
             except BaseException as error:
@@ -68,16 +70,19 @@ class FolderRun:
                     await threaded(log.add, self._line(log, error))
                 raise
             await threaded(log.add, self._line(log))
-        return tuple(self._manifest.resources[one.name] for one, _ in self._jobs)
+        return self._reports
 
     async def _everything(self) -> None:
         left = await threaded(self._begin)
+        await self._destination.begin()
         tasks = [asyncio.create_task(self._one(one, target, left.get(one.name))) for one, target in self._jobs]
         try:
             await asyncio.gather(*tasks)
         finally:
             await stopped(*tasks)
+        self._reports = await self._destination.publish(self._manifest, [one.name for one, _ in self._jobs])
         await threaded(self._end)
+        await self._destination.end()
 
     def _counted(self, emit: Emit) -> Emit:
         def counted(news: Progress) -> object:
@@ -103,17 +108,21 @@ class FolderRun:
             since=self._selection.since is not None,
             limit=self._selection.limit,
             resumed=self._resume,
-            pseudonymised=self._key is not None,
-            key=self._key,
+            pseudonymised=self.key is not None,
+            key=self.key,
             resources=taken,
+            to=self._destination.address,
         )
 
     def _taken(self, one: ResourceJob) -> Taken:
         names = one.fields or one.model.__struct_fields__
         rows = self._rows.get(one.name, 0)
-        if one.name not in self._published:
+        places = {report.resource: report for report in self._reports}
+        if self._destination.address is None:  # in place one by one
+            places = {name: self._manifest.resources[name] for name in self._published}
+        known = places.get(one.name)
+        if known is None:
             return Taken(one.name, names, rows)
-        known = self._manifest.resources[one.name]
         return Taken(one.name, names, rows, known.file, known.sha256, known.level, known.complete)
 
     def allowed(self) -> dict[str, Journal]:
@@ -125,7 +134,7 @@ class FolderRun:
         self._folder.check()
         names = [one.name for one, _ in self._jobs]
         self._manifest = Manifest.of(self._folder)
-        check_key(self._folder, self._manifest, self._key, names, resume=self._resume)
+        check_key(self._folder, self._manifest, self.key, names, resume=self._resume)
         tables = any(target.file == SHARED for _, target in self._jobs)
         self._directory = directory_of(
             self._folder, self._manifest, self._reader, names, tables=tables, resume=self._resume
@@ -141,7 +150,7 @@ class FolderRun:
         """Check again, now that the folder is locked. Without `resume`, what an interrupted export left is given up."""
         left = self.allowed()
         self._manifest.directory = self._directory
-        self._manifest.pseudonymised, self._manifest.key = self._key is not None, self._key
+        self._manifest.pseudonymised, self._manifest.key = self.key is not None, self.key
         if not self._resume:
             warn_given_up(self._folder, left_in(self._folder, [one.name for one, _ in self._jobs]))
             self._forget()

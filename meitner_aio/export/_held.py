@@ -56,10 +56,15 @@ def check_key(folder: Folder, manifest: Manifest, key: str | None, resources: It
     left = left_in(folder, (name for name in RESOURCES if name not in given_up))
     found += [(f"the interrupted export of {name}", journal.choices.key) for name, journal in left.items()]
     for what, other in found:
-        if other == key:
-            continue
-        is_, was = (f"under pseudonyms of the key {one}" if one else "not under pseudonyms" for one in (key, other))
-        raise MeitnerError(f"{what} is {was}, and this export is {is_}: the two do not mix, export to another folder")
+        check_same_key(what, other, key)
+
+
+def check_same_key(what: str, other: str | None, key: str | None, remedy: str = "export to another folder") -> None:
+    """Raise `MeitnerError`, which ends with the `remedy`, unless `what` has pseudonyms of the same key, or none."""
+    if other == key:
+        return
+    is_, was = (f"under pseudonyms of the key {one}" if one else "not under pseudonyms" for one in (key, other))
+    raise MeitnerError(f"{what} is {was}, and this export is {is_}: the two do not mix, {remedy}")
 
 
 def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:

@@ -87,6 +87,8 @@ class ExportLine(Struct, frozen=True, tag_field="event", tag="export"):
     key: str | None
     """The fingerprint of the key of the pseudonyms."""
     resources: tuple[Taken, ...]
+    to: str | None = None
+    """The address of an object store; None for the folder of the log."""
 
 
 class Gone(Struct, frozen=True):

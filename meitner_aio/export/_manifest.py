@@ -13,9 +13,9 @@ from .._pipeline.identity import Stamp
 from .._runtime.private_files import read_private
 from ..errors import MeitnerError
 from ._files import Folder
+from ._names import MANIFEST
 from ._report import ResourceReport
 
-_NAME = "manifest.json"
 _VERSION = 1
 _GENERATOR = f"meitner-aio {__version__}"
 
@@ -40,14 +40,14 @@ class Manifest(Struct):
         Raises `MeitnerError` for a `manifest.json` of another kind, which is not ours to overwrite, and
         `ConfigurationError` for one that others may have written.
         """
-        path = folder.path / _NAME
+        path = folder.path / MANIFEST
         try:
             found = msgspec.json.decode(read_private(path), type=cls)
         except FileNotFoundError:
             return cls(_VERSION, _GENERATOR, {})
         except ValueError:  # msgspec's errors are ValueErrors
             found = None
-        if found is None or found.version != _VERSION:
+        if found is None or not found.current:
             raise MeitnerError(f"{path} is not a manifest of this version; export to another folder")
         return cls(_VERSION, _GENERATOR, found.resources, found.directory, found.pseudonymised, found.key)
 
@@ -58,6 +58,15 @@ class Manifest(Struct):
                 self.resources[name] = msgspec.structs.replace(other, bytes=report.bytes, sha256=report.sha256)
         self.resources[report.resource] = report
 
+    @property
+    def current(self) -> bool:
+        """Whether it has the shape of this version."""
+        return self.version == _VERSION
+
+    def encoded(self) -> bytes:
+        """Return it as JSON, indented for people."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
     def save(self, folder: Folder) -> None:
         """Put the manifest in the folder, whole."""
-        folder.put(_NAME, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        folder.put(MANIFEST, self.encoded())

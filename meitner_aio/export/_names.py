@@ -32,3 +32,18 @@ def resource_names(given: Iterable[str] = ()) -> tuple[str, ...]:
     """
     names = dict.fromkeys([given] if isinstance(given, str) else given)
     return tuple(dict.fromkeys(map(attribute_of, names))) or tuple(RESOURCES)
+
+
+NOTES = "upload.json"
+"""What a run on its way to an object store needs to be resumed."""
+MANIFEST = "manifest.json"
+FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in SINGLE) | {SHARED}
+"""Whole files of an export."""
+PARTS = frozenset(
+    {f"{SHARED}.part", f"{MANIFEST}.part", f"{NOTES}.part"},
+).union(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
+BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
+"""What SQLite may have left beside its database."""
+JOURNALS = tuple(f"{name}.journal" for name in RESOURCES)
+OURS = (NOTES, *JOURNALS, *sorted(PARTS), *sorted(FILES), *BESIDE, MANIFEST)
+"""All that an export puts into a folder but `exports.log`, in the order in which it goes."""

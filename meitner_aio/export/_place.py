@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from io import TextIOBase
 from pathlib import Path
 from typing import Any, cast
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-"""Two characters at least: one is a drive. One slash, because a `Path` makes one of two."""
+from .destinations._address import STORES, Address, scheme_of
+
 _FILES = frozenset({".ndjson", ".csv", ".parquet", ".sqlite", ".json", ".jsonl", ".db", ".xlsx"})
 
 
 def check_place(to: object) -> None:
-    """Raise `ValueError` for a text or path that names no folder, `TypeError` for what is neither that nor a stream.
+    """Raise `ValueError` for a text or path that names neither a folder nor an object store.
 
-    `NotADirectoryError` when a file is in the place of a folder above it.
+    `TypeError` for what is neither that nor a stream, `NotADirectoryError` when a file is in the place of a folder
+    above it.
     """
     if not isinstance(to, (str, os.PathLike)):
         if not hasattr(to, "write") or isinstance(to, TextIOBase):
@@ -25,10 +25,10 @@ def check_place(to: object) -> None:
     path: Any = os.fspath(cast("os.PathLike[Any]", to))
     if not isinstance(path, str) or not path:
         raise ValueError("to must be the name of a folder")
-    if _SCHEME.match(path):
-        raise ValueError(
-            f"{path} is an address, and files go to a folder of this machine; {path.split(':')[0]}:// is not supported"
-        )
+    scheme = scheme_of(path)
+    if scheme is not None:
+        _check_address(path, scheme, text=isinstance(to, str))
+        return
     folder = Path(path)
     if folder.is_dir():
         return
@@ -42,3 +42,14 @@ def check_place(to: object) -> None:
     file = next((parent for parent in folder.parents if parent.exists() and not parent.is_dir()), None)
     if file is not None:
         raise NotADirectoryError(f"{path} cannot be a folder, for {file} is a file")
+
+
+def _check_address(path: str, scheme: str, *, text: bool) -> None:
+    # What is refused is not repeated: somebody's password may be in it.
+    if scheme not in STORES:
+        raise ValueError(
+            f"{scheme}:// is not supported: files go to a folder of this machine, or to s3://, gs:// or az://"
+        )
+    if not text:
+        raise ValueError(f"{scheme}:// takes the address as a str: a Path drops one of its slashes")
+    Address.of(path)

@@ -24,17 +24,11 @@ from ._files import Folder
 from ._journal import is_journal
 from ._log import LOG, Gone, Log, PurgeLine
 from ._manifest import Manifest
-from ._names import SHARED, SINGLE, parts_of
+from ._names import BESIDE, FILES, MANIFEST, OURS, PARTS, SHARED
 from ._shred import doubt, shred
+from .destinations._address import scheme_of
 
-_MANIFEST = "manifest.json"
 _RUN = re.compile(r"run=[0-9A-Za-z._:+-]+")
-_FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in SINGLE) | {SHARED}
-_PARTS = frozenset(
-    {f"{SHARED}.part", f"{_MANIFEST}.part"},
-).union(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
-_BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
-"""What SQLite may have left beside its database."""
 
 
 class Removed(Struct, frozen=True):
@@ -70,11 +64,16 @@ def purge(folder: str | os.PathLike[str], older_than: timedelta, *, dry_run: boo
     `assured` and `why` say whether overwriting reaches the disk. The manifest forgets what is gone, and
     `exports.log` has a line about it.
 
-    Raises `ValueError` for a negative age, `ConfigurationError` for a folder to which others may write, `MeitnerError`
+    Raises `ValueError` for a negative age and for an object store, `ConfigurationError` for a folder to which others may write, `MeitnerError`
     while an export holds the folder, and `OSError`: for one that is not there, and what a disk refuses.
     """
     if older_than < timedelta(0):
         raise ValueError(f"older_than must be at least 0, not {older_than}")
+    if isinstance(folder, str) and scheme_of(folder) is not None:
+        raise ValueError(
+            "a purge is of a folder of this machine: of an object store, keep_runs (--keep-runs) removes older runs, and "
+            "a lifecycle rule of the store what is older than a number of days"
+        )
     place = check_folder(folder)
     with Folder(place) as held:
         purging = _Purge(held, _ago(older_than))
@@ -134,7 +133,7 @@ class _Purge:
             if kept:
                 self._manifest.save(self._folder)
             else:
-                self._folder.remove(_MANIFEST)
+                self._folder.remove(MANIFEST)
         for run in self._run_folders():
             with suppress(OSError):  # the folder is not empty
                 run.rmdir()
@@ -146,8 +145,8 @@ class _Purge:
         for one in self._manifest.resources.values():
             times[one.file] = max(one.exported_at, times.get(one.file, one.exported_at))
         for name, time in sorted(times.items()):
-            if name in _FILES and time < self._before:
-                yield from self._regular(name, *(_BESIDE if name == SHARED else ()))
+            if name in FILES and time < self._before:
+                yield from self._regular(name, *(BESIDE if name == SHARED else ()))
 
     def _left(self) -> Iterator[Path]:
         """Yield journals and parts; what an export can go on with is as old as the younger of the two."""
@@ -157,7 +156,7 @@ class _Purge:
                 pair = pair[1:]
             if all(map(self._is_old, pair)):
                 yield from pair
-        yield from filter(self._is_old, self._regular(*sorted(_PARTS - {f"{name}.part" for name in RESOURCES})))
+        yield from filter(self._is_old, self._regular(*sorted(PARTS - {f"{name}.part" for name in RESOURCES})))
 
     def _runs(self, runs: Iterable[Path]) -> Iterator[Path]:
         """Yield the files of runs of which every file of ours is old; each is held meanwhile, as by an export."""
@@ -169,7 +168,7 @@ class _Purge:
                     raise
                 except MeitnerError:  # an export is writing to it, and may wait for the quota longer than a file is old
                     continue
-                files = list(self._regular(*(f"{run.name}/{name}" for name in sorted(_FILES | _PARTS | {_MANIFEST}))))
+                files = list(self._regular(*(f"{run.name}/{name}" for name in OURS)))
                 if all(map(self._is_old, files)):
                     yield from files
 

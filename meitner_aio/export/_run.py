@@ -14,7 +14,6 @@ from .._pipeline.identity import reader_of
 from .._pseudonyms import Pseudonyms
 from .._runtime.threads import threaded
 from ..errors import ResponseValidationError
-from ._files import Folder
 from ._folder_run import FolderRun
 from ._journal import Journal
 from ._place import check_place
@@ -24,6 +23,8 @@ from ._report import Progress, Report
 from ._selection import ResourceJob, Selection, chosen
 from ._source import Turns
 from ._stream import streamed
+from .destinations._address import address_of
+from .destinations._opening import check_options, opened
 from .formats.written import Target
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ async def export(
     replace: bool = False,
     on_invalid: Literal["raise", "skip"] = "raise",
     pseudonymise: str | os.PathLike[str] | None = None,
+    spool: str | os.PathLike[str] | None = None,
+    keep_runs: int | None = None,
 ) -> Report:
     """Write the rows of the resources named (all when none is) to `<resource>.<format>` in the folder `to`.
 
@@ -69,6 +72,12 @@ async def export(
     `pseudonymise` names the file of a key: no name, contact or identity number is written then, on the way neither; ids
     become pseudonyms that are the same wherever the key is, birth dates their year (`docs/privacy.md`).
 
+    `to` may be the address of an object store: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`;
+    credentials come from the store's own variables or profile. The files are made in a private folder of this machine
+    (in `spool`, or where programs keep their state), uploaded below `run=<id>/`, and then `manifest.json` is replaced
+    by one that names them: readers find the run of before or this one, whole. A run that lacks a resource of the one
+    before takes its place only with `replace`. Older runs stay, unless `keep_runs` says how many do, this one included.
+
     `exports.log` in the folder has a line for each run: who, when, which fields of what; no row.
 
     A file takes its name when it is whole: whatever ends the export early, the files and the manifest of what was
@@ -77,8 +86,9 @@ async def export(
     that would wait more seconds for the hourly quota is not begun (`QuotaExhausted`), unless by `force`.
 
     Raises `TypeError` or `ValueError` for what cannot be meant, before any I/O, and what reading and writing raise:
-    `MeitnerError`, `OSError`. Pages have `page_size` rows, or as many as the server gives. Up to four resources are
-    read at a time, with at most `concurrency` requests in flight; memory holds no more than about 6,000 rows of each.
+    `MeitnerError` (of an object store `DestinationError`), `OSError`. Pages have `page_size` rows, or as many as the
+    server gives. Up to four resources are read at a time, with at most `concurrency` requests in flight; memory holds
+    no more than about 6,000 rows of each.
     """
     began = time.perf_counter()
     names = None if pseudonymise is None else await threaded(Pseudonyms.of_file, pseudonymise, _folder(to))
@@ -88,6 +98,7 @@ async def export(
     everything = chosen(meitner, resources, selection, where, concurrency)
     where = None  # its values may be personal: no crash report shows them as a local of this frame
     _check(to, format, resume=resume, bom=bom)
+    check_options(to, spool=spool, keep_runs=keep_runs)
     turns: Turns = nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
     emit = progress or _silent
     patience = None if force else max_wait
@@ -96,11 +107,14 @@ async def export(
             await _within(patience, meitner, everything, selection)
             return await streamed(everything, selection, to, turns, emit)
         reader = await reader_of(meitner, _how(names))
-        targets = [Target.of(one, selection, format, replace=replace, bom=bom) for one in everything]
-        jobs = list(zip(everything, targets, strict=True))
-        run = FolderRun(Folder(to), jobs, selection, turns, emit, reader=reader, resume=resume)
-        await _within(patience, meitner, everything, selection, await threaded(run.allowed))
-        return Report(await run.all(), time.perf_counter() - began)
+        async with opened(to, spool=spool, resume=resume, keep_runs=keep_runs, replace=replace) as destination:
+            fresh = destination.address is not None  # each run has a folder of its own
+            targets = [Target.of(one, selection, format, replace=replace or fresh, bom=bom) for one in everything]
+            jobs = list(zip(everything, targets, strict=True))
+            run = FolderRun(destination, jobs, selection, turns, emit, reader=reader, resume=resume)
+            await destination.check(reader, run.key, targets)
+            await _within(patience, meitner, everything, selection, await threaded(run.allowed))
+            return Report(await run.all(), time.perf_counter() - began)
     except ResponseValidationError as error:
         raise advised(error) from None
 
@@ -139,7 +153,7 @@ def _how(names: Pseudonyms | None) -> str:
 
 
 def _folder(to: str | os.PathLike[str] | BinaryIO) -> str | os.PathLike[str] | None:
-    return to if isinstance(to, (str, os.PathLike)) else None
+    return to if isinstance(to, (str, os.PathLike)) and address_of(to) is None else None
 
 
 def _silent(_: Progress) -> None:

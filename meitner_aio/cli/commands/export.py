@@ -18,9 +18,11 @@ from ...export import (
     Progress,
     Report,
     ResourceReport,
+    address_of,
     check_place,
     export,
     is_kept,
+    local_folder,
     plan,
     resource_names,
     since_then,
@@ -83,11 +85,11 @@ class SelectionOptions:
         where = conditions(self.where or (), resource_names(resources), now)
         return given(where=where or None, since=since, limit=self.limit)
 
-    def continued(self, resources: Iterable[str], to: str, since: datetime | None) -> dict[str, Any]:
+    def continued(self, resources: Iterable[str], kept: Path, since: datetime | None) -> dict[str, Any]:
         """Return `since` as the interrupted export in the folder meant it, of which `7d` is the same words today."""
         if since is None or not moves(self.since or ""):
             return {}
-        return {"since": since_then(to, resource_names(resources), since)}
+        return {"since": since_then(kept, resource_names(resources), since)}
 
     def columns(self) -> dict[str, Any]:
         """Return the keywords that only `export` has."""
@@ -117,7 +119,8 @@ class WritingOptions:
     to: Annotated[
         str | None,
         Parameter(
-            help="The folder for the files, made where it does not exist; - is stdout, for ndjson.",
+            help="The folder for the files, made where it does not exist, or a place in an object store: "
+            "s3://BUCKET/PREFIX, gs:// or az://; - is stdout, for ndjson.",
             metavar="FOLDER",
             allow_leading_hyphen=True,
             validator=_no_option,
@@ -149,6 +152,18 @@ class WritingOptions:
             metavar="KEYFILE",
         ),
     ] = None
+    spool: Annotated[
+        str | None,
+        Parameter(
+            help="Where exports to an object store are made before they are uploaded; a private folder of yours when "
+            "you do not say.",
+            metavar="FOLDER",
+        ),
+    ] = None
+    keep_runs: Annotated[
+        Positive | None,
+        Parameter(help="Runs that stay in an object store, this one included; all when you do not say.", metavar="N"),
+    ] = None
     force: Annotated[
         bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
     ] = False
@@ -172,6 +187,7 @@ class WritingOptions:
         max_wait = profile.max_wait if self.max_wait is None else self.max_wait
         flags = {"resume": self.resume, "force": self.force, "bom": self.bom}
         seldom = given(replace=self.replace or None, on_invalid=self.on_invalid, pseudonymise=self.pseudonymise)
+        seldom |= given(spool=self.spool, keep_runs=self.keep_runs)
         return given(format=self.format or profile.format, max_wait=max_wait, **flags) | seldom
 
 
@@ -207,7 +223,7 @@ async def export_command(
     options = selected | selection.columns() | writing.options(profile) | given(concurrency=paging.concurrency)
     if writing.resume:
         with _refused():
-            options |= selection.continued(resources, to, options.get("since"))
+            options |= selection.continued(resources, local_folder(to, writing.spool), options.get("since"))
     drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().show
     with terminable():
@@ -234,12 +250,14 @@ async def _exported(
             read = True
             show(news)
 
-        target: Path | BinaryIO = lines_out() if piped else Path(to)
+        target: str | Path | BinaryIO = lines_out() if piped else to if address_of(to) else Path(to)
         try:
             with _refused():
                 return await export(meitner, resources, to=target, progress=progress, **options)
         except BaseException:
-            begun.now = read and not piped and is_kept(to, resource_names(resources))
+            begun.now = (
+                read and not piped and is_kept(local_folder(to, options.get("spool")), resource_names(resources))
+            )
             raise
 
 

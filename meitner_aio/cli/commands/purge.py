@@ -35,7 +35,7 @@ def purge_command(
         raise UsageError(f"--older-than {wrong}") from None
     try:
         done = purge(folder, age, dry_run=dry_run)
-    except ConfigurationError as wrong:
+    except (ConfigurationError, ValueError) as wrong:
         raise UsageError(str(wrong)) from None
     except (FileNotFoundError, NotADirectoryError) as wrong:
         if str(wrong.filename or folder) != folder:

@@ -1,0 +1,231 @@
+"""Objects in S3, Google Cloud Storage and Azure Blob Storage. The only module that imports obstore.
+
+Every error is a `DestinationError` without a trace of the library's own, which quotes what the store said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypedDict, TypeVar, cast
+
+import obstore
+from obstore import exceptions
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from ..._runtime.private_files import open_private
+from ...errors import DestinationError, DestinationReason
+from ..formats.written import Stopped
+from ._address import Address
+from ._aws_profile import profile_keys
+from ._refusals import Kind, MissingObjectError, is_no_bucket, meaning, no_credentials
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode, UpdateVersion
+    from obstore.store import ClientConfig, RetryConfig, S3Config
+
+T = TypeVar("T")
+_Store: TypeAlias = S3Store | GCSStore | AzureStore
+
+PART = 8 << 20
+"""Bytes of a part of an upload: S3 takes 10,000 parts at most, of at least five MiB."""
+_AT_ONCE = 3
+"""Parts on their way at the same time; memory holds one more."""
+_TRIES = 2
+"""Uploads of a file: one whose last answer was lost cannot be completed again, only repeated."""
+_LARGEST = 16 << 20
+"""Bytes of a manifest at most."""
+RETRY: RetryConfig = {
+    "max_retries": 8,
+    "retry_timeout": timedelta(minutes=2),
+    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=20), "base": 2},
+}
+"""Of a request whose answer is a 5xx or does not come."""
+CLIENT: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=2)}
+
+_VARIABLES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+"""What the names of each store's own variables begin with."""
+
+
+class _Listing(Protocol):
+    """What is called of obstore to list: its own types name a library that is not needed."""
+
+    def list(self, store: _Store, prefix: str) -> AsyncIterator[Sequence[ObjectMeta]]: ...
+    async def list_with_delimiter_async(self, store: _Store) -> _Folders: ...
+
+
+class _Folders(TypedDict):
+    common_prefixes: Sequence[str]
+
+
+_listing = cast("_Listing", obstore)
+
+
+class Found(NamedTuple):
+    """A small object, and which version of it that is."""
+
+    data: bytes
+    version: dict[str, str]
+    """What makes a later put replace this one and no other."""
+    changed: datetime
+    """When it was put there, by the store's clock."""
+
+
+class Object(NamedTuple):
+    """An object of a listing."""
+
+    path: str
+    changed: datetime
+
+
+class ObjectStore:
+    """The objects below an address. Paths are relative to it."""
+
+    def __init__(self, address: Address) -> None:
+        """Find credentials; nothing is sent. `DestinationError` where there are none that make sense. Blocking."""
+        self.address = address
+        failed: DestinationError
+        try:
+            self._store = _opened(address)
+        except (exceptions.BaseError, ValueError, OSError):  # its text may quote what is wrong with a key
+            failed = no_credentials(address)
+        else:
+            return
+        raise failed
+
+    async def read(self, path: str) -> Found | None:
+        """Return a small object; None when there is none."""
+        return await self._called(self._read(path), "read")
+
+    async def _read(self, path: str) -> Found | None:
+        try:
+            got = await obstore.get_async(self._store, path)
+        except FileNotFoundError as missing:
+            if is_no_bucket(str(missing)):
+                raise
+            return None
+        meta = got.meta
+        if meta["size"] > _LARGEST:
+            raise DestinationError(f"{path} in {self.address} is no manifest: it has {meta['size']:,} bytes")
+        known = {"e_tag": meta["e_tag"], "version": meta["version"]}
+        version = {name: value for name, value in known.items() if value}  # stores refuse a version of None
+        return Found(bytes(await got.bytes_async()), version, meta["last_modified"])
+
+    async def put(self, path: str, data: bytes) -> None:
+        """Put a small object, whatever was there."""
+        await self._called(obstore.put_async(self._store, path, data, use_multipart=False), "write")
+
+    async def swap(self, path: str, data: bytes, replaced: dict[str, str] | None) -> None:
+        """Put a small object in place of one version of it, None for where there is none; else `ReplacedError`."""
+        mode: PutMode = "create" if replaced is None else cast("UpdateVersion", replaced)
+        await self._called(obstore.put_async(self._store, path, data, mode=mode, use_multipart=False), "write")
+
+    async def upload(self, path: str, file: Path, stop: threading.Event) -> None:
+        """Put a file in parts, whole or not at all. Once `stop` is set it is aborted, and `Stopped` raised.
+
+        Not to be cancelled: an upload that is cancelled while a part travels leaves its parts in the store.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                size = await self._called(self._upload(path, file, stop), "write")
+                found = await self._called(obstore.head_async(self._store, path), "read")
+            except DestinationError as error:
+                if error.reason is not DestinationReason.UNAVAILABLE or attempt == _TRIES:
+                    raise
+            else:
+                if found["size"] == size:
+                    return
+        raise DestinationError(
+            f"{self.address.store} keeps {path} in {self.address} with another size than it was sent: run again",
+            reason=DestinationReason.UNAVAILABLE,
+        )
+
+    async def _upload(self, path: str, file: Path, stop: threading.Event) -> int:
+        size = 0
+        with os.fdopen(await asyncio.to_thread(open_private, file), "rb", buffering=0) as source:
+            async with obstore.open_writer_async(
+                self._store, path, buffer_size=PART, max_concurrency=_AT_ONCE
+            ) as writer:
+                while data := await asyncio.to_thread(source.read, PART):
+                    if stop.is_set():
+                        raise Stopped
+                    await writer.write(data)
+                    size += len(data)
+                if stop.is_set():
+                    raise Stopped
+        return size
+
+    async def has(self, path: str, size: int) -> bool:
+        """Whether there is an object of so many bytes."""
+        try:
+            return (await self._called(obstore.head_async(self._store, path), "read"))["size"] == size
+        except MissingObjectError:
+            return False
+
+    async def folders(self) -> list[str]:
+        """Return the names before the first slash of the paths of all objects."""
+        found = await self._called(_listing.list_with_delimiter_async(self._store), "list")
+        return sorted(one.rstrip("/").rpartition("/")[2] for one in found["common_prefixes"])
+
+    async def objects(self, folder: str) -> list[Object]:
+        """Return what is below a folder, at any depth."""
+        return await self._called(self._objects(folder), "list")
+
+    async def _objects(self, folder: str) -> list[Object]:
+        pages = [page async for page in _listing.list(self._store, folder)]
+        return [Object(one["path"], one["last_modified"]) for page in pages for one in page]
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Remove objects; one that is gone already is no error."""
+        if paths:
+            try:
+                await self._called(obstore.delete_async(self._store, list(paths)), "delete")
+            except MissingObjectError:
+                return
+
+    async def _called(self, call: Awaitable[T], doing: str) -> T:
+        """Return what a call returns, or raise what its error means; the original is dropped, and with it its text."""
+        try:
+            return await call
+        except (exceptions.BaseError, OSError, ValueError) as error:
+            failed = meaning(self.address, _kind(error), str(error), doing)
+        raise failed
+
+
+def _kind(error: Exception) -> Kind:
+    for kind, errors in _KINDS.items():
+        if isinstance(error, errors):
+            return kind
+    return Kind.OTHER
+
+
+_KINDS: dict[Kind, tuple[type[Exception], ...]] = {
+    Kind.MISSING: (FileNotFoundError,),
+    Kind.CONFLICT: (exceptions.AlreadyExistsError, exceptions.PreconditionError),
+    Kind.UNAUTHENTICATED: (exceptions.UnauthenticatedError,),
+    Kind.FORBIDDEN: (exceptions.PermissionDeniedError,),
+    Kind.FAILED: (exceptions.GenericError, exceptions.JoinError, OSError),
+}
+"""The first that fits: a missing object is an `OSError`, too."""
+
+
+def _opened(address: Address) -> _Store:
+    prefix = address.prefix or None
+    client: ClientConfig = {**CLIENT, "allow_http": _allowed(_VARIABLES[address.scheme])}
+    match address.scheme:
+        case "s3":
+            keys = cast("S3Config", profile_keys(os.environ))
+            return S3Store(address.bucket, prefix=prefix, config=keys, client_options=client, retry_config=RETRY)
+        case "gs":
+            return GCSStore(address.bucket, prefix=prefix, client_options=client, retry_config=RETRY)
+        case _:
+            return AzureStore(address.bucket, prefix=prefix, client_options=client, retry_config=RETRY)
+
+
+def _allowed(prefix: str) -> bool:
+    """Whether the variables of a store allow a connection without TLS: options of ours would hide that from obstore."""
+    return os.environ.get(f"{prefix}_ALLOW_HTTP", "").lower() in ("true", "1", "yes", "on")

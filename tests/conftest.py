@@ -22,7 +22,7 @@ from redis_server import RedisServer, require_redis
 from meitner_aio import Meitner, QuotaPolicy, RetryPolicy
 from meitner_aio._pipeline.transport import HttpTransport
 
-pytest_plugins = ["pytester", "meitner_aio.testing"]
+pytest_plugins = ["pytester", "meitner_aio.testing", "store_fixtures"]
 
 CREDENTIALS = ("an-id", "a-secret")
 AT_ONCE = RetryPolicy(initial=0.0)

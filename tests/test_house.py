@@ -46,6 +46,7 @@ SEAMS = {
     "tenacity": ("_pipeline/retry.py",),
     "aiolimiter": ("_pipeline/smoothing.py",),
     "redis": ("cached/_redis_cache.py",),
+    "obstore": ("export/destinations/_object_store.py",),
     "pyarrow": ("export/formats/parquet.py", "reconcile/registry/_parquet.py"),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),

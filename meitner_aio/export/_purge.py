@@ -64,15 +64,16 @@ def purge(folder: str | os.PathLike[str], older_than: timedelta, *, dry_run: boo
     `assured` and `why` say whether overwriting reaches the disk. The manifest forgets what is gone, and
     `exports.log` has a line about it.
 
-    Raises `ValueError` for a negative age and for an object store, `ConfigurationError` for a folder to which others may write, `MeitnerError`
-    while an export holds the folder, and `OSError`: for one that is not there, and what a disk refuses.
+    Raises `ValueError` for a negative age and for an object store, `ConfigurationError` for a folder to which others
+    may write, `MeitnerError` while an export holds the folder, and `OSError`: for one that is not there, and what a
+    disk refuses.
     """
     if older_than < timedelta(0):
         raise ValueError(f"older_than must be at least 0, not {older_than}")
     if isinstance(folder, str) and scheme_of(folder) is not None:
         raise ValueError(
-            "a purge is of a folder of this machine: of an object store, keep_runs (--keep-runs) removes older runs, and "
-            "a lifecycle rule of the store what is older than a number of days"
+            "a purge is of a folder of this machine: of an object store, keep_runs (--keep-runs) removes older runs, "
+            "and a lifecycle rule of the store what is older than a number of days"
         )
     place = check_folder(folder)
     with Folder(place) as held:

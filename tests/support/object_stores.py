@@ -9,6 +9,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,20 @@ _ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K
 _PATIENCE = 30.0
 _WITH_US = '"$@" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $!'
 """A shell that runs a server, and kills it when nobody holds our end of the pipe any more."""
+
+
+def store_environment(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Keep whatever gives credentials out of a test, and let requests that fail be tried again at once, and twice."""
+    from meitner_aio.export.destinations import _object_store
+
+    for name in os.environ:
+        if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    instantly = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=2), "base": 2}
+    monkeypatch.setattr(
+        _object_store, "RETRY", {"max_retries": 2, "retry_timeout": timedelta(seconds=20), "backoff": instantly}
+    )
 
 
 class S3:
@@ -76,7 +92,10 @@ def s3_server() -> Iterator[S3]:
     """Run an S3 in a thread."""
     import logging
 
+    from moto.s3 import models
     from moto.server import ThreadedMotoServer
+
+    models.S3_UPLOAD_PART_MIN_SIZE = 1  # five megabytes of test data for a second part help nobody
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

@@ -22,7 +22,7 @@ from ...errors import DestinationError, DestinationReason
 from ..formats.written import Stopped
 from ._address import Address
 from ._aws_profile import profile_keys
-from ._refusals import Kind, MissingObjectError, is_no_bucket, meaning, no_credentials
+from ._refusals import Kind, is_no_bucket, meaning, no_credentials
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode, UpdateVersion
@@ -97,6 +97,9 @@ class ObjectStore:
             return
         raise failed
 
+    def __repr__(self) -> str:
+        return f"<ObjectStore at {self.address}>"
+
     async def read(self, path: str) -> Found | None:
         """Return a small object; None when there is none."""
         return await self._called(self._read(path), "read")
@@ -119,10 +122,14 @@ class ObjectStore:
         """Put a small object, whatever was there."""
         await self._called(obstore.put_async(self._store, path, data, use_multipart=False), "write")
 
-    async def swap(self, path: str, data: bytes, replaced: dict[str, str] | None) -> None:
-        """Put a small object in place of one version of it, None for where there is none; else `ReplacedError`."""
+    async def swap(self, path: str, data: bytes, replaced: dict[str, str] | None) -> bool:
+        """Put a small object in place of one version of it, None for where there is none. Whether that was there."""
         mode: PutMode = "create" if replaced is None else cast("UpdateVersion", replaced)
-        await self._called(obstore.put_async(self._store, path, data, mode=mode, use_multipart=False), "write")
+        try:
+            await self._called(obstore.put_async(self._store, path, data, mode=mode, use_multipart=False), "write")
+        except _ConflictError:
+            return False
+        return True
 
     async def upload(self, path: str, file: Path, stop: threading.Event) -> None:
         """Put a file in parts, whole or not at all. Once `stop` is set it is aborted, and `Stopped` raised.
@@ -163,7 +170,7 @@ class ObjectStore:
         """Whether there is an object of so many bytes."""
         try:
             return (await self._called(obstore.head_async(self._store, path), "read"))["size"] == size
-        except MissingObjectError:
+        except _MissingError:
             return False
 
     async def folders(self) -> list[str]:
@@ -184,7 +191,7 @@ class ObjectStore:
         if paths:
             try:
                 await self._called(obstore.delete_async(self._store, list(paths)), "delete")
-            except MissingObjectError:
+            except _MissingError:
                 return
 
     async def _called(self, call: Awaitable[T], doing: str) -> T:
@@ -192,8 +199,22 @@ class ObjectStore:
         try:
             return await call
         except (exceptions.BaseError, OSError, ValueError) as error:
-            failed = meaning(self.address, _kind(error), str(error), doing)
+            kind = _kind(error)
+            failed = meaning(self.address, kind, str(error), doing)
+        if failed.reason is not DestinationReason.NO_BUCKET and kind in _TOLD_APART:
+            failed = _TOLD_APART[kind](failed.message, reason=failed.reason)
         raise failed
+
+
+class _MissingError(DestinationError):
+    """There is no such object."""
+
+
+class _ConflictError(DestinationError):
+    """An object is there that was not to be replaced, or no longer the one that was."""
+
+
+_TOLD_APART = {Kind.MISSING: _MissingError, Kind.CONFLICT: _ConflictError}
 
 
 def _kind(error: Exception) -> Kind:

@@ -48,14 +48,6 @@ _CREDENTIALS = {
 }
 
 
-class MissingObjectError(DestinationError):
-    """There is no such object."""
-
-
-class ReplacedError(DestinationError):
-    """An object is there that was not to be replaced, or no longer the one that was."""
-
-
 class Kind(Enum):
     """What the store's library makes of a refusal."""
 
@@ -82,16 +74,15 @@ def is_no_bucket(text: str) -> bool:
 def meaning(address: Address, kind: Kind, text: str, doing: str) -> DestinationError:
     """Return the error of a call that was `doing` something, such as to read."""
     code, reason = code_of(text), DestinationReason.REFUSED
-    error = DestinationError
     if code in _NO_BUCKETS:
         what = "container" if address.scheme == "az" else "bucket"
         reason = DestinationReason.NO_BUCKET
         line = f"{address.store} has no {what} {address.bucket} for these credentials: make it, or correct {address}"
     elif kind is Kind.CONFLICT:
-        error, reason = ReplacedError, DestinationReason.OVERTAKEN
+        reason = DestinationReason.OVERTAKEN
         line = f"{address} holds another manifest already"
     elif kind is Kind.MISSING:
-        error, reason = MissingObjectError, DestinationReason.UNAVAILABLE
+        reason = DestinationReason.UNAVAILABLE
         line = f"{address} lacks an object that was there: try again later"
     elif kind is Kind.UNAUTHENTICATED or code in _UNKNOWN_KEYS or _ROLES.search(text):
         return no_credentials(address, code)
@@ -106,7 +97,7 @@ def meaning(address: Address, kind: Kind, text: str, doing: str) -> DestinationE
         line = f"{address.store} could not be reached for {address}, or failed there: try again later"
     else:
         line = f"{address.store} refused to {doing} in {address}" + (f": {code}" if code else "")
-    return error(line, reason=reason)
+    return DestinationError(line, reason=reason)
 
 
 def no_credentials(address: Address, code: str = "") -> DestinationError:

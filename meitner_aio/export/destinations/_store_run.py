@@ -27,7 +27,6 @@ from .._names import MANIFEST, NOTES
 from .._report import ResourceReport
 from ..formats.written import Stopped
 from ._object_store import ObjectStore
-from ._refusals import ReplacedError
 from ._runs import RunManifest, folder_of, is_run, manifest_of, new_run, outdated
 from ._spooled import empty, give_up, newest
 
@@ -180,17 +179,16 @@ class StoreRun:
 
     async def _swapped(self, data: bytes) -> None:
         """Replace the manifest, or raise. An answer that was lost is asked for: the manifest says whose it is."""
-        problem: DestinationError
+        problem: DestinationError | None = None
         try:
-            await self._store.swap(MANIFEST, data, self._replaced)
+            if await self._store.swap(MANIFEST, data, self._replaced):
+                return
         except DestinationError as error:
             problem = error
-        else:
-            return
         found = await self._store.read(MANIFEST)
         if found is not None and folder_of(manifest_of(found.data, self.address).run) == self._name:
             return
-        if isinstance(problem, ReplacedError) or (None if found is None else found.version) != self._replaced:
+        if problem is None or (None if found is None else found.version) != self._replaced:
             await self._given_up()
             raise self._overtaken("what this one read is given up, run it again")
         raise problem

@@ -1,0 +1,31 @@
+"""Fixtures of tests that export into object stores."""
+
+import pytest
+from object_stores import s3_server, store_environment
+from store_proxy import StoreProxy
+
+
+@pytest.fixture(scope="session")
+def s3_process():
+    """An S3 for all tests of this process."""
+    pytest.importorskip("moto", reason="moto is not installed: pip install 'moto[server]'")
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_process, monkeypatch, tmp_path):
+    """An S3 with an empty bucket, which the environment names; requests that fail are tried again at once, and twice."""
+    store_environment(monkeypatch, tmp_path)
+    for name, value in s3_process.variables().items():
+        monkeypatch.setenv(name, value)
+    s3_process.bucket()
+    return s3_process
+
+
+@pytest.fixture
+async def proxy(s3, monkeypatch):
+    """A proxy before the S3, which the environment names in its place."""
+    async with StoreProxy(s3.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy

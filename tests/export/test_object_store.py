@@ -7,6 +7,7 @@ import hashlib
 import json
 import stat
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def _manifest(s3: Any) -> dict[str, Any]:
 
 
 def _runs(s3: Any) -> set[str]:
-    return {key.removeprefix(BELOW).split("/")[0] for key in s3.keys() if "/run=" in key}
+    return {key.removeprefix(BELOW).split("/")[0] for key in s3.objects() if "/run=" in key}
 
 
 async def _exported(directory: Any, **how: Any) -> Any:
@@ -43,7 +44,7 @@ async def test_a_run_is_whole_and_named_by_the_manifest(s3: Any) -> None:
     folder = f"run={known['run']}"
     assert [one.file for one in report.resources] == [f"{folder}/students.ndjson", f"{folder}/schools.ndjson"]
     names = ["manifest.json", *(f"{folder}/{name}" for name in ("manifest.json", "schools.ndjson", "students.ndjson"))]
-    assert s3.keys() == [BELOW + name for name in names]
+    assert s3.objects() == [BELOW + name for name in names]
     for name in NAMES:
         data = s3.get(BELOW + known["resources"][name]["file"])
         assert hashlib.sha256(data).hexdigest() == known["resources"][name]["sha256"]
@@ -84,12 +85,12 @@ async def test_the_usual_spool_is_where_programs_keep_their_state(s3: Any, tmp_p
 async def test_a_run_that_fails_leaves_the_one_before(s3: Any) -> None:
     """The manifest and all that it names are as they were, and the log says that nothing was published."""
     await _exported(NumberedDirectory())
-    before = {key: s3.get(key) for key in s3.keys()}
+    before = {key: s3.get(key) for key in s3.objects()}
     directory = NumberedDirectory({"students": 30, "schools": 2})
     directory.before = refusing("students", 20)
     with pytest.raises(MeitnerError, match="gone"):
         await _exported(directory)
-    assert {key: s3.get(key) for key in s3.keys()} == before
+    assert {key: s3.get(key) for key in s3.objects()} == before
     lines = (local_folder(TO).parent / "exports.log").read_bytes().splitlines()
     assert [one["file"] for one in json.loads(lines[-1])["resources"]] == [None, None]
 
@@ -165,7 +166,7 @@ async def test_two_runs_at_once_do_not_mix(s3: Any, tmp_path: Path) -> None:
     _object_store.ObjectStore.upload = patched
     won = _manifest(s3)
     on.set()
-    with pytest.raises(DestinationError, match="another run was published") as refused:
+    with pytest.raises(DestinationError, match=r"another run was published") as refused:
         await task
     assert refused.value.reason is DestinationReason.OVERTAKEN
     assert (_manifest(s3), _runs(s3)) == (won, {f"run={won['run']}"})
@@ -184,7 +185,7 @@ async def test_what_was_begun_before_another_run_is_not_published_after_it(s3: A
     with pytest.raises(MeitnerError):
         await _exported(directory)
     await _exported(NumberedDirectory(), spool=tmp_path / "other")
-    with pytest.raises(DestinationError, match="another run was published.*leave out resume"):
+    with pytest.raises(DestinationError, match=r"another run was published.*leave out resume"):
         await _exported(directory, resume=True)
 
 
@@ -215,13 +216,13 @@ async def test_two_directories_never_mix(s3: Any, tmp_path: Path) -> None:
     """Another server or other credentials are refused, whichever machine they come from, before any row is asked for."""
     async with Meitner.sandbox(students=5, seed=1) as one, Meitner.sandbox(students=6, seed=2) as other:
         await _exported(one)
-        before = s3.keys()
+        before = s3.objects()
         for replace in (False, True):
-            with pytest.raises(MeitnerError, match="is of another directory.*export to another prefix"):
+            with pytest.raises(MeitnerError, match=r"is of another directory.*export to another prefix"):
                 await _exported(other, spool=tmp_path / "elsewhere", replace=replace)
         with pytest.raises(MeitnerError, match="does not say which directory it is of"):
             await _exported(NumberedDirectory())
-        assert s3.keys() == before
+        assert s3.objects() == before
         await _exported(one)
 
 
@@ -242,7 +243,7 @@ async def test_less_takes_the_place_of_more_only_when_told_to(s3: Any) -> None:
     await _exported(directory)
     directory.requests.clear()
     for how, why in (({"resources": ["students"]}, "lacks schools"), ({"limit": 3}, "is a part of schools, students")):
-        with pytest.raises(MeitnerError, match=f"{why}.*replace"):
+        with pytest.raises(MeitnerError, match=rf"{why}.*replace"):
             await _exported(directory, **how)
         assert directory.requests == []
         await _exported(directory, replace=True, **how)
@@ -262,12 +263,12 @@ async def test_a_manifest_of_somebody_else_is_not_replaced(s3: Any) -> None:
         s3.client.put_object(Bucket=BUCKET, Key=f"{BELOW}manifest.json", Body=theirs)
         with pytest.raises(MeitnerError, match="is not a manifest of this version"):
             await _exported(directory)
-        assert (directory.requests, s3.keys()) == ([], [f"{BELOW}manifest.json"])
+        assert (directory.requests, s3.objects()) == ([], [f"{BELOW}manifest.json"])
 
 
 async def test_older_runs_go_when_so_many_are_kept(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Afterwards, and only what this package made: a run of others that is on its way stays, and so do their objects."""
-    import moto.s3.models as models
+    from moto.s3 import models
 
     for _ in range(3):
         await _exported(NumberedDirectory())
@@ -282,7 +283,7 @@ async def test_older_runs_go_when_so_many_are_kept(s3: Any, monkeypatch: pytest.
     kept = _runs(s3) - {"run=mine", "run=20990101T000000Z-00000000"}
     assert len(kept) == 2
     assert kept - {ours} < before
-    assert set(strangers) < set(s3.keys())
+    assert set(strangers) < set(s3.objects())
 
 
 async def test_a_store_that_keeps_old_runs_does_not_fail_the_export(
@@ -352,7 +353,7 @@ async def test_readers_never_see_a_mixture(s3: Any, monkeypatch: pytest.MonkeyPa
 )
 async def test_an_address_is_a_bucket_and_a_prefix(to: str) -> None:
     """Anything else is refused, and not repeated: a secret may be in it."""
-    with pytest.raises(ValueError, match="an address is|the prefix after") as refused:
+    with pytest.raises(ValueError, match=r"an address is|the prefix after") as refused:
         await export(NumberedDirectory(), ["students"], to=to)  # type: ignore[arg-type]
     assert "secret" not in str(refused.value)
 
@@ -367,7 +368,7 @@ async def test_options_of_stores_are_of_stores(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="as a str"):
         await export(NumberedDirectory(), ["students"], to=Path(TO))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a purge is of a folder of this machine"):
-        purge(TO, __import__("datetime").timedelta(0))
+        purge(TO, timedelta(0))
 
 
 def test_a_purge_of_the_spool_takes_what_was_left(s3: Any, tmp_path: Path) -> None:
@@ -378,7 +379,7 @@ def test_a_purge_of_the_spool_takes_what_was_left(s3: Any, tmp_path: Path) -> No
         asyncio.run(_exported(directory))
     run, folder = local_folder(TO), local_folder(TO).parent
     assert {"students.journal", "students.part"} < {path.name for path in run.iterdir()}
-    removed = purge(folder, __import__("datetime").timedelta(0)).removed
+    removed = purge(folder, timedelta(0)).removed
     assert {f"{run.name}/students.journal", f"{run.name}/students.part"} <= {one.file for one in removed}
     assert [path.name for path in folder.iterdir()] == ["exports.log"]
 
@@ -414,6 +415,11 @@ async def test_azure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert not await store.swap("manifest.json", b"{}", None)
         assert not await store.swap("manifest.json", b"{}", {"e_tag": '"0x0"'})
         assert await store.swap("manifest.json", b"{}", found.version)
+        for folder in await store.folders():
+            paths = [one.path for one in await store.objects(folder)]
+            assert len(paths) == 3
+            await store.remove([*paths, f"{folder}/gone-already"])
+        assert await store.folders() == []
 
 
 async def _make_container(variables: dict[str, str]) -> None:
@@ -431,11 +437,12 @@ async def _make_container(variables: dict[str, str]) -> None:
     key = base64.b64decode(variables["AZURE_STORAGE_ACCOUNT_KEY"])
     signature = base64.b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
     headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Authorization": f"SharedKey {account}:{signature}"}
-    async with aiohttp.ClientSession() as session:
-        async with session.put(
-            f"{endpoint}/exports?restype=container", headers=headers, skip_auto_headers=["Content-Type"]
-        ) as answer:
-            assert answer.status == 201, await answer.text()
+    url = f"{endpoint}/exports?restype=container"
+    async with (
+        aiohttp.ClientSession(skip_auto_headers=["Content-Type"]) as session,
+        session.put(url, headers=headers) as answer,
+    ):
+        assert answer.status == 201, await answer.text()
 
 
 def test_no_secret_is_in_the_repr_of_a_store(s3: Any) -> None:

@@ -71,10 +71,10 @@ class S3:
         """Remove what a bucket holds."""
         for upload in self.client.list_multipart_uploads(Bucket=name).get("Uploads", []):
             self.client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
-        for key in self.keys(name):
+        for key in self.objects(name):
             self.client.delete_object(Bucket=name, Key=key)
 
-    def keys(self, name: str = BUCKET) -> list[str]:
+    def objects(self, name: str = BUCKET) -> list[str]:
         """Return the keys of all objects."""
         return [one["Key"] for one in self.client.list_objects_v2(Bucket=name).get("Contents", [])]
 

@@ -7,7 +7,7 @@ from store_proxy import StoreProxy
 
 @pytest.fixture(scope="session")
 def s3_process():
-    """An S3 for all tests of this process."""
+    """Run an S3 for all tests of this process."""
     pytest.importorskip("moto", reason="moto is not installed: pip install 'moto[server]'")
     with s3_server() as server:
         yield server
@@ -15,7 +15,7 @@ def s3_process():
 
 @pytest.fixture
 def s3(s3_process, monkeypatch, tmp_path):
-    """An S3 with an empty bucket, which the environment names; requests that fail are tried again at once, and twice."""
+    """Give an S3 with an empty bucket, which the environment names; requests that fail are tried again at once."""
     store_environment(monkeypatch, tmp_path)
     for name, value in s3_process.variables().items():
         monkeypatch.setenv(name, value)
@@ -25,7 +25,7 @@ def s3(s3_process, monkeypatch, tmp_path):
 
 @pytest.fixture
 async def proxy(s3, monkeypatch):
-    """A proxy before the S3, which the environment names in its place."""
+    """Put a proxy before the S3, and its address into the environment."""
     async with StoreProxy(s3.url) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         yield proxy

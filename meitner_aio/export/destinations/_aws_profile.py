@@ -55,6 +55,11 @@ def profile_keys(environment: Mapping[str, str]) -> Keys:
     return {}
 
 
+def has_credentials(environment: Mapping[str, str]) -> bool:
+    """Whether variables or a profile give credentials, or say that none are needed."""
+    return any(environment.get(one) for one in _OTHERS) or bool(profile_keys(environment))
+
+
 def _named(told: Mapping[str, str], environment: Mapping[str, str]) -> Keys:
     keys = Keys(access_key_id=told["aws_access_key_id"], secret_access_key=told["aws_secret_access_key"])
     if told.get("aws_session_token"):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypedDict, TypeVar, cast
+from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
@@ -21,7 +23,7 @@ from ..._runtime.private_files import open_private
 from ...errors import DestinationError, DestinationReason
 from ..formats.written import Stopped
 from ._address import Address
-from ._aws_profile import profile_keys
+from ._aws_profile import has_credentials, profile_keys
 from ._refusals import Kind, is_no_bucket, meaning, no_credentials
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ RETRY: RetryConfig = {
 """Of a request whose answer is a 5xx or does not come."""
 CLIENT: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(minutes=2)}
 
+_ROLE_SECONDS = 2.0
+"""Seconds for a connection to what knows the role of a machine, which is on the same host."""
 _VARIABLES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
 """What the names of each store's own variables begin with."""
 
@@ -86,8 +90,11 @@ class ObjectStore:
     """The objects below an address. Paths are relative to it."""
 
     def __init__(self, address: Address) -> None:
-        """Find credentials; nothing is sent. `DestinationError` where there are none that make sense. Blocking."""
+        """Find credentials; nothing is sent to the store. `DestinationError` where there are none. Blocking."""
         self.address = address
+        _check_encrypted(address, os.environ)
+        if address.scheme == "s3" and not has_credentials(os.environ) and not _has_role(os.environ):
+            raise no_credentials(address)
         failed: DestinationError
         try:
             self._store = _opened(address)
@@ -245,6 +252,27 @@ def _opened(address: Address) -> _Store:
             return GCSStore(address.bucket, prefix=prefix, client_options=client, retry_config=RETRY)
         case _:
             return AzureStore(address.bucket, prefix=prefix, client_options=client, retry_config=RETRY)
+
+
+def _check_encrypted(address: Address, environment: Mapping[str, str]) -> None:
+    prefix = _VARIABLES[address.scheme]
+    names = [name for name in environment if name.startswith(f"{prefix}_") and "ENDPOINT" in name]
+    plain = [name for name in sorted(names) if environment[name].lower().startswith("http:")]
+    if plain and not _allowed(prefix):
+        raise DestinationError(
+            f"{plain[0]} has no TLS, and what is exported to {address} is personal: use https://, or set "
+            f"{prefix}_ALLOW_HTTP=true if nobody else can be on the way there"
+        )
+
+
+def _has_role(environment: Mapping[str, str]) -> bool:
+    """Whether there is something to ask for the role of this machine: else that takes minutes to find out."""
+    place = urlsplit(environment.get("AWS_METADATA_ENDPOINT") or "http://169.254.169.254")
+    try:
+        socket.create_connection((place.hostname, place.port or 80), timeout=_ROLE_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _allowed(prefix: str) -> bool:

@@ -24,7 +24,7 @@ from ._files import Folder
 from ._journal import is_journal
 from ._log import LOG, Gone, Log, PurgeLine
 from ._manifest import Manifest
-from ._names import BESIDE, FILES, MANIFEST, OURS, PARTS, SHARED
+from ._names import BESIDE, FILES, JOURNALS, MANIFEST, OURS, PARTS, SHARED
 from ._shred import doubt, shred
 from .destinations._address import scheme_of
 
@@ -169,7 +169,9 @@ class _Purge:
                     raise
                 except MeitnerError:  # an export is writing to it, and may wait for the quota longer than a file is old
                     continue
-                files = list(self._regular(*(f"{run.name}/{name}" for name in OURS)))
+                journals = [f"{name}.journal" for name in RESOURCES if is_journal(run / f"{name}.journal", name)]
+                names = [*journals, *(name for name in OURS if name not in JOURNALS)]
+                files = list(self._regular(*(f"{run.name}/{name}" for name in names)))
                 if all(map(self._is_old, files)):
                     yield from files
 

@@ -348,8 +348,10 @@ async def test_readers_never_see_a_mixture(s3: Any, monkeypatch: pytest.MonkeyPa
         "s3://key:secret@bucket/x",
         "s3://bucket/x?versionId=secret",
         "gs://bucket/a//b",
-    ]
-    + ["az://box/../up", "s3://bucket/a b", "s3://bucket/a#secret"],
+        "az://box/../up",
+        "s3://bucket/a b",
+        "s3://bucket/a#secret",
+    ],
 )
 async def test_an_address_is_a_bucket_and_a_prefix(to: str) -> None:
     """Anything else is refused, and not repeated: a secret may be in it."""

@@ -57,7 +57,6 @@ class S3:
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": url or self.url,
-            "AWS_ALLOW_HTTP": "true",
         }
 
     def bucket(self, name: str = BUCKET) -> None:
@@ -97,7 +96,8 @@ def s3_server() -> Iterator[S3]:
 
     models.S3_UPLOAD_PART_MIN_SIZE = 1  # five megabytes of test data for a second part help nobody
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    for name in ("werkzeug", "botocore", "boto3", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -131,7 +131,6 @@ def azurite(folder: os.PathLike[str]) -> Iterator[dict[str, str]]:
             "AZURE_STORAGE_ACCOUNT_NAME": _ACCOUNT,
             "AZURE_STORAGE_ACCOUNT_KEY": _ACCOUNT_KEY,
             "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{port}/{_ACCOUNT}",
-            "AZURE_ALLOW_HTTP": "true",
         }
     finally:
         shell.communicate()

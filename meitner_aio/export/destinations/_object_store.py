@@ -19,11 +19,12 @@ import obstore
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
+from ..._pipeline.settings import is_loopback
 from ..._runtime.private_files import open_private
 from ...errors import DestinationError, DestinationReason
 from ..formats.written import Stopped
 from ._address import Address
-from ._aws_profile import has_credentials, profile_keys
+from ._aws_profile import Keys, has_credentials, profile_keys
 from ._refusals import Kind, is_no_bucket, meaning, no_credentials
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ CLIENT: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": time
 
 _ROLE_SECONDS = 2.0
 """Seconds for a connection to what knows the role of a machine, which is on the same host."""
-_VARIABLES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+_VARIABLES = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}
 """What the names of each store's own variables begin with."""
 
 
@@ -92,7 +93,6 @@ class ObjectStore:
     def __init__(self, address: Address) -> None:
         """Find credentials; nothing is sent to the store. `DestinationError` where there are none. Blocking."""
         self.address = address
-        _check_encrypted(address, os.environ)
         if address.scheme == "s3" and not has_credentials(os.environ) and not _has_role(os.environ):
             raise no_credentials(address)
         failed: DestinationError
@@ -243,26 +243,33 @@ _KINDS: dict[Kind, tuple[type[Exception], ...]] = {
 
 def _opened(address: Address) -> _Store:
     prefix = address.prefix or None
-    client: ClientConfig = {**CLIENT, "allow_http": _allowed(_VARIABLES[address.scheme])}
+    keys = profile_keys(os.environ) if address.scheme == "s3" else Keys()
+    client: ClientConfig = {**CLIENT, "allow_http": _is_on_this_machine(address, os.environ, keys.get("endpoint"))}
     match address.scheme:
         case "s3":
-            keys = cast("S3Config", profile_keys(os.environ))
-            return S3Store(address.bucket, prefix=prefix, config=keys, client_options=client, retry_config=RETRY)
+            config = cast("S3Config", keys)
+            return S3Store(address.bucket, prefix=prefix, config=config, client_options=client, retry_config=RETRY)
         case "gs":
             return GCSStore(address.bucket, prefix=prefix, client_options=client, retry_config=RETRY)
         case _:
             return AzureStore(address.bucket, prefix=prefix, client_options=client, retry_config=RETRY)
 
 
-def _check_encrypted(address: Address, environment: Mapping[str, str]) -> None:
-    prefix = _VARIABLES[address.scheme]
-    names = [name for name in environment if name.startswith(f"{prefix}_") and "ENDPOINT" in name]
-    plain = [name for name in sorted(names) if environment[name].lower().startswith("http:")]
-    if plain and not _allowed(prefix):
-        raise DestinationError(
-            f"{plain[0]} has no TLS, and what is exported to {address} is personal: use https://, or set "
-            f"{prefix}_ALLOW_HTTP=true if nobody else can be on the way there"
-        )
+def _is_on_this_machine(address: Address, environment: Mapping[str, str], endpoint: str | None) -> bool:
+    """Whether a store is reached without TLS, on this machine. `DestinationError` for one that is elsewhere."""
+    named = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_VARIABLES[address.scheme]) and "ENDPOINT" in name and "METADATA" not in name
+    }
+    named |= {"endpoint_url of the profile": endpoint} if endpoint else {}
+    plain = {name: urlsplit(value).hostname or "" for name, value in named.items() if value.lower().startswith("http:")}
+    for name, host in plain.items():
+        if not is_loopback(host):
+            raise DestinationError(
+                f"{name} must be https: what is exported to {address} is personal and would travel in the clear"
+            )
+    return bool(plain)
 
 
 def _has_role(environment: Mapping[str, str]) -> bool:
@@ -273,8 +280,3 @@ def _has_role(environment: Mapping[str, str]) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _allowed(prefix: str) -> bool:
-    """Whether the variables of a store allow a connection without TLS: options of ours would hide that from obstore."""
-    return os.environ.get(f"{prefix}_ALLOW_HTTP", "").lower() in ("true", "1", "yes", "on")

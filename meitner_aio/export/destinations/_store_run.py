@@ -70,8 +70,8 @@ class StoreRun:
 
     async def __aenter__(self) -> Self:
         """Hold the spool, and read what the store holds."""
-        await threaded(self._spool.__enter__)
         try:
+            await threaded(self._spool.__enter__)
             await self._look()
         except BaseException:
             self._spool.__exit__(None, None, None)
@@ -87,23 +87,22 @@ class StoreRun:
         found = await self._store.read(MANIFEST)
         self._replaced = None if found is None else found.version
         self._manifest = None if found is None else manifest_of(found.data, self.address)
-        kept = await threaded(newest, self.log) if self._resume else None
+        kept = await threaded(_left, self.log) if self._resume else None
         self._resumed = kept is not None
-        self._notes = _Notes(self._replaced, {})
-        self.folder = kept or Folder(self.log / folder_of(new_run()))
+        self.folder, self._notes = kept or (Folder(self.log / folder_of(new_run())), _Notes(self._replaced, {}))
         self._name = self.folder.path.name
-        if kept is not None:
-            self._notes = msgspec.json.decode(await threaded(read_private, self.folder.path / NOTES), type=_Notes)
-            if not self._is_published and self._notes.replaced != self._replaced:
-                raise self._overtaken("leave out resume (--resume) to begin afresh")
+        if not self._is_published and self._notes.replaced != self._replaced:
+            await self._given_up()
+            raise self._overtaken()
 
     @property
     def _is_published(self) -> bool:
         return self._manifest is not None and folder_of(self._manifest.run) == self._name
 
-    def _overtaken(self, remedy: str) -> DestinationError:
+    def _overtaken(self) -> DestinationError:
         return DestinationError(
-            f"another run was published to {self.address} since this export began, and the two do not mix: {remedy}",
+            f"another run was published to {self.address} since this export began, and the two do not mix: what this "
+            "one read is given up, run it again",
             reason=DestinationReason.OVERTAKEN,
         )
 
@@ -190,7 +189,7 @@ class StoreRun:
             return
         if problem is None or (None if found is None else found.version) != self._replaced:
             await self._given_up()
-            raise self._overtaken("what this one read is given up, run it again")
+            raise self._overtaken()
         raise problem
 
     async def _given_up(self) -> None:
@@ -203,7 +202,7 @@ class StoreRun:
             folders = [one for one in await self._store.folders() if is_run(one)]
             runs = {one: await self._store.objects(one) for one in folders}
             found = await self._store.read(MANIFEST)
-        except DestinationError as error:
+        except MeitnerError as error:
             _log.warning("runs before this one stay in %s: %s", self.address, error)
             return
         named = "" if found is None else folder_of(manifest_of(found.data, self.address).run)
@@ -224,3 +223,14 @@ class StoreRun:
     async def end(self) -> None:
         """Empty the folder of the run: its files are in the store."""
         await threaded(empty, self.folder)
+
+
+def _left(spool: Path) -> tuple[Folder, _Notes] | None:
+    """Return the run that an interrupted export left, and its notes."""
+    folder = newest(spool)
+    if folder is None:
+        return None
+    try:
+        return folder, msgspec.json.decode(read_private(folder.path / NOTES), type=_Notes)
+    except ValueError:  # msgspec's errors are ValueErrors; notes of another version, perhaps
+        return None

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from object_stores import BUCKET, KEY, SECRET, s3_server, store_environment
+from object_stores import BUCKET, KEY, SECRET
 
 Cli = Callable[..., tuple[int, str, str]]
 TO = f"s3://{BUCKET}/kommun"
 EXPORT = ("export", "students", "schools", "--sandbox", "--students", "30")
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Give an S3 with an empty bucket, which the environment names."""
-    with s3_server() as server:
-        store_environment(monkeypatch, tmp_path)
-        for name, value in server.variables().items():
-            monkeypatch.setenv(name, value)
-        server.bucket()
-        yield server
 
 
 def test_an_export_to_a_store(cli: Cli, s3: Any, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ async def test_a_line_says_who_took_what_and_when(tmp_path: Path) -> None:
         "resumed": False,
         "pseudonymised": False,
         "key": None,
+        "to": None,
         "resources": [
             {
                 "resource": "students",

@@ -8,7 +8,6 @@ from store_proxy import StoreProxy
 @pytest.fixture(scope="session")
 def s3_process():
     """Run an S3 for all tests of this process."""
-    pytest.importorskip("moto", reason="moto is not installed: pip install 'moto[server]'")
     with s3_server() as server:
         yield server
 

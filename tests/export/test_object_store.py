@@ -16,7 +16,7 @@ from numbered_directory import NumberedDirectory, refusing
 from object_stores import BUCKET, KEY, SECRET, azurite, store_environment
 
 from meitner_aio import DestinationError, DestinationReason, Meitner, MeitnerError
-from meitner_aio.export import export, local_folder, purge
+from meitner_aio.export import export, is_kept, local_folder, purge
 from meitner_aio.export.destinations import _object_store, _spooled
 from meitner_aio.export.destinations._address import Address
 
@@ -102,6 +102,7 @@ async def test_an_interrupted_export_is_resumed(s3: Any) -> None:
     with pytest.raises(MeitnerError):
         await _exported(directory)
     begun = local_folder(TO).name
+    assert is_kept(local_folder(TO), NAMES)
     directory.requests.clear()
     directory.before = lambda *_: None
     report = await _exported(directory, resume=True)

@@ -154,6 +154,7 @@ async def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     ("kind", "text", "reason"),
     [
         (Kind.FAILED, "503 <Code>SlowDown</Code>", DestinationReason.UNAVAILABLE),
+        (Kind.FAILED, '{"error": {"code": 503}}', DestinationReason.UNAVAILABLE),
         (Kind.FAILED, "connection reset", DestinationReason.UNAVAILABLE),
         (Kind.FAILED, "<Code>NoSuchBucket</Code>", DestinationReason.NO_BUCKET),
         (Kind.FAILED, "PUT http://169.254.169.254/latest/api/token", DestinationReason.CREDENTIALS),

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from ...errors import DestinationError, DestinationReason
 from ._address import Address
 
-_CODE = re.compile(r"<Code>(\w{1,60})</Code>|\"code\": ?\"?(\w{1,60})")
+_CODE = re.compile(r"<Code>([A-Za-z]\w{1,60})</Code>|\"code\": ?\"([A-Za-z]\w{1,60})\"")
 _ROLES = re.compile(r"169\.254\.169\.254|169\.254\.170\.2|metadata\.google\.internal|login\.microsoftonline\.com")
 """Where a machine asks for its role: who gets no answer there has neither a role nor credentials."""
 _UNKNOWN_KEYS = frozenset(
@@ -27,6 +27,10 @@ _UNKNOWN_KEYS = frozenset(
     )
 )
 _NO_BUCKETS = frozenset(("NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted", "InvalidBucketName"))
+_ELSEWHERE = re.compile(
+    r"\b(BareRedirect|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint\w*)\b"
+)
+"""What a store in one region says of a bucket in another; the first is the library's word for a redirect to nowhere."""
 _BUSY = frozenset(
     (
         "InternalError",
@@ -78,6 +82,10 @@ def meaning(address: Address, kind: Kind, text: str, doing: str) -> DestinationE
         what = "container" if address.scheme == "az" else "bucket"
         reason = DestinationReason.NO_BUCKET
         line = f"{address.store} has no {what} {address.bucket} for these credentials: make it, or correct {address}"
+    elif _ELSEWHERE.search(text):
+        line = (
+            f"{address.store} has {address.bucket} in another region: set AWS_REGION to that of the bucket of {address}"
+        )
     elif kind is Kind.CONFLICT:
         reason = DestinationReason.OVERTAKEN
         line = f"{address} holds another manifest already"

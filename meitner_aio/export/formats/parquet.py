@@ -54,10 +54,10 @@ class ParquetWriter:
         """Begin a file with the fields named, and the id; all when None."""
         self._arrow = arrow = pyarrow()
         declared = kept(model, names)
-        as_text = _types(arrow) | {Kind.DATE: arrow.string()}  # the parser knows no dates
+        as_text = arrow_types(arrow) | {Kind.DATE: arrow.string()}  # the parser knows no dates
         self._spelled = arrow.schema(_members(arrow, declared, as_text, attrgetter("wire")))
         self._named = arrow.schema(_members(arrow, declared, as_text, attrgetter("name")))
-        self._typed = arrow.schema(_members(arrow, declared, _types(arrow), attrgetter("name")))
+        self._typed = arrow.schema(_members(arrow, declared, arrow_types(arrow), attrgetter("name")))
         self._name = path.name
         self._waiting: list[Arrow] = []
         self._rows = self._bytes = 0
@@ -115,7 +115,8 @@ def _renamed(column: Arrow, kind: Arrow) -> Arrow:
     return column.chunk(0).view(kind)
 
 
-def _types(arrow: Arrow) -> dict[Kind, Arrow]:
+def arrow_types(arrow: Arrow) -> dict[Kind, Arrow]:
+    """Return the types of what is not text."""
     return {
         Kind.BOOLEAN: arrow.bool_(),
         Kind.INTEGER: arrow.int64(),

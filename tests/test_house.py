@@ -29,15 +29,15 @@ FLOORS = (
     ("resources",),  # the directory
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
     # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
-    # "changes"; "mirror" may stand on those.
-    ("changes", "mirror"),
+    # "changes"; "mirror" and "dlt" may stand on those.
+    ("changes", "mirror", "dlt"),
     ("cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""
 MADE_WITH_THE_CLIENT = 6
 PLACE_OF = {part: (floor, place) for floor, parts in enumerate(FLOORS) for place, part in enumerate(parts)}
-STRANGERS = {("_pipeline", "_listing"), ("_pipeline", "_operations")}
-"""They meet in `Send`."""
+STRANGERS = {("_pipeline", "_listing"), ("_pipeline", "_operations"), ("dlt", "mirror")}
+"""The first two meet in `Send`, the last in what changed."""
 
 SEAMS = {
     "aiohttp": ("_pipeline/transport.py", "sandbox/"),
@@ -47,6 +47,7 @@ SEAMS = {
     "aiolimiter": ("_pipeline/smoothing.py",),
     "redis": ("cached/_redis_cache.py",),
     "obstore": ("export/destinations/_object_store.py",),
+    "dlt": ("dlt/",),
     "pyarrow": ("export/formats/parquet.py", "reconcile/registry/_parquet.py"),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),

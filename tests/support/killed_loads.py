@@ -1,0 +1,83 @@
+"""Loads a directory in a process of its own that is killed on the way. Run as a script.
+
+`killed_loads.py FOLDER URL DATASET AT`: URL is that of PostgreSQL, or empty for a file of DuckDB in FOLDER. AT counts
+statements, and what is done to files in FOLDER; 0 is never. Prints how often that was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
+from killed_mirrors import change
+from killed_mirrors import directory as sandbox
+from warehouses import Warehouse
+
+from meitner_aio import Meitner
+from meitner_aio.dlt import directory
+from meitner_aio.portal import Portal
+
+RESOURCES = ("schools", "guardians", "students")
+__all__ = ["RESOURCES", "changed", "load", "sandbox", "warehouse"]
+
+
+def warehouse(folder: Path, url: str, dataset: str) -> Warehouse:
+    """Return the warehouse that is loaded."""
+    place = dlt.destinations.postgres(url) if url else dlt.destinations.duckdb(str(folder / "warehouse.duckdb"))
+    return Warehouse(folder / "pipelines", place, dataset)
+
+
+def changed(portal: Portal) -> None:
+    """Change the directory that a portal leads to."""
+    portal.run(change(portal.meitner))
+
+
+class Killer:
+    """Counts what is done, and kills this process at a number."""
+
+    def __init__(self, folder: Path, at: int) -> None:
+        self.count = 0
+        self._folder, self._at = str(folder), at
+        sys.addaudithook(self._heard)
+        for client in (DuckDbSqlClient, Psycopg2SqlClient):
+            self._watch(client)
+
+    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("open", "os.rename", "os.remove", "os.mkdir") and str(arguments[0]).startswith(self._folder):
+            self._counted()
+
+    def _watch(self, client: Any) -> None:
+        execute = client.execute_query
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self._counted()
+            return execute(*args, **kwargs)
+
+        client.execute_query = counted
+
+    def _counted(self) -> None:
+        self.count += 1
+        if self.count == self._at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def load(folder: Path, url: str, dataset: str, *, change: bool) -> Warehouse:
+    """Load the directory before or after its changes, and return where."""
+    place = warehouse(folder, url, dataset)
+    with Portal(Meitner.sandbox(sandbox())) as portal:
+        if change:
+            changed(portal)
+        place.load(directory(portal, RESOURCES))
+    return place
+
+
+if __name__ == "__main__":
+    killer = Killer(Path(sys.argv[1]), int(sys.argv[4]))
+    load(Path(sys.argv[1]), sys.argv[2], sys.argv[3], change=True)
+    sys.stdout.write(f"{killer.count}\n")

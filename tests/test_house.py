@@ -29,8 +29,8 @@ FLOORS = (
     ("resources",),  # the directory
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
     # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
-    # "changes"; "mirror" and "dlt" may stand on those.
-    ("changes", "mirror", "dlt"),
+    # "changes"; "mirror" and "dlt" may stand on those, and "tenants" on all of them.
+    ("changes", "mirror", "dlt", "tenants"),
     ("cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""

@@ -32,6 +32,7 @@ from ..events import OnEvent
 from .authentication import TOKEN_RETRIES, BearerAuth, over, signing
 from .capture import listening
 from .credentials import Auth, OAuth2
+from .gate import gated
 from .logging import LOG, CallEnded, Log, harmless, listener
 from .pipeline import Stage, pipeline
 from .rate_limit import RateLimiter
@@ -183,6 +184,7 @@ class Core:
             noting,
             self.auth.before if isinstance(self.auth, BearerAuth) else None,  # fetches a missing token
             partial(self.rate_limiter.admitting, on_event=emit),
+            gated,
             # After the rate limiter: a token may expire while a request waits there.
             partial(signing, auth=self.auth, headers=options.headers, timeout=options.timeout),
         )

@@ -7,6 +7,7 @@ Knows the client only as something with resources to list;
 knows nothing of terminals.
 """
 
+from ._checked import check_options
 from ._journal import is_kept, since_then
 from ._names import resource_names
 from ._place import check_place
@@ -29,6 +30,7 @@ __all__ = [
     "Report",
     "ResourceReport",
     "address_of",
+    "check_options",
     "check_place",
     "export",
     "is_kept",

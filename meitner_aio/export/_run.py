@@ -24,7 +24,7 @@ from ._selection import ResourceJob, Selection, chosen
 from ._source import Turns
 from ._stream import streamed
 from .destinations._address import address_of
-from .destinations._opening import check_options, opened
+from .destinations._opening import check_store_options, opened
 from .formats.written import Target
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ async def export(
     )
     everything = chosen(meitner, resources, selection, where, concurrency)
     where = None  # its values may be personal: no crash report shows them as a local of this frame
-    _check(to, format, resume=resume, bom=bom)
-    check_options(to, spool=spool, keep_runs=keep_runs)
+    check_writing(to, format, resume=resume, bom=bom)
+    check_store_options(to, spool=spool, keep_runs=keep_runs)
     turns: Turns = nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
     emit = progress or _silent
     patience = None if force else max_wait
@@ -134,7 +134,8 @@ async def _within(
     check_wait(await planned(meitner, missing, selection, left, begins=True), max_wait)
 
 
-def _check(to: object, format: str, *, resume: bool, bom: bool) -> None:
+def check_writing(to: object, format: str, *, resume: bool, bom: bool) -> None:
+    """Raise `TypeError` or `ValueError` for a place or a format that an export cannot be written to or in."""
     if format not in FORMATS:
         raise ValueError(f"there is no format {format!r}; there is {', '.join(FORMATS)}")
     if bom and format != "csv":

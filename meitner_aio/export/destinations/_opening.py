@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._object_store import ObjectStore
 
 
-def check_options(to: object, *, spool: object, keep_runs: int | None) -> None:
+def check_store_options(to: object, *, spool: object, keep_runs: int | None) -> None:
     """Raise `TypeError` or `ValueError` for options of an object store that cannot be meant."""
     if keep_runs is not None:
         check_whole("keep_runs", keep_runs, 1)

@@ -45,7 +45,7 @@ class Following:
             try:
                 await self._followed(since, names)
             except ResyncRequired as error:
-                _log.warning("%s are read anew: %s", ", ".join(names), error)
+                _log.warning("%s: %s are read anew: %s", self._run.path, ", ".join(names), error)
             else:
                 return
         await self._followed(None, names)

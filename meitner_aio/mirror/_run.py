@@ -25,7 +25,7 @@ class Run:
         self.state = State(database, path)
         self.tables: dict[str, Table] = {}
         self._database = database
-        self._path = path
+        self.path = path
         self._at = instant(now)
         self._before: dict[str, int] = {}
         self._told: dict[str, int] = {}
@@ -33,9 +33,9 @@ class Run:
 
     def begin(self, names: Iterable[str], reader: Reader) -> None:
         """Begin to write, in the tables of some resources; `MeitnerError` when it cannot be begun."""
-        begin(self._database, self._path)
+        begin(self._database, self.path)
         try:
-            with plainly(self._path):
+            with plainly(self.path):
                 self.state.admit(reader)
                 for name in names:
                     self._open(name)
@@ -58,7 +58,7 @@ class Run:
     def put(self, name: str, records: Sequence[DirectoryRecord]) -> None:
         """Put records of a resource in its table."""
         count = self.counts[name]
-        with plainly(self._path):
+        with plainly(self.path):
             for id_, kind in self.tables[name].put(records):
                 if kind is None:
                     count.unchanged += 1
@@ -73,7 +73,7 @@ class Run:
 
     def bury(self, name: str, deaths: Iterable[tuple[str, datetime | None]]) -> None:
         """Delete rows at the end of the run, unless its brakes say no."""
-        with plainly(self._path):
+        with plainly(self.path):
             for given, at in deaths:
                 for id_ in self.tables[name].ids(given):
                     self._gone[name][id_] = self._at if at is None else instant(at)
@@ -81,12 +81,12 @@ class Run:
     def bury_unseen(self, name: str, where: str = "true", values: Sequence[object] = ()) -> None:
         """Delete rows, of those that fit, which this run did not see, at its end."""
         if self._before[name]:
-            with plainly(self._path):
+            with plainly(self.path):
                 self._gone[name].update(dict.fromkeys(self.tables[name].unseen(where, values), self._at))
 
     def keep(self, checkpoint: str, names: Iterable[str]) -> None:
         """Go on from a checkpoint next time, as to these resources."""
-        with plainly(self._path):
+        with plainly(self.path):
             self.state.keep(checkpoint, names)
 
     def finish(self, whole: Iterable[str], brakes: Brakes) -> None:
@@ -94,12 +94,12 @@ class Run:
         deletions = {name: len(gone) for name, gone in self._gone.items()}
         brakes.check(deletions, self._before, {name for name in whole if not self._told[name]})
         self.delete()
-        with plainly(self._path):
+        with plainly(self.path):
             self.state.written(erase=any(count.updated or count.deleted for count in self.counts.values()))
 
     def delete(self) -> None:
         """Delete what is gone so far. Nothing of it lasts before `finish` has let it pass."""
-        with plainly(self._path):
+        with plainly(self.path):
             for name, gone in self._gone.items():
                 for id_ in list(gone)[self.counts[name].deleted :]:
                     self.tables[name].remove(id_)
@@ -114,12 +114,12 @@ class Run:
 
     def succeeded(self) -> None:
         """Note when the last run came to its end."""
-        with plainly(self._path):
+        with plainly(self.path):
             self.state.succeeded(self._at)
 
     def commit(self) -> None:
         """Make it last."""
-        with plainly(self._path):
+        with plainly(self.path):
             self._database.execute("COMMIT")
 
     def roll_back(self) -> None:

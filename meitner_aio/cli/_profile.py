@@ -142,6 +142,19 @@ def load(name: str | None) -> Profile:
     others may have written, secrets or not: it decides where those of the environment go. So does a file that holds
     secrets and that others may read. A link of your own is followed, and the file that it leads to judged.
     """
+    profiles = load_all(name)
+    if name is None:
+        return profiles.get(USUAL, Profile())
+    if name not in profiles:
+        raise UsageError(f"there is no profile {name!r} in {config_path()}{suggestion(name, profiles)}")
+    return profiles[name]
+
+
+def load_all(name: str | None = None) -> dict[str, Profile]:
+    """Return every profile of the file by name, in its order; none where there is no file, unless one is named.
+
+    Raises what `load` raises.
+    """
     path = config_path()
     try:
         with os.fdopen(open_private(path, follow=True), "rb") as file:
@@ -149,18 +162,14 @@ def load(name: str | None) -> Profile:
             mode = os.fstat(file.fileno()).st_mode
     except (FileNotFoundError, NotADirectoryError):
         if name is None:
-            return Profile()
+            return {}
         raise UsageError(f"there is no profile {name!r}: {path} does not exist") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
         raise UsageError(f"{path} is not TOML: {_place(broken)}") from None
     profiles = {key: _profile(key, table, path) for key, table in tables.items()}
     if sys.platform != "win32" and mode & _OTHERS and any(map(_holds_secrets, profiles.values())):
         raise ConfigurationError(f"others may read {path}, which holds secrets: chmod 600 {path}")
-    if name is None:
-        return profiles.get(USUAL, Profile())
-    if name not in profiles:
-        raise UsageError(f"there is no profile {name!r} in {path}{suggestion(name, profiles)}")
-    return profiles[name]
+    return profiles
 
 
 def _place(broken: Exception) -> str:

@@ -20,43 +20,64 @@ from .rendering.runs import accepting, facts, held, run_line, table, table_note
 class Told:
     """Tells of one run after the other."""
 
-    def __init__(self, job: Job, metrics: Path | None, words: list[str], *, json: bool) -> None:
-        """Write metrics to a file, if to any; `words` are the command for one such run."""
-        self._job, self._metrics, self._words, self._json = job, metrics, words, json
+    def __init__(
+        self,
+        file: Path,
+        metrics: Path | None,
+        words: list[str],
+        *,
+        json: bool,
+        job: Job | None = None,
+        tenant: str = "",
+    ) -> None:
+        """Tell of runs that write to a file; `words` are the command for one such run, of a `tenant` if of many.
+
+        Metrics go to a file, if to any.
+        """
+        self.job = job
+        """The job that ran last."""
+        self._file, self._metrics, self._words, self._json = file, metrics, words, json
+        self._tenant = tenant
         self._totals = Totals()
 
     async def once(self, ran: Ran) -> None:
         """Tell of the only run: a table, or JSON. What failed without having changed anything is told elsewhere."""
-        rows = await self._counted(ran)
+        rows = await self.counted(ran)
         if self._json and (ran.reports or isinstance(ran.error, TooManyDeletions)):
             write_json(facts(ran, rows))
         elif ran.reports:
-            write_table(table(ran), numbers=frozenset(range(1, 6)), note=table_note(ran, str(self._job.file)))
+            write_table(table(ran), numbers=frozenset(range(1, 6)), note=table_note(ran, str(self._file)))
         if isinstance(ran.error, TooManyDeletions):
-            first, *more = held(ran.error, str(self._job.file), accepting(self._words, ran.error))
+            first, *more = held(ran.error, str(self._file), accepting(self._words, ran.error))
             say(f"meitner-aio: {first}")
             for line in more:
                 say(line)
 
     async def line(self, ran: Ran) -> None:
         """Tell of a run in one line. That nobody reads it is no reason to stop."""
-        rows = await self._counted(ran)
+        rows = await self.counted(ran)
         try:
             if self._json:
-                write_json(facts(ran, rows))
+                write_json({**self._named(), **facts(ran, rows)})
             else:
-                sys.stdout.write(f"{visible(run_line(ran, accepting(self._words, ran.error)))}\n")
+                name = f"{self._tenant}: " if self._tenant else ""
+                sys.stdout.write(f"{visible(name + run_line(ran, accepting(self._words, ran.error)))}\n")
             sys.stdout.flush()
         except BrokenPipeError:
             silence(sys.stdout)
 
-    async def _counted(self, ran: Ran) -> dict[str, int]:
+    def _named(self) -> dict[str, str]:
+        return {"tenant": self._tenant} if self._tenant else {}
+
+    async def counted(self, ran: Ran) -> dict[str, int]:
         """Return how many rows of each resource there are now; they and the run go into the metrics."""
-        rows = await threaded(_rows, self._job.file)
+        rows = await threaded(_rows, self._file)
         self._totals.add(ran)
         if self._metrics is not None:
-            families = self._totals.families(datetime.now(UTC), self._success(), rows, self._job.quota())
-            text = _metrics.text_of(families, (("mirror", str(self._job.file)),))
+            families = self._totals.families(
+                datetime.now(UTC), self._success(), rows, self.job.quota() if self.job else None
+            )
+            text = _metrics.text_of(families, (("mirror", str(self._file)), *self._named().items()))
             try:
                 await threaded(_metrics.write, self._metrics, text)
             except OSError as error:
@@ -65,7 +86,7 @@ class Told:
 
     def _success(self) -> datetime | None:
         try:
-            return self._job.mirror.last_success
+            return self.job.mirror.last_success if self.job else None
         except (MeitnerError, OSError):  # a file of which a run said already what is wrong
             return None
 

@@ -17,7 +17,7 @@ from .._runtime.cleanup import stopped
 from .._runtime.frames import without_frames
 from ..client import Meitner
 from ..errors import MeitnerError
-from ..events import Event, RequestSent
+from ..events import Event, OnEvent, RequestSent
 from ._names import check_names
 from ._report import Result, TenantReport, TenantsReport
 from ._turns import Turn, Turns
@@ -31,7 +31,11 @@ Work: TypeAlias = Callable[[str, Meitner], Awaitable[R]]
 
 
 async def visited_all(
-    tenants: Mapping[str, Tenant], work: Work[R], turns: Turns, on_event: OnTenantEvent | None = None
+    tenants: Mapping[str, Tenant],
+    work: Work[R],
+    turns: Turns,
+    on_event: OnTenantEvent | None = None,
+    on_end: Callable[[TenantReport[R]], object] = lambda _: None,
 ) -> TenantsReport[R]:
     """Do the work for every tenant when its turn comes. What it raises for one ends that one alone.
 
@@ -39,7 +43,13 @@ async def visited_all(
     """
     began = asyncio.get_running_loop().time()
     check_tenants(tenants)
-    tasks = {name: asyncio.create_task(visited(name, one, work, turns, on_event)) for name, one in tenants.items()}
+
+    async def ended(name: str) -> TenantReport[R]:
+        report = await visited(name, tenants[name], work, turns, on_event)
+        on_end(report)
+        return report
+
+    tasks = {name: asyncio.create_task(ended(name)) for name in tenants}
     try:
         await asyncio.wait(tasks.values())
     finally:
@@ -121,6 +131,16 @@ async def _opened(name: str, tenant: Tenant) -> AsyncGenerator[Meitner, None]:
         await meitner.close()
 
 
+def listener_of(meitner: Meitner) -> OnEvent | None:
+    """Return what a client tells its events: `with_options(on_event=...)` puts another in its place."""
+    return _options(meitner).on_event
+
+
+def _options(meitner: Meitner) -> Options:
+    options: Options = vars(meitner)["_options"]
+    return options
+
+
 class _Visit:
     """What is heard of one tenant while its work is done."""
 
@@ -130,9 +150,9 @@ class _Visit:
 
     def watched(self, meitner: Meitner) -> Meitner:
         """Return the client with its requests counted, and the tenant named in its log."""
-        options: Options = vars(meitner)["_options"]
-        log = TenantLog(options.log, self._name)
-        before = None if options.on_event is None else harmless(options.on_event, log)
+        log = TenantLog(_options(meitner).log, self._name)
+        listener = listener_of(meitner)
+        before = None if listener is None else harmless(listener, log)
 
         def heard(event: Event) -> None:
             self.requests += isinstance(event, RequestSent)

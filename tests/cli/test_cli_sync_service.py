@@ -72,7 +72,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int
             async with Meitner.sandbox(students=1) as meitner:
                 file, compared = tmp_path / "directory.sqlite", {} if verify else None
                 job = Job(meitner, mirror, file, resources=None, options={}, compared=compared)  # type: ignore[arg-type]
-                told = Told(job, metrics, ["sync", "--to", str(file)], json=json)
+                told = Told(file, metrics, ["sync", "--to", str(file)], json=json, job=job)
                 return await _sync._served(job, told, 900.0)
 
         class Known(_sync.Stop):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 from cyclopts import Group, Parameter
 
-from ...errors import ConfigurationError, MeitnerError
 from ...export import (
     Format,
     Progress,
@@ -42,9 +40,10 @@ from .._options import (
     given,
 )
 from .._profile import Profile
+from .._refusals import disk_explained, refused
+from .._tenants import TENANTS, TenantsOptions
 from ..conditions import conditions
 from ..rendering.amounts import counted, size
-from ..rendering.disk import explained
 from ..rendering.output import lines_out, say, write_json, write_table
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import instant, moves
@@ -202,6 +201,7 @@ async def export_command(
     selection: SelectionOptions = SELECTION,
     directory: DirectoryOptions = DIRECTORY,
     paging: PagingOptions = PAGING,
+    tenants: TenantsOptions = TENANTS,
 ) -> Exit:
     """Write every record of resources to files.
 
@@ -209,20 +209,30 @@ async def export_command(
     A file takes its name when it is whole, and only you can read it.
     manifest.json, beside the files, says what they hold.
     An export that was interrupted goes on with --resume.
+
+    meitner-aio export --profile 'kommun-*' --to out/
+
+    A pattern, or --all-profiles, means a folder for each profile below --to.
     """
+    many = tenants.profiles(directory)
+    if many is not None:
+        from .._exporting_many import Asked, export_many
+
+        asked = Asked(resources, writing, selection, paging)
+        return await export_many(many, asked, tenants.turns(), json=json)
     profile = directory.settings()
     paging = paging.completed(profile)
     selected = selection.rows(resources) | given(page_size=paging.page_size)
     if writing.plan:
         async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
-            with _refused():
+            with refused():
                 planned = await plan(meitner, resources, **selected, **given(on_invalid=writing.on_invalid))
         show_plan(planned, json=json)
         return Exit.COMPLETE
     to = writing.target(profile)
     options = selected | selection.columns() | writing.options(profile) | given(concurrency=paging.concurrency)
     if writing.resume:
-        with _refused():
+        with refused():
             options |= selection.continued(resources, local_folder(to, writing.spool), options.get("since"))
     drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().show
@@ -240,7 +250,7 @@ async def _exported(
     piped, read = to == _STDOUT, False
     with (
         resumable(private="where" in options, since=options.get("since")) as begun,
-        _explained(to),
+        disk_explained(to),
         warnings_said("meitner_aio.export"),
         shown_progress(lambda: meitner.quota, drawing=drawing) as show,
     ):
@@ -252,33 +262,13 @@ async def _exported(
 
         target: str | Path | BinaryIO = lines_out() if piped else to if address_of(to) else Path(to)
         try:
-            with _refused():
+            with refused():
                 return await export(meitner, resources, to=target, progress=progress, **options)
         except BaseException:
             begun.now = (
                 read and not piped and is_kept(local_folder(to, options.get("spool")), resource_names(resources))
             )
             raise
-
-
-@contextmanager
-def _explained(to: str) -> Generator[None]:
-    """Explain an error of the disk in a sentence. Closed pipes and our own errors pass unchanged."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or error.errno is None:
-            raise
-        raise MeitnerError(explained(error, to)) from None
-
-
-@contextmanager
-def _refused() -> Generator[None]:
-    """Turn the library's early TypeError and ValueError into `UsageError`: nothing was sent."""
-    try:
-        yield
-    except (ValueError, ConfigurationError) as wrong:
-        raise UsageError(str(wrong)) from None
 
 
 def _tell(report: Report, to: str, *, json: bool) -> None:
@@ -289,11 +279,11 @@ def _tell(report: Report, to: str, *, json: bool) -> None:
     elif not piped:
         _summarise(report, to)
     for one in report.resources:
-        for doubt in _doubts(one):
+        for doubt in doubts(one):
             say(f"meitner-aio: {one.resource} {doubt}")
 
 
-def _doubts(one: ResourceReport) -> Generator[str]:
+def doubts(one: ResourceReport) -> Generator[str]:
     """Yield why a resource may be incomplete, and what to do."""
     if one.invalid:
         rows = ", ".join(f"{row.id} ({row.field})" if row.field else row.id for row in one.invalid[:_NAMED])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ...errors import TooManyDeletions
+from ...export import check_place
 from ...resources import RESOURCES
 from ...resources.audit_events import AUDIT_EVENTS, NO_CHANGES
 from .._exit import Exit, UsageError
@@ -24,6 +25,7 @@ from .._options import DIRECTORY, DirectoryOptions, Json, Natural, ResourceName,
 from .._schedule import Schedule
 from .._service import Stop, serve, stoppable
 from .._systemd import unit
+from .._tenants import TENANTS, TenantsOptions
 from .._told import Told
 from ..rendering.output import say
 from ..rendering.progress import Waits, can_draw
@@ -32,6 +34,8 @@ from ..rendering.warnings import warnings_said
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from .._profile import Profile
 
 _EVERY = "15m"
 """What a unit says where nobody does."""
@@ -93,6 +97,16 @@ class Keeping:
             raise UsageError("--to FILE is missing: say where the copy is, such as directory.sqlite")
         return _file("--to", self.to)
 
+    def folder(self) -> Path:
+        """Return where the copies of many profiles are."""
+        if self.to is None:
+            raise UsageError("--to FOLDER is missing: each profile has its copy in a folder of its name there")
+        try:
+            check_place(self.to)
+        except ValueError as wrong:
+            raise UsageError(f"--to {wrong}") from None
+        return Path(self.to)
+
     def metrics_file(self) -> Path | None:
         """Return where metrics go."""
         return None if self.metrics is None else _file("--metrics", self.metrics)
@@ -135,7 +149,11 @@ def _span(option: str, text: str) -> timedelta:
 
 
 async def sync_command(
-    *resources: _Kept, keeping: Keeping = KEEPING, json: Json = False, directory: DirectoryOptions = DIRECTORY
+    *resources: _Kept,
+    keeping: Keeping = KEEPING,
+    json: Json = False,
+    directory: DirectoryOptions = DIRECTORY,
+    tenants: TenantsOptions = TENANTS,
 ) -> Exit:
     """Keep a copy of the directory true, in an SQLite file.
 
@@ -146,12 +164,19 @@ async def sync_command(
     meitner-aio sync --to directory.sqlite --every 15m
 
     A run that would delete a fifth of a resource changes nothing, and says so.
+
+    With --all-profiles, or a pattern, --to is a folder: FOLDER/PROFILE/directory.sqlite.
     """
     if AUDIT_EVENTS in resources:
         raise UsageError(NO_CHANGES)
+    many = tenants.profiles(directory)
+    if many is not None:
+        return await _many(many, resources, keeping, directory, tenants, json=json)
     file, metrics, every, options = keeping.file(), keeping.metrics_file(), keeping.seconds(), keeping.options()
     if keeping.print_systemd:
-        sys.stdout.write(_unit(resources, file, metrics, keeping, directory, json=json))
+        typed = [*(["--json"] if json else []), *_typed(directory)]
+        secrets = not (directory.sandbox or directory.profile)
+        sys.stdout.write(_unit(resources, file, metrics, keeping, typed, secrets=secrets))
         return Exit.COMPLETE
     from ...mirror import Mirror
 
@@ -160,8 +185,45 @@ async def sync_command(
         with Mirror(file) as mirror, warnings_said("meitner_aio.mirror"):
             compared = keeping.brakes() if keeping.verify else None
             job = Job(meitner, mirror, file, resources=resources or None, options=options, compared=compared)
-            told = Told(job, metrics, _words(resources, file, directory), json=json)
+            told = Told(file, metrics, _words(resources, file, directory), json=json, job=job)
             return await (_once(job, told) if every is None else _served(job, told, every))
+
+
+async def _many(
+    profiles: dict[str, Profile],
+    resources: Sequence[str],
+    keeping: Keeping,
+    directory: DirectoryOptions,
+    tenants: TenantsOptions,
+    *,
+    json: bool,
+) -> Exit:
+    """Keep a copy for each profile true."""
+    from ...tenants import MIRROR
+    from .._syncing_many import Mirrors, serve_many, sync_many
+
+    to, metrics, every = keeping.folder(), keeping.metrics_file(), keeping.seconds()
+    if keeping.accept_deletions is not None:
+        raise UsageError("--accept-deletions is for one profile, which somebody watches: name it with --profile")
+    if keeping.print_systemd:
+        typed = [*(["--json"] if json else []), *_typed(directory), *_typed(tenants)]
+        sys.stdout.write(_unit(resources, to, metrics, keeping, typed, inside=MIRROR))
+        return Exit.COMPLETE
+    compared = keeping.brakes() if keeping.verify else None
+    mirrors = Mirrors(
+        to,
+        profiles,
+        resources=resources or None,
+        options=keeping.options(),
+        compared=compared,
+        metrics=metrics,
+        json=json,
+    )
+    with warnings_said("meitner_aio.mirror"):
+        if every is not None:
+            schedules = {name: Schedule(every, lambda: _CHANCE.uniform(-1, 1)) for name in profiles}
+            return await serve_many(mirrors, tenants.turns(), schedules)
+        return await sync_many(mirrors, tenants.turns(), json=json)
 
 
 async def _once(job: Job, told: Told) -> Exit:
@@ -220,11 +282,12 @@ def _unit(
     file: Path,
     metrics: Path | None,
     keeping: Keeping,
-    directory: DirectoryOptions,
+    typed: Sequence[str],
     *,
-    json: bool,
+    secrets: bool = False,
+    inside: str = "",
 ) -> str:
-    """Return a systemd unit for a service that does what the options say."""
+    """Return a systemd unit for a service that does what the options say, which writes `inside` a folder if to one."""
     if keeping.accept_deletions is not None:
         raise UsageError(_WATCHED)
     file = _STATE / file if len(file.parts) == 1 else file.absolute()
@@ -239,9 +302,8 @@ def _unit(
         metrics=None if metrics is None else str(metrics),
         print_systemd=False,
     )
-    words = ["sync", *resources, *_typed(kept), *(["--json"] if json else []), *_typed(directory)]
-    secrets = not (directory.sandbox or directory.profile)
-    return unit([*_program(), *words], file=file, metrics=metrics, secrets=secrets)
+    words = ["sync", *resources, *_typed(kept), *typed]
+    return unit([*_program(), *words], file=file / inside, metrics=metrics, secrets=secrets)
 
 
 def _program() -> list[str]:

@@ -31,7 +31,9 @@ class _Rows(rich.ProgressColumn):
 
     def render(self, task: rich.Task) -> Text:
         """Draw the column."""
-        total = int(task.total or 0)
+        if task.total is None:
+            return Text(f"{int(task.completed):,}", justify="right")
+        total = int(task.total)
         return Text(f"{int(task.completed):>{len(f'{total:,}')},} of {total:,}", justify="right")
 
 
@@ -62,14 +64,26 @@ class _Left(rich.ProgressColumn):
 class Bars:
     """One bar on stderr for each resource begun, the quota below. They go when the block ends."""
 
-    def __init__(self, quota: Callable[[], Quota | None], console: Console | None = None, *, noun: str = "row") -> None:
-        """Draw on `console`, by default stderr; `quota` says what is left of it, `noun` what is counted."""
+    def __init__(
+        self,
+        quota: Callable[[], Quota | None],
+        console: Console | None = None,
+        *,
+        noun: str = "row",
+        below: Callable[[], str] | None = None,
+        leaving: bool = False,
+    ) -> None:
+        """Draw on `console`, by default stderr; `quota` says what is left of it, `noun` what is counted.
+
+        `below` says what stands below the bars, if not the quota. With `leaving`, a bar goes when it is full.
+        """
         kept = Column(no_wrap=True)
         name = rich.TextColumn("{task.description}", markup=False, table_column=kept)
         console = console or Console(stderr=True)
         bar = rich.BarColumn(bar_width=min(max(console.width - _WORDS, _SHORTEST), _LONGEST))
         columns = (name, bar, _Rows(table_column=kept), _Rate(noun, table_column=kept), _Left(table_column=kept))
-        self._quota = quota
+        self._below = below or (lambda: quota_left(quota()))
+        self._leaving = leaving
         self._bars = rich.Progress(*columns, console=console)
         self._live = Live(get_renderable=self._drawn, console=console, transient=True, refresh_per_second=_A_SECOND)
         self._tasks: dict[str, rich.TaskID] = {}
@@ -84,13 +98,18 @@ class Bars:
         self._live.stop()
 
     def _drawn(self) -> Group:
-        left = quota_left(self._quota())
+        left = self._below()
         return Group(self._bars.get_renderable(), *([Text(left, style="dim")] if left else []))
 
     def show(self, progress: Progress) -> None:
         """Move the bar of a resource."""
-        name, total = progress.resource, progress.total
+        name = progress.resource
+        # Of a tenant, the total is not known before there is a first answer.
+        total = (progress.total or None) if self._leaving else progress.total
         if name not in self._tasks:
             # What an interrupted export had read already is no measure of how fast this one reads.
             self._tasks[name] = self._bars.add_task(name, total=total, completed=progress.rows, done=False)
+        if self._leaving and progress.finished:
+            self._bars.remove_task(self._tasks.pop(name))
+            return
         self._bars.update(self._tasks[name], completed=progress.rows, total=total, done=progress.finished)

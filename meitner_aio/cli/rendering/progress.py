@@ -60,14 +60,16 @@ class Actions:
 class Waits:
     """One line for each window of the quota that is waited for: without it, a log would fall silent for an hour."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        """Begin lines with a name, where many wait."""
+        self._name = name
         self._shown: set[datetime | None] = set()
 
     def show(self, event: Event) -> None:
         """Say it when the event is a wait, and the first for its window."""
         if isinstance(event, QuotaWait) and event.zone == "closed" and event.reset_at not in self._shown:
             self._shown.add(event.reset_at)
-            say(f"the hourly quota is spent: going on in {duration(event.delay)}")
+            say(f"{self._name}the hourly quota is spent: going on in {duration(event.delay)}")
 
 
 class Lines:

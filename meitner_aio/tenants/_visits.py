@@ -8,7 +8,8 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, TypeVar, cast
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from .._pipeline.core import Options
 from .._pipeline.gate import GATE
@@ -89,13 +90,10 @@ async def visited(
     async with turns.turn() as turn, _bounded(turn):
         began, visit = loop.time(), _Visit(name, turn, on_event)
         report: R | None = None
-        error: Exception | None = None
-        try:
+        with _Failure() as failure:
             async with _opened(name, tenant) as meitner:
                 report = await work(name, visit.watched(meitner))
-        except Exception as failure:  # noqa: BLE001 - whatever it is, it is this tenant's, and stops no other
-            error = _told(failure)
-        return TenantReport(name, report, error, visit.requests, loop.time() - began)
+        return TenantReport(name, report, failure.error, visit.requests, loop.time() - began)
 
 
 @asynccontextmanager
@@ -107,13 +105,25 @@ async def _bounded(turn: Turn) -> AsyncGenerator[None, None]:
         GATE.reset(before)
 
 
-def _told(error: Exception) -> Exception:
-    """Return an error without its frames, whose locals hold rows; one of others with a note of where it was raised."""
-    if not isinstance(error, MeitnerError | OSError):
-        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-        error.add_note(f"raised in {frame.f_code.co_filename}, line {line}")
-    without_frames(error)
-    return error.with_traceback(None)
+class _Failure:
+    """Keeps whatever error a block ends with: it is one tenant's, and stops no other."""
+
+    error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if not isinstance(error, MeitnerError | OSError):  # without its frames, whose locals hold rows, say where
+            *_, (frame, line) = traceback.walk_tb(trace)
+            error.add_note(f"raised in {frame.f_code.co_filename}, line {line}")
+        without_frames(error)
+        self.error = error
+        return True
 
 
 @asynccontextmanager

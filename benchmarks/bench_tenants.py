@@ -1,0 +1,190 @@
+"""What the directories of 200 municipalities cost to export in one process: seconds, requests and memory.
+
+Each is a sandbox with a server of its own, all of them in another process, that answers after 50 milliseconds. Beside
+`export_many`, which has eight at work at once, the two loops that one writes who has none: one export after another,
+and all of them at once in `asyncio.gather`. The server counts requests, and how many of them were in flight at once.
+
+    python benchmarks/bench_tenants.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from statistics import median
+from typing import IO, Any
+
+import msgspec
+from _harness import Cost, child, facts, measured
+
+TENANTS, STUDENTS, LATENCY, ROUNDS = 200, 200, 0.05, 3
+CREDENTIALS = ("sandbox", "sandbox")
+
+
+class Spent(msgspec.Struct):
+    """What a run took; `peak` bytes resident at most, `base` before it began; what the server saw."""
+
+    cost: Cost
+    rows: int
+    base: int
+    peak: int
+    requests: int = 0
+    in_flight: int = 0
+
+
+async def many(urls: list[str], to: str) -> int:
+    """Export eight at once."""
+    from functools import partial
+
+    from meitner_aio import Meitner
+    from meitner_aio.tenants import export_many
+
+    tenants = {f"town-{number}": partial(Meitner, *CREDENTIALS, base_url=url) for number, url in enumerate(urls)}
+    report = await export_many(tenants, to=to)
+    if not report.ok:
+        raise RuntimeError(report)
+    return sum(one.report.rows for one in report.tenants.values() if one.report is not None)
+
+
+async def _one(number: int, url: str, to: str) -> int:
+    from meitner_aio import Meitner
+    from meitner_aio.export import export
+
+    async with Meitner(*CREDENTIALS, base_url=url) as meitner:
+        return (await export(meitner, to=f"{to}/town-{number}")).rows
+
+
+async def in_turn(urls: list[str], to: str) -> int:
+    """Export one after another."""
+    return sum([await _one(number, url, to) for number, url in enumerate(urls)])
+
+
+async def at_once(urls: list[str], to: str) -> int:
+    """Export all at once."""
+    return sum(await asyncio.gather(*(_one(number, url, to) for number, url in enumerate(urls))))
+
+
+PEERS: dict[str, Callable[[list[str], str], Awaitable[int]]] = {
+    "export_many": many,
+    "one after another": in_turn,
+    "all at once": at_once,
+}
+
+
+def spend(name: str, urls: list[str]) -> Spent:
+    """Measure a peer in this process."""
+
+    async def main() -> Spent:
+        for module in ("meitner_aio.tenants", "meitner_aio._pipeline.transport"):
+            import_module(module)  # before the memory is looked at
+        base = _resident()
+        with tempfile.TemporaryDirectory() as folder, measured() as cost:
+            rows = await PEERS[name](urls, folder)
+        return Spent(cost, rows, base, _resident())
+
+    return asyncio.run(main())
+
+
+def _resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# -- the directories, in a process of their own
+
+
+async def serve() -> None:
+    """Serve; each line on stdin asks for the requests since the last, and for the most that were in flight."""
+    from meitner_aio.sandbox import Sandbox
+    from meitner_aio.sandbox.http.server import Server
+
+    requests = in_flight = most = 0
+
+    def counted(sandbox: Any) -> Callable[[Any], Awaitable[Any]]:
+        async def send(request: Any) -> Any:
+            nonlocal requests, in_flight, most
+            requests, in_flight = requests + 1, in_flight + 1
+            most = max(most, in_flight)
+            try:
+                return await sandbox.send(request)
+            finally:
+                in_flight -= 1
+
+        return send
+
+    servers = [Server(counted(Sandbox(students=STUDENTS, seed=seed + 1, latency=LATENCY))) for seed in range(TENANTS)]
+    urls = [f"{await server.start('127.0.0.1', 0)}/directory/v1" for server in servers]
+    print(" ".join(urls), flush=True)
+    while (await asyncio.to_thread(sys.stdin.readline)).strip():
+        print(requests, most, flush=True)
+        requests = most = 0
+    await asyncio.gather(*(server.close() for server in servers))
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, Callable[[], tuple[int, int]]]]:
+    """Give the URLs of the directories, and what asks their process for its counts."""
+    command = [sys.executable, sys.argv[0], "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        orders, answers = _pipes(process)
+
+        def counts() -> tuple[int, int]:
+            print("count", file=orders, flush=True)
+            requests, most = answers.readline().split()
+            return int(requests), int(most)
+
+        yield answers.readline().strip(), counts
+        orders.close()
+
+
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the server did not start")
+    return process.stdin, process.stdout
+
+
+def rounds() -> dict[str, list[Spent]]:
+    """Measure every peer in fresh processes, each round beginning with another one."""
+    spent: dict[str, list[Spent]] = {name: [] for name in PEERS}
+    names = list(PEERS)
+    for turn in range(ROUNDS):
+        first = turn % len(names)
+        with serving() as (urls, counts):  # with new servers, whose quotas are whole
+            for name in names[first:] + names[:first]:
+                counts()
+                run = msgspec.json.decode(child([sys.executable, sys.argv[0], name, urls])[1], type=Spent)
+                run.requests, run.in_flight = counts()
+                spent[name].append(run)
+    return spent
+
+
+def tell(spent: dict[str, list[Spent]]) -> None:
+    """Print what each took, and how its time on the wall compares to that of the first."""
+    width = max(map(len, PEERS))
+    print(f"\n{TENANTS} directories of {STUDENTS} students, {LATENCY * 1000:.0f} ms an answer\n{facts()}\n")
+    print(
+        f"{'':{width}}     rows requests in flight  CPU s best median  wall best median  MiB more   against the first"
+    )
+    first = min(run.cost.wall for run in next(iter(spent.values())))
+    for name, runs in spent.items():
+        cpu, wall = [run.cost.cpu for run in runs], [run.cost.wall for run in runs]
+        more = max(run.peak - run.base for run in runs) / 2**20
+        print(
+            f"{name:{width}} {runs[-1].rows:8} {runs[-1].requests:8} {max(run.in_flight for run in runs):9}"
+            f"  {min(cpu):10.2f} {median(cpu):6.2f}  {min(wall):9.2f} {median(wall):6.2f}  {more:8.1f}"
+            f"   {min(wall) / first:6.2f}x"
+        )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--serve"]:
+        asyncio.run(serve())
+    elif sys.argv[1:]:
+        print(msgspec.json.encode(spend(sys.argv[1], sys.argv[2].split())).decode())
+    else:
+        tell(rounds())

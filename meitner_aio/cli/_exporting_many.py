@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..export import Report, check_options, check_place, export, is_kept, resource_names
-from ..tenants import place_of
+from ..tenants._names import place_of
 from ..tenants._visits import nobody, visited_all
 from ._exit import Exit, UsageError
 from ._interrupted import resumable, terminable

@@ -97,7 +97,7 @@ class Mirrors:
 
 async def sync_many(mirrors: Mirrors, turns: Turns, *, json: bool) -> Exit:
     """Run each once, and tell of all."""
-    with terminable(), shown_tenants(len(mirrors.clients), drawing=can_draw(), noun="request") as shown:
+    with terminable(), shown_tenants(len(mirrors.clients), drawing=can_draw(), requests=True) as shown:
 
         def ended(one: TenantReport[Ran]) -> None:
             error = _error(one)

@@ -67,7 +67,7 @@ TENANTS = TenantsOptions()
 
 
 def _matching(pattern: str) -> dict[str, Profile]:
-    from ..tenants import check_names
+    from ..tenants._names import check_names
 
     profiles = load_all()
     found = {name: profile for name, profile in profiles.items() if fnmatchcase(name, pattern)}

@@ -5,7 +5,6 @@
 """
 
 from ._export import ExportOptions, export_many
-from ._names import check_name, check_names, place_of
 from ._report import TenantReport, TenantsReport
 from ._sync import MIRROR, SyncOptions, sync_many
 from ._visits import Tenant
@@ -17,9 +16,6 @@ __all__ = [
     "Tenant",
     "TenantReport",
     "TenantsReport",
-    "check_name",
-    "check_names",
     "export_many",
-    "place_of",
     "sync_many",
 ]

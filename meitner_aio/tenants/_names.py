@@ -48,5 +48,9 @@ def check_names(names: Iterable[object]) -> None:
 
 def place_of(to: str | os.PathLike[str], name: str) -> str | Path:
     """Return the folder of a tenant below `to`; below an address, its prefix."""
-    text = os.fspath(to)
-    return f"{text.rstrip('/')}/{name}" if _SCHEME.match(text) else Path(text, name)
+    return f"{os.fspath(to).rstrip('/')}/{name}" if is_address(to) else Path(to, name)
+
+
+def is_address(to: str | os.PathLike[str]) -> bool:
+    """Whether `to` is the address of an object store, and no folder."""
+    return _SCHEME.match(os.fspath(to)) is not None

@@ -12,7 +12,7 @@ from ..client import Meitner
 from ..events import Event
 from ..export import check_place
 from ..mirror import Mirror, SyncReport, check_sync, kept_names
-from ._names import place_of
+from ._names import is_address, place_of
 from ._report import TenantsReport
 from ._turns import CONCURRENCY, CONNECTIONS, Turns
 from ._visits import Tenant, check_tenants, nobody, visited_all
@@ -47,6 +47,8 @@ async def sync_many(
     """
     names, turns = kept_names(resources), Turns(concurrency, connections)
     check_tenants(tenants)
+    if is_address(to):
+        raise ValueError("a mirror is a file of SQLite: name a folder of this machine")
     check_place(to)
     check_sync(nobody(), names, **options)
 

@@ -21,7 +21,14 @@ from meitner_aio.events import RequestSent, ResponseReceived
 from meitner_aio.export import Progress, _spool, export
 from meitner_aio.mirror import Mirror
 from meitner_aio.sandbox import Fault, Sandbox
-from meitner_aio.tenants import ExportOptions, SyncOptions, TenantsReport, check_name, export_many, sync_many
+from meitner_aio.tenants import (
+    ExportOptions,
+    SyncOptions,
+    TenantsReport,
+    export_many,
+    sync_many,
+)
+from meitner_aio.tenants._names import check_name, place_of
 from meitner_aio.tenants._turns import Turns
 
 SECRET = "canary-of-a-factory"
@@ -147,6 +154,12 @@ def test_reports_hold_no_secret_and_no_other_tenant(tmp_path):
     assert report["broken"].why == "KeyError"
     for name, one in report.tenants.items():
         assert not [other for other in report.tenants if other != name and other in repr(one)]
+
+
+def test_an_address_has_a_prefix_for_each():
+    """Below the prefix that is given, with one slash."""
+    assert place_of("s3://bucket/a/", "solna") == "s3://bucket/a/solna"
+    assert place_of("out", "solna") == Path("out", "solna")
 
 
 class Cancelling:
@@ -328,12 +341,17 @@ async def test_what_cannot_be_meant_is_refused_at_once(names, options, reason, t
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"max_deletions": 2}, "share"), ({"resources": ["audit_events"]}, "audit"), ({"lookback": -1}, "lookback")],
+    [
+        ({"max_deletions": 2}, "share"),
+        ({"resources": ["audit_events"]}, "audit"),
+        ({"lookback": -1}, "lookback"),
+        ({"to": "s3://bucket/a"}, "a file of SQLite"),
+    ],
 )
 async def test_so_are_options_of_mirrors(options, reason, tmp_path):
     """The same of `sync_many`."""
     with pytest.raises(ValueError, match=reason):
-        await sync_many({"solna": Towns().add("solna", clock=lambda: 0.0)}, to=tmp_path / "out", **options)
+        await sync_many({"solna": Towns().add("solna", clock=lambda: 0.0)}, **{"to": tmp_path / "out", **options})
     assert not (tmp_path / "out").exists()
 
 

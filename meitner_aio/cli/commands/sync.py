@@ -99,8 +99,12 @@ class Keeping:
 
     def folder(self) -> Path:
         """Return where the copies of many profiles are."""
+        from ...tenants._names import is_address
+
         if self.to is None:
             raise UsageError("--to FOLDER is missing: each profile has its copy in a folder of its name there")
+        if is_address(self.to):
+            raise UsageError("--to takes a folder on this machine, not an address")
         try:
             check_place(self.to)
         except ValueError as wrong:

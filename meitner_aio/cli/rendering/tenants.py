@@ -16,11 +16,11 @@ from .progress import Show, Waits
 class Tenants:
     """Adds up the resources of each tenant, and counts those that have ended."""
 
-    def __init__(self, number: int) -> None:
-        """Expect so many tenants."""
+    def __init__(self, number: int, *, requests: bool = False) -> None:
+        """Expect so many tenants; bars count `requests` where nobody tells of rows."""
         self.show: Show | None = None
         """Moves a bar; where there is none, there are lines."""
-        self._number = number
+        self._number, self._counts = number, requests
         self._requests = Counter[str]()
         self._news: dict[str, dict[str, Progress]] = {}
         self._waits: dict[str, Waits] = {}
@@ -35,10 +35,10 @@ class Tenants:
             self.show(Progress(tenant, rows, total))
 
     def hear(self, tenant: str, event: Event) -> None:
-        """Count requests, where nobody knows of how many rows; say in a log that a tenant waits for its quota."""
+        """Count a request, where those are counted; say in a log that a tenant waits for its quota."""
         if self.show is None:
             self._waits.setdefault(tenant, Waits(f"{tenant}: ")).show(event)
-        elif isinstance(event, RequestSent) and tenant not in self._news:
+        elif self._counts and isinstance(event, RequestSent):
             self._requests[tenant] += 1
             self.show(Progress(tenant, self._requests[tenant], 0))
 
@@ -60,14 +60,14 @@ class Tenants:
 
 
 @contextmanager
-def shown_tenants(number: int, *, drawing: bool, noun: str = "row") -> Generator[Tenants]:
-    """Yield what shows so many tenants. A bar goes when its tenant has ended."""
-    shown = Tenants(number)
+def shown_tenants(number: int, *, drawing: bool, requests: bool = False) -> Generator[Tenants]:
+    """Yield what shows so many tenants, by their rows or their requests. A bar goes when its tenant has ended."""
+    shown = Tenants(number, requests=requests)
     if not drawing:
         yield shown
         return
     from .bars import Bars
 
-    with Bars(lambda: None, noun=noun, below=shown.below, leaving=True) as bars:
+    with Bars(lambda: None, noun="request" if requests else "row", below=shown.below, leaving=True) as bars:
         shown.show = bars.show
         yield shown

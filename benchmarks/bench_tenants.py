@@ -23,7 +23,7 @@ from typing import IO, Any
 import msgspec
 from _harness import Cost, child, facts, measured
 
-TENANTS, STUDENTS, LATENCY, ROUNDS = 200, 200, 0.05, 3
+TENANTS, STUDENTS, LATENCY, ROUNDS = 200, 60, 0.05, 3
 CREDENTIALS = ("sandbox", "sandbox")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..export import Report, check_options, check_place, export, is_kept, resource_names
+from ..export import Report, check_options, check_place, export, is_kept, local_folder, resource_names
 from ..tenants._names import place_of
 from ..tenants._visits import nobody, visited_all
 from ._exit import Exit, UsageError
@@ -79,10 +79,11 @@ async def _exported(
     ):
 
         async def work(name: str, meitner: Meitner) -> Report:
-            place, options = str(place_of(to, name)), asked.options(profiles[name])
-            with disk_explained(place):
+            place, options = place_of(to, name), asked.options(profiles[name])
+            with disk_explained(str(place)):
                 if asked.writing.resume:
-                    options |= asked.selection.continued(asked.resources, place, options.get("since"))
+                    folder = local_folder(place, asked.writing.spool)
+                    options |= asked.selection.continued(asked.resources, folder, options.get("since"))
                 progress = partial(shown.progress, name)
                 return await export(meitner, names, to=place, progress=progress, **options)
 
@@ -94,7 +95,7 @@ async def _exported(
         try:
             return await visited_all(clients(profiles, **wide), work, turns, shown.hear, ended)
         except BaseException:
-            begun.now = any(is_kept(Path(to, name), names) for name in profiles)
+            begun.now = any(is_kept(local_folder(place_of(to, name), asked.writing.spool), names) for name in profiles)
             raise
 
 

@@ -33,6 +33,8 @@ class ExportOptions(TypedDict, total=False):
     replace: bool
     on_invalid: Literal["raise", "skip"]
     pseudonymise: str | os.PathLike[str] | None
+    spool: str | os.PathLike[str] | None
+    keep_runs: int | None
 
 
 async def export_many(

@@ -17,7 +17,7 @@ from fault_server import run
 from many_tenants import RESOURCES, Towns
 
 from meitner_aio import AuthenticationError, InternalServerError, Meitner, MeitnerError, RetryPolicy
-from meitner_aio.events import RequestSent, ResponseReceived
+from meitner_aio.events import QuotaWait, RequestSent, ResponseReceived
 from meitner_aio.export import Progress, _spool, export
 from meitner_aio.mirror import Mirror
 from meitner_aio.sandbox import Fault, Sandbox
@@ -271,19 +271,33 @@ async def test_a_place_that_is_not_taken_is_free_again():
     """Whoever is cancelled in the queue, or just as the turn comes, leaves it to the next."""
     turns = Turns(1, 1)
 
-    async def takes(held: asyncio.Event) -> None:
+    async def takes() -> None:
         async with turns.turn():
-            await held.wait()
+            pass
 
-    held = asyncio.Event()
-    first, second, third, fourth = (asyncio.create_task(takes(held)) for _ in range(4))
-    await asyncio.sleep(0)
-    second.cancel()
-    held.set()
-    await first
-    third.cancel()
-    await asyncio.wait_for(fourth, 5)
+    async with turns.turn():
+        queued, next_one, last = (asyncio.create_task(takes()) for _ in range(3))
+        await asyncio.sleep(0)
+        queued.cancel()
+        await asyncio.sleep(0)
+    next_one.cancel()  # the place is its own by now, and it does not know yet
+    await asyncio.wait_for(last, 5)
+    assert next_one.cancelled()
     assert not turns._begun
+
+
+async def test_a_tenant_waits_while_nothing_of_it_is_under_way():
+    """Not while another of its requests is, nor once one leaves again; a moment is no wait."""
+    async with Turns(1, 2).turn() as turn:
+        async with turn.gate():
+            turn.hear(QuotaWait("closed", 60.0, 0, None))
+            assert not turn.waiting
+        assert turn.waiting
+        async with turn.gate():
+            assert not turn.waiting
+    async with Turns(1, 2).turn() as turn:
+        turn.hear(QuotaWait("paced", 0.9, 0, None))
+        assert not turn.waiting
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ _Chunk = list[tuple[int, Mapping[str, object] | Record]]
 _CHUNK = 500
 """Keys in one search: a page may hold all of their records, and a body of 20 KiB is far below the usual limits."""
 
-_REFUSED = (400, 413, 422)
+REFUSED_SEARCH = (400, 413, 422)
 """Statuses of a search that asks for too much, or for a value that the server cannot read."""
 
 
@@ -147,7 +147,7 @@ class _Many(Generic[T]):
         try:
             found = Found[T](await listing.all(), self._names)
         except MeitnerError as error:
-            if len(items) > 1 and isinstance(error, APIStatusError) and error.status_code in _REFUSED:
+            if len(items) > 1 and isinstance(error, APIStatusError) and error.status_code in REFUSED_SEARCH:
                 await self._look_up(items[: len(items) // 2])
                 await self._look_up(items[len(items) // 2 :])
                 return

@@ -18,16 +18,13 @@ from .._wire.messages import RawResponse, Request
 from .._wire.too_many import TooMany, what_429_means
 from .fair_share import FairShare, SingleCalls
 from .server_limiter import HOUR, Departure, Quota, ServerLimiter
-from .smoothing import AssumedQuota
+from .smoothing import LATER, AssumedQuota
 
 PER_HOUR = 1500
 """Requests an hour that an API key may make, by the vendor's documentation."""
 
 _PATIENCE = 60.0
 """Seconds that a single call waits for the quota, unless the policy says otherwise."""
-
-_LATER = 1.0, 5.0
-"""Seconds to wait after the end of a window, and the most random seconds added: clients must not return all at once."""
 
 _UNSEEN = 2
 """Requests that are not spent while it is not certain that the limiter is a window."""
@@ -340,7 +337,7 @@ class Admission:
     def _reopens_at(self) -> float:
         ends = self._limiter.ends
         if self._reopens[0] != ends:
-            least, more = _LATER
+            least, more = LATER
             self._reopens = ends, ends + least + self._uniform(0.0, more)
         return self._reopens[1]
 

@@ -25,7 +25,7 @@ _LONGEST_PROBE = 120.0
 _NO_BUCKET = 60.0
 """Seconds of refusals that rule out a bucket: it would have refilled."""
 
-_LATER = 1.0, 5.0
+LATER = 1.0, 5.0
 """Seconds to wait after the end of a window, and the most random seconds added: clients must not return all at once."""
 
 
@@ -219,7 +219,7 @@ class AssumedQuota:
         return self._later(self._opened_at + HOUR)
 
     def _later(self, end: float) -> float:
-        least, more = _LATER
+        least, more = LATER
         return end + least + self._uniform(0.0, more)
 
     def _usual(self) -> AsyncLimiter:

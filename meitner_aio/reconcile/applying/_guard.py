@@ -9,13 +9,15 @@ from typing import Any, cast
 from ..._listing.listing import Listing
 from ..._operations.keys import SOURCE, Key, conditions
 from ..._operations.operations import operations, search_of
-from ..._operations.upsert_many import Found
+from ..._operations.upsert_many import REFUSED_SEARCH, Found
 from ..._pipeline.server_limiter import Quota
 from ...errors import APIStatusError
 from ...query import ExternalQuery, SourcedQuery, one_of
 from ...records import DirectoryRecord
 from ...resources import RESOURCES
-from ._items import Item, source_id_of
+from ...resources._references import REFERENCES
+from ..planning._keys import PLACEMENTS, raw_source_id_of
+from ._items import Item
 from ._phases import Phase
 from ._requests import Requests
 
@@ -25,11 +27,8 @@ CHUNK = 25
 FRESH = 60.0
 """Seconds for which it is believed that a record is as it was."""
 
-PLACEMENTS_OF = {"students": ("student_placements", "student_id"), "employees": ("employee_placements", "employee_id")}
+PLACEMENTS_OF = {person: (home, field) for home, field in PLACEMENTS.items() for person in REFERENCES[field]}
 """What a person has who is somewhere, and by which field."""
-
-_REFUSED = (400, 413, 422)
-"""How a search is refused that asks for too much, or for a value that means nothing to the server."""
 
 
 def chunk_size(quota: Quota | None) -> int:
@@ -55,7 +54,7 @@ class Guard:
         try:
             await self._look(phase, items)
         except APIStatusError as error:
-            if len(items) < 2 or error.status_code not in _REFUSED:
+            if len(items) < 2 or error.status_code not in REFUSED_SEARCH:
                 raise
             await self.look(phase, items[: len(items) // 2])
             await self.look(phase, items[len(items) // 2 :])
@@ -97,7 +96,7 @@ class Guard:
             ours = ExternalQuery(source_id=one_of(*source_ids))
             listing = search(any_of=[query(**cast("dict[str, Any]", conditions(keys))), query(external=ours)])
         rows = await _whole(listing).all()
-        found, by_source = Found(rows, names), {source_id_of(row): row for row in rows}
+        found, by_source = Found(rows, names), {raw_source_id_of(row): row for row in rows}
         for item in items:
             same = found.of(cast("Key", item.key))
             own = None if item.source_id is None else by_source.get(item.source_id)

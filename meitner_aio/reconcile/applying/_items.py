@@ -15,6 +15,7 @@ from ..._wire.validation import built, checked
 from ...records import DirectoryRecord, ExternalRequest, Record, fields
 from ...resources import RESOURCES
 from ..planning._actions import Action, ActionKind
+from ..planning._keys import raw_source_id_of
 from ..registry._rows import Reference, Row, resolved
 from ._report import Result
 
@@ -113,7 +114,7 @@ class Item:
     @property
     def is_ours(self) -> bool:
         """Whether the record that was found has the source id that a create writes."""
-        return self.source_id is not None and source_id_of(self.found) == self.source_id
+        return self.source_id is not None and raw_source_id_of(self.found) == self.source_id
 
     def changes(self, made_at: float) -> dict[str, Any]:
         """Return the fields that an update sends beside those that it requires; `made_at` is when the plan was made."""
@@ -157,9 +158,3 @@ def _update_of(resource: str, record: DirectoryRecord, changes: Mapping[str, Any
     body = operations(RESOURCES[resource])["update"].body or Record
     required = {field.name: getattr(record, field.name) for field in fields(body) if field.required}
     return checked(built(body, {**required, **changes}))
-
-
-def source_id_of(record: DirectoryRecord | None) -> str | None:
-    """Return the id that a record has in another system."""
-    external = getattr(record, "external", None)
-    return None if external is None else cast("str | None", external.source_id)

@@ -15,17 +15,20 @@ _DOUBTS = (HoldReason.SHRUNK, HoldReason.EMPTY, HoldReason.UNREADABLE, HoldReaso
 """Why rows are too few to say anything of what is missing."""
 
 
+def is_shrunk(rows: int, before: int) -> bool:
+    """Whether there are at most half of the rows that there were."""
+    return 2 * rows <= before > 0
+
+
 def shrunk(plan: Plan, before: Mapping[str, int] | None) -> frozenset[str]:
     """Return the resources whose removals are held, for their rows are at most half of those `before`.
 
     None where the plan was compared with them already, or where a person accepted exactly its removals.
     """
-    every = (*plan.actions, *(held.action for held in plan.held))
-    removals = sum(action.kind.is_removal for action in every)
-    if before is None or plan.has_last_run or plan.settings.accept_removals == removals:
+    if before is None or plan.has_last_run or plan.settings.accept_removals == plan.removals:
         return frozenset()
     counts = plan.row_counts
-    return frozenset(name for name, count in before.items() if name in counts and 2 * counts[name] <= count)
+    return frozenset(name for name, count in before.items() if name in counts and is_shrunk(counts[name], count))
 
 
 def row_counts(plan: Plan, before: Mapping[str, int] | None, held: AbstractSet[str]) -> Mapping[str, int]:

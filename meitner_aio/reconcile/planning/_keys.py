@@ -54,7 +54,7 @@ def natural_key_of(resource: str) -> Callable[[Any], NaturalKey | None]:
     return read
 
 
-def _external(record: DirectoryRecord) -> External | None:
+def _external(record: DirectoryRecord | None) -> External | None:
     return record.external if isinstance(record, SourcedRecord) else None
 
 
@@ -64,7 +64,7 @@ def source_of(record: DirectoryRecord) -> str | None:
     return None if external is None else external.source
 
 
-def raw_source_id_of(record: DirectoryRecord) -> str | None:
+def raw_source_id_of(record: DirectoryRecord | None) -> str | None:
     """Return the id that a record has in the system that owns it, as the directory keeps it."""
     external = _external(record)
     return None if external is None else external.source_id

@@ -17,6 +17,7 @@ from ...records import DirectoryRecord
 from ...resources._references import REFERENCES
 from ...resources.schools import School, SchoolType
 from ..applying._journal import last_row_counts
+from ..applying._shrinking import is_shrunk
 from ..registry._declared import declared
 from ..registry._desired import Desired
 from ..registry._problems import MOST_PROBLEMS, Findings
@@ -268,7 +269,7 @@ class Planner:
         return Evidence(
             doubts={name: self._desired.doubts(name) for name in names},
             incomplete={name: incomplete & {name, *_placements_of(name)} for name in names},
-            shrunk={name: (n, last[name]) for name, n in counts.items() if name in last and 2 * n <= last[name] > 0},
+            shrunk={name: (n, last[name]) for name, n in counts.items() if name in last and is_shrunk(n, last[name])},
             strays=self._strays,
             naming={name: self._left_out_naming(name) for name in PEOPLE if name in names},
         )

@@ -48,7 +48,7 @@ SEAMS = {
     "redis": ("cached/_redis_cache.py",),
     "obstore": ("export/destinations/_object_store.py",),
     "dlt": ("dlt/",),
-    "pyarrow": ("export/formats/parquet.py", "reconcile/registry/_parquet.py"),
+    "pyarrow": ("export/formats/arrow.py", "reconcile/registry/_parquet.py"),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "platformdirs": ("cli/",),

@@ -100,7 +100,7 @@ def test_pyarrow_is_loaded_to_be_frugal_unless_configured_otherwise(environment,
     """The allocator is chosen for pyarrow alone: the environment is afterwards what it was."""
     code = (
         "import os; before = dict(os.environ)\n"
-        "from meitner_aio.export.formats.parquet import pyarrow\n"
+        "from meitner_aio.export.formats.arrow import pyarrow\n"
         "print(pyarrow().default_memory_pool().backend_name, os.environ == before)"
     )
     clean = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}

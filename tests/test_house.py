@@ -29,15 +29,22 @@ FLOORS = (
     ("resources",),  # the directory
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
     # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
-    # "changes"; "mirror" and "dlt" may stand on those, and "tenants" on all of them.
-    ("changes", "mirror", "dlt", "tenants"),
+    # "changes"; "arrow", "mirror" and "dlt" may stand on those, and "tenants" on all of them.
+    ("changes", "arrow", "mirror", "dlt", "tenants"),
     ("cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""
 MADE_WITH_THE_CLIENT = 6
 PLACE_OF = {part: (floor, place) for floor, parts in enumerate(FLOORS) for place, part in enumerate(parts)}
-STRANGERS = {("_pipeline", "_listing"), ("_pipeline", "_operations"), ("dlt", "mirror")}
-"""The first two meet in `Send`, the last in what changed."""
+STRANGERS = {
+    ("_pipeline", "_listing"),
+    ("_pipeline", "_operations"),
+    ("arrow", "changes"),
+    ("dlt", "mirror"),
+    ("dlt", "arrow"),
+    ("mirror", "arrow"),
+}
+"""The first two meet in `Send`, the others in an export's formats or in what changed."""
 
 SEAMS = {
     "aiohttp": ("_pipeline/transport.py", "sandbox/"),

@@ -62,6 +62,11 @@ class RecordSource(Generic[T]):
         return f"{self._asking.method} {self._asking.route}"
 
     @property
+    def model(self) -> type[T]:
+        """What a row is."""
+        return cast("type[T]", self._resource.model)
+
+    @property
     def searchable(self) -> bool:
         """Whether rows can be searched by creation time."""
         return self._resource.searchable

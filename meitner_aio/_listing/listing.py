@@ -147,3 +147,11 @@ def at_most(listing: Listing[T], rows: int) -> Listing[T]:
 def inside(listing: Listing[T]) -> tuple[Source[T], Reading]:
     """Return the source and the options of a listing, for code that reads it page by page."""
     return listing._source, listing._reading  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - private to users
+
+
+def begun(listing: Listing[T], **options: Unpack[ReadingOptions]) -> Read[T]:
+    """Return a read of a listing from its beginning, with some options changed; the listing's `report` tells of it."""
+    source, reading = inside(listing)
+    read = Read(source, reading.changed(options))
+    listing._tracker = read.tracker  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+    return read

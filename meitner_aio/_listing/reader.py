@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from .._wire.decoding import DecodedPage
 from ..errors import IncompleteListing
 from ..records import Pagination
-from .completeness import CompletenessTracker
+from .completeness import CompletenessTracker, ListingReport
 from .page import Page, following
 from .pages import Pages
 from .plan import Plan
@@ -91,5 +91,11 @@ class Read(Generic[T]):
                         self._ready.append(Page(rows, pagination, source, None))
         report = tracker.report()
         if reading.strict and not report.complete:
-            problems = "; ".join(report.problems) or "no change was seen, but rows without dates prove nothing"
-            raise IncompleteListing(f"the listing may lack rows: {problems}")
+            raise IncompleteListing(f"the listing may lack rows: {_why(report)}")
+
+
+def _why(report: ListingReport) -> str:
+    """Return why a read is not complete, in words."""
+    left_out = len(report.invalid)
+    problems = [*report.problems, *([f"{left_out} that break the contract were left out"] if left_out else [])]
+    return "; ".join(problems) or "no change was seen, but rows without dates prove nothing"

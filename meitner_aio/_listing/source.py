@@ -59,6 +59,11 @@ class Source(Protocol[T]):
     """The pages of one listing, and what else the directory knows of its rows."""
 
     @property
+    def model(self) -> type[T]:
+        """What a row is."""
+        ...
+
+    @property
     def searchable(self) -> bool:
         """Whether rows can be searched by creation time."""
         ...

@@ -20,7 +20,7 @@ class Pseudonymised:
 
     def __init__(self, source: Source[Any], names: Pseudonyms) -> None:
         self._source = source
-        self.searchable, self.updates_matter = source.searchable, source.updates_matter
+        self.model, self.searchable, self.updates_matter = source.model, source.searchable, source.updates_matter
         self._names = names
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[Any]:

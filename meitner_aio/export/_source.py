@@ -43,7 +43,7 @@ class ExportSource(Generic[T]):
         The `first` page may have been asked for before.
         """
         self._source = source
-        self.searchable, self.updates_matter = source.searchable, source.updates_matter
+        self.model, self.searchable, self.updates_matter = source.model, source.searchable, source.updates_matter
         self._turns = turns
         self._most = most
         self._first = first or []

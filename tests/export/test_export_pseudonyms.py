@@ -19,7 +19,7 @@ import pyarrow.parquet
 import pytest
 from numbered_directory import NumberedDirectory
 
-from meitner_aio import ConfigurationError, Meitner, MeitnerError, NotFoundError
+from meitner_aio import ConfigurationError, Meitner, MeitnerError, NotFoundError, Student
 from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._pseudonyms import RULES, Pseudonyms, Rule
 from meitner_aio._wire.messages import Headers, RawResponse
@@ -235,6 +235,7 @@ class Spoiled(NumberedDirectory):
 class _Deleted:
     """A source that knows which rows were deleted."""
 
+    model = Student
     searchable = updates_matter = True
 
     async def deleted(self, _: datetime) -> Deletions:

@@ -56,6 +56,8 @@ class FakeDirectory:
     `dated` is whether answers have a Date, which is cut to whole seconds.
     """
 
+    model = Row
+
     def __init__(self, rows: list[Row], **how: Any) -> None:
         self.rows = rows
         self.now = BEGIN

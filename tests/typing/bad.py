@@ -28,6 +28,7 @@ from meitner_aio import (
     null,
     one_of,
 )
+from meitner_aio.arrow import to_arrow
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
@@ -236,3 +237,11 @@ def sandboxes() -> None:
     Meitner.sandbox(studnets=5)  # wrong: no such choice
     Meitner.sandbox(students="5")  # wrong: a number is expected
     Meitner.sandbox(limiter="leaky")  # wrong: no such limiter
+
+
+async def tables(meitner: Meitner) -> None:
+    await to_arrow(meitner.students)  # wrong: list() or search()?
+    await to_arrow(await meitner.students.list())  # wrong: one page is not all
+    await to_arrow(await meitner.students.list().all())  # wrong: rows do not say that they are all
+    await to_arrow(meitner.students.list(), strict=False)  # wrong: a table holds every row
+    to_arrow(meitner.students.list())  # wrong: never awaited

@@ -68,6 +68,7 @@ from meitner_aio import (
     one_of,
     to_dict,
 )
+from meitner_aio.arrow import ArrowTable, to_arrow
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, MemoryCache
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
@@ -398,3 +399,10 @@ def sandboxes(meitner: Meitner, students: Students) -> None:
     assert_type(Meitner.sandbox(students=5, limiter="none", faults=["503"], max_concurrency=2), Meitner)
     assert_type(meitner.students, Students)
     assert_type(students.list(), Listing[Student])
+
+
+async def tables(meitner: Meitner, portal: Portal) -> None:
+    """A listing or a search of any resource becomes a table, also through a portal; pyarrow has no types."""
+    assert_type(await to_arrow(meitner.students.list()), ArrowTable)
+    assert_type(await to_arrow(meitner.schools.search(title="Ekskolan").paged(limit=100)), Any)
+    assert_type(portal.run(to_arrow(meitner.grade_elementaries.list())), Any)

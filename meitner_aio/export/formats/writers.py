@@ -37,7 +37,7 @@ class Writer(Protocol):
 def check_format(format: str) -> None:
     """Raise `ValueError` for a format without a writer, `ConfigurationError` for one whose library is not installed."""
     if format == "parquet":
-        from .parquet import pyarrow
+        from .arrow import pyarrow
 
         pyarrow()
     elif format not in ("csv", "sqlite"):

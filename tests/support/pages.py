@@ -22,4 +22,13 @@ def examples(name: str) -> list[str]:
 
 async def run(example: str, names: dict[str, Any]) -> None:
     """Run an example, which may await, with some names; it leaves its own among them."""
-    await eval(compile(example, "docs", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - our own page
+    code = compile(example, "docs", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    waiting = eval(code, names)  # noqa: S307 - our own page
+    if waiting is not None:
+        await waiting
+
+
+def block(name: str, title: str) -> str:
+    """Return the block of a page that bears a title, such as the name of the file that it is."""
+    (found,) = re.findall(rf"^```\w+ {re.escape(title)}\n(.*?)^```$", page(name), re.MULTILINE | re.DOTALL)
+    return found

@@ -232,6 +232,16 @@ async def test_no_row_is_in_what_a_crash_report_shows(monkeypatch) -> None:
     assert "Åsa" not in shown
 
 
+async def test_a_value_without_a_place_in_its_column_is_not_quoted(monkeypatch) -> None:
+    """Such as a number that is larger than any: Arrow would say which."""
+    made = numbered_directory.row("grade_elementaries", 1) | {"employeeID": NOBODY, "startDate": "2026-01-01"}
+    monkeypatch.setattr(numbered_directory, "row", lambda *_: made | {"employmentPercent": 8 * 10**30})
+    with pytest.raises(MeitnerError, match="EmployeePlacement does not fit the types of its columns") as refused:
+        await to_arrow(NumberedDirectory({"employee_placements": 1}).employee_placements.list())
+    shown = f"{refused.value!r} {refused.value.__context__!r} " + "\n".join(_locals_of(refused.value))
+    assert "8000" not in shown
+
+
 def test_it_needs_no_asyncio() -> None:
     """A portal runs it, for scripts and notebooks."""
     with Portal(Meitner.sandbox(students=30)) as portal:

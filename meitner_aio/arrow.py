@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, cast
-
-import msgspec
+from typing import Any, cast
 
 from ._listing.listing import Listing, begun, inside
 from ._runtime.threads import threaded
-from .export.formats.arrow import Arrow, NestedRows, pyarrow
+from .export._spool import encode_lines
+from .export.formats.arrow import Arrow, ArrowTable, NestedRows, pyarrow
 from .records import Record
 
 __all__ = ["ArrowTable", "to_arrow"]
 
-ArrowTable: TypeAlias = Any
-"""A `pyarrow.Table`: pyarrow has no types."""
-
 _PIECE = 1 << 20
 """Bytes of lines that wait to be a chunk of the table: columns of many short chunks are slow to read."""
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 async def to_arrow(listing: Listing[Any]) -> ArrowTable:
@@ -65,7 +60,7 @@ class _Table:
 
     def add(self, records: list[Any]) -> None:
         """Add records; what is kept of them are bytes."""
-        self._lines += _encode_lines(records)
+        self._lines += encode_lines(records)
         if len(self._lines) >= _PIECE:
             self._end_chunk()
 

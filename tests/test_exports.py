@@ -115,6 +115,11 @@ def test_import_is_cheap():
     assert _modules_after("import meitner_aio") & SLOW == set()
 
 
+def test_pyarrow_is_loaded_when_a_table_is_made():
+    """`import meitner_aio.arrow` finds no fault with a machine that has none."""
+    assert "pyarrow" not in _modules_after("import meitner_aio.arrow")
+
+
 def test_help_needs_no_client():
     """`--help` starts fast: neither aiohttp nor tenacity is loaded to print it."""
     code = """

@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
 
 import msgspec
 
 from .._operations.resource import model_of
 from .._pseudonyms import Pseudonyms, kept
 from ..changes import Change, Deleted
-from ..export.formats.arrow import ArrowRows
+from ..export.formats.arrow import ArrowRows, ArrowTable
 from ..records import DirectoryRecord
 from ..resources import RESOURCES
-
-ArrowTable: TypeAlias = Any
-"""A `pyarrow.Table`: pyarrow has no types."""
 
 AT_ONCE = 5_000
 """Rows in a table."""

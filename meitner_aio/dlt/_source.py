@@ -19,11 +19,11 @@ from ..changes import Change, Changes, Upserted
 from ..changes._asked import asked
 from ..client import Meitner
 from ..errors import ConfigurationError, IncompleteListing, ResyncRequired
-from ..export.formats.arrow import DELETED_AT
+from ..export.formats.arrow import DELETED_AT, ArrowTable
 from ..portal import Portal
 from ..records import DirectoryRecord
 from ._client import Reading
-from ._rows import AT_ONCE, ArrowTable, Latest, ResourceRows
+from ._rows import AT_ONCE, Latest, ResourceRows
 
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TCdcStrategyDict

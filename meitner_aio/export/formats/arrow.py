@@ -19,6 +19,8 @@ from .columns import Column, Rows, kept
 
 Arrow: TypeAlias = Any
 """The module pyarrow and its objects, which have no types."""
+ArrowTable: TypeAlias = Any
+"""A `pyarrow.Table`."""
 DELETED_AT = "_deleted_at"
 """The column that says when a row was deleted."""
 _ALLOCATOR = "ARROW_DEFAULT_MEMORY_POOL"

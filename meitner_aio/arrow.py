@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from ._listing.listing import Listing, begun, inside
@@ -46,7 +45,7 @@ async def to_arrow(listing: Listing[Any]) -> ArrowTable:
             await threaded(table.add, page.data)
     finally:
         await read.close()
-    return await threaded(table.whole, read.tracker.report().gone)
+    return await threaded(table.whole, frozenset(read.tracker.report().gone))
 
 
 class _Table:
@@ -64,7 +63,7 @@ class _Table:
         if len(self._lines) >= _PIECE:
             self._end_chunk()
 
-    def whole(self, gone: Sequence[str]) -> ArrowTable:
+    def whole(self, gone: frozenset[str]) -> ArrowTable:
         """Return the table, without the rows that were deleted."""
         if self._lines:
             self._end_chunk()

@@ -19,10 +19,10 @@ from msgspec import Struct
 
 from ..._pipeline.identity import Reader, Stamp, check
 from ..._runtime.private_files import open_private
+from ..._runtime.replaced import replace_private, sync_folder
 from ...errors import ConfigurationError, MeitnerError
 from ..planning._actions import ActionKind
 from ..planning._hashes import Hashes
-from ._replaced import replace_private, sync_folder
 from ._report import Result
 
 if sys.platform != "win32":

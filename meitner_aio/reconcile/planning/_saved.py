@@ -14,10 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..._runtime.private_files import read_private
+from ..._runtime.replaced import replace_private
 from ..._wire.validation import is_id
 from ...errors import ConfigurationError
 from ..applying._phases import phases
-from ..applying._replaced import replace_private
 from ._actions import Action, ActionKind, Change, Held
 from ._source_ids import is_made
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from ..._runtime.private_files import check_folder, open_private
+from .private_files import check_folder, open_private
 
 
 def replace_private(path: str | os.PathLike[str], data: bytes) -> None:

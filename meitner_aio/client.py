@@ -48,6 +48,26 @@ _CONCURRENCY = 8
 """Requests in flight unless a client says more or fewer."""
 
 
+def _connection(
+    client_credentials: str | None,
+    client_secret: str | None,
+    *,
+    auth: Auth | OAuth2 | None,
+    profile: str | None,
+    server: str,
+    base_url: str | None,
+) -> tuple[str, Auth | OAuth2]:
+    """Return the URL of the server, and the credentials that go there."""
+    if profile is None:
+        url = server_url(server, base_url, given=auth is not None or client_secret is not None)
+        return url, credentials(client_credentials, client_secret, auth)
+    if auth is not None or client_credentials is not None:
+        raise ConfigurationError("give either a profile or auth and client_credentials: a profile has its own")
+    from ._profiles.connection import connection
+
+    return connection(profile, client_secret, server=server, base_url=base_url)
+
+
 class Meitner(Resources, Client):
     """A client of the Meitner Directory API.
 
@@ -61,6 +81,11 @@ class Meitner(Resources, Client):
     MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET, else MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally
     MEITNER_TOKEN_URL for OAuth2. `server` is "production" or "staging"; `base_url`, else MEITNER_BASE_URL, beats it.
     That variable is the server of a secret from the environment: one that is passed needs a `base_url` beside it.
+    MEITNER_CLIENT_SECRET_FILE takes the place of MEITNER_CLIENT_SECRET: the name of a file that holds the secret.
+
+    `profile` is the name of a profile in `config.toml`, as `meitner-aio login` keeps it: its server and credentials, as
+    far as the call and the environment say none; nothing else of it applies. A `client_secret` beside it completes its
+    id. The file, a keyring and a file of the secret are read here, which blocks.
 
     `timeout` is for one attempt: seconds, or an `aiohttp.ClientTimeout`. `retry` beats `max_retries`. At most
     `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly quota.
@@ -102,6 +127,7 @@ class Meitner(Resources, Client):
         on_event: OnEvent | None = None,
         user_agent: str | None = None,
         offline: str | os.PathLike[str] | None = None,
+        profile: str | None = None,
     ) -> None:
         if offline is not None:
             from .offline import opened
@@ -115,8 +141,9 @@ class Meitner(Resources, Client):
         given = {name: value for name, value in connection.items() if value is not None}
         if session is not None and given:
             raise TypeError(f"{', '.join(given)} cannot be given beside a session: the session decides")
-        url = server_url(server, base_url, given=auth is not None or client_secret is not None)
-        proof = credentials(client_credentials, client_secret, auth)
+        url, proof = _connection(
+            client_credentials, client_secret, auth=auth, profile=profile, server=server, base_url=base_url
+        )
         options = Options(
             policy=RetryPolicy(max_retries=max_retries) if retry is None else retry,
             headers=every_header(headers, user_agent),

@@ -46,6 +46,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "CLIENT_CREDENTIALS",
         "CLIENT_SECRET",
+        "CLIENT_SECRET_FILE",
         "CLIENT_ID",
         "TOKEN_URL",
         "BASE_URL",
@@ -65,15 +66,20 @@ def _nothing_secret_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+
+
+@pytest.fixture
 def cli(
-    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, own_settings: None
 ) -> Callable[..., tuple[int, str, str]]:
     """Return what runs a command, on 80 columns and without anybody's settings: its exit code, stdout and stderr."""
     from meitner_aio.cli import run
 
     monkeypatch.setenv("COLUMNS", "80")
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
 
     def call(*arguments: str) -> tuple[int, str, str]:
         code = run(arguments)

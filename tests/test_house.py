@@ -26,7 +26,7 @@ FLOORS = (
     ("_runtime", "_wire", "query", "_pseudonyms"),  # what a request and an answer are
     ("_listing", "_operations"),  # the typed half of a call, which knows only `Send`
     ("_pipeline",),  # how a request travels
-    ("resources",),  # the directory
+    ("resources", "_profiles"),  # the directory; settings that are kept
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
     # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
     # "changes"; "arrow", "mirror" and "dlt" may stand on those, and "tenants" on all of them.
@@ -58,7 +58,8 @@ SEAMS = {
     "pyarrow": ("export/formats/arrow.py", "reconcile/registry/_parquet.py"),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
-    "platformdirs": ("cli/",),
+    "keyring": ("_profiles/keyring_secrets.py",),
+    "tomlkit": ("cli/",),
     "pytest": ("testing/",),
     "pytest_asyncio": ("testing/",),
 }

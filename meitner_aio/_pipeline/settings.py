@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import ConfigurationError
 from .authentication import over
 from .credentials import ApiKey, Auth, OAuth2
+from .environment import secret_of
 
 SERVERS = {
     "production": "https://api.meitner.se/directory/v1",
@@ -34,7 +35,7 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
             )
         return auth
     key = client_credentials or os.environ.get("MEITNER_CLIENT_CREDENTIALS")
-    secret = client_secret or os.environ.get("MEITNER_CLIENT_SECRET")
+    secret = client_secret or secret_of(os.environ)
     client_id = os.environ.get("MEITNER_CLIENT_ID")
     if key and secret:
         return ApiKey(key, secret)

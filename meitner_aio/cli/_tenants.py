@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..tenants import Tenant, TenantReport, TenantsReport
     from ..tenants._turns import Turns
 
-_OF_ONE = ("CLIENT_CREDENTIALS", "CLIENT_ID", "CLIENT_SECRET", "TOKEN_URL", "BASE_URL")
+_OF_ONE = ("CLIENT_CREDENTIALS", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_FILE", "TOKEN_URL", "BASE_URL")
 
 
 @Parameter(name="*", group=Group("Directory", sort_key=3))

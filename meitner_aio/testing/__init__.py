@@ -115,7 +115,7 @@ def meitner(request: pytest.FixtureRequest, meitner_sandbox: ServedSandbox) -> M
 @pytest.fixture
 def meitner_environment(meitner_sandbox: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let the environment point to `meitner_sandbox`, so that `Meitner()` is a client of it; give the base URL."""
-    for name in ("CLIENT_ID", "TOKEN_URL"):
+    for name in ("CLIENT_ID", "CLIENT_SECRET_FILE", "TOKEN_URL"):
         monkeypatch.delenv(f"MEITNER_{name}", raising=False)
     client, secret = meitner_sandbox.credentials
     variables = {"BASE_URL": meitner_sandbox.url, "CLIENT_CREDENTIALS": client, "CLIENT_SECRET": secret}

@@ -10,7 +10,8 @@ from meitner_aio import ApiKey, ConfigurationError, Meitner, OAuth2
 from meitner_aio._pipeline.settings import SERVERS
 from meitner_aio.cli._exit import UsageError
 from meitner_aio.cli._options import DirectoryOptions
-from meitner_aio.cli._profile import Profile, config_path
+from meitner_aio._profiles.place import config_path
+from meitner_aio.cli._profile import Profile
 from meitner_aio.sandbox import Sandbox
 
 HERE = "http://127.0.0.1:8080/directory/v1"

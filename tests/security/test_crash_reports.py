@@ -14,9 +14,11 @@ from raw_server import STUDENT, STUDENT_ID, answer, failure, page, writes
 
 from meitner_aio import ApiKey, Meitner, OAuth2, RetryPolicy
 from meitner_aio._operations import create_recovery
+from meitner_aio._pipeline.environment import secret_text
+from meitner_aio._profiles.file import read
+from meitner_aio._profiles.profile import Profile
 from meitner_aio._pseudonyms import Pseudonyms
 from meitner_aio.cached import RedisCache
-from meitner_aio.cli._profile import Profile
 from meitner_aio.errors import MeitnerError
 
 MIB = 1024 * 1024
@@ -136,6 +138,9 @@ async def test_a_call_that_is_given_up_shows_no_secret_either(scripted: Scripted
         ),
         Meitner,
         lambda: Profile(client_id="id-canary", client_secret="secret-canary\n").auth({}),
+        lambda: Profile(client_id="id-canary").auth({"MEITNER_CLIENT_SECRET_FILE": "secret-canary"}),
+        lambda: secret_text(b"secret-canary\xff", "the file"),
+        lambda: read(b'[a]\nclient_secret = "secret-canary', Profile, Path("config.toml")),
         lambda: Pseudonyms(b"secret-canary"),
         lambda: RedisCache("redis://me:secret-canary/token-canary@localhost:6379"),
     ],
@@ -148,6 +153,9 @@ async def test_a_call_that_is_given_up_shows_no_secret_either(scripted: Scripted
         "a proxy",
         "the environment",
         "a profile",
+        "a secret for the name of its file",
+        "a secret that is no text",
+        "a broken file of profiles",
         "a key of pseudonyms",
         "a cache",
     ],

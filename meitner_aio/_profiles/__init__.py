@@ -1,0 +1,1 @@
+"""Settings that are kept in a file, a profile each, for Python and the command line alike."""

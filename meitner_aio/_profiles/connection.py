@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
+from typing import ParamSpec, TypeVar
 
 from .._pipeline.credentials import Auth, OAuth2
 from .._pipeline.environment import ADDRESS, SECRET, has_identity
 from .._pipeline.settings import SERVERS, credentials, server_url
 from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
-from .file import ProfileError, load
+from .file import ProfileError, load, load_all, named, refuse_shared
 from .place import config_path
 from .profile import Profile
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@strip_traceback
+def check_profiles(names: Collection[str]) -> None:
+    """Raise `ConfigurationError` for a profile that is not there, and for variables that would go to all of them."""
+    if not names:
+        return
+    _usable(refuse_shared, os.environ)
+    profiles = _usable(load_all, Profile)
+    for name in names:
+        _usable(named, name, profiles)
+
+
+def _usable(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a call returns; of a profile that cannot be meant, `ConfigurationError`."""
+    try:
+        return call(*args, **kwargs)
+    except ProfileError as wrong:
+        raise ConfigurationError(str(wrong)) from None
 
 
 @strip_traceback
@@ -26,10 +50,7 @@ def connection(
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
         raise TypeError(f"profile must be the name of a profile, not {type(name).__name__}")
-    try:
-        kept = load(name, Profile)
-    except ProfileError as wrong:
-        raise ConfigurationError(str(wrong)) from None
+    kept = _usable(load, name, Profile)
     typed = base_url
     if not typed and server != "production":
         typed = SERVERS.get(server) or server_url(server, None, given=True)

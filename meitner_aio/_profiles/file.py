@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from .._pipeline.environment import ADDRESS, SECRET, SECRET_FILE
 from .._runtime.private_files import open_private
 from .._wire.validation import strip_traceback, suggestion
 from ..errors import ConfigurationError
@@ -21,6 +22,11 @@ P = TypeVar("P", bound=Profile)
 
 OTHERS = 0o077
 """The permissions of everybody but the owner."""
+
+_OF_ONE = (
+    *("MEITNER_CLIENT_CREDENTIALS", "MEITNER_CLIENT_ID", SECRET, SECRET_FILE),
+    *("MEITNER_TOKEN_URL", ADDRESS),
+)
 
 
 class ProfileError(ValueError):
@@ -64,6 +70,13 @@ def load_all(kind: type[P], name: str | None = None) -> dict[str, P]:
     if sys.platform != "win32" and mode & OTHERS and any(one.holds_secrets() for one in profiles.values()):
         raise ConfigurationError(f"others may read {path}, which holds secrets: chmod 600 {path}")
     return profiles
+
+
+def refuse_shared(environment: Mapping[str, str]) -> None:
+    """Raise `ProfileError` where the environment has what belongs to one directory: it would go to every profile."""
+    known = [name for name in _OF_ONE if environment.get(name)]
+    if known:
+        raise ProfileError(f"{', '.join(known)} would be that of every profile: unset it, and keep it in its profile")
 
 
 @strip_traceback

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from cyclopts import Group, Parameter
 
+from .._profiles.file import refuse_shared
 from ..errors import ConfigurationError, MeitnerError, TooManyDeletions
 from ._exit import Exit, UsageError, exit_code
 from ._options import ClientOptions, DirectoryOptions, Positive, given
-from ._profile import Profile, config_path, load_all
+from ._profile import Profile, config_path, load_all, usable
 
 if TYPE_CHECKING:
     from ..client import Meitner
-    from ..tenants import Tenant, TenantReport, TenantsReport
+    from ..tenants import TenantReport, TenantsReport
     from ..tenants._turns import Turns
-
-_OF_ONE = ("CLIENT_CREDENTIALS", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_FILE", "TOKEN_URL", "BASE_URL")
+    from ..tenants._visits import Client
 
 
 @Parameter(name="*", group=Group("Directory", sort_key=3))
@@ -51,9 +51,8 @@ class TenantsOptions:
                 "many profiles say their servers themselves: leave out --server, --base-url and --sandbox, and give "
                 "either --profile or --all-profiles"
             )
-        known = [f"MEITNER_{name}" for name in _OF_ONE if os.environ.get(f"MEITNER_{name}")]
-        if known:
-            raise UsageError(f"{', '.join(known)} would be that of every profile: unset it, and keep it in its profile")
+        with usable():
+            refuse_shared(os.environ)
         return _matching("*" if self.all_profiles else pattern)
 
     def turns(self) -> Turns:
@@ -80,7 +79,7 @@ def _matching(pattern: str) -> dict[str, Profile]:
     return found
 
 
-def clients(profiles: Mapping[str, Profile], **options: Unpack[ClientOptions]) -> dict[str, Tenant]:
+def clients(profiles: Mapping[str, Profile], **options: Unpack[ClientOptions]) -> dict[str, Client]:
     """Return what makes the client of each profile when its turn comes."""
     return {name: partial(_client, name, profile, **options) for name, profile in profiles.items()}
 

@@ -15,7 +15,7 @@ from ..mirror import Mirror, SyncReport, check_sync, kept_names
 from ._names import is_address, place_of
 from ._report import TenantsReport
 from ._turns import CONCURRENCY, CONNECTIONS, Turns
-from ._visits import Tenant, check_tenants, nobody, visited_all
+from ._visits import Tenant, check_tenants, clients_of, nobody, visited_all
 
 MIRROR = "directory.sqlite"
 """The mirror in the folder of a tenant."""
@@ -46,7 +46,7 @@ async def sync_many(
     is as in `export_many`. A run that is cancelled leaves each mirror as its last whole run left it.
     """
     names, turns = kept_names(resources), Turns(concurrency, connections)
-    check_tenants(tenants)
+    check_tenants(clients := clients_of(tenants))
     if is_address(to):
         raise ValueError("a mirror is a file of SQLite: name a folder of this machine")
     check_place(to)
@@ -56,4 +56,4 @@ async def sync_many(
         async with Mirror(Path(place_of(to, name), MIRROR)) as mirror:
             return await mirror.sync(meitner, names, **options)
 
-    return await visited_all(tenants, work, turns, on_event)
+    return await visited_all(clients, work, turns, on_event)

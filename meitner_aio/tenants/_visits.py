@@ -8,12 +8,14 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from .._pipeline.core import Options
 from .._pipeline.gate import GATE
 from .._pipeline.logging import Log, harmless
+from .._profiles.connection import check_profiles
 from .._runtime.cleanup import stopped
 from .._runtime.frames import without_frames
 from ..client import Meitner
@@ -23,8 +25,10 @@ from ._names import check_names
 from ._report import Result, TenantReport, TenantsReport
 from ._turns import Turn, Turns
 
-Tenant: TypeAlias = Meitner | Callable[[], Meitner | Awaitable[Meitner]]
+Client: TypeAlias = Meitner | Callable[[], Meitner | Awaitable[Meitner]]
 """A client, which is left open; or what makes one when the tenant's turn comes, which is closed afterwards."""
+Tenant: TypeAlias = Client | str
+"""A client, what makes one, or the name of a profile of `config.toml`."""
 OnTenantEvent: TypeAlias = Callable[[str, Event], object]
 R = TypeVar("R", bound=Result)
 Work: TypeAlias = Callable[[str, Meitner], Awaitable[R]]
@@ -32,7 +36,7 @@ Work: TypeAlias = Callable[[str, Meitner], Awaitable[R]]
 
 
 async def visited_all(
-    tenants: Mapping[str, Tenant],
+    tenants: Mapping[str, Client],
     work: Work[R],
     turns: Turns,
     on_event: OnTenantEvent | None = None,
@@ -65,6 +69,15 @@ def _ended(name: str, task: asyncio.Task[TenantReport[R]]) -> TenantReport[R]:
     return task.result()
 
 
+def clients_of(tenants: Mapping[str, Tenant]) -> dict[str, Client]:
+    """Return the tenants with what makes the client of each profile. Raises what `check_profiles` raises."""
+    profiles = [one for one in tenants.values() if isinstance(one, str)]
+    if len(profiles) > len(set(profiles)):
+        raise ValueError("two tenants have the same profile, and so the same directory")
+    check_profiles(profiles)
+    return {name: partial(Meitner, profile=one) if isinstance(one, str) else one for name, one in tenants.items()}
+
+
 def check_tenants(tenants: Mapping[str, object]) -> None:
     """Raise `TypeError` or `ValueError` for names that are none, and for what is neither a client nor makes one."""
     check_names(tenants)
@@ -72,7 +85,10 @@ def check_tenants(tenants: Mapping[str, object]) -> None:
     for name, one in tenants.items():
         if not isinstance(one, Meitner):
             if not callable(one):
-                raise TypeError(f"{name} must be a Meitner, or a callable that returns one, not {type(one).__name__}")
+                raise TypeError(
+                    f"{name} must be a Meitner, a callable that returns one or the name of a profile, not "
+                    f"{type(one).__name__}"
+                )
         elif clients.setdefault(id(one), name) != name:
             raise ValueError(f"{clients[id(one)]} and {name} have the same client, and so the same directory")
 
@@ -83,7 +99,7 @@ def nobody() -> Meitner:
 
 
 async def visited(
-    name: str, tenant: Tenant, work: Work[R], turns: Turns, on_event: OnTenantEvent | None = None
+    name: str, tenant: Client, work: Work[R], turns: Turns, on_event: OnTenantEvent | None = None
 ) -> TenantReport[R]:
     """Do the work for one tenant when its turn comes, and report what became of it."""
     loop = asyncio.get_running_loop()
@@ -127,7 +143,7 @@ class _Failure:
 
 
 @asynccontextmanager
-async def _opened(name: str, tenant: Tenant) -> AsyncGenerator[Meitner, None]:
+async def _opened(name: str, tenant: Client) -> AsyncGenerator[Meitner, None]:
     if isinstance(tenant, Meitner):
         yield tenant
         return

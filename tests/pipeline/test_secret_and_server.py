@@ -8,9 +8,9 @@ import pytest
 
 from meitner_aio import ApiKey, ConfigurationError, Meitner, OAuth2
 from meitner_aio._pipeline.settings import SERVERS
+from meitner_aio._profiles.place import config_path
 from meitner_aio.cli._exit import UsageError
 from meitner_aio.cli._options import DirectoryOptions
-from meitner_aio._profiles.place import config_path
 from meitner_aio.cli._profile import Profile
 from meitner_aio.sandbox import Sandbox
 

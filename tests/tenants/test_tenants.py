@@ -370,9 +370,9 @@ async def test_so_are_options_of_mirrors(options, reason, tmp_path):
 
 
 async def test_what_makes_no_client_is_refused(tmp_path):
-    """A text is no tenant, a number no name; one client is not two tenants."""
+    """What makes no client is no tenant, a number no name; one client is not two tenants."""
     with pytest.raises(TypeError, match="callable"):
-        await export_many({"solna": "a client"}, to=tmp_path)  # type: ignore[dict-item]
+        await export_many({"solna": 5}, to=tmp_path)  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="text"):
         await export_many({1: Meitner.sandbox}, to=tmp_path)  # type: ignore[dict-item]
     async with Meitner.sandbox(students=1, schools=1) as one:

@@ -29,7 +29,7 @@ def heard(name: str, event: Event) -> None:
 
 async def many(meitner: Meitner, path: Path) -> None:
     """Clients, factories, every kind of option; what a tenant has is known."""
-    tenants: dict[str, Tenant] = {"solna": meitner, "lund": Meitner, "åre": made}
+    tenants: dict[str, Tenant] = {"solna": meitner, "lund": Meitner, "åre": made, "umeå": "a-profile"}
     report = assert_type(await export_many(tenants, ["students"], to=path), TenantsReport[Report])
     assert_type(report["solna"], TenantReport[Report])
     assert_type(report["solna"].report, Report | None)

@@ -72,9 +72,14 @@ def load_all(kind: type[P], name: str | None = None) -> dict[str, P]:
     return profiles
 
 
+def of_one(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that are set and belong to one directory; they beat what is in a profile."""
+    return [name for name in _OF_ONE if environment.get(name)]
+
+
 def refuse_shared(environment: Mapping[str, str]) -> None:
     """Raise `ProfileError` where the environment has what belongs to one directory: it would go to every profile."""
-    known = [name for name in _OF_ONE if environment.get(name)]
+    known = of_one(environment)
     if known:
         raise ProfileError(f"{', '.join(known)} would be that of every profile: unset it, and keep it in its profile")
 

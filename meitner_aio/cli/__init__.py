@@ -14,6 +14,8 @@ from ._interrupted import COMMAND_LINE, notes
 from .commands.completion import completion_command
 from .commands.doctor import doctor_command
 from .commands.export import export_command
+from .commands.login import login_command
+from .commands.profiles import logout_command, profiles_command
 from .commands.purge import purge_command
 from .commands.read import count_command, get_command, list_command, search_command
 from .commands.reconcile import reconcile_command
@@ -30,7 +32,8 @@ app = App(
     help="Read the Meitner Directory API, and write to it, from a terminal.\n\n"
     "To see what it does, on synthetic data: meitner-aio export --sandbox --to out\n"
     "To see whether all is set up: meitner-aio doctor",
-    help_epilogue="Credentials: MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET, or a profile.\n"
+    help_epilogue="Credentials: MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET, or a profile,\n"
+    "which meitner-aio login makes.\n"
     "Exit codes: 0 complete, 1 error, 2 usage, 3 partial, 4 credentials,\n"
     "5 temporary, 130 interrupted.",
     help_format="plaintext",
@@ -49,6 +52,9 @@ for _command, _name, _arguments in (
     (get_command, "get", "RESOURCE ID"),
     (count_command, "count", _SOME),
     (purge_command, "purge", "FOLDER --older-than TIME"),
+    (login_command, "login", ""),
+    (logout_command, "logout", ""),
+    (profiles_command, "profiles", ""),
     (doctor_command, "doctor", ""),
     (sandbox_command, "sandbox", ""),
     (completion_command, "completion", "[SHELL]"),

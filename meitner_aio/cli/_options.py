@@ -147,7 +147,7 @@ def credentials_hint() -> str:
     return (
         "set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
         "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL), "
-        f"or keep them in {config_path()}; --sandbox needs none"
+        f"or let meitner-aio login keep them in {config_path()}; --sandbox needs none"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from cyclopts import Group, Parameter
 
 from .._runtime.threads import threaded
 from ..errors import ConfigurationError, MeitnerError
+from ._asking import agreed
 from ._exit import Exit, UsageError, exit_code
 from ._interrupted import COMMAND_LINE, terminable
 from ._options import Natural, given
@@ -174,7 +174,7 @@ async def carried_out(meitner: Meitner, planning: Planning, doing: DoingOptions,
         show_proposal(proposal, meitner.quota, detailed=detailed, values=doing.show_values)
     report = None
     if not doing.only_plans:
-        if proposal.actions and not (doing.yes or doing.apply) and not _agreed(len(proposal.actions)):
+        if proposal.actions and not (doing.yes or doing.apply) and not agreed(_question(proposal)):
             say("meitner-aio: nothing was changed")
             return Exit.PARTIAL
         with terminable():
@@ -186,16 +186,8 @@ async def carried_out(meitner: Meitner, planning: Planning, doing: DoingOptions,
     return _judged(proposal, report)
 
 
-def _agreed(actions: int) -> bool:
-    """Ask on the terminal."""
-    sys.stderr.write(f"Carry out {counted(actions, 'action')}? [y/N] ")
-    sys.stderr.flush()
-    # asyncio's handler waits for the loop, which waits for the answer.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _question(proposal: Proposal) -> str:
+    return f"Carry out {counted(len(proposal.actions), 'action')}?"
 
 
 async def _applied(meitner: Meitner, proposal: Proposal, journal: Path) -> ReconcileReport:

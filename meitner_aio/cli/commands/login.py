@@ -1,0 +1,178 @@
+"""The command that keeps credentials. They are asked for, or come through a pipe; a secret is never an option.
+
+Nothing is written before the server has accepted them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..._pipeline.admission import QuotaPolicy
+from ..._pipeline.credentials import ApiKey, OAuth2
+from ..._pipeline.environment import LARGEST_SECRET, secret_text
+from ..._pipeline.settings import SERVERS, safe_url
+from ..._profiles import keyring_secrets
+from ..._profiles.file import of_one
+from ...errors import AuthenticationError, MeitnerError, PermissionDeniedError
+from .. import _config_file
+from .._asking import agreed, asked, can_ask, hidden, needed
+from .._exit import Exit, UsageError
+from .._options import DirectoryOptions
+from .._profile import USUAL, Profile, config_path
+from .._refusals import refused
+from ..rendering.output import say
+from .doctor import doctor_command
+
+_TIMEOUT = 15.0
+"""Seconds to wait for the answer that judges the credentials, and for the quota."""
+
+ProfileName = Annotated[
+    str | None, Parameter(help="The profile; MEITNER_PROFILE names one, too, and else it is default.", metavar="NAME")
+]
+
+
+def login_command(
+    *,
+    profile: ProfileName = None,
+    client_id: Annotated[str | None, Parameter(help="Asked for where it is not said.", metavar="ID")] = None,
+    server: Annotated[Literal["production", "staging"] | None, Parameter(help="The API's server.")] = None,
+    base_url: Annotated[str | None, Parameter(help="Another server.", metavar="URL")] = None,
+    oauth2: Annotated[
+        bool, Parameter(name="--oauth2", help="The credentials are OAuth2's, not an API key.", show_default=False)
+    ] = False,
+    token_url: Annotated[
+        str | None, Parameter(help="Where OAuth2 has its tokens, unless at /oauth/token.", metavar="URL")
+    ] = None,
+    keyring: Annotated[
+        bool, Parameter(help="Keep the secret in the keyring of the system.", show_default=False)
+    ] = False,
+    yes: Annotated[bool, Parameter(help="Replace the credentials of a profile unasked.", show_default=False)] = False,
+) -> Exit:
+    """Ask for credentials, try them, and keep them in a profile.
+
+    Asks for the client id, and for the secret, which is not shown.
+    One request tries them: what the server does not accept is not written.
+    Then doctor says what they are good for.
+
+    To log in: meitner-aio login --profile solna
+    Without a terminal the secret is read from stdin:
+    pass show solna | meitner-aio login --profile solna --client-id ID
+    """
+    name = profile_name(profile)
+    if server and base_url:
+        raise UsageError("give either --server or --base-url")
+    before = _config_file.kept().get(name)
+    if not _may_write(name, before, yes=yes):
+        say("Nothing was written.")
+        return Exit.COMPLETE
+    url = _url(base_url or SERVERS.get(server or ""), before)
+    auth = _credentials(client_id, token_url, oauth2=oauth2)
+    if not _accepted(auth, url):
+        say(f"meitner-aio: {url} does not accept this client id and secret. Nothing was written.")
+        return Exit.AUTH
+    say(f"{url} accepts them.")
+    _keep(name, before, auth, url, keyring=keyring)
+    for variable in of_one(os.environ):
+        say(f"{variable} is set, and beats what is in the profile.")
+    asyncio.run(doctor_command(directory=DirectoryOptions(profile=name)))
+    return Exit.COMPLETE
+
+
+def profile_name(typed: str | None) -> str:
+    """Return which profile is meant; `UsageError` for a name that could not be a folder's, as tenants need it."""
+    from ...tenants._names import check_name
+
+    with refused():
+        return check_name(typed or os.environ.get("MEITNER_PROFILE") or USUAL)
+
+
+def _may_write(name: str, before: Profile | None, *, yes: bool) -> bool:
+    if before is None or yes:
+        return True
+    if not can_ask():
+        raise UsageError(f"there is a profile {name} in {config_path()}: add --yes to replace its credentials")
+    return agreed(f"There is a profile {name} in {config_path()}. Replace its credentials?")
+
+
+def _url(typed: str | None, before: Profile | None) -> str:
+    """Return the server: as typed, else as answered, else that of the profile, else production."""
+    usual = (before and (before.base_url or SERVERS.get(before.server or ""))) or SERVERS["production"]
+    if typed is None and can_ask():
+        known = next((name for name, url in SERVERS.items() if url == usual), usual)
+        answer = asked(f"Server (production, staging or a URL) [{known}]: ")
+        typed = SERVERS.get(answer, answer)
+    with refused():
+        return safe_url(typed or usual, "the server").rstrip("/")
+
+
+def _credentials(client_id: str | None, token_url: str | None, *, oauth2: bool) -> ApiKey | OAuth2:
+    client_id = needed(client_id or (asked("Client id: ") if can_ask() else ""), "client id (--client-id)")
+    secret = needed(hidden("Client secret (not shown): "), "secret") if can_ask() else _piped()
+    with refused():
+        if oauth2 or token_url is not None:
+            return OAuth2(client_id, secret, token_url or "/oauth/token")
+        return ApiKey(client_id, secret)
+
+
+def _piped() -> str:
+    stdin = sys.stdin
+    with refused():
+        return secret_text(stdin.buffer.read(LARGEST_SECRET + 1) if stdin else b"", "what came on stdin")
+
+
+def _accepted(auth: ApiKey | OAuth2, url: str) -> bool:
+    """Whether the server takes credentials; one request, and OAuth2's for a token. Raises what says neither."""
+    try:
+        asyncio.run(_tried(auth, url))
+    except PermissionDeniedError:  # it knows them, and has told them no schools
+        return True
+    except AuthenticationError:
+        return False
+    except MeitnerError as error:
+        error.add_note("Nothing was written.")
+        raise
+    return True
+
+
+async def _tried(auth: ApiKey | OAuth2, url: str) -> None:
+    from ...client import Meitner
+
+    patience = QuotaPolicy(max_wait=_TIMEOUT)
+    async with Meitner(auth=auth, base_url=url, max_retries=0, timeout=_TIMEOUT, quota=patience) as meitner:
+        await meitner.schools.list(limit=1)
+
+
+def _keep(name: str, before: Profile | None, auth: ApiKey | OAuth2, url: str, *, keyring: bool) -> None:
+    """Write the profile, and say what was done."""
+    identity, secret = _revealed(auth)
+    server = next((known for known, address in SERVERS.items() if address == url), None)
+    settings = {"server": server} if server else {"base_url": url}
+    settings["client_id" if isinstance(auth, OAuth2) else "client_credentials"] = identity
+    if isinstance(auth, OAuth2) and auth.token_url != "/oauth/token":  # noqa: S105 - a path
+        settings["token_url"] = auth.token_url
+    if keyring:
+        keyring_secrets.keep(name, secret)
+    for line in _config_file.put(name, settings | ({"keyring": name} if keyring else {"client_secret": secret})):
+        say(line)
+    also = ", its secret in the keyring" if keyring else ""
+    say(f"Profile {name} is in {config_path()} (0600){also}.")
+    if before is not None and before.keyring and not keyring:
+        forgotten(before.keyring)
+
+
+def _revealed(auth: ApiKey | OAuth2) -> tuple[str, str]:
+    pair = (auth.client_id, auth.client_secret) if isinstance(auth, OAuth2) else auth.secrets()
+    return pair[0].reveal(), pair[1].reveal()
+
+
+def forgotten(entry: str) -> None:
+    """Remove a secret from the keyring, and say so."""
+    if keyring_secrets.forget(entry):
+        say(f"Removed: the secret {entry} from the keyring.")
+    else:
+        say(f"The keyring had no secret {entry}.")

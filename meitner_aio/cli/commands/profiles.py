@@ -1,0 +1,74 @@
+"""The commands about profiles that are there: which ones, and away with one. No secret is shown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..._pipeline.settings import SERVERS, safe_url
+from ..._profiles.file import named
+from ...errors import ConfigurationError
+from .. import _config_file
+from .._options import Json
+from .._profile import Profile, config_path, load_all, usable
+from ..rendering.output import say, write_json, write_table
+from .login import ProfileName, forgotten, profile_name
+
+_WORDS = {"api_key": "API key", "oauth2": "OAuth2", None: "none", "file": "config.toml", "keyring": "keyring"}
+
+
+class _Facts(NamedTuple):
+    """What may be told of a profile."""
+
+    name: str
+    server: str
+    credentials: str | None
+    secret: str | None
+
+
+def profiles_command(*, json: Json = False) -> None:
+    """List the profiles of config.toml: their servers, and where the secret of each is.
+
+    For a script: meitner-aio profiles --json
+    """
+    found = [_facts(name, profile) for name, profile in load_all().items()]
+    if json:
+        write_json([one._asdict() for one in found])
+        return
+    if not found:
+        say(f"There is no profile in {config_path()}: meitner-aio login makes one.")
+        return
+    rows = [[one.name, one.server, _WORDS[one.credentials], _WORDS[one.secret]] for one in found]
+    write_table([["profile", "server", "credentials", "secret"], *rows], wrapped=frozenset({1}))
+
+
+def logout_command(*, profile: ProfileName = None) -> None:
+    """Remove a profile from config.toml, and its secret from the keyring.
+
+    All settings of the profile go.
+    The key stays valid until it is revoked where it was made.
+
+    To log out: meitner-aio logout --profile solna
+    """
+    name = profile_name(profile)
+    with usable():
+        kept = named(name, _config_file.kept())
+    if kept.keyring:
+        forgotten(kept.keyring)
+    for line in _config_file.remove(name):
+        say(line)
+    say(f"Removed: profile {name} from {config_path()}.")
+    if kept.client_credentials or kept.client_id:
+        say("Its key is still valid: revoke it at Meitner, where it was made, if nobody else uses it.")
+
+
+def _facts(name: str, profile: Profile) -> _Facts:
+    kind = "api_key" if profile.client_credentials else "oauth2" if profile.client_id else None
+    secret = "keyring" if profile.keyring else "file" if profile.client_secret else None
+    return _Facts(name, _server(profile), kind, secret)
+
+
+def _server(profile: Profile) -> str:
+    try:
+        return safe_url(profile.base_url or SERVERS[profile.server or "production"], "base_url")
+    except ConfigurationError:  # it may hold a password
+        return "no usable address"

@@ -59,7 +59,6 @@ SEAMS = {
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "keyring": ("_profiles/keyring_secrets.py",),
-    "tomlkit": ("cli/",),
     "pytest": ("testing/",),
     "pytest_asyncio": ("testing/",),
 }

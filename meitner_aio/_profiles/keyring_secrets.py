@@ -29,16 +29,35 @@ def kept(name: str) -> str:
     return found
 
 
+@contextmanager
+def keeping(name: str, secret: str) -> Generator[None]:
+    """Keep a secret, in the place of one of the same name, which comes back when the block fails.
+
+    Raises `ConfigurationError` where there is no keyring for it.
+    """
+    before = _keep(name, secret)
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            forget(name)
+        else:
+            _keep(name, before)
+        raise
+
+
 @strip_traceback
-def keep(name: str, secret: str) -> None:
-    """Keep a secret, in the place of one of the same name; `ConfigurationError` where there is no keyring for it."""
+def _keep(name: str, secret: str) -> str | None:
+    """Keep a secret, and return the one before it."""
     with _usable():
         import keyring
 
+        before = keyring.get_password(_SERVICE, name)
         keyring.set_password(_SERVICE, name, secret)
         safe = keyring.get_password(_SERVICE, name) == secret  # a null backend takes all and keeps nothing
     if not safe:
         raise ConfigurationError("the keyring did not keep the secret: keep it in the file, without --keyring")
+    return before
 
 
 @strip_traceback

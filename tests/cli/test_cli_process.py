@@ -59,7 +59,13 @@ def _run(*arguments, environment=None):
     "arguments",
     [
         *(("--help",), ("--version",), ("export", "--help"), ("search", "--help"), ("doctor", "--help")),
-        *(("sandbox", "--help"), ("sync", "--help"), ("reconcile", "--help"), ("completion", "bash")),
+        *(
+            ("sandbox", "--help"),
+            ("sync", "--help"),
+            ("reconcile", "--help"),
+            ("login", "--help"),
+            ("completion", "bash"),
+        ),
     ],
 )
 def test_help_and_version_load_nothing_heavy(arguments):
@@ -341,6 +347,7 @@ def test_completion_in_bash():
     ask = """
         ends() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _meitner_aio; echo "${COMPREPLY[@]}"; }
         ends meitner-aio exp; ends meitner-aio export stud; ends meitner-aio export --form
+        ends meitner-aio log; ends meitner-aio prof; ends meitner-aio login --key
     """
     done = subprocess.run(
         ("bash", "--norc", "-c", script + ask),
@@ -349,7 +356,10 @@ def test_completion_in_bash():
         timeout=DEADLINE,
         env=ENVIRONMENT,
     )
-    assert done.stdout.decode().splitlines() == ["export", "students student_placements", "--format"]
+    assert done.stdout.decode().splitlines() == [
+        *("export", "students student_placements", "--format"),
+        *("login logout", "profiles", "--keyring"),
+    ]
 
 
 def test_completion_is_installed_where_the_shell_looks(tmp_path):

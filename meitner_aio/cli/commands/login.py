@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -155,9 +156,10 @@ def _keep(name: str, before: Profile | None, auth: ApiKey | OAuth2, url: str, *,
     settings["client_id" if isinstance(auth, OAuth2) else "client_credentials"] = identity
     if isinstance(auth, OAuth2) and auth.token_url != "/oauth/token":  # noqa: S105 - a path
         settings["token_url"] = auth.token_url
-    if keyring:
-        keyring_secrets.keep(name, secret)
-    for line in _config_file.put(name, settings | ({"keyring": name} if keyring else {"client_secret": secret})):
+    kept = keyring_secrets.keeping(name, secret) if keyring else nullcontext()
+    with kept:
+        mended = _config_file.put(name, settings | ({"keyring": name} if keyring else {"client_secret": secret}))
+    for line in mended:
         say(line)
     also = ", its secret in the keyring" if keyring else ""
     say(f"Profile {name} is in {config_path()} (0600){also}.")

@@ -9,6 +9,8 @@ A condition is a field, an operator and a value; blanks around each of the three
     email_address1=null        has none; !=null has one
     meta.updated_at>=7d        a field of a nested object; seven days ago
 
+A field is named as in Python or as in the API: last_name, lastName, meta.updatedAt.
+
 Conditions on different fields must all hold. A comma separates values of every kind but text, in which a comma is a
 comma. `title~null` finds the word null itself.
 
@@ -23,12 +25,11 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_origin
 
 from .._operations.operations import operations
-from .._wire.validation import suggestion
+from .._wire.field_names import paths, resolved
 from ..query import (
     Condition,
     Equals,
@@ -78,7 +79,7 @@ def conditions(given: Sequence[str], resources: Iterable[str], now: datetime) ->
     typed = [_read(text) for one in given for text in _texts(one)]
     found: dict[str, object] = {}
     for name in resources if typed else ():
-        query = _query_of(name)
+        query = query_of(name)
         found = _keywords(query, typed, name, now)
         _check(query, found)
     return found
@@ -111,37 +112,43 @@ def _read(text: str) -> _Typed:
         raise UsageError(
             "--where takes FIELD=VALUE (or @FILE with one a line), or another of != ~ !~ >= <= > < between the two"
         )
-    return _Typed(match["field"].replace("-", "_"), match["sign"], match["text"])
+    return _Typed(match["field"], match["sign"], match["text"])
 
 
-def _query_of(resource: str) -> type[ResourceQuery]:
+def query_of(resource: str) -> type[ResourceQuery]:
+    """Return what a resource is searched by; `UsageError` for one that cannot be searched."""
     table = operations(RESOURCES[resource])
     if "search" not in table:
-        raise UsageError(f"{resource} cannot be searched: leave out --where, or name the resources that can")
+        raise UsageError(
+            f"{resource} cannot be searched: leave out --where and --since, or name the resources that can"
+        )
     return cast("type[ResourceQuery]", table["search"].body)
 
 
-@cache
-def _leaves(query: type[Query]) -> Mapping[str, Field]:
-    """Return every field that a query may be about, by its dotted path."""
-    found: dict[str, Field] = {}
-    for field in fields(query):
-        if field.name in ("any_of", "all_of"):
-            continue
-        if issubclass(field.type, Query):
-            found |= {f"{field.name}.{path}": leaf for path, leaf in _leaves(field.type).items()}
-        else:
-            found[field.name] = field
-    return found
+def searchable(query: type[Query]) -> dict[str, Field]:
+    """Return every field that a query may have a condition on, by its dotted path."""
+    return {path: field for path, field in paths(query).items() if field.kind is not Kind.OBJECT}
+
+
+def operators(field: Field) -> list[str]:
+    """Return the operators that apply to a field of a query, as they are typed."""
+    allowed = _allowed(field)
+    return [sign for sign, operator in _OPERATORS.items() if operator in allowed]
+
+
+def _allowed(field: Field) -> set[type]:
+    return {get_origin(choice) or choice for choice in field.choices}
 
 
 def _keywords(query: type[ResourceQuery], typed: Sequence[_Typed], resource: str, now: datetime) -> dict[str, object]:
-    leaves = _leaves(query)
+    leaves = searchable(query)
     by_path: dict[str, list[_Typed]] = {}
     for one in typed:
-        if one.path not in leaves:
-            raise UsageError(f"--where: {resource} has no field {one.path!r}{suggestion(one.path, leaves)}")
-        by_path.setdefault(one.path, []).append(one)
+        try:
+            path = resolved(one.path, leaves, resource)
+        except ValueError as wrong:
+            raise UsageError(f"--where: {wrong}") from None
+        by_path.setdefault(path, []).append(one._replace(path=path))
     flat = {path: _joined(leaves[path], several, now) for path, several in by_path.items()}
     nested: dict[str, dict[str, object]] = {}
     for path, condition in flat.items():
@@ -154,14 +161,13 @@ def _keywords(query: type[ResourceQuery], typed: Sequence[_Typed], resource: str
 def _joined(field: Field, typed: Sequence[_Typed], now: datetime) -> Condition:
     """Return one condition for everything that was typed about a field."""
     signs, path = {one.sign for one in typed}, typed[0].path
-    operators = {get_origin(choice) or choice for choice in field.choices}
+    allowed = _allowed(field)
     for sign in signs:
-        if _OPERATORS[sign] not in operators:
-            usable = " ".join(sign for sign, operator in _OPERATORS.items() if operator in operators)
-            raise UsageError(f"--where: {sign} does not apply to {path}; there is {usable}")
+        if _OPERATORS[sign] not in allowed:
+            raise UsageError(f"--where: {sign} does not apply to {path}; there is {' '.join(operators(field))}")
     try:
         if signs in ({"="}, {"!="}):
-            condition = _one_of(field, typed, operators, now)
+            condition = _one_of(field, typed, allowed, now)
         elif len(typed) == 1 and signs <= {"~", "!~"}:
             condition = like(typed[0].text)
         else:
@@ -179,17 +185,17 @@ def _range(field: Field, typed: Sequence[_Typed], now: datetime) -> Condition:
     return bounds
 
 
-def _one_of(field: Field, typed: Sequence[_Typed], operators: Collection[type], now: datetime) -> Condition:
+def _one_of(field: Field, typed: Sequence[_Typed], allowed: Collection[type], now: datetime) -> Condition:
     texts = [one.text for one in typed]
     if field.kind is not Kind.TEXT:
         texts = [part.strip() for text in texts for part in text.split(",")]
     if _NULL in texts:
-        if Null not in operators:
+        if Null not in allowed:
             raise ValueError("is never null")
         if len(texts) > 1:
             raise ValueError("is null or has a value: ask for one of the two")
         return null
-    if len(texts) > 1 and OneOf not in operators:
+    if len(texts) > 1 and OneOf not in allowed:
         raise ValueError("takes one value")
     values = [value_of(field, text, now) for text in texts]
     return one_of(*values) if len(values) > 1 else equals(values[0])

@@ -11,6 +11,7 @@ from .. import _pseudonyms as pseudonyms
 from .._listing.listing import at_most
 from .._operations.operations import operations
 from .._operations.resource import model_of
+from .._wire.field_names import resolved
 from .._wire.validation import check_whole, encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
 from ..records import DirectoryRecord, fields
@@ -111,7 +112,7 @@ def chosen(
     `TypeError` or `ValueError` for a condition that its field does not allow.
     """
     return [
-        _chosen(name, _listing(meitner, name, selection, where or {}), selection, where, concurrency)
+        _chosen(name, listing_of(meitner, name, selection, where or {}), selection, where, concurrency)
         for name in resource_names(resources)
     ]
 
@@ -126,8 +127,8 @@ def _chosen(
     return ResourceJob(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
 
 
-def _listing(meitner: Meitner, name: str, selection: Selection, where: Mapping[str, object]) -> Listing[Any]:
-    """Return the listing of a resource: a list of all, or a search."""
+def listing_of(meitner: Meitner, name: str, selection: Selection, where: Mapping[str, object]) -> Listing[Any]:
+    """Return the listing of a resource: a list of all, or a search. Raises `ValueError` as `chosen` does."""
     resource: Any = getattr(meitner, name)
     if not selection.filtered:
         return cast("Listing[Any]", resource.list())
@@ -178,10 +179,6 @@ def _fields(name: str, model: type[DirectoryRecord], selection: Selection) -> tu
 
 
 def _named(name: str, model: type[DirectoryRecord], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    declared = fields(model)
-    known = {field.name: field.name for field in declared} | {field.wire: field.name for field in declared}
-    for field in wanted:
-        if field not in known:
-            raise ValueError(f"{name} has no field {field!r}{suggestion(field, known)}")
-    kept = {"id", *(known[field] for field in wanted)}
-    return tuple(field.name for field in declared if field.name in kept)
+    known = tuple(field.name for field in fields(model))
+    kept = {"id", *(resolved(field, known, name) for field in wanted)}
+    return tuple(field for field in known if field in kept)

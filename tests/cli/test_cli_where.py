@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from meitner_aio import MetaQuery, StudentQuery, above, at_least, at_most, below, between, equals, like, null, one_of
 from meitner_aio._operations.operations import operations
 from meitner_aio.cli._exit import UsageError
-from meitner_aio.cli.conditions import _leaves, conditions
+from meitner_aio.cli.conditions import conditions, searchable
 from meitner_aio.cli.rendering.typed import instant
 from meitner_aio.query import to_filter
 from meitner_aio.resources import RESOURCES
@@ -30,6 +30,8 @@ def _meant(*typed, resources=("students",)):
         ("last_name=Ek", {"last_name": equals("Ek")}),
         ("last_name!=Ek", {"last_name": ~equals("Ek")}),
         ("last-name=Ek", {"last_name": equals("Ek")}),
+        ("lastName=Ek", {"last_name": equals("Ek")}),
+        ("meta.updatedAt=null", {"meta": MetaQuery(updated_at=null)}),
         ("last_name = Ek ", {"last_name": equals("Ek")}),
         ("last_name=", {"last_name": equals("")}),
         ("last_name=a=b", {"last_name": equals("a=b")}),
@@ -92,7 +94,8 @@ def test_a_condition_once_more_on_the_same_field(typed, meant):
         (("=Ek",), "--where takes FIELD=VALUE"),
         (("last name=Ek",), "--where takes FIELD=VALUE"),
         (("last_nme=Ek",), "students has no field 'last_nme'; did you mean 'last_name'?"),
-        (("identityNumber=Ek",), "did you mean 'identity_number'?"),
+        (("identityNumbr=Ek",), "did you mean 'identity_number'?"),
+        (("lastNme=Ek",), "? It has id, "),
         (("updated_at>=7d",), "did you mean 'meta.updated_at'?"),
         (("meta.update_at=7d",), "did you mean 'meta.updated_at'?"),
         (("meta=7d",), "has no field 'meta'"),
@@ -173,7 +176,7 @@ VALUES = {
 def test_every_field_of_every_resource_can_be_asked_for(resource):
     """A field that is added to a query record can be typed at once: every leaf, by equality."""
     query = operations(RESOURCES[resource])["search"].body
-    leaves = _leaves(query)
+    leaves = searchable(query)
     assert len(leaves) > 4
     for path, field in leaves.items():
         kind = field.kind.partition(":")[0]

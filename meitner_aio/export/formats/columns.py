@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ..._wire.field_names import is_nested
 from ..._wire.validation import suggestion
 from ...errors import MeitnerError
 from ...records import Field, Kind, Record, fields
@@ -99,14 +100,10 @@ class Rows:
 
 def _columns(declared: Sequence[Field], prefix: str = "") -> Iterator[Column]:
     for field in declared:
-        if _nested(field):
+        if is_nested(field):
             yield from _columns(fields(field.type), f"{prefix}{field.name}_")
         else:
             yield Column(prefix + field.name, None if field.many else field.kind)
-
-
-def _nested(field: Field) -> bool:
-    return field.kind is Kind.OBJECT and not field.many
 
 
 @cache
@@ -119,7 +116,7 @@ def _row(name: str, declared: tuple[Field, ...]) -> type[msgspec.Struct]:
 def _type_and_default(field: Field) -> tuple[Any, Any]:
     if field.many:
         return msgspec.Raw, msgspec.Raw(b"null")
-    kind = _row_of(field) if _nested(field) else _TYPES.get(field.kind, str)
+    kind = _row_of(field) if is_nested(field) else _TYPES.get(field.kind, str)
     return kind | None, None
 
 
@@ -134,7 +131,7 @@ def _cells(declared: Sequence[Field], rows: list[Any]) -> Iterator[list[Any]]:
         if field.many:
             texts = [str(value, "utf-8") for value in values]
             yield [None if text == "null" else text for text in texts]
-        elif _nested(field):
+        elif is_nested(field):
             blank = _row_of(field)()
             yield from _cells(fields(field.type), [value or blank for value in values])
         elif field.kind is Kind.INSTANT:

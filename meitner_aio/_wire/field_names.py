@@ -1,8 +1,8 @@
 """Which field a caller means by a name, in whichever spelling: the one place that decides it. Pure.
 
 `last_name` is the field's name in Python, `lastName` in the API, `last-name` in an option. A dot leads into an object:
-`external.source_id`, `external.sourceID`; a column of an exported file has `external_source_id`. Capitals, dots, hyphens
-and underscores tell no two fields of a record or of a query apart, so they do not count.
+`external.source_id`, `external.sourceID`; a column of an exported file has `external_source_id`. Capitals, dots,
+hyphens and underscores tell no two fields of a record or of a query apart, so they do not count.
 """
 
 from __future__ import annotations
@@ -24,6 +24,21 @@ def paths(record: type[Record]) -> Mapping[str, Field]:
         if is_nested(field):
             found |= {f"{field.name}.{path}": inner for path, inner in paths(field.type).items()}
     return found
+
+
+def leaves(record: type[Record], chosen: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return the paths of values among those chosen, in their order, each once; all of the record's for None.
+
+    An object stands for the fields in it.
+    """
+    known = paths(record)
+    found = dict.fromkeys(
+        inner
+        for path in (known if chosen is None else chosen)
+        for inner in known
+        if inner == path or inner.startswith(f"{path}.")
+    )
+    return tuple(path for path in found if not is_nested(known[path]))
 
 
 def is_nested(field: Field) -> bool:

@@ -48,7 +48,7 @@ for _command, _name, _arguments in (
     (reconcile_command, "reconcile", "FOLDER"),
     (retire_placements_command, "retire-placements", "--ended TIME"),
     (list_command, "list", "RESOURCE"),
-    (search_command, "search", "RESOURCE --where CONDITION..."),
+    (search_command, "search", "RESOURCE [--where CONDITION...]"),
     (get_command, "get", "RESOURCE ID"),
     (count_command, "count", _SOME),
     (purge_command, "purge", "FOLDER --older-than TIME"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, Unpack
 
 from cyclopts import Group, Parameter, Token
@@ -14,8 +15,10 @@ from .._pipeline.settings import SERVERS, safe_url
 from ..errors import ConfigurationError
 from ..export import resource_names
 from ..resources import RESOURCES
+from ._completing import complete_conditions
 from ._exit import UsageError
 from ._profile import Profile, config_path, load
+from .rendering.typed import instant
 
 if TYPE_CHECKING:
     from .._pipeline.admission import QuotaPolicy
@@ -52,9 +55,34 @@ Where = Annotated[
         "Repeat it for more conditions. @FILE reads them from a file, one a line, and @- from stdin: others on this "
         "machine may see what is typed here.",
         metavar="FIELD=VALUE|@FILE",
+        completer=complete_conditions,
     ),
 ]
 """Conditions; `conditions` defines their grammar."""
+
+Since = Annotated[
+    str | None,
+    Parameter(
+        help="Only what was created or changed since: 2026-01-31 (midnight UTC), 2026-01-31T08:00Z, 7d, 12h.",
+        metavar="TIME",
+    ),
+]
+
+
+def since_of(typed: str | None, now: datetime) -> datetime | None:
+    """Return the instant that `--since` means; `UsageError` for what means none."""
+    try:
+        return None if typed is None else instant(typed, now)
+    except ValueError as wrong:
+        raise UsageError(f"--since {wrong}") from None
+
+
+def names_of(typed: str | None) -> list[str] | None:
+    """Return the names in `--fields`, as they are spelled; `UsageError` for none."""
+    names = None if typed is None else [name.strip() for name in typed.split(",") if name.strip()]
+    if names == []:
+        raise UsageError("--fields takes names such as id,last_name")
+    return names
 
 
 class ClientOptions(TypedDict, total=False):

@@ -92,7 +92,12 @@ def test_credentials_are_never_options(command):
         (("export", "--sandbox", "--to", "x", "--fields", ","), "--fields takes names"),
         (("export", "--sandbox", "--to", "x", "--max-wait", "-1"), "--max-wait"),
         (("export", "--sandbox", "--to", "x", "--where", "gender=Female"), "schools has no field 'gender'"),
-        (("search", "students", "--sandbox"), "--where"),
+        (("list", "students", "--sandbox", "--json", "--format", "csv"), "--json is --format ndjson"),
+        (("list", "students", "--sandbox", "--format", "xml"), "--format"),
+        (("list", "students", "--sandbox", "--fields", ","), "--fields takes names"),
+        (("list", "students", "--sandbox", "--fields", "last_nam"), "did you mean 'last_name'? It has id, meta, "),
+        (("list", "students", "--sandbox", "--since", "soon"), "--since must be an instant"),
+        (("list", "grade_elementaries", "--sandbox", "--since", "7d"), "grade_elementaries cannot be searched"),
         (("search", "students", "--sandbox", "--where", "last_nam=Ek"), "did you mean 'last_name'?"),
         (("completion", "tcsh"), "bash"),
         (("export", "students", "--sandbox", "--to", "x", "--format", "xml"), "--format"),
@@ -147,7 +152,7 @@ def test_list_writes_one_record_a_line(cli):
     """All rows, named as the API names them, when stdout is not a terminal."""
     code, out, err = cli("list", "students", *SANDBOX)
     rows = _rows(out)
-    assert (code, err, len(rows)) == (0, "", 30)
+    assert (code, err, len(rows)) == (0, "students: 30 rows, complete (certified)\n", 30)
     assert {"id", "identityNumber", "firstName"} <= rows[0].keys()
     assert len({row["id"] for row in rows}) == 30
 

@@ -151,7 +151,7 @@ async def test_the_same_data_over_http_as_in_process():
     """MEITNER_BASE_URL is all that changes."""
     async with Sandbox(students=120) as sandbox:
         environment = ANY | {"MEITNER_BASE_URL": sandbox.url}
-        code, out, err = await asyncio.to_thread(_run, "list", "students", environment=environment)
+        code, out, err = await asyncio.to_thread(_run, "list", "students", "-q", environment=environment)
         ids = [json.loads(line)["id"] for line in out.splitlines()]
         assert (code, err, ids) == (0, "", [record.id for record in sandbox.records("students")])
 
@@ -293,7 +293,7 @@ def test_list_draws_a_table_on_a_terminal():
     code, drawn = _on_a_terminal("list", "students", "--sandbox", "--students", "80")
     lines = drawn.splitlines()
     assert code == 0
-    assert "identity_number" in lines[0]
+    assert "identity_temporary" in lines[0]
     assert len(lines) == 52
     assert "50 of 80 students" in lines[-1]
 
@@ -341,25 +341,63 @@ def test_a_shell_completes_commands_resources_and_options(shell):
     assert all(word in script for word in ("export", "doctor", "student_placements", "page-size", "parquet"))
 
 
-def test_completion_in_bash():
-    """`meitner-aio export stud<TAB>` has two ends, `meitner-aio export --form<TAB>` one."""
+ENDS = """
+    compopt() { :; }
+    meitner-aio() { command "$PYTHON" -m meitner_aio "$@"; }
+    ends() {
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+        _meitner_aio_with_fields; echo "${COMPREPLY[@]}"
+    }
+"""
+"""Asks what the function that bash calls would put in place of the last word."""
+
+
+def _ends_in_bash(*lines):
+    """Return what bash completes each line with; the function is the one that the script registers."""
     script = _run("completion", "bash")[1]
-    ask = """
-        ends() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _meitner_aio; echo "${COMPREPLY[@]}"; }
-        ends meitner-aio exp; ends meitner-aio export stud; ends meitner-aio export --form
-        ends meitner-aio log; ends meitner-aio prof; ends meitner-aio login --key
-    """
+    assert script.endswith("complete -F _meitner_aio_with_fields meitner-aio\n")
     done = subprocess.run(
-        ("bash", "--norc", "-c", script + ask),
+        ("bash", "--norc", "-c", script + ENDS + "\n".join(f"ends {line}" for line in lines)),
         capture_output=True,
         check=True,
         timeout=DEADLINE,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | {"PYTHON": sys.executable},
     )
-    assert done.stdout.decode().splitlines() == [
+    return done.stdout.decode().splitlines()
+
+
+def test_completion_in_bash():
+    """`meitner-aio export stud<TAB>` has two ends, `meitner-aio export --form<TAB>` one."""
+    lines = ("exp", "export stud", "export --form", "log", "prof", "login --key")
+    assert _ends_in_bash(*(f"meitner-aio {line}" for line in lines)) == [
         *("export", "students student_placements", "--format"),
         *("login logout", "profiles", "--keyring"),
     ]
+
+
+def test_fields_are_completed_in_bash():
+    """One by one in a list, behind the quote of a condition, behind an equals sign: `=` is a word of its own there."""
+    lines = (
+        "meitner-aio list students --fields id,last_n",
+        "meitner-aio list students --fields = ge",
+        """meitner-aio search students --where "'last_n" """,
+        "meitner-aio search students --where meta.u",
+    )
+    found = [[*dict.fromkeys(line.split())] for line in _ends_in_bash(*lines)]
+    assert found == [
+        ["id,last_name", "id,last_name,"],
+        ["gender", "gender,"],
+        ["last_name"],
+        ["meta.updated_at", "meta.updated_by"],
+    ]
+
+
+def test_completion_is_installed_in_bash(tmp_path):
+    """The file is the script that the command writes."""
+    code, _, err = _run("completion", "bash", "--install", environment={"HOME": str(tmp_path)})
+    (script,) = (path for path in tmp_path.rglob("*meitner-aio*") if path.is_file())
+    assert (code, str(script) in err) == (0, True)
+    assert script.read_text() == _run("completion", "bash")[1]
 
 
 def test_completion_is_installed_where_the_shell_looks(tmp_path):

@@ -232,7 +232,7 @@ def test_other_instants_are_refused(text):
 
 def _found(cli, *conditions, resource="students"):
     where = [word for condition in conditions for word in ("--where", condition)]
-    code, out, err = cli("search", resource, *where, "--sandbox", "--students", "120")
+    code, out, err = cli("search", resource, *where, "--sandbox", "--students", "120", "--quiet")
     assert (code, err) == (0, "")
     return [json.loads(line) for line in out.splitlines()]
 

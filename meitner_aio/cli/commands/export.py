@@ -25,6 +25,7 @@ from ...export import (
     resource_names,
     since_then,
 )
+from .._completing import complete_fields
 from .._exit import Exit, UsageError
 from .._interrupted import resumable, terminable
 from .._options import (
@@ -36,8 +37,11 @@ from .._options import (
     Positive,
     ResourceName,
     Seconds,
+    Since,
     Where,
     given,
+    names_of,
+    since_of,
 )
 from .._profile import Profile
 from .._refusals import disk_explained, refused
@@ -46,7 +50,7 @@ from ..conditions import conditions
 from ..rendering.amounts import counted, size
 from ..rendering.output import lines_out, say, write_json, write_table
 from ..rendering.progress import Waits, can_draw, shown_progress
-from ..rendering.typed import instant, moves
+from ..rendering.typed import moves
 from ..rendering.warnings import warnings_said
 from .plan import show_plan
 
@@ -64,23 +68,17 @@ class SelectionOptions:
     """Which records, and what of them."""
 
     where: Where | None = None
-    since: Annotated[
+    since: Since = None
+    fields: Annotated[
         str | None,
-        Parameter(
-            help="Only what was created or changed since: 2026-01-31 (midnight UTC), 2026-01-31T08:00Z, 7d, 12h.",
-            metavar="TIME",
-        ),
+        Parameter(help="Only these fields, such as id,last_name.", metavar="A,B", completer=complete_fields),
     ] = None
-    fields: Annotated[str | None, Parameter(help="Only these fields, such as id,last_name.", metavar="A,B")] = None
-    limit: Annotated[Positive | None, Parameter(help="Rows of each resource at most.")] = None
+    limit: Annotated[Positive | None, Parameter(name=["--limit", "-n"], help="Rows of each resource at most.")] = None
 
     def rows(self, resources: Iterable[str]) -> dict[str, Any]:
         """Return the keywords of `plan` and `export`; `UsageError` for what the resources do not have."""
         now = datetime.now(UTC)
-        try:
-            since = None if self.since is None else instant(self.since, now)
-        except ValueError as wrong:
-            raise UsageError(f"--since {wrong}") from None
+        since = since_of(self.since, now)
         where = conditions(self.where or (), resource_names(resources), now)
         return given(where=where or None, since=since, limit=self.limit)
 
@@ -92,10 +90,7 @@ class SelectionOptions:
 
     def columns(self) -> dict[str, Any]:
         """Return the keywords that only `export` has."""
-        names = None if self.fields is None else [name.strip() for name in self.fields.split(",") if name.strip()]
-        if names == []:
-            raise UsageError("--fields takes names such as id,last_name")
-        return given(fields=names)
+        return given(fields=names_of(self.fields))
 
 
 def _check_folder(to: str) -> None:

@@ -1,44 +1,108 @@
-"""Which fields of records to show on a terminal, and how. Pure; text from a directory never steers the terminal."""
+"""Which fields of records to show on a terminal, and how. Text from a directory never steers the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import cast
+from typing import NamedTuple, cast
 
-from ...records import Field, Kind, Record, fields
+from rich.cells import cell_len, set_cell_size
+
+from ..._wire.field_names import leaves, paths
+from ...records import Field, Kind, Record
 
 _GAP = 2
 _WIDEST = 40
+"""Cells of the terminal that a value may take."""
+_NARROWEST = 6
+"""A column whose fields were named is cut down to no less than this."""
+_HIDDEN = "***"
+"""A personal value, as the `repr` of a record has it."""
+
+_Visible = Callable[[str], str]
 
 
-def table_of(records: Sequence[Record], width: int, visible: Callable[[str], str] = str) -> tuple[list[list[str]], int]:
-    """Return the rows of a table at most `width` wide, the first naming the columns, and how many fields it lacks.
+class Table(NamedTuple):
+    """What of records fits into a width."""
 
-    What identifies a record comes first: its id, then its required fields, then the rest, references last. Fields that
-    are empty in every record are no loss. `records` holds at least one. `visible` escapes what cannot be written.
+    rows: list[list[str]]
+    """The first names the columns."""
+    lacking: int
+    """Fields with values that are not shown."""
+    hidden: bool
+    """Whether there are personal values, which the table hides or lacks."""
+
+
+def table_of(
+    records: Sequence[Record],
+    width: int,
+    visible: _Visible = str,
+    *,
+    chosen: Sequence[str] | None = None,
+    values: bool = False,
+) -> Table:
+    """Return a table at most `width` wide; personal values are hidden unless `values`.
+
+    With the fields of the paths `chosen`, in their order: what does not fit is cut, and the last columns are left out
+    where that is not enough. With None, those fields that fit as they are: the id first, then what tells records apart
+    (the required fields, then the rest), then what is hidden, references, and who changed them when. Fields that are
+    empty in every record are no loss. `records` holds at least one. `visible` escapes what cannot be written.
     """
-    declared = fields(type(records[0]))
+    model = type(records[0])
+    everything = {path: _column(records, path, visible, values=values) for path in leaves(model, chosen)}
+    if chosen is not None:
+        columns = _narrowed([*everything.values()], width, visible)
+    else:
+        everything = {path: column for path, column in everything.items() if any(column[1:])}
+        known = paths(model)
+        columns = _fitting(
+            [everything[path] for path in sorted(everything, key=lambda path: _rank(path, known[path], values=values))],
+            width,
+        )
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return Table(rows, len(everything) - len(columns), any(_HIDDEN in column for column in everything.values()))
+
+
+def _fitting(columns: Iterable[list[str]], width: int) -> list[list[str]]:
     chosen: list[list[str]] = []
-    left, lacking = width + _GAP, 0
-    for field in sorted(declared, key=_rank):
-        column = [field.name, *(_shown(getattr(record, field.name), visible) for record in records)]
-        needed = max(map(len, column)) + _GAP
-        if not any(column[1:]):
-            continue
-        if field.kind is Kind.OBJECT or needed > left:
-            lacking += 1
-            continue
-        chosen.append(column)
-        left -= needed
-    return [list(row) for row in zip(*chosen, strict=True)], lacking
+    left = width + _GAP
+    for column in columns:
+        needed = _width(column) + _GAP
+        if needed <= left:
+            chosen.append(column)
+            left -= needed
+    return chosen
 
 
-def _rank(field: Field) -> tuple[bool, bool, bool]:
-    return field.name != "id", field.kind is Kind.UUID, not field.required
+def _narrowed(columns: list[list[str]], width: int, visible: _Visible) -> list[list[str]]:
+    """Return columns that fit, the widest of them cut first."""
+    most = max(1, (width + _GAP) // (_NARROWEST + _GAP))
+    columns = columns[:most]
+    widths = [_width(column) for column in columns]
+    while sum(widths) + _GAP * (len(widths) - 1) > width and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    return [[_cut(cell, wide, visible) for cell in column] for column, wide in zip(columns, widths, strict=True)]
 
 
-def _shown(value: object, visible: Callable[[str], str]) -> str:
+def _rank(path: str, field: Field, *, values: bool) -> tuple[bool, ...]:
+    hidden = field.personal and not values
+    return path != "id", path.startswith("meta."), field.kind is Kind.UUID, hidden, not field.required, "." in path
+
+
+def _column(records: Sequence[Record], path: str, visible: _Visible, *, values: bool) -> list[str]:
+    hidden = paths(type(records[0]))[path].personal and not values
+    found = (_value(record, path) for record in records)
+    return [path, *(_HIDDEN if hidden and value is not None else _shown(value, visible) for value in found)]
+
+
+def _value(record: Record, path: str) -> object:
+    value: object = record
+    for name in path.split("."):
+        value = None if value is None else getattr(value, name)
+    return value
+
+
+def _shown(value: object, visible: _Visible) -> str:
     match value:
         case None:
             return ""
@@ -47,12 +111,23 @@ def _shown(value: object, visible: Callable[[str], str]) -> str:
         case datetime():
             return value.isoformat(sep=" ", timespec="seconds")
         case list():
-            return ", ".join(_shown(one, visible) for one in cast("list[object]", value))
+            return _clipped(", ".join(_shown(one, visible) for one in cast("list[object]", value)), visible)
         case _:
             return _clipped(str(value), visible)
 
 
-def _clipped(text: str, visible: Callable[[str], str]) -> str:
+def _clipped(text: str, visible: _Visible) -> str:
     safe = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    safe, cut = visible(safe), "…" if visible("…") == "…" else "..."
-    return safe if len(safe) <= _WIDEST else safe[: _WIDEST - len(cut)] + cut
+    return _cut(visible(safe), _WIDEST, visible)
+
+
+def _cut(text: str, wide: int, visible: _Visible) -> str:
+    """Return text that takes at most so many cells of a terminal; some letters take two, some none."""
+    if cell_len(text) <= wide:
+        return text
+    mark = "…" if visible("…") == "…" else "..."
+    return (set_cell_size(text, max(0, wide - len(mark))).rstrip() + mark)[: max(wide, 1)]
+
+
+def _width(column: Sequence[str]) -> int:
+    return max(map(cell_len, column))

@@ -25,6 +25,8 @@ _UNUSUAL = re.compile(r"[^\n -~]")
 """Whatever is not ASCII that can be seen."""
 
 _encoder = msgspec.json.Encoder()
+encode_lines = _encoder.encode_lines
+"""Returns values as JSON, one a line."""
 
 
 def for_people() -> bool:
@@ -82,7 +84,7 @@ def write_json(value: object, *, indented: bool = False, stream: TextIO | None =
 
 def write_lines(values: Iterable[object]) -> None:
     """Write one JSON value a line, and hand them on at once."""
-    sys.stdout.buffer.write(_fit_for(sys.stdout, _encoder.encode_lines(values)))
+    sys.stdout.buffer.write(_fit_for(sys.stdout, encode_lines(values)))
     sys.stdout.buffer.flush()
 
 
@@ -133,13 +135,19 @@ def write_table(
         column.no_wrap = index not in wrapped
     for row in rows[1:]:
         table.add_row(*(Text(visible(cell), style=styles.get(cell, "")) for cell in row))
-    console = Console(highlight=False, width=width or (None if for_people() else _ENDLESS))
+    wide = width or (columns() if for_people() else _ENDLESS)
+    console = Console(highlight=False, width=wide, height=1)  # without both, rich takes a dumb terminal for 80 wide
     with console.capture() as captured:  # rich would end the process at a broken pipe
         if rows:
             console.print(table)
         if note:
             console.print(Text(visible(note), style="dim"), soft_wrap=True)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def endless() -> int:
+    """Return the width of a table for who cuts nothing off."""
+    return _ENDLESS
 
 
 def columns() -> int:

@@ -62,7 +62,7 @@ class CsvWriter:
     def write(self, lines: bytes) -> None:
         """Add the records of whole lines."""
         for batch in self._rows.batches(lines):
-            self._writer.writerows(zip(*map(_cells, self._rows.columns, batch), strict=True))
+            self._writer.writerows(zip(*map(_guarded_cells, self._rows.columns, batch), strict=True))
 
     def close(self) -> None:
         """Make the file whole."""
@@ -95,11 +95,16 @@ _NULL = _Bare()
 _BOOLEANS = {True: _True(), False: _False(), None: _NULL}
 
 
-def _cells(column: Column, values: list[Any]) -> list[Any]:
-    if column.kind is Kind.BOOLEAN:
-        return [_BOOLEANS[value] for value in values]
+def _guarded_cells(column: Column, values: list[Any]) -> list[Any]:
     if column.textual and _unsafe(values):
         values = [value and guarded(value) for value in values]
+    return cells(column, values)
+
+
+def cells(column: Column, values: list[Any]) -> list[Any]:
+    """Return values as a `csv.writer` that quotes all but numbers writes the cells of a column; text as it is."""
+    if column.kind is Kind.BOOLEAN:
+        return [_BOOLEANS[value] for value in values]
     return [_NULL if value is None else value for value in values] if None in values else values
 
 

@@ -16,6 +16,29 @@ if TYPE_CHECKING:
 Shell = Literal["bash", "zsh", "fish", "powershell"]
 
 
+_BASH = r"""
+# Names of fields in bash: after the quote that a condition begins with, one behind the other with commas between, and
+# no blank behind a name, for what follows belongs to the word.
+_meitner_aio_with_fields() {
+  local word previous="${COMP_WORDS[COMP_CWORD-1]}" typed="${COMP_WORDS[COMP_CWORD]}"
+  [[ "$typed" == "=" ]] && typed=""
+  [[ "$previous" == "=" ]] && previous="${COMP_WORDS[COMP_CWORD-2]}"
+  if [[ "$previous" != --fields && "$previous" != --where ]]; then
+    _meitner_aio
+    return
+  fi
+  typed="${typed#[\'\"]}"
+  COMPREPLY=()
+  while IFS= read -r word; do
+    word="${word%%[=!~<>]*}"
+    [[ "$word" == [[:alpha:]]* && "$word" == "$typed"* ]] && COMPREPLY+=("$word")
+  done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$typed" 2>/dev/null)
+  compopt -o nospace 2>/dev/null
+}
+complete -F _meitner_aio_with_fields meitner-aio
+"""
+
+
 def completion_command(
     shell: Annotated[Shell | None, Parameter(help="By default the one that this runs in.")] = None,
     /,
@@ -24,7 +47,7 @@ def completion_command(
         bool, Parameter(help="Put it where the shell looks, and into its start-up file.", show_default=False)
     ] = False,
 ) -> None:
-    """Teach your shell to complete commands, resources and options.
+    """Teach your shell to complete commands, resources, options and fields.
 
     Writes the script that does it.
     To try it in bash: source <(meitner-aio completion bash)
@@ -41,8 +64,15 @@ def completion_command(
     if install:
         say(f"{_installed(app, chosen)}: a new {chosen} completes meitner-aio")
     else:
-        sys.stdout.write(app.generate_completion(shell=chosen))
+        sys.stdout.write(app.generate_completion(shell=chosen) + _more(chosen))
 
 
 def _installed(app: App, shell: Shell) -> str:
-    return str(app.install_completion(shell=shell))
+    path = app.install_completion(shell=shell)
+    with path.open("a", encoding="utf-8") as script:
+        script.write(_more(shell))
+    return str(path)
+
+
+def _more(shell: Shell) -> str:
+    return _BASH if shell == "bash" else ""

@@ -86,6 +86,10 @@ def run(arguments: Iterable[str] | None = None) -> int:
 
 
 def _failed(reason: str, code: Exit, hints: Sequence[str] = ()) -> Exit:
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk: Python would report it again at exit, with another exit code
+        silence(sys.stdout)
     say(f"meitner-aio: {' '.join(reason.split())}")
     for hint in hints:
         say(hint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .._operations.resource import model_of
 from .._wire.field_names import paths
 from ..export import resource_names
-from ..records import Field, wire_name
+from ..records import Field, Record, fields, wire_name
 from ..resources import RESOURCES
 from ._exit import UsageError
 from .conditions import operators, query_of, searchable
@@ -36,10 +36,14 @@ def complete_paths(context: CompletionContext) -> list[str]:
 
 def complete_fields(context: CompletionContext) -> list[str]:
     """Return the fields that a list of fields of a record may go on with."""
-    return _lists(context, lambda model: {path: field for path, field in paths(model).items() if "." not in path})
+    return _lists(context, _whole)
 
 
-def _lists(context: CompletionContext, of: Callable[..., Mapping[str, Field]]) -> list[str]:
+def _whole(model: type[Record]) -> Mapping[str, Field]:
+    return {field.name: field for field in fields(model)}
+
+
+def _lists(context: CompletionContext, of: Callable[[type[Record]], Mapping[str, Field]]) -> list[str]:
     *before, incomplete = _typed(context).split(",")
     try:
         known = _common(lambda name: of(model_of(RESOURCES[name])), _resources(context))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from ._options import DirectoryOptions, Natural, PagingOptions, Positive, Since,
 from .conditions import conditions, query_of
 from .rendering.amounts import counted
 from .rendering.columns import table_of
-from .rendering.output import columns, endless, for_people, say, visible, wrapped, write_json, write_table
+from .rendering.output import columns, endless, for_people, say, say_json, visible, wrapped, write_table
 from .rendering.rows import ROWS, Rows
 
 if TYPE_CHECKING:
@@ -225,7 +224,7 @@ def _judged(report: ListingReport, resource: str, rows: int, showing: ShowingOpt
     """
     how, whole = level(report), report.complete or report.level == "unfinished"
     if showing.json and not showing.quiet:
-        write_json({"rows": rows, "complete": report.complete, "level": how}, stream=sys.stderr)
+        say_json({"rows": rows, "complete": report.complete, "level": how})
     elif whole and not (told or showing.quiet):
         of = f"complete ({how})" if report.complete else f"of {report.total or 0:,}: --limit ended the read"
         say(f"{resource}: {counted(rows, 'row')}{', ' if report.complete else ' '}{of}")

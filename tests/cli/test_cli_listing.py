@@ -5,12 +5,15 @@ import csv
 import io
 import json
 import re
+import shlex
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from raw_server import RawServer, answer
-from test_cli_process import ANY, DEADLINE, _on_a_terminal, _start
+from test_cli_process import ANY, COMMAND, DEADLINE, ENVIRONMENT, _on_a_terminal, _start
 
 from meitner_aio.cli import app
 
@@ -295,6 +298,34 @@ async def test_a_reader_that_has_enough_ends_the_read(format):
             assert await asyncio.to_thread(process.stderr.read) == b""
             assert await asyncio.to_thread(process.wait, DEADLINE) == 0
     assert len(directory.asked) < 100
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_a_stderr_that_takes_nothing_is_no_failure(where, more):
+    """Nobody can be told what the read proved; the data is whole, has nothing else in it, and the exit code is 0."""
+    command = shlex.join((*COMMAND, "list", "units", "--sandbox", *more))
+    done = subprocess.run(
+        ("sh", "-c", f"{command} {where}"),
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+        timeout=DEADLINE,
+        check=True,
+    )
+    assert "title" in json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("format", ["ndjson", "csv", "table"])
+def test_a_full_disk_is_an_error_on_one_line(format):
+    """What could not be written is not called written."""
+    with (
+        Path("/dev/full").open("wb") as full,
+        _start("list", "units", "--sandbox", "--format", format, stdout=full) as process,
+    ):
+        _, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, err.count(b"\n")) == (1, 1)
+    assert b"No space left" in err
 
 
 # On a terminal.

@@ -161,12 +161,19 @@ def wrapped(lines: Iterable[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr; a closed stderr is ignored."""
+    """Write a line to stderr; one that is closed, or on a full disk, is ignored: there is nobody to be told."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - it is, where a shell has closed it: `2>&-`
+        return
     try:
         sys.stderr.write(f"{visible(text, sys.stderr)}\n")
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:
         silence(sys.stderr)
+
+
+def say_json(value: object) -> None:
+    """Write one JSON value to stderr, on a line, as `say` does."""
+    say(_encoder.encode(value).decode())
 
 
 def silence(stream: TextIO) -> None:

@@ -350,6 +350,17 @@ async def test_a_table_fits_and_names_nobody(width, environment):
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", drawn)
 
 
+def test_the_readme_shows_what_is_drawn():
+    """Its table, but for the ids."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("$ meitner-aio list ")[2].partition("```")[0]
+    command, *shown = block.splitlines()
+    code, drawn = _on_a_terminal("list", *command.split(), environment={"TERM": "dumb", "COLUMNS": "80"})
+    head, *rows, note = drawn.splitlines()
+    assert (code, [head, note]) == (0, [shown[0], shown[-1]])
+    assert [row[36:44] for row in rows] == [row[36:44] for row in shown[1:-1]] == ["  ***"] * 2
+
+
 async def test_csv_does_not_steer_a_terminal():
     """Controls are escaped there, and the lines end as a terminal's do."""
     directory = Directory(1)

@@ -50,11 +50,11 @@ def table_of(
     """
     model = type(records[0])
     everything = {path: _column(records, path, visible, values=values) for path in leaves(model, chosen)}
+    known = paths(model)
     if chosen is not None:
-        columns = _narrowed([*everything.values()], width, visible)
+        columns = _narrowed([(known[path], column) for path, column in everything.items()], width, visible)
     else:
         everything = {path: column for path, column in everything.items() if any(column[1:])}
-        known = paths(model)
         columns = _fitting(
             [everything[path] for path in sorted(everything, key=lambda path: _rank(path, known[path], values=values))],
             width,
@@ -74,14 +74,16 @@ def _fitting(columns: Iterable[list[str]], width: int) -> list[list[str]]:
     return chosen
 
 
-def _narrowed(columns: list[list[str]], width: int, visible: _Visible) -> list[list[str]]:
-    """Return columns that fit, the widest of them cut first."""
-    most = max(1, (width + _GAP) // (_NARROWEST + _GAP))
-    columns = columns[:most]
-    widths = [_width(column) for column in columns]
+def _narrowed(columns: Sequence[tuple[Field, list[str]]], width: int, visible: _Visible) -> list[list[str]]:
+    """Return columns that fit, the widest of them cut first, and ids last: half an id is of no use."""
+    columns = columns[: max(1, (width + _GAP) // (_NARROWEST + _GAP))]
+    widths = [_width(column) for _, column in columns]
+    cuttable = [field.kind is not Kind.UUID for field, _ in columns]
     while sum(widths) + _GAP * (len(widths) - 1) > width and max(widths) > 1:
-        widths[widths.index(max(widths))] -= 1
-    return [[_cut(cell, wide, visible) for cell in column] for column, wide in zip(columns, widths, strict=True)]
+        ranks = [(free and size > _NARROWEST, size) for free, size in zip(cuttable, widths, strict=True)]
+        place = ranks.index(max(ranks))
+        widths[place] -= 1
+    return [[_cut(cell, wide, visible) for cell in column] for (_, column), wide in zip(columns, widths, strict=True)]
 
 
 def _rank(path: str, field: Field, *, values: bool) -> tuple[bool, ...]:

@@ -91,7 +91,7 @@ async def test_a_table_reads_no_more_than_it_shows(shell):
     directory = Directory(2_000)
     code, out, _ = await shell(directory, "list", "students", "--format", "table")
     assert (code, [one[1]["limit"] for one in directory.asked]) == (0, [50])
-    assert out.splitlines()[-2].startswith("50 of 2,000 students") or "50 of 2,000 students" in out
+    assert "50 of 2,000 students" in out
 
 
 async def test_a_limit_and_a_page_size(shell):
@@ -111,12 +111,11 @@ async def test_a_search_without_a_condition_is_a_list(shell):
     assert (await shell(Directory(), "search", "grade-elementaries"))[0] == 0
 
 
-@pytest.mark.parametrize("conditions", [(), ("--where", "last-name=Canary")])
-@pytest.mark.parametrize("command", ["list", "search"])
+@pytest.mark.parametrize(
+    ("command", "conditions"), [("list", ()), ("search", ()), ("search", ("--where", "last-name=Canary"))]
+)
 async def test_since_is_what_was_created_or_changed_as_in_an_export(shell, tmp_path, command, conditions):
     """The same filter that an export sends; `list` takes it, too. Conditions hold besides."""
-    if command == "list" and conditions:
-        pytest.skip("list takes no conditions")
     shown, exported = Directory(), Directory()
     since = ("--since", "2026-11-01", *conditions)
     code, _, _ = await shell(shown, command, "students", *since)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,7 +62,18 @@ class PostgresServer:
     @property
     def url(self) -> str:
         """Where its database is, as SQLAlchemy and dlt spell it; anybody may log in."""
-        return f"postgresql://tests:none@localhost/postgres?host={self._folder.name}"
+        return self._url("postgres")
+
+    def copied(self, name: str) -> str:
+        """Copy the database, to which nobody may be connected, and return where the copy is."""
+        with closing(psycopg2.connect(host=self._folder.name, user="tests", dbname="template1")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE postgres')
+        return self._url(name)
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://tests:none@localhost/{database}?host={self._folder.name}"
 
     def __enter__(self) -> Self:
         assert _PROGRAMS is not None

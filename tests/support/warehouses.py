@@ -58,20 +58,31 @@ class Warehouse:
 
     def rows(self, resource: str) -> list[dict[str, Any]]:
         """Return the rows of a table."""
-        with self.pipeline.sql_client() as client, client.execute_query(f"SELECT * FROM {resource}") as cursor:
-            names = [column[0] for column in cursor.native_cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with self.pipeline.sql_client() as client:
+            return _rows(client, resource)
 
     def records(self, resource: str) -> dict[str, Any]:
         """Return what the rows of a table stand for, by id."""
-        found = [rebuilt(RESOURCES[resource].model, row, _of_cell) for row in self.rows(resource)]
-        assert len({record.id for record in found}) == len(found)
-        return {record.id: record for record in found}
+        return _records(resource, self.rows(resource))
 
     def check(self, sandbox: Sandbox, resources: Iterable[str] = ALL) -> None:
         """Hold that tables are what a directory is."""
-        for name in resources:
-            assert self.records(name) == {record.id: flat(record) for record in sandbox.records(name)}, name
+        with self.pipeline.sql_client() as client:  # one for all tables: opening it takes longer than reading
+            tables = {name: _rows(client, name) for name in resources}
+        for name, rows in tables.items():
+            assert _records(name, rows) == {record.id: flat(record) for record in sandbox.records(name)}, name
+
+
+def _rows(client: Any, resource: str) -> list[dict[str, Any]]:
+    with client.execute_query(f"SELECT * FROM {resource}") as cursor:
+        names = [column[0] for column in cursor.native_cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _records(resource: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found = [rebuilt(RESOURCES[resource].model, row, _of_cell) for row in rows]
+    assert len({record.id for record in found}) == len(found)
+    return {record.id: record for record in found}
 
 
 def _of_cell(field: Field, cell: Any) -> Any:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import killed_loads
 import pytest
 import warehouses
-from conftest import importing
 from postgres_server import PostgresServer
 
 from meitner_aio import Meitner
@@ -22,49 +19,47 @@ from meitner_aio.portal import Portal
 alone, postgres = warehouses.alone, warehouses.postgres
 
 
-def killed(folder: Path, url: str, dataset: str, at: int) -> subprocess.CompletedProcess[str]:
-    """Load in another process, which is killed at something."""
-    command = [sys.executable, killed_loads.__file__, str(folder), url, dataset, str(at)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=importing())
-
-
-def check_kills(folder: Path, url: str, number: int) -> None:
+def check_kills(folder: Path, number: int, server: PostgresServer | None = None) -> None:
     """Kill loads, and load again."""
-    chance = random.Random(number)
-    killed_loads.load(folder / "0", url, "d0", change=False)
-    whole = killed(folder / "0", url, "d0", 0)
-    assert whole.returncode == 0, whole.stderr
-    total = int(whole.stdout)
-    moments = [*sorted(chance.sample(range(1, total - 4), number - 1)), total - 3]
-    unfinished = 0
-    for turn, at in enumerate(moments, 1):
-        place, dataset = folder / str(turn), f"d{turn}"
-        killed_loads.load(place, url, dataset, change=False)
-        assert killed(place, url, dataset, at).returncode == -signal.SIGKILL
-        unfinished += killed_loads.warehouse(place, url, dataset).pipeline.has_pending_data
-        if turn % 2 == 0:
-            shutil.rmtree(place / "pipelines")  # another machine takes over
-        sandbox = killed_loads.sandbox()
-        with Portal(Meitner.sandbox(sandbox)) as portal:
-            killed_loads.changed(portal)
-            warehouse = killed_loads.warehouse(place, url, dataset)
-            warehouse.load(directory(portal, killed_loads.RESOURCES))
-        warehouse.check(sandbox, killed_loads.RESOURCES)
+    killed_loads.load(folder / "0", server.url if server else "", change=False)
+
+    def copied(turn: int) -> tuple[Path, str]:
+        """Return a copy of what was loaded."""
+        shutil.copytree(folder / "0", folder / str(turn))
+        return folder / str(turn), server.copied(f"turn{turn}") if server else ""
+
+    with killed_loads.loads() as killed:
+        code, total = killed(*copied(number + 1), 0)
+        assert code == 0
+        moments = [*sorted(random.Random(number).sample(range(1, total - 20), number - 1)), total - 10]
+        unfinished = 0
+        for turn, at in enumerate(moments, 1):
+            place, url = copied(turn)
+            assert killed(place, url, at) == (-signal.SIGKILL, 0)
+            unfinished += killed_loads.warehouse(place, url).pipeline.has_pending_data
+            if turn % 2 == 0:
+                shutil.rmtree(place / "pipelines")  # another machine takes over
+            sandbox = killed_loads.sandbox()
+            with Portal(Meitner.sandbox(sandbox)) as portal:
+                killed_loads.changed(portal)
+                warehouse = killed_loads.warehouse(place, url)
+                warehouse.load(directory(portal, killed_loads.RESOURCES))
+            warehouse.check(sandbox, killed_loads.RESOURCES)
     assert unfinished
 
 
 def test_loads_that_are_killed_into_duckdb(tmp_path: Path) -> None:
     """Whatever was half done is finished or done again."""
-    check_kills(tmp_path, "", 4)
+    check_kills(tmp_path, 4)
 
 
 def test_loads_that_are_killed_into_postgres(tmp_path: Path, postgres: PostgresServer) -> None:
     """The same, where others may be reading."""
-    check_kills(tmp_path, postgres.url, 3)
+    check_kills(tmp_path, 3, postgres)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["duckdb", "postgres"])
 def test_many_loads_that_are_killed(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
     """The same, at many more moments."""
-    check_kills(tmp_path, request.getfixturevalue("postgres").url if kind == "postgres" else "", 40)
+    check_kills(tmp_path, 40, request.getfixturevalue("postgres") if kind == "postgres" else None)

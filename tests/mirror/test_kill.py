@@ -8,13 +8,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import killed_mirrors
 import pytest
-from conftest import importing
+from forked import Ended, forks
 
 from meitner_aio import Meitner
 from meitner_aio.mirror import Mirror
@@ -22,10 +23,14 @@ from meitner_aio.mirror import Mirror
 CHECKED = ("schools", "groups", "students", "guardians")
 
 
-def synced(path: Path, *, changed: bool, at: int = 0) -> subprocess.CompletedProcess[str]:
-    """Sync in another process, which is killed at a statement."""
-    command = [sys.executable, killed_mirrors.__file__, str(path), str(int(changed)), str(at)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=importing())
+Sync = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def synced() -> Iterator[Sync]:
+    """Give `synced(path, changed, at)`, which syncs in another process, and kills it at a statement."""
+    with forks(killed_mirrors.__file__) as sync:
+        yield sync
 
 
 def state(path: Path) -> dict[str, Any] | None:
@@ -48,35 +53,35 @@ def state(path: Path) -> dict[str, Any] | None:
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def before(tmp_path_factory: pytest.TempPathFactory, synced: Sync) -> Path:
     """Give a mirror of the directory before its changes."""
     path = tmp_path_factory.mktemp("before") / "directory.sqlite"
-    assert synced(path, changed=False).returncode == 0
+    assert synced(path, False, 0).code == 0
     return path
 
 
-def moments(path: Path, *, changed: bool, number: int) -> list[int]:
+def moments(path: Path, synced: Sync, number: int) -> list[int]:
     """Return statements at which to kill: chance, and the last ones, where a run is committed."""
-    statements = int(synced(path, changed=changed).stdout)
+    statements = synced(path, True, 0).told
     chance = random.Random(number)
     return [*chance.choices(range(1, statements), k=number), *range(statements - 6, statements, 2)]
 
 
-def check_kills(path: Path, before: Path, number: int) -> None:
+def check_kills(path: Path, before: Path, synced: Sync, number: int) -> None:
     """Kill runs, and look at what they leave."""
     shutil.copy(before, path)
-    old, places = state(path), moments(path, changed=True, number=number)
+    old, places = state(path), moments(path, synced, number)
     new = state(path)
     assert new is not None
     assert old != new
     seen = []
     for at in places:
         shutil.copy(before, path)
-        assert synced(path, changed=True, at=at).returncode == -signal.SIGKILL
+        assert synced(path, True, at).code == -signal.SIGKILL
         found = state(path)
         assert found in (old, new)
         seen.append(found == old)
-        assert synced(path, changed=True).returncode == 0
+        assert synced(path, True, 0).code == 0
         assert not list(path.parent.glob("*-anew"))
         after = state(path)
         assert after is not None
@@ -85,28 +90,28 @@ def check_kills(path: Path, before: Path, number: int) -> None:
     assert {True, False} == set(seen)
 
 
-def test_a_run_that_is_killed_leaves_the_last_state(tmp_path: Path, before: Path) -> None:
+def test_a_run_that_is_killed_leaves_the_last_state(tmp_path: Path, before: Path, synced: Sync) -> None:
     """The one before, or its own: rows, tombstones, feed and checkpoint together."""
-    check_kills(tmp_path / "directory.sqlite", before, 5)
+    check_kills(tmp_path / "directory.sqlite", before, synced, 5)
 
 
 @pytest.mark.slow
-def test_two_hundred_runs_that_are_killed(tmp_path: Path, before: Path) -> None:
+def test_two_hundred_runs_that_are_killed(tmp_path: Path, before: Path, synced: Sync) -> None:
     """The same, at many more moments."""
-    check_kills(tmp_path / "directory.sqlite", before, 200)
+    check_kills(tmp_path / "directory.sqlite", before, synced, 200)
 
 
-def test_a_first_run_that_is_killed_leaves_nothing(tmp_path: Path, before: Path) -> None:
+def test_a_first_run_that_is_killed_leaves_nothing(tmp_path: Path, before: Path, synced: Sync) -> None:
     """No row is in the file; the next run makes all of it."""
     for number, at in enumerate((1, 8, 300)):
         path = tmp_path / f"{number}.sqlite"
-        assert synced(path, changed=False, at=at).returncode == -signal.SIGKILL
+        assert synced(path, False, at).code == -signal.SIGKILL
         assert state(path) is None
-        assert synced(path, changed=False).returncode == 0
+        assert synced(path, False, 0).code == 0
         assert state(path) == state(before)
 
 
-async def test_other_processes_during_a_run(tmp_path: Path) -> None:
+async def test_other_processes_during_a_run(tmp_path: Path, synced: Sync) -> None:
     """They read the last state at once, and nothing of the run; one that would write is refused."""
     path, script = tmp_path / "directory.sqlite", "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], timeout=0)"
     script += ".execute('SELECT count(*) FROM schools WHERE title LIKE ?', ['% ny']).fetchone()[0])"
@@ -115,10 +120,6 @@ async def test_other_processes_during_a_run(tmp_path: Path) -> None:
         command = [sys.executable, "-c", script, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return int(done.stdout)
-
-    def second() -> bytes:
-        command = [sys.executable, killed_mirrors.__file__, str(path), "0", "0"]
-        return subprocess.run(command, capture_output=True, timeout=60, check=False, env=importing()).stderr
 
     async with Meitner.sandbox(killed_mirrors.directory()) as meitner:
         with Mirror(path) as mirror:
@@ -136,7 +137,7 @@ async def test_other_processes_during_a_run(tmp_path: Path) -> None:
 
                 @property
                 def complete(self) -> bool:
-                    assert b"being written by another run" in second()
+                    assert "being written by another run" in synced(path, False, 0).told
                     seen.append(read())  # all rows were handed over, and none is committed
                     return self._changes.complete
 

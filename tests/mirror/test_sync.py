@@ -206,8 +206,9 @@ async def test_a_mirror_is_of_one_directory(meitner, path):
     assert held(path) == before
 
 
-async def test_one_run_at_a_time(meitner, path):
+async def test_one_run_at_a_time(meitner, path, monkeypatch):
     """A second task, and a second mirror, are refused at once; the first loses nothing."""
+    monkeypatch.setattr("meitner_aio.mirror._database.PATIENCE", 0)
     follow, reached, go_on = meitner.changes, asyncio.Event(), asyncio.Event()
 
     async def sync(mirror):

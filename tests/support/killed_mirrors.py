@@ -1,7 +1,7 @@
-"""Syncs a mirror in a process of its own that is killed at a statement of SQLite. Run as a script.
+"""Syncs a mirror in processes that are killed at a statement of SQLite: a program for `forked.forks`.
 
-`killed_mirrors.py PATH CHANGED AT`: CHANGED is 1 for the directory after its changes; AT counts statements, 0 is never.
-Prints how many statements a run took.
+`(PATH, CHANGED, AT)`: CHANGED is true for the directory after its changes; AT counts statements, 0 is never. Returns how
+many statements a run took.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import asyncio
 import os
 import signal
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Any
 
+from forked import serve
+
 from meitner_aio import Meitner
-from meitner_aio.mirror import Mirror
+from meitner_aio.mirror import Mirror, _database
 from meitner_aio.sandbox import Sandbox
 
 RESOURCES = ("schools", "groups", "students", "guardians")
@@ -61,6 +62,11 @@ async def run(path: Path, *, changed: bool, at: int) -> int:
     return count
 
 
+def synced(path: str, changed: bool, at: int) -> int:
+    """Sync in this process."""
+    _database.PATIENCE = 0.0  # whoever else writes does so until the end
+    return asyncio.run(run(Path(path), changed=changed, at=at))
+
+
 if __name__ == "__main__":
-    statements = asyncio.run(run(Path(sys.argv[1]), changed=sys.argv[2] == "1", at=int(sys.argv[3])))
-    sys.stdout.write(f"{statements}\n")
+    serve(synced)

@@ -5,14 +5,14 @@ import json
 import signal
 import sqlite3
 import stat
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
+import killed_tables
 import pytest
-from conftest import importing
+from forked import forks
 from read_back import encode_lines, read, write
 from samples import ID, OTHER_ID, record, required
 
@@ -188,39 +188,25 @@ def test_only_one_writer_moves_its_records_at_a_time(path, monkeypatch):
 
 # What goes wrong.
 
-CRASH = """
-import itertools, os, signal, sys
-from pathlib import Path
-from test_writers_sqlite import crowd, put
-from meitner_aio.export.formats import sqlite as _sqlite
-
-_sqlite._CACHE = 8  # so that most of the new rows are in the file before the end
-statements = _sqlite.SqliteWriter._statements
-
-def dying(writer, database):
-    for number, statement in enumerate(itertools.chain(statements(writer, database), ["SELECT 1"])):
-        if number == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield statement
-
-_sqlite.SqliteWriter._statements = dying
-put(Path(sys.argv[1]), crowd("new"))
-"""
-
 
 def crowd(title):
     """Return more schools than fit the cache of a dying writer."""
     return schools(*[f"{title} {number} {'x' * 200}" for number in range(2000)])
 
 
+@pytest.fixture(scope="module")
+def exported():
+    """Give `exported(path, moment)`, which exports in another process, and kills it at a moment of the move."""
+    with forks(killed_tables.__file__) as export:
+        yield export
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("moment", range(7))
-def test_a_crash_at_any_moment_leaves_what_was_there(moment, path):
+def test_a_crash_at_any_moment_leaves_what_was_there(moment, path, exported):
     """Before, between and after the statements of the move; and the next export is as good as any."""
     put(path, crowd("old"))
-    command = [sys.executable, "-c", CRASH, str(path), str(moment)]
-    done = subprocess.run(command, env=importing(), timeout=60, check=False, capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert exported(path, moment) == (-signal.SIGKILL, None)
     left = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     journal = ["directory.sqlite-journal"] if moment else []
     assert left == dict.fromkeys(["directory.sqlite", "directory.sqlite.schools.part", *journal], 0o600)

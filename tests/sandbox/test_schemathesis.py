@@ -143,9 +143,10 @@ def _created(resource: Any, row: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-async def test_the_sandbox_answers_as_the_api_promises(tmp_path: Path) -> None:
+@pytest.mark.parametrize("usual", [1, pytest.param(2, marks=pytest.mark.slow)])
+async def test_the_sandbox_answers_as_the_api_promises(tmp_path: Path, usual: int) -> None:
     """61 operations: statuses, media types, headers and every field of every answer; bad requests are refused."""
-    options = os.environ.get("SCHEMATHESIS", "--phases examples,fuzzing --max-examples 2").split()
+    options = os.environ.get("SCHEMATHESIS", f"--phases examples,fuzzing --max-examples {usual}").split()
     result = await judged(tmp_path, API, *options)
     assert result.code == 0, result.text
     assert "61 selected / 61 total" in result.text
@@ -157,9 +158,12 @@ async def test_the_sandbox_answers_as_the_api_promises(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("unknown", "least"), [("refuse", 20), ("ignore", 10)])
-async def test_what_the_document_does_not_allow_is_refused(unknown: str, least: int, tmp_path: Path) -> None:
-    """For a whole resource, every bad request that schemathesis derives from the document: fields, kinds, bounds."""
-    options = ("--phases", "coverage", "--include-path-regex", r"^/unit(/\{id\})?$")
+@pytest.mark.parametrize("paths", ["^/unit$", pytest.param(r"^/unit(/\{id\})?$", marks=pytest.mark.slow)])
+async def test_what_the_document_does_not_allow_is_refused(
+    unknown: str, least: int, paths: str, tmp_path: Path
+) -> None:
+    """Of a resource, every bad request that schemathesis derives from the document: fields, kinds, bounds."""
+    options = ("--phases", "coverage", "--include-path-regex", paths)
     result = await judged(tmp_path, API, *options, unknown=unknown)
     assert result.code == 0, result.text
     refused = result.statuses["units", "create"]

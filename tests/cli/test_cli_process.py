@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import forked_commands
 import pytest
 
 import meitner_aio
@@ -50,9 +51,8 @@ def _start(*arguments, environment=None, **streams):
 
 
 def _run(*arguments, environment=None):
-    with _start(*arguments, environment=environment) as process:
-        out, err = process.communicate(timeout=DEADLINE)
-    return process.returncode, out.decode(), err.decode()
+    """Run a command to its end in a process that is forked, as starting an interpreter takes longer than most commands."""
+    return forked_commands.run(arguments, ENVIRONMENT | (environment or {}), DEADLINE)
 
 
 LIGHT = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -217,17 +217,35 @@ def condition_value(pair: Pair, name: str, group: str, field: Field, path: tuple
     return one.filter(lambda text: not str(text).endswith("\\")) if group in ("like", "notLike") else one
 
 
-@pytest.mark.parametrize("name", SEARCHED)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data())
-def test_searches_find_the_same(name: str, pair: Pair, data: st.DataObject) -> None:
-    """Any filter finds the same rows in the same order, with the same total, from any place on."""
+def some(examples: int) -> Callable[[Any], Any]:
+    """Return what gives a test so many examples, as it draws them."""
+    usual = settings(max_examples=examples, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    return lambda test: usual(given(data=st.data())(test))
+
+
+def check_searches(name: str, pair: Pair, data: st.DataObject) -> None:
+    """Ask both for the rows of a filter."""
     filter = data.draw(filters(pair, name))
     query = data.draw(st.sampled_from(["", "limit=3", "limit=2&offset=1"]))
     body = msgspec.json.encode({"filter": filter})
     folder, mirror = asyncio.run(pair.ask("POST", f"{RESOURCES[name].path}/_search", body, query))
     assert folder == mirror
     assert mirror[0] == 200
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+@some(20)
+def test_searches_find_the_same(name: str, pair: Pair, data: st.DataObject) -> None:
+    """Any filter finds the same rows in the same order, with the same total, from any place on."""
+    check_searches(name, pair, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEARCHED)
+@some(60)
+def test_many_searches_find_the_same(name: str, pair: Pair, data: st.DataObject) -> None:
+    """The same for many more filters."""
+    check_searches(name, pair, data)
 
 
 @pytest.mark.parametrize("name", SEARCHED)
@@ -364,13 +382,8 @@ def test_readers_and_exports_have_the_same_columns(name: str) -> None:
     assert Reader(model.model).columns == tuple(column.name for column in Rows(model.model).columns)
 
 
-@pytest.mark.parametrize("name", RESOURCES)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data())
-def test_records_come_back_as_they_were(name: str, data: st.DataObject) -> None:
-    """Any record that a server may send is the same record after its way through a table."""
-    import sqlite3
-
+def check_records(name: str, data: st.DataObject) -> None:
+    """Put some records into a table, and read them."""
     from meitner_aio.mirror._state import _TABLES
     from meitner_aio.mirror._table import Table
 
@@ -388,6 +401,21 @@ def test_records_come_back_as_they_were(name: str, data: st.DataObject) -> None:
     found = database.execute(f'SELECT {blank}, {columns} FROM "{name}" AS t ORDER BY rowid').fetchall()
     database.close()
     assert [reader.record(rest, blank) for blank, *rest in found] == rows
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+@some(12)
+def test_records_come_back_as_they_were(name: str, data: st.DataObject) -> None:
+    """Any record that a server may send is the same record after its way through a table."""
+    check_records(name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RESOURCES)
+@some(40)
+def test_many_records_come_back_as_they_were(name: str, data: st.DataObject) -> None:
+    """The same for many more records."""
+    check_records(name, data)
 
 
 async def test_a_writer_that_was_killed_is_undone_before_reading(tmp_path):

@@ -107,7 +107,7 @@ def _modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-SLOW = {"aiohttp", "aiolimiter", "cyclopts", "pyarrow", "rich", "tenacity", "yarl"}
+SLOW = {"aiohttp", "aiolimiter", "cyclopts", "dask", "distributed", "pyarrow", "rich", "tenacity", "yarl"}
 
 
 def test_import_is_cheap():

@@ -29,8 +29,9 @@ FLOORS = (
     ("resources", "_profiles"),  # the directory; settings that are kept
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
     # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
-    # "changes"; "arrow", "mirror" and "dlt" may stand on those, and "tenants" on all of them.
-    ("changes", "arrow", "mirror", "dlt", "tenants"),
+    # "changes"; "arrow", "mirror" and "dlt" may stand on those, "tenants" on all of them, and "distributed" on
+    # tenants.
+    ("changes", "arrow", "mirror", "dlt", "tenants", "distributed"),
     ("cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""
@@ -56,6 +57,8 @@ SEAMS = {
     "obstore": ("export/destinations/_object_store.py",),
     "dlt": ("dlt/",),
     "pyarrow": ("export/formats/arrow.py", "reconcile/registry/_parquet.py"),
+    "dask": ("distributed/",),
+    "distributed": ("distributed/",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
     "keyring": ("_profiles/keyring_secrets.py",),

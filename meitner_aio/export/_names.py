@@ -36,11 +36,13 @@ def resource_names(given: Iterable[str] = ()) -> tuple[str, ...]:
 
 NOTES = "upload.json"
 """What a run on its way to an object store needs to be resumed."""
+ATTEMPT = "attempt.json"
+"""What a worker of a cluster needs to go on where another one ended."""
 MANIFEST = "manifest.json"
 FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in SINGLE) | {SHARED}
 """Whole files of an export."""
 PARTS = frozenset(
-    {f"{SHARED}.part", f"{MANIFEST}.part", f"{NOTES}.part"},
+    {ATTEMPT, f"{ATTEMPT}.part", f"{SHARED}.part", f"{MANIFEST}.part", f"{NOTES}.part"},
 ).union(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
 BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
 """What SQLite may have left beside its database."""

@@ -17,12 +17,11 @@ from ._turns import CONCURRENCY, CONNECTIONS, Turns
 from ._visits import Tenant, check_tenants, clients_of, nobody, visited_all
 
 
-class ExportOptions(TypedDict, total=False):
-    """Keywords of `export`, which every tenant gets."""
+class PublicOptions(TypedDict, total=False):
+    """Keywords of `export`, which every tenant gets, and in which there is nothing personal."""
 
     format: Format
     page_size: int | None
-    where: Mapping[str, object] | None
     since: datetime | None
     fields: Sequence[str] | None
     limit: int | None
@@ -35,6 +34,12 @@ class ExportOptions(TypedDict, total=False):
     pseudonymise: str | os.PathLike[str] | None
     spool: str | os.PathLike[str] | None
     keep_runs: int | None
+
+
+class ExportOptions(PublicOptions, total=False):
+    """Keywords of `export`, which every tenant gets."""
+
+    where: Mapping[str, object] | None
 
 
 async def export_many(

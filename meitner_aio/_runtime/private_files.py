@@ -8,7 +8,8 @@ cannot replace each other's files there; it may not hold the file itself.
 There is no race between the check of a folder and the use of a file in it: only the owner or root could swap the file.
 So a library that opens by name, as SQLite does, may open a file that passed `check_file`.
 
-Windows has no owners and permissions of this kind: only files that are not regular are refused there.
+Windows has no owners and permissions of this kind: only files that are not regular are refused there. Where a file
+system keeps no permissions, `permissions` says so once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from .permissions import remedy, restrict
 
 _MOST_LINKS = 40
 _SAFELY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))  # those that this system has
@@ -61,7 +63,7 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
             one.mkdir(mode=0o700)
         except FileExistsError:  # another process made it: checked below
             continue
-        one.chmod(0o700)
+        restrict(one, 0o700)
     return check_folder(folder)
 
 
@@ -85,8 +87,8 @@ def open_private(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, foll
         raise
     try:
         _admit(os.fstat(handle), path, writes=writes)
-        if writes and sys.platform != "win32":
-            os.fchmod(handle, 0o600)
+        if writes:
+            restrict(path, 0o600, handle)
         if flags & os.O_TRUNC:
             os.ftruncate(handle, 0)
     except BaseException:
@@ -110,8 +112,8 @@ def check_file(path: str | os.PathLike[str], *, writes: bool = False) -> bool:
     try:
         path = check_folder(path.parent) / path.name
         _admit(path.lstat(), path, writes=writes)
-        if writes and sys.platform != "win32":
-            path.chmod(0o600)
+        if writes:
+            restrict(path, 0o600)
     except FileNotFoundError:  # a journal of SQLite comes and goes
         return False
     return True
@@ -133,7 +135,7 @@ def _check(path: Path, found: os.stat_result, *, sticky: bool = False, root: boo
     if stat.S_ISLNK(found.st_mode):  # the permissions of a link mean nothing
         return
     if _others_may_write(path, found) and not (sticky and found.st_mode & stat.S_ISVTX):
-        raise ConfigurationError(f"others may write to {path}: run chmod go-w {path}")
+        raise ConfigurationError(f"others may write to {path}: {remedy(path, found.st_dev, 'go-w')}")
 
 
 def _others_may_write(path: Path, found: os.stat_result) -> bool:
@@ -158,6 +160,8 @@ def _is_alone(found: os.stat_result) -> bool:
     There the usual umask is 002, so that every folder of a user is writable by that group. OpenSSH on Debian decides
     the same way.
     """
+    if sys.platform == "win32":
+        return False
     import grp
     import pwd
 

@@ -37,3 +37,12 @@ def refusal(path: Path, error: sqlite3.Error, known: Mapping[int, int | str], ot
     """Return the error to raise for one of SQLite's: an `OSError` for an `errno` in `known`, else a `MeitnerError`."""
     said = known.get(code_of(error), otherwise)
     return OSError(said, os.strerror(said), str(path)) if isinstance(said, int) else MeitnerError(f"{path} {said}")
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """Let a connection overwrite what it deletes, sort in memory, and sync to the disk itself.
+
+    The last is F_FULLFSYNC, which SQLite uses on macOS and ignores elsewhere (https://www.sqlite.org/pragma.html).
+    """
+    for setting in ("secure_delete = ON", "temp_store = MEMORY", "fullfsync = ON", "checkpoint_fullfsync = ON"):
+        database.execute(f"PRAGMA {setting}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .._profiles.file import OTHERS, read
 from .._runtime.private_files import check_makeable, make_folder, open_private
-from .._runtime.replaced import replace_private
+from .._runtime.durable import put_private
 from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
 from ._profile import Profile, config_path, usable
@@ -64,7 +64,7 @@ def _changed(change: Callable[[str], str], name: str) -> list[str]:
                 f"{path}: profile {name} is written in a way that is left to people: change it there, by hand"
             ) from None
         mended = _closed(folder)
-        replace_private(path, new.encode())
+        put_private(path, new.encode())
     return [*mended, *([f"{path} could be read by others; it is yours alone now (0600)."] if open_file else [])]
 
 

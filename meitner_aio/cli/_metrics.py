@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from .._runtime.durable import remove, replace
+
 Labels = tuple[tuple[str, str], ...]
 
 _MODE = 0o644
@@ -44,14 +46,17 @@ def _braced(labels: Labels) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put a text in the place of a file: who reads meanwhile reads the one before. Blocking; raises `OSError`."""
+    """Put a text in the place of a file: who reads meanwhile reads the one before. Blocking.
+
+    Raises `OSError`, and `MeitnerError` where another program holds the file.
+    """
     beside = path.with_name(f".{path.name}.tmp")  # not *.prom, which the collector would read
-    beside.unlink(missing_ok=True)  # that of a process that was killed
+    remove(beside)  # that of a process that was killed
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
             file.write(text.encode())
         beside.chmod(_MODE)  # whatever the umask
-        beside.replace(path)
+        replace(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        remove(beside)
         raise

@@ -2,8 +2,7 @@
 
 All of them pass the checks of `private_files`: the folder is ours and closed to others' writing, and so are they.
 
-The content of a file reaches the disk before its name does: data is synced, then renamed, then the folder is synced. A
-sync that fails is never tried again: the system may have dropped the data and would call the second one a success.
+The content of a file reaches the disk before its name does; how, `durable` knows.
 """
 
 from __future__ import annotations
@@ -11,16 +10,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from io import FileIO
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .._runtime import durable
+from .._runtime.durable import RawFile, new_file
+from .._runtime.locks import hold
 from .._runtime.private_files import check_makeable, make_folder, open_private
-from ..errors import MeitnerError
 
-if sys.platform != "win32":
-    import fcntl
+LOCK = "exports.lock"
+"""The file that is the lock of a folder where the folder itself cannot be locked."""
 
 
 class Folder:
@@ -29,25 +30,31 @@ class Folder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._handle: int | None = None
+        self._release: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
-        """Hold the folder; `MeitnerError` when another export does, or when others may write to it."""
+        """Hold the folder; `MeitnerError` when another export does, `ConfigurationError` when others may write."""
         place = make_folder(self.path)
         if sys.platform != "win32":
             self._handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._release()
-                raise MeitnerError(f"another export is writing to {self.path}") from None
+        try:
+            self._release = hold(self._handle, place / LOCK, f"another export is writing to {self.path}")
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
+        try:
+            if self._release is not None:
+                self._release()
+        finally:
+            self._close()
 
-    def _release(self) -> None:
+    def _close(self) -> None:
+        self._release = None
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -70,60 +77,40 @@ class Folder:
 
     def put(self, name: str, data: bytes) -> None:
         """Put a small file in place."""
-        part = f"{name}.part"
-        try:
-            with self.create(part) as file:
-                file.write(data)
-                file.sync()
-            self.rename(part, name)
-        finally:
-            self.remove(part)
+        durable.put_private(self.path / name, data, part=f"{name}.part")
 
     def duplicate(self, name: str, copy: str) -> None:
-        """Give a file that is on the disk a second name; a file system without links gets a second file."""
+        """Give a file that is on the disk a second name; a file system without links gets a second file.
+
+        So does Windows, where no name of a file that is open can be changed.
+        """
         self.remove(copy)
-        try:
-            os.link(self.path / name, self.path / copy)
-        except OSError:
+        if not self._link(name, copy):
             with self.reopen(name) as source, self.create(copy) as target:
                 shutil.copyfileobj(source, target)
                 target.sync()
 
+    def _link(self, name: str, copy: str) -> bool:
+        if sys.platform == "win32":
+            return False
+        try:
+            os.link(self.path / name, self.path / copy)
+        except OSError:
+            return False
+        return True
+
     def rename(self, part: str, name: str) -> None:
         """Rename a file that is on the disk; a file of that name stays until then."""
-        (self.path / part).replace(self.path / name)
+        durable.replace(self.path / part, self.path / name)
         self.remove(part)  # where both names are one file already, a rename does nothing
         self.sync()
 
     def remove(self, *names: str) -> None:
         """Remove files, where they exist."""
         for name in names:
-            (self.path / name).unlink(missing_ok=True)
+            durable.remove(self.path / name)
 
     def sync(self) -> None:
         """Make the names of the files survive a power cut."""
         if self._handle is not None:
-            os.fsync(self._handle)
-
-
-class RawFile(FileIO):
-    """A file without a buffer: what `write` wrote is with the operating system, and survives this process."""
-
-    def __init__(self, handle: int) -> None:
-        super().__init__(handle, "rb+")
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Write all of it; on a nearly full disk one call may write only a part."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[super().write(rest) :]
-        return len(data)
-
-    def sync(self) -> None:
-        """Wait until the disk has what was written."""
-        os.fsync(self.fileno())
-
-
-def new_file(path: Path) -> RawFile:
-    """Return a file that did not exist, readable by the owner alone (0600)."""
-    return RawFile(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+            durable.sync_names(self._handle)

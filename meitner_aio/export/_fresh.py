@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from .._runtime.durable import remove, sync
 from .._runtime.private_files import open_private
 
 _BUFFER = 1 << 18
@@ -23,7 +24,7 @@ class FreshFile:
     def close(self) -> None:
         """Put what was written on the disk itself."""
         self.file.flush()
-        os.fsync(self.file.fileno())
+        sync(self.file.fileno())
         self.file.close()
         self._whole = True
 
@@ -33,4 +34,4 @@ class FreshFile:
             return
         with suppress(OSError):  # a full disk fails again here, and the file goes anyway
             self.file.close()
-        self._path.unlink(missing_ok=True)
+        remove(self._path)

@@ -18,9 +18,10 @@ import msgspec
 from msgspec import Struct, field
 
 from .._pipeline.identity import Stamp
+from .._runtime.durable import RawFile
 from .._runtime.private_files import open_private, read_private
 from ..errors import ConfigurationError, MeitnerError
-from ._files import Folder, RawFile
+from ._files import Folder
 from ._report import InvalidRow
 
 _VERSION = 2

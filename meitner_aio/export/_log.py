@@ -19,14 +19,13 @@ import msgspec
 from msgspec import Struct
 
 from .. import __version__
+from .._runtime.durable import RawFile
+from .._runtime.locks import hold
 from .._runtime.private_files import open_private
-from ._files import RawFile
-
-if sys.platform != "win32":
-    import fcntl
-    import pwd
 
 LOG = "exports.log"
+_PATIENCE = 30.0
+"""Seconds for others to add their lines: each takes a moment."""
 
 
 class Actor(Struct, frozen=True):
@@ -44,6 +43,8 @@ class Actor(Struct, frozen=True):
         """Return the account of this process, as the system knows it, whatever the environment says."""
         if sys.platform == "win32":
             return cls(os.getlogin(), None, socket.gethostname(), __version__)
+        import pwd
+
         uid = os.getuid()
         try:
             name = pwd.getpwuid(uid).pw_name
@@ -119,7 +120,8 @@ class Log:
     def __init__(self, folder: Path) -> None:
         """Make or open it; what `open_private` raises where it may not be trusted."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-        self._file = RawFile(open_private(folder / LOG, flags))
+        self._path = folder / LOG
+        self._file = RawFile(open_private(self._path, flags))
         self.began = datetime.now(UTC)
         self.by = Actor.here()
 
@@ -134,8 +136,8 @@ class Log:
     def add(self, line: ExportLine | PurgeLine) -> None:
         """Add a line, on the disk itself. A line that a full disk cut off before is ended first."""
         data = msgspec.json.encode(line) + b"\n"
-        if sys.platform != "win32":
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+        beside = self._path.with_name(f"{LOG}.lock")
+        release = hold(self._file.fileno(), beside, f"others are writing to {self._path}", patience=_PATIENCE)
         try:
             size = self._file.seek(0, os.SEEK_END)
             if size:
@@ -144,5 +146,4 @@ class Log:
             self._file.write(data)
             self._file.sync()
         finally:
-            if sys.platform != "win32":
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+            release()

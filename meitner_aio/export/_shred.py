@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from .._runtime.durable import remove, sync
+from .._runtime.file_systems import file_system
 from .._runtime.private_files import open_private
 
 _IN_PLACE = frozenset({"ext2", "ext3", "ext4", "vfat", "exfat"})
@@ -18,7 +20,7 @@ _IN_PLACE = frozenset({"ext2", "ext3", "ext4", "vfat", "exfat"})
 _BLOCK = 1 << 20
 _VIRTUAL = re.compile(r"(vd|xvd|loop|nbd|rbd|zram)")
 """Names of disks that other software makes."""
-_MOUNTS, _DISKS = Path("/proc/self/mountinfo"), Path("/sys/dev/block")
+_DISKS = Path("/sys/dev/block")
 
 
 def shred(path: Path) -> bool:
@@ -34,7 +36,7 @@ def shred(path: Path) -> bool:
             _overwrite(handle, found.st_size)
     finally:
         os.close(handle)
-    path.unlink()
+    remove(path)
     return alone
 
 
@@ -44,7 +46,7 @@ def _overwrite(handle: int, size: int) -> None:
     left = size
     while left:
         left -= os.write(handle, noise[: min(left, _BLOCK)])
-    os.fsync(handle)
+    sync(handle)
 
 
 def doubt(folder: Path) -> str:
@@ -53,7 +55,7 @@ def doubt(folder: Path) -> str:
         return "this system does not say where it writes"
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    kind, options = _file_system(number)
+    kind, options = file_system(device)
     if kind not in _IN_PLACE:
         return f"{kind or 'an unknown file system'} may keep what was overwritten"
     if "data=journal" in options:
@@ -63,20 +65,6 @@ def doubt(folder: Path) -> str:
     if _rotates(number):
         return ""
     return "the disk is no rotating one, as far as can be seen, and may keep what was overwritten"
-
-
-def _file_system(number: str) -> tuple[str, list[str]]:
-    """Return the type of the file system of a device, and its options."""
-    try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return "", []
-    for line in lines:
-        mount, _, system = line.partition(" - ")
-        if mount.split()[2:3] == [number] and len(system.split()) > 2:
-            kind, _, options, *_ = system.split()
-            return kind, options.split(",")
-    return "", []
 
 
 def _rotates(number: str) -> bool:

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from .._runtime.durable import RawFile
 from .._runtime.private_files import open_private
 from .._wire.decoding import DecodedPage, Identified
 from ..records import DirectoryRecord, Pagination
-from ._files import Folder, RawFile
+from ._files import Folder
 from ._journal import Journal, PageCheckpoint, ReadSummary
 from ._leftovers import forget
 from ._source import Answered

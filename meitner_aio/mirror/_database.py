@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from .._runtime.private_files import check_file, make_folder, open_private
-from .._runtime.sqlite_files import BESIDE
+from .._runtime.sqlite_files import BESIDE, prepare
 from ..errors import MeitnerError
 from ..offline import PATIENCE, examine, open_to_read, plainly
 
@@ -32,8 +32,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     with plainly(path):
         database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
-            database.execute("PRAGMA secure_delete = ON")
-            database.execute("PRAGMA temp_store = MEMORY")
+            prepare(database)
             database.execute(f"PRAGMA cache_size = -{_CACHE}")
             examine(database, path)
             _keep_log(database, path)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from .._runtime.durable import remove
 from .._runtime.private_files import open_private
 from ..errors import MeitnerError
 from ..offline import plainly
@@ -36,7 +37,7 @@ def empty_log(database: sqlite3.Connection, path: Path) -> bool:
 def clear(database: sqlite3.Connection, path: Path) -> None:
     """Remove what a run that was killed may have left beside the file."""
     empty_log(database, path)
-    _anew(path).unlink(missing_ok=True)
+    remove(_anew(path))
 
 
 def erase(database: sqlite3.Connection, path: Path) -> None:
@@ -81,7 +82,7 @@ def _is_clean(database: sqlite3.Connection, path: Path) -> bool:
 def _rewrite(database: sqlite3.Connection, path: Path) -> None:
     """Write the file anew, in one transaction, from a copy beside it that has no gaps."""
     copy = _anew(path)
-    copy.unlink(missing_ok=True)
+    remove(copy)
     os.close(open_private(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -95,7 +96,7 @@ def _rewrite(database: sqlite3.Connection, path: Path) -> None:
                 ((pages,),) = anew.execute("PRAGMA page_count")
                 anew.backup(database, pages=min(_PAGES, pages - 1), progress=check)
     finally:
-        copy.unlink(missing_ok=True)
+        remove(copy)
 
 
 def _unchanged(other: sqlite3.Connection, path: Path) -> Callable[[int, int, int], None]:

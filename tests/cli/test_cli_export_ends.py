@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from test_cli_process import ANY, DEADLINE, _run, _start
 
+from meitner_aio._runtime import durable
 from meitner_aio.cli.rendering.disk import explained
-from meitner_aio.export import _files, is_kept
+from meitner_aio.export import is_kept
 from meitner_aio.sandbox import Sandbox
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -24,14 +25,14 @@ SANDBOX = ("--sandbox", "--students", "30")
 
 def _fill_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """Let the disk be full after so many writes."""
-    write, left = _files.RawFile.write, iter(range(writes))
+    write, left = durable.RawFile.write, iter(range(writes))
 
-    def full(file: _files.RawFile, data: bytes) -> int:
+    def full(file: durable.RawFile, data: bytes) -> int:
         if next(left, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(file, data)
 
-    monkeypatch.setattr(_files.RawFile, "write", full)
+    monkeypatch.setattr(durable.RawFile, "write", full)
 
 
 def test_a_disk_that_is_full_before_the_first_checkpoint_keeps_nothing(

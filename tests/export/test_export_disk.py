@@ -15,8 +15,8 @@ import pytest
 from numbered_directory import NumberedDirectory, refusing
 
 from meitner_aio import NotFoundError
+from meitner_aio._runtime.durable import RawFile, new_file
 from meitner_aio.export import _spool, export
-from meitner_aio.export._files import RawFile, new_file
 from meitner_aio.export.formats import writers as _writers
 
 ROWS = {"students": 95}

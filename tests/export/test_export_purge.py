@@ -15,6 +15,7 @@ import pytest
 from numbered_directory import NumberedDirectory
 
 from meitner_aio import ConfigurationError, MeitnerError, NotFoundError
+from meitner_aio._runtime import file_systems
 from meitner_aio.cli.rendering.typed import span
 from meitner_aio.export import Progress, export, purge
 from meitner_aio.export import _shred as shredding
@@ -311,7 +312,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
         (queue / "rotational").unlink(missing_ok=True)
         if rotational is not None:
             (queue / "rotational").write_text(f"{rotational}\n")
-        monkeypatch.setattr(shredding, "_MOUNTS", mounts)
+        monkeypatch.setattr(file_systems, "MOUNTS", mounts)
         monkeypatch.setattr(shredding, "_DISKS", disks)
         monkeypatch.setattr(shredding.sys, "platform", "linux")
         return doubt(tmp_path)
@@ -336,7 +337,7 @@ def test_what_is_below_is_looked_at_too(machine: Callable[..., str]) -> None:
 
 def test_where_the_system_says_nothing_nothing_is_assured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other systems, and a Linux without /proc."""
-    monkeypatch.setattr(shredding, "_MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(file_systems, "MOUNTS", tmp_path / "none")
     assert "unknown file system" in doubt(tmp_path)
     monkeypatch.setattr(shredding.sys, "platform", "darwin")
     assert doubt(tmp_path)

@@ -37,7 +37,7 @@ class Death:
     @contextmanager
     def watching(self, sandbox: Sandbox) -> Iterator[None]:
         """Stand between a run and its directory, and between it and its journal."""
-        app, send, add, finish = sandbox.app, sandbox.app.send, _journal.Journal._add, _journal.replace_private
+        app, send, add, finish = sandbox.app, sandbox.app.send, _journal.Journal._add, _journal.put_private
 
         async def sent(request: Any) -> Any:
             if self.dead.is_set() or self.step():
@@ -66,12 +66,12 @@ class Death:
             finish(path, data)
 
         app.send = sent  # type: ignore[method-assign]
-        _journal.Journal._add, _journal.replace_private = added, finished  # type: ignore[method-assign]
+        _journal.Journal._add, _journal.put_private = added, finished  # type: ignore[method-assign]
         try:
             yield
         finally:
             app.send = send  # type: ignore[method-assign]
-            _journal.Journal._add, _journal.replace_private = add, finish  # type: ignore[method-assign]
+            _journal.Journal._add, _journal.put_private = add, finish  # type: ignore[method-assign]
 
     async def of(self, run: Callable[[], Awaitable[Any]]) -> bool:
         """Run until the death, or the end; whether it died."""

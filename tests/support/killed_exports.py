@@ -17,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 
 from meitner_aio import Meitner
-from meitner_aio.export import _files, _spool, export
+from meitner_aio._runtime import durable
+from meitner_aio.export import _spool, export
 from meitner_aio.sandbox.http.app import App
 
 RESOURCES = ("schools", "students", "student_placements")
@@ -77,7 +78,7 @@ def _kill_at(step):
 
     for name in ("fsync", "replace", "unlink", "link", "open"):
         setattr(os, name, counting(getattr(os, name)))
-    _files.RawFile.write = counting(_files.RawFile.write)
+    durable.RawFile.write = counting(durable.RawFile.write)
 
 
 def _waited(child):

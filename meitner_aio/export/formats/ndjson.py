@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from ..._runtime.durable import new_file
 from ...records import wire_name
-from .._files import new_file
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode_lines
 _encode = msgspec.json.Encoder().encode_lines

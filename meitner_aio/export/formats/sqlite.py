@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 from msgspec.structs import astuple
 
 from ..._pipeline.identity import Stamp
+from ..._runtime.durable import remove
 from ..._runtime.private_files import check_file, open_private
-from ..._runtime.sqlite_files import BESIDE, EXPORT, OF_THE_DISK, refusal
+from ..._runtime.sqlite_files import BESIDE, EXPORT, OF_THE_DISK, prepare, refusal
 from ...errors import MeitnerError
 from ...records import Kind
 from .columns import Column, Rows, Table
@@ -60,7 +61,7 @@ class SqliteWriter:
         self._rows = rows
         _examine(path, writes=True)
         self._staged = path.with_name(f"{path.name}.{table}.part")
-        self._staged.unlink(missing_ok=True)  # what a killed export left
+        remove(self._staged)  # what a killed export left
         os.close(open_private(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._staging = _connected(self._staged, check_same_thread=False)
         self._staging.execute("PRAGMA journal_mode = OFF")
@@ -82,12 +83,12 @@ class SqliteWriter:
             self._staging.close()
             with _moving:
                 self._move()
-        self._staged.unlink()
+        remove(self._staged)
 
     def abort(self) -> None:
         """Forget the records, unless they are in the table; the file stays as it is."""
         self._staging.close()
-        self._staged.unlink(missing_ok=True)
+        remove(self._staged)
 
     def _move(self) -> None:
         fresh = not _is_there(self._path, writes=True)
@@ -109,7 +110,7 @@ class SqliteWriter:
                 _empty_log(database, self._path)
         except BaseException:
             if fresh:
-                self._path.unlink()
+                remove(self._path)
             raise
 
     def _count(self, database: sqlite3.Connection) -> int:
@@ -200,8 +201,7 @@ def _connected(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connect
     database: sqlite3.Connection = sqlite3.connect(
         path, timeout=_PATIENCE, isolation_level=None, check_same_thread=check_same_thread
     )
-    database.execute("PRAGMA secure_delete = ON")
-    database.execute("PRAGMA temp_store = MEMORY")
+    prepare(database)
     return database
 
 

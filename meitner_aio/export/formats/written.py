@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..._pipeline.identity import Stamp
+from ..._runtime import durable
 from ..._runtime.private_files import open_private
 from ...records import DirectoryRecord
 from .._files import Folder
@@ -149,6 +150,6 @@ def _digest(path: Path, *, sync: bool = False) -> tuple[int, str]:
     handle = open_private(path, os.O_RDWR if sync else os.O_RDONLY)
     with os.fdopen(handle, "rb", buffering=0) as file:
         if sync:
-            os.fsync(file.fileno())
+            durable.sync(file.fileno())
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), sha256

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from io import BufferedRandom
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -18,17 +19,16 @@ import msgspec
 from msgspec import Struct
 
 from ..._pipeline.identity import Reader, Stamp, check
+from ..._runtime.durable import put_private, sync, sync_folder
+from ..._runtime.locks import hold
 from ..._runtime.private_files import open_private
-from ..._runtime.replaced import replace_private, sync_folder
 from ...errors import ConfigurationError, MeitnerError
 from ..planning._actions import ActionKind
 from ..planning._hashes import Hashes
 from ._report import Result
 
-if sys.platform != "win32":
-    import fcntl
-
 _VERSION = 1
+_ATTEMPTS = 100
 _HEAD = b'{"type":"head"'
 _REMEMBERED = (ActionKind.CREATE, ActionKind.RESTORE)
 """What takes more than to look at the record: a create that may show only later, and the first of two requests."""
@@ -72,9 +72,10 @@ _encode = msgspec.json.encode
 class Journal:
     """The journal of one run, which nobody else uses until it is closed."""
 
-    def __init__(self, file: BufferedRandom, path: Path, reader: Reader) -> None:
-        """Go on with an open file, or begin it; see `open`."""
+    def __init__(self, file: BufferedRandom, path: Path, reader: Reader, release: Callable[[], None]) -> None:
+        """Go on with an open file that is held until `release`, or begin it; see `open`."""
         self._file = file
+        self._release = release
         self._path = path
         notes = _Notes.of(file, path)
         if notes.directory is not None:
@@ -103,15 +104,18 @@ class Journal:
         Raises `MeitnerError` while another run uses it, and when it is of another directory; `ConfigurationError` for
         what is no journal, or a damaged one, and for a file that others may write.
         """
-        while True:
+        busy = f"another run uses {path}"
+        for _ in range(_ATTEMPTS):
             file = os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT), "r+b")
-            try:
-                if _locked(file, path):
-                    return cls(file, path, reader)
-            except BaseException:
-                file.close()
-                raise
-            file.close()  # another run put a new one in its place meanwhile
+            with ExitStack() as undone:
+                undone.callback(file.close)
+                release = hold(file.fileno(), path.with_name(f".{path.name}.lock"), busy)
+                undone.callback(release)
+                if _is_still_there(file, path):
+                    journal = cls(file, path, reader, release)
+                    undone.pop_all()
+                    return journal
+        raise MeitnerError(busy)  # each time, another run put a new one in its place meanwhile
 
     def intend(self, intents: Iterable[Intent]) -> None:
         """Write down what is about to be sent, and return when the disk has it."""
@@ -135,19 +139,23 @@ class Journal:
         if self._open:
             lines.append(_Intents(tuple(self._open.values())))
         if sys.platform == "win32":  # no open file is replaced there
-            self.close()
-        replace_private(self._path, b"".join(_encode(line) + b"\n" for line in lines))
+            self._file.close()
+        put_private(self._path, b"".join(_encode(line) + b"\n" for line in lines))
 
     def close(self) -> None:
-        """Close the file, and let others use it."""
-        self._file.close()
+        """Close the file, and let others use it. May be called again."""
+        release, self._release = self._release, lambda: None
+        try:
+            release()
+        finally:
+            self._file.close()
 
     def _add(self, line: _Line) -> None:
         self._file.write(_encode(line) + b"\n")
         self._file.flush()
 
     def _sync(self) -> None:
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
 
 
 def last_row_counts(path: str | os.PathLike[str], reader: Reader) -> Mapping[str, int] | None:
@@ -219,14 +227,8 @@ class _Notes:
                 self.created[said.name] = intent
 
 
-def _locked(file: BufferedRandom, path: Path) -> bool:
-    """Hold a file, unless it is no longer the one of that name; `MeitnerError` while another run holds it."""
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise MeitnerError(f"another run uses {path}") from None
+def _is_still_there(file: BufferedRandom, path: Path) -> bool:
+    """Whether an open file is the one of that name."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:

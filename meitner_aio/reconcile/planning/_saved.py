@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..._runtime.durable import put_private
 from ..._runtime.private_files import read_private
-from ..._runtime.replaced import replace_private
 from ..._wire.validation import is_id
 from ...errors import ConfigurationError
 from ..applying._phases import phases
@@ -44,14 +44,14 @@ class _File(Struct, frozen=True):
 
 
 def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
-    """Write a plan (0600); raises what `replace_private` raises."""
+    """Write a plan (0600); raises what `put_private` raises."""
     stripped = replace(
         plan,
         actions=tuple(map(_stripped, plan.actions)),
         held=tuple(Held(_stripped(held.action), held.reason, held.message) for held in plan.held),
     )
     data = _encode(stripped)
-    replace_private(path, _encode(_File(_FORMAT, _VERSION, hashlib.sha256(data).hexdigest(), msgspec.Raw(data))))
+    put_private(path, _encode(_File(_FORMAT, _VERSION, hashlib.sha256(data).hexdigest(), msgspec.Raw(data))))
 
 
 def read_plan(path: str | os.PathLike[str], kind: type[Plan]) -> Plan:

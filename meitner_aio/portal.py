@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ._listing.listing import Listing
 from ._runtime.loop_thread import LoopThread
+from ._runtime.threads import wait_for
 from .errors import MeitnerError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Portal:
             raise MeitnerError("this is the portal's own event loop: use await here, not portal.run()")
         try:
             self._begin(call)
-            call.ended.wait()
+            wait_for(call.ended)
         except BaseException:  # a KeyboardInterrupt, or whatever else a signal handler raises
             call.abandon()
             raise

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from .threads import join
+
 
 class LoopThread:
     """A daemon thread that runs an event loop until `leave()`, or until the interpreter ends."""
@@ -37,4 +39,4 @@ class LoopThread:
         """Stop the loop, and wait for the thread. May be called again after an interrupt."""
         with contextlib.suppress(RuntimeError):  # the loop is closed already
             self.loop.call_soon_threadsafe(self._left.set)
-        self.thread.join()
+        join(self.thread)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import signal
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+
+from .._runtime.signals import ENDS, handled
 
 COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE", default=())
 """What was typed after `meitner-aio`."""
@@ -22,7 +23,7 @@ def terminable() -> Generator[None]:
 
     Not by the handler of SIGINT, which a shell lets programs in the background ignore.
     """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    task = asyncio.current_task()
     terminated = False
 
     def end() -> None:
@@ -32,18 +33,12 @@ def terminable() -> Generator[None]:
             task.cancel()
 
     try:
-        loop.add_signal_handler(signal.SIGTERM, end)
-    except (NotImplementedError, RuntimeError, ValueError):  # on Windows, and in any thread but the main one
-        yield
-        return
-    try:
-        yield
+        with handled(ENDS, end):
+            yield
     except asyncio.CancelledError as cancelled:
         if terminated:
             raise KeyboardInterrupt from cancelled
         raise
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 class Begun:

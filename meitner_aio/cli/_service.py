@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 
+from .._runtime.signals import ENDS, handled
 from ._schedule import Schedule
 
 
@@ -46,29 +47,15 @@ class Stop:
 @contextmanager
 def stoppable(stop: Stop) -> Generator[None]:
     """Let SIGTERM and Ctrl-C in the block request a stop; one that ends it at once is a `KeyboardInterrupt`."""
-    with _handled(stop.request):
+    # A shell lets programs in the background ignore SIGINT, which they go on doing.
+    typed = () if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else (signal.SIGINT,)
+    with handled((*ENDS, *typed), stop.request):
         try:
             yield
         except asyncio.CancelledError as cancelled:
             if stop.at_once:
                 raise KeyboardInterrupt from cancelled
             raise
-
-
-@contextmanager
-def _handled(request: Callable[[], None]) -> Generator[None]:
-    # A shell lets programs in the background ignore SIGINT, which they go on doing.
-    signals = [signal.SIGTERM, *([signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else [])]
-    loop, handled = asyncio.get_running_loop(), list[signal.Signals]()
-    with suppress(NotImplementedError, RuntimeError, ValueError):  # on Windows, and in any thread but the main one
-        for number in signals:
-            loop.add_signal_handler(number, request)
-            handled.append(number)
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
 
 
 async def serve(run: Callable[[], Awaitable[object]], schedule: Schedule, stop: Stop) -> None:

@@ -22,7 +22,8 @@ from .commands.reconcile import reconcile_command
 from .commands.retire_placements import retire_placements_command
 from .commands.sandbox import sandbox_command
 from .commands.sync import sync_command
-from .rendering.output import say, silence, tolerate
+from .rendering.output import discard_output, flush, prepare_streams, say
+from .rendering.warnings import warnings_said
 
 __all__ = ["Exit", "app", "run"]
 
@@ -67,13 +68,14 @@ def run(arguments: Iterable[str] | None = None) -> int:
     """Run one command, by default that of the process, and return its exit code. A failure is one line on stderr."""
     typed = sys.argv[1:] if arguments is None else list(arguments)
     COMMAND_LINE.set(tuple(typed))
-    tolerate(sys.stdout)
+    prepare_streams()
     code = Exit.COMPLETE
     try:
-        code = app(typed, print_error=False, exit_on_error=False, result_action="return_value") or code
-        sys.stdout.flush()
+        with warnings_said("meitner_aio.files"):
+            code = app(typed, print_error=False, exit_on_error=False, result_action="return_value") or code
+        flush()
     except BrokenPipeError:
-        silence(sys.stdout)  # the reader of the output (`| head`) has closed it
+        discard_output()  # the reader of the output (`| head`) has closed it
     except CycloptsError as wrong:
         return _failed(str(wrong), Exit.USAGE)
     except KeyboardInterrupt as interrupt:
@@ -87,9 +89,9 @@ def run(arguments: Iterable[str] | None = None) -> int:
 
 def _failed(reason: str, code: Exit, hints: Sequence[str] = ()) -> Exit:
     try:
-        sys.stdout.flush()
+        flush()
     except OSError:  # a full disk: Python would report it again at exit, with another exit code
-        silence(sys.stdout)
+        discard_output()
     say(f"meitner-aio: {' '.join(reason.split())}")
     for hint in hints:
         say(hint)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._profiles.file import OTHERS, read
-from .._runtime.private_files import check_makeable, make_folder, open_private
 from .._runtime.durable import put_private
+from .._runtime.private_files import check_makeable, make_folder, open_private
 from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
 from ._profile import Profile, config_path, usable

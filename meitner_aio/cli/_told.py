@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from . import _metrics
 from ._job import Job
 from ._runs import Ran, Totals
 from .rendering.disk import explained
-from .rendering.output import say, silence, visible, write_json, write_table
+from .rendering.output import discard_output, flush, say, visible, write, write_json, write_table
 from .rendering.runs import accepting, facts, held, run_line, table, table_note
 
 
@@ -61,10 +60,10 @@ class Told:
                 write_json({**self._named(), **facts(ran, rows)})
             else:
                 name = f"{self._tenant}: " if self._tenant else ""
-                sys.stdout.write(f"{visible(name + run_line(ran, accepting(self._words, ran.error)))}\n")
-            sys.stdout.flush()
+                write(f"{visible(name + run_line(ran, accepting(self._words, ran.error)))}\n")
+            flush()
         except BrokenPipeError:
-            silence(sys.stdout)
+            discard_output()
 
     def _named(self) -> dict[str, str]:
         return {"tenant": self._tenant} if self._tenant else {}
@@ -80,8 +79,9 @@ class Told:
             text = _metrics.text_of(families, (("mirror", str(self._file)), *self._named().items()))
             try:
                 await threaded(_metrics.write, self._metrics, text)
-            except OSError as error:
-                say(f"meitner-aio: {explained(error, str(self._metrics))}")
+            except (MeitnerError, OSError) as error:
+                told = explained(error, str(self._metrics)) if isinstance(error, OSError) else str(error)
+                say(f"meitner-aio: {told}")
         return rows
 
     def _success(self) -> datetime | None:

@@ -159,7 +159,7 @@ def test_a_service_whose_lines_nobody_reads_goes_on(
 
     silenced: list[object] = []
     monkeypatch.setattr("sys.stdout", Broken())
-    monkeypatch.setattr(_told, "silence", silenced.append)
+    monkeypatch.setattr(_told, "discard_output", lambda: silenced.append(None))
     mirror = _Scripted(FINE, FINE)
     assert served(mirror) == 0
     assert len(mirror.times) == len(silenced) == 2

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from .._exit import UsageError
-from ..rendering.output import say
+from ..rendering.output import say, write
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -64,7 +63,7 @@ def completion_command(
     if install:
         say(f"{_installed(app, chosen)}: a new {chosen} completes meitner-aio")
     else:
-        sys.stdout.write(app.generate_completion(shell=chosen) + _more(chosen))
+        write(app.generate_completion(shell=chosen) + _more(chosen))
 
 
 def _installed(app: App, shell: Shell) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,7 +47,7 @@ from .._refusals import disk_explained, refused
 from .._tenants import TENANTS, TenantsOptions
 from ..conditions import conditions
 from ..rendering.amounts import counted, size
-from ..rendering.output import lines_out, say, write_json, write_table
+from ..rendering.output import for_people, lines_out, say, write_json, write_table
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import moves
 from ..rendering.warnings import warnings_said
@@ -229,7 +228,7 @@ async def export_command(
     if writing.resume:
         with refused():
             options |= selection.continued(resources, local_folder(to, writing.spool), options.get("since"))
-    drawing = can_draw() and not (to == _STDOUT and sys.stdout.isatty())  # rows and bars on one screen are neither
+    drawing = can_draw() and not (to == _STDOUT and for_people())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().show
     with terminable():
         async with directory.client(profile, max_concurrency=paging.concurrency, on_event=waits) as meitner:
@@ -270,7 +269,7 @@ def _tell(report: Report, to: str, *, json: bool) -> None:
     piped = to == _STDOUT
     if json:
         facts = {name: getattr(report, name) for name in ("rows", "complete", "level", "resources", "seconds")}
-        write_json(facts, stream=sys.stderr if piped else sys.stdout)
+        write_json(facts, to_stderr=piped)
     elif not piped:
         _summarise(report, to)
     for one in report.resources:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from ... import __version__
 from ...drift import differences
 from ...probe import Answer, Asker, Finding, Undetermined, openapi, probe
 from ..rendering.amounts import counted
-from ..rendering.output import columns, wrapped, write_table
+from ..rendering.output import columns, wrapped, write, write_table
 
 _SHOWN = 100
 """Differences that are shown to people; a document with more of them is of another API."""
@@ -57,5 +56,5 @@ def draw_probe(found: Probed) -> None:
     more = [f"and {counted(len(lines) - _SHOWN, 'difference')} more: --json has all"] if len(lines) > _SHOWN else []
     spent = f"{counted(found.requests, 'request')} in all, none of which writes"
     note = "\n".join(filter(None, (wrapped([*lines[:_SHOWN], *more]), f"\n{spent}" if lines else spent)))
-    sys.stdout.write("\n")
+    write("\n")
     write_table(rows, styles={"?": "yellow"}, wrapped=frozenset({2}), note=f"\n{note}", width=columns())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +12,7 @@ from cyclopts.validators import Number
 
 from .._options import Json, Natural, Positive, given
 from ..rendering.amounts import counted
-from ..rendering.output import write_json
+from ..rendering.output import flush, write, write_json
 
 if TYPE_CHECKING:
     from ...sandbox import Sandbox
@@ -108,8 +107,8 @@ async def sandbox_command(
         if json:
             write_json({"url": url, **given(registry=rows)})
         else:
-            sys.stdout.write(_HOW.format(url=url) + ("" if registry is None else _registry(registry, rows)))
-        sys.stdout.flush()
+            write(_HOW.format(url=url) + ("" if registry is None else _registry(registry, rows)))
+        flush()
         await asyncio.Event().wait()
     finally:
         await sandbox.close()

@@ -27,7 +27,7 @@ from .._service import Stop, serve, stoppable
 from .._systemd import unit
 from .._tenants import TENANTS, TenantsOptions
 from .._told import Told
-from ..rendering.output import say
+from ..rendering.output import say, write
 from ..rendering.progress import Waits, can_draw
 from ..rendering.typed import interval
 from ..rendering.warnings import warnings_said
@@ -180,7 +180,7 @@ async def sync_command(
     if keeping.print_systemd:
         typed = [*(["--json"] if json else []), *_typed(directory)]
         secrets = not (directory.sandbox or directory.profile)
-        sys.stdout.write(_unit(resources, file, metrics, keeping, typed, secrets=secrets))
+        write(_unit(resources, file, metrics, keeping, typed, secrets=secrets))
         return Exit.COMPLETE
     from ...mirror import Mirror
 
@@ -211,7 +211,7 @@ async def _many(
         raise UsageError("--accept-deletions is for one profile, which somebody watches: name it with --profile")
     if keeping.print_systemd:
         typed = [*(["--json"] if json else []), *_typed(directory), *_typed(tenants)]
-        sys.stdout.write(_unit(resources, to, metrics, keeping, typed, inside=MIRROR))
+        write(_unit(resources, to, metrics, keeping, typed, inside=MIRROR))
         return Exit.COMPLETE
     compared = keeping.brakes() if keeping.verify else None
     mirrors = Mirrors(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 import msgspec
 
+from ..._runtime.pipes import broken_pipes
+
 _ENDLESS = 1000
 """The width of what is no terminal: nothing is cut off."""
 
@@ -34,11 +36,35 @@ def for_people() -> bool:
     return sys.stdout.isatty()
 
 
-def tolerate(stream: TextIO) -> None:
-    """Let a stream escape what its encoding lacks, where Python would end the command with a traceback."""
-    reconfigure = getattr(stream, "reconfigure", None)
+def prepare_streams() -> None:
+    """Make the standard streams fit to be written to, whatever started the process.
+
+    What the encoding of stdout lacks is escaped, where Python would end the command with a traceback. A stream that was
+    closed beforehand (`>&-`) takes everything, and keeps nothing.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
+
+
+def write(text: str) -> None:
+    """Write text to stdout as it is."""
+    with broken_pipes():
+        sys.stdout.write(text)
+
+
+def flush() -> None:
+    """Hand on what was written to stdout."""
+    with broken_pipes():
+        sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Forget what is left for a stdout that nobody reads any more."""
+    silence(sys.stdout)
 
 
 def visible(text: str, stream: TextIO | None = None) -> str:
@@ -76,21 +102,34 @@ def _fit_for(stream: TextIO, data: bytes) -> bytes:
     return text.encode(stream.encoding or "utf-8")
 
 
-def write_json(value: object, *, indented: bool = False, stream: TextIO | None = None) -> None:
-    """Write one JSON value and a line end, to stdout unless another stream is meant."""
-    data, out = _encoder.encode(value), stream or sys.stdout
-    out.buffer.write(_fit_for(out, (msgspec.json.format(data, indent=2) if indented else data) + b"\n"))
+def write_json(value: object, *, indented: bool = False, to_stderr: bool = False) -> None:
+    """Write one JSON value and a line end, to stdout unless that is for something else."""
+    data, out = _encoder.encode(value), sys.stderr if to_stderr else sys.stdout
+    _put(out, (msgspec.json.format(data, indent=2) if indented else data) + b"\n")
 
 
 def write_lines(values: Iterable[object]) -> None:
     """Write one JSON value a line, and hand them on at once."""
-    sys.stdout.buffer.write(_fit_for(sys.stdout, encode_lines(values)))
-    sys.stdout.buffer.flush()
+    _put(sys.stdout, encode_lines(values))
+    flush()
+
+
+def _put(stream: TextIO, data: bytes) -> None:
+    with broken_pipes():
+        stream.buffer.write(_fit_for(stream, data))
+
+
+def write_utf8(text: str) -> None:
+    """Write text that programs read, UTF-8 whatever the locale; a terminal gets what it can show."""
+    data = visible(text).encode(sys.stdout.encoding) if for_people() else text.encode()
+    with broken_pipes():
+        sys.stdout.buffer.write(data)
+    flush()
 
 
 def write_text(lines: Iterable[str]) -> None:
     """Write lines for people to stdout; the lines that one of them has stay apart."""
-    sys.stdout.writelines(f"{visible(line)}\n" for text in lines for line in text.splitlines())
+    write("".join(f"{visible(line)}\n" for text in lines for line in text.splitlines()))
 
 
 class _Lines(io.RawIOBase):
@@ -98,16 +137,18 @@ class _Lines(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         """Write lines."""
-        return sys.stdout.buffer.write(_fit_for(sys.stdout, bytes(data)))
+        lines = bytes(data)
+        _put(sys.stdout, lines)
+        return len(lines)
 
     def flush(self) -> None:
         """Hand them on."""
-        sys.stdout.buffer.flush()
+        flush()
 
 
 def lines_out() -> BinaryIO:
     """Return stdout for who writes lines of JSON himself."""
-    return cast("BinaryIO", _Lines()) if for_people() else sys.stdout.buffer
+    return cast("BinaryIO", _Lines())
 
 
 def write_table(
@@ -142,7 +183,7 @@ def write_table(
             console.print(table)
         if note:
             console.print(Text(visible(note), style="dim"), soft_wrap=True)
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def endless() -> int:
@@ -162,11 +203,10 @@ def wrapped(lines: Iterable[str]) -> str:
 
 def say(text: str) -> None:
     """Write a line to stderr; one that is closed, or on a full disk, is ignored: there is nobody to be told."""
-    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - it is, where a shell has closed it: `2>&-`
-        return
     try:
-        sys.stderr.write(f"{visible(text, sys.stderr)}\n")
-        sys.stderr.flush()
+        with broken_pipes():
+            sys.stderr.write(f"{visible(text, sys.stderr)}\n")
+            sys.stderr.flush()
     except OSError:
         silence(sys.stderr)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..._wire.field_names import leaves, paths
 from ...records import Record
-from .output import encode_lines, for_people, visible, write_lines
+from .output import encode_lines, for_people, write_lines
 
 
 class Rows(Protocol):
@@ -88,13 +87,7 @@ class CsvRows:
         for batch in self._cells.batches(encode_lines(records)):
             kept = [batch[place] for place in self._places]
             writer.writerows(zip(*map(cells, columns, kept), strict=True))
-        _write(text.getvalue())
-
-
-def _write(text: str) -> None:
-    data = visible(text.replace("\r\n", "\n")).encode(sys.stdout.encoding) if for_people() else text.encode()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+        write_utf8(text.getvalue().replace("\r\n", "\n") if for_people() else text.getvalue())
 
 
 ROWS: Mapping[str, type[NdjsonRows | CsvRows]] = {"ndjson": NdjsonRows, "csv": CsvRows}

@@ -24,14 +24,14 @@ def shown_requests(
     requests: Requests, quota: Callable[[], Quota | None], console: Console | None = None
 ) -> Generator[None]:
     """Draw, on stderr unless another console is meant, what is asked for, and the quota below it."""
-    spinner, began = Spinner("dots"), time.monotonic()
+    console = console or Console(stderr=True)
+    spinner, began = Spinner("dots" if console.encoding.startswith("utf") else "line"), time.monotonic()
 
     def drawn() -> Group:
         spinner.update(text=under_way(requests, time.monotonic() - began))
         left = quota_left(quota())
         return Group(spinner, *([Text(left, style="dim")] if left else []))
 
-    console = console or Console(stderr=True)
     with Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=_A_SECOND):
         yield
 

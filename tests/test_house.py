@@ -213,6 +213,41 @@ def test_a_wrong_import_is_seen(part, source, broken, tmp_path, monkeypatch):
     assert (len(list(broken_floors(path))), len(list(broken_seams(path)))) == broken
 
 
+# Calls of the system whose failures differ between systems: one place each, which knows them.
+
+OF_THE_SYSTEM = {
+    "flock": ("_runtime/locks.py",),
+    "fsync": ("_runtime/durable.py",),
+    "fchmod": ("_runtime/permissions.py",),
+    "add_signal_handler": ("_runtime/signals.py",),
+    "F_FULLFSYNC": ("_runtime/durable.py",),
+    "locking": ("_runtime/locks.py",),
+    "stdout": ("cli/rendering/output.py",),
+}
+"""Names, and the modules that may use them as attributes."""
+
+
+def strayed_calls(path: Path) -> Iterator[str]:
+    """Say where a file does by itself what is another module's business."""
+    where = path.relative_to(PACKAGE).as_posix()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and where not in OF_THE_SYSTEM.get(node.attr, (where,)):
+            yield f"{where}:{node.lineno} uses {node.attr}"
+
+
+def test_the_system_is_called_in_one_place():
+    """Locks, syncs, modes, signals and stdout: what is known of other systems is known wherever they are used."""
+    assert [strayed for path in FILES for strayed in strayed_calls(path)] == []
+
+
+def test_a_strayed_call_is_seen(tmp_path, monkeypatch):
+    """The reading can fail."""
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    path = tmp_path / "a.py"
+    path.write_text("os.fsync(3)\nsys.stdout.write('')\n", encoding="utf-8")
+    assert list(strayed_calls(path)) == ["a.py:1 uses fsync", "a.py:2 uses stdout"]
+
+
 # Sizes, and what no file may hold.
 
 

@@ -22,7 +22,7 @@ from .commands.reconcile import reconcile_command
 from .commands.retire_placements import retire_placements_command
 from .commands.sandbox import sandbox_command
 from .commands.sync import sync_command
-from .rendering.output import discard_output, flush, prepare_streams, say
+from .rendering.output import discard_output, flush, prepare_streams, say, settle_output
 from .rendering.warnings import warnings_said
 
 __all__ = ["Exit", "app", "run"]
@@ -74,7 +74,7 @@ def run(arguments: Iterable[str] | None = None) -> int:
         with warnings_said("meitner_aio.files"):
             code = app(typed, print_error=False, exit_on_error=False, result_action="return_value") or code
         flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich, which writes the help, ends the process itself
         discard_output()  # the reader of the output (`| head`) has closed it
     except CycloptsError as wrong:
         return _failed(str(wrong), Exit.USAGE)
@@ -88,10 +88,7 @@ def run(arguments: Iterable[str] | None = None) -> int:
 
 
 def _failed(reason: str, code: Exit, hints: Sequence[str] = ()) -> Exit:
-    try:
-        flush()
-    except OSError:  # a full disk: Python would report it again at exit, with another exit code
-        discard_output()
+    settle_output()
     say(f"meitner-aio: {' '.join(reason.split())}")
     for hint in hints:
         say(hint)

@@ -119,11 +119,11 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         """Make or open it; what `open_private` raises where it may not be trusted."""
+        self.began = datetime.now(UTC)
+        self.by = Actor.here()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self._path = folder / LOG
         self._file = RawFile(open_private(self._path, flags))
-        self.began = datetime.now(UTC)
-        self.by = Actor.here()
 
     def __enter__(self) -> Self:
         return self

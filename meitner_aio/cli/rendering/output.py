@@ -44,7 +44,7 @@ def prepare_streams() -> None:
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
@@ -65,6 +65,14 @@ def flush() -> None:
 def discard_output() -> None:
     """Forget what is left for a stdout that nobody reads any more."""
     silence(sys.stdout)
+
+
+def settle_output() -> None:
+    """Hand on what was written to stdout, or forget it where that fails: Python would say so, and exit with 120."""
+    try:
+        flush()
+    except OSError:
+        discard_output()
 
 
 def visible(text: str, stream: TextIO | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..._wire.field_names import leaves, paths
 from ...records import Record
-from .output import encode_lines, for_people, write_lines
+from .output import encode_lines, for_people, write_lines, write_utf8
 
 
 class Rows(Protocol):

@@ -9,6 +9,7 @@ import stat
 import pytest
 from fault_server import run
 from plans import Planner, pupils
+from poor_mounts import on_windows, without_locks
 
 from meitner_aio import AmbiguousWriteError, ConfigurationError, Meitner, MeitnerError, RetryPolicy
 from meitner_aio._pipeline import identity
@@ -151,6 +152,32 @@ async def test_two_runs_do_not_share_a_journal(path, reader, meitner, sandbox):
     journal.finish({})
     journal.close()
     assert (await proposal.apply(path)).ok
+
+
+@pytest.mark.parametrize("system", ["a share without locks", "windows"])
+def test_two_runs_do_not_share_a_journal_elsewhere_either(path, reader, monkeypatch, system):
+    """A file beside it is the lock: gone at the end of the run, and there until then, though the journal is replaced."""
+    if system == "windows":
+        on_windows(monkeypatch)
+    else:
+        without_locks(monkeypatch)
+    journal = _intended(path, reader, "a")
+    for _ in range(2):
+        with pytest.raises(MeitnerError, match="another run uses"):
+            Journal.open(path, reader)
+        journal.finish({"students": 1})
+    journal.close()
+    journal.close()
+    assert list(path.parent.iterdir()) == [path]
+    assert last_row_counts(path, reader) == {"students": 1}
+    Journal.open(path, reader).close()
+
+
+def test_a_journal_that_is_always_another_is_refused(path, reader, monkeypatch):
+    """Rather than opened for ever, where a file system says so of every file."""
+    monkeypatch.setattr(_journal.os.path, "samestat", lambda *_: False)
+    with pytest.raises(MeitnerError, match="another run uses"):
+        Journal.open(path, reader)
 
 
 def test_a_journal_that_was_replaced_meanwhile_is_opened_anew(path, reader, monkeypatch):

@@ -10,24 +10,25 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .._profiles.file import OTHERS, read
 from .._runtime.durable import put_private
+from .._runtime.locks import hold
 from .._runtime.private_files import check_makeable, make_folder, open_private
 from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError
 from ._profile import Profile, config_path, usable
 from ._toml_tables import UnusualTableError, with_settings, without_table
 
-if sys.platform != "win32":
-    import fcntl
-
 CONNECTION = frozenset(
     {"server", "base_url", "client_credentials", "client_secret", "client_id", "token_url", "keyring"}
 )
 """The settings that a login replaces; all others of a profile stay."""
+
+_PATIENCE = 30.0
+"""Seconds for others to change a setting: each takes a moment."""
 
 
 def kept() -> dict[str, Profile]:
@@ -92,12 +93,11 @@ def _closed(folder: Path) -> list[str]:
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
     """Let one process at a time change a file of the folder: of two logins, none is lost."""
-    if sys.platform == "win32":
+    with ExitStack() as undone:
+        handle = None
+        if sys.platform != "win32":
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            undone.callback(os.close, handle)
+        busy = f"another command is changing the settings in {folder}"
+        undone.callback(hold(handle, folder / ".settings.lock", busy, patience=_PATIENCE))
         yield
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -53,7 +53,7 @@ SEAMS = {
     "multidict": ("_pipeline/transport.py",),
     "tenacity": ("_pipeline/retry.py",),
     "aiolimiter": ("_pipeline/smoothing.py",),
-    "redis": ("cached/_redis_cache.py",),
+    "redis": ("_runtime/redis_client.py",),
     "obstore": ("export/destinations/_object_store.py",),
     "dlt": ("dlt/",),
     "pyarrow": ("export/formats/arrow.py", "reconcile/registry/_parquet.py"),

@@ -1,4 +1,4 @@
-"""Answers kept in a Redis server, which other programs may share. The only module that imports redis."""
+"""Answers kept in a Redis server, which other programs may share."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._runtime.cleanup import finished
+from .._runtime.redis_client import redis_client
 from .._wire.validation import check_whole, strip_traceback
-from ..errors import ConfigurationError
 from ._providers import Cached
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from .._runtime.redis_client import Redis
 
 _BATCH = 500
 """Keys found or deleted by one command."""
@@ -51,7 +51,7 @@ class RedisCache:
         if not prefix:
             raise ValueError("prefix must not be empty: clear() forgets every key that begins with it")
         check_whole("maxsize", maxsize, 1)
-        self._redis: Any = _client(redis)
+        self._redis: Any = redis_client(redis, "RedisCache")
         self._ours = isinstance(redis, str)
         self._prefix = prefix
         self._index = f"{prefix}index"
@@ -109,24 +109,6 @@ class RedisCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _client(redis: object) -> Any:  # noqa: ANN401 - its commands have no types that a checker could use
-    try:
-        from redis.asyncio import Redis
-    except ImportError:
-        raise ConfigurationError('RedisCache needs redis: pip install "meitner-aio[redis]"') from None
-    try:
-        client: Any = Redis.from_url(redis) if isinstance(redis, str) else redis  # pyright: ignore[reportUnknownMemberType]
-    except ValueError:  # its text may quote a part of a password
-        raise ValueError(
-            "redis must be a URL such as redis://localhost:6379; percent-encode a password in it"
-        ) from None
-    if not isinstance(client, Redis):
-        raise TypeError(f"redis must be a URL or a redis.asyncio.Redis, not {type(redis).__name__}")
-    if client.connection_pool.connection_kwargs.get("decode_responses"):
-        raise ValueError("the Redis client must return bytes: make it with decode_responses=False")
-    return client
 
 
 def _quoted(prefix: str) -> str:

@@ -25,6 +25,7 @@ from ._pipeline.rate_limit import RateLimiter
 from ._pipeline.retry_policy import RetryPolicy
 from ._pipeline.server_limiter import Quota
 from ._pipeline.settings import credentials, every_header, server_url
+from ._pipeline.shared_quota import QuotaStore
 from ._pipeline.smoothing import Rate
 from ._wire.messages import RawResponse
 from ._wire.raw_request import Params, any_request
@@ -88,7 +89,8 @@ class Meitner(Resources, Client):
     id. The file, a keyring and a file of the secret are read here, which blocks.
 
     `timeout` is for one attempt: seconds, or an `aiohttp.ClientTimeout`. `retry` beats `max_retries`. At most
-    `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly quota.
+    `max_concurrency` requests are in flight, `rate` smooths them, `quota` says how to behave towards the hourly quota,
+    and `quota_store` (a `meitner_aio.quota.RedisQuota`) lets hosts that use the same credentials share it.
     `on_event` is called with what happens, for metrics; `logger` takes the place of the logger `meitner_aio`, which
     MEITNER_LOG=debug, MEITNER_LOG=info or MEITNER_DEBUG=true show on stderr. A `session` of your own is used as it is
     and never closed; where it has fewer connections than `max_concurrency`, the default gives way, and more is refused.
@@ -116,6 +118,7 @@ class Meitner(Resources, Client):
         retry: RetryPolicy | None = None,
         rate: Rate | None = None,
         quota: QuotaPolicy | None = None,
+        quota_store: QuotaStore | None = None,
         max_concurrency: int = _CONCURRENCY,
         session: aiohttp.ClientSession | None = None,
         headers: Mapping[str, str] | None = None,
@@ -161,7 +164,8 @@ class Meitner(Resources, Client):
                 f"max_concurrency={max_concurrency} is more than the {options.concurrency} connections of the session: "
                 "raise the limit of its connector"
             )
-        self._join(Core(url, transport, proof, RateLimiter(options.concurrency, rate, quota), options), options)
+        core = Core(url, transport, proof, RateLimiter(options.concurrency, rate, quota), options)
+        self._join(core.sharing(quota_store, options.log), options)
 
     def _join(self, core: Core, options: Options) -> None:
         """Let the resources of the client speak to the core: those of a copy speak to the same one."""

@@ -309,8 +309,8 @@ def test_the_constructor_takes_what_the_contract_says() -> None:
     parameters = inspect.signature(Meitner).parameters
     assert list(parameters) == [
         *("client_credentials", "client_secret", "auth", "server", "base_url", "timeout", "max_retries", "retry"),
-        *("rate", "quota", "max_concurrency", "session", "headers", "proxy", "ssl", "trust_env", "trace_configs"),
-        *("logger", "on_event", "user_agent", "offline", "profile"),
+        *("rate", "quota", "quota_store", "max_concurrency", "session", "headers", "proxy", "ssl", "trust_env"),
+        *("trace_configs", "logger", "on_event", "user_agent", "offline", "profile"),
     ]
     positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
     assert positional == ["client_credentials", "client_secret"]

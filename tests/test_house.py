@@ -54,6 +54,7 @@ SEAMS = {
     "tenacity": ("_pipeline/retry.py",),
     "aiolimiter": ("_pipeline/smoothing.py",),
     "redis": ("_runtime/redis_client.py",),
+    "pyrate_limiter": ("quota/_redis_quota.py",),
     "obstore": ("export/destinations/_object_store.py",),
     "dlt": ("dlt/",),
     "pyarrow": ("export/formats/arrow.py", "reconcile/registry/_parquet.py"),

@@ -18,6 +18,7 @@ from .._wire.messages import RawResponse, Request
 from .._wire.too_many import TooMany, what_429_means
 from .fair_share import FairShare, SingleCalls
 from .server_limiter import HOUR, Departure, Quota, ServerLimiter
+from .shared_quota import QuotaBucket
 from .smoothing import LATER, AssumedQuota
 
 PER_HOUR = 1500
@@ -49,6 +50,12 @@ _CLIENTS = 8
 
 _RACED_FOR = 0.01
 """Largest share of a window left unused at its end, because several clients would use it at the same moment."""
+
+_FRESH = 10.0
+"""Seconds for which an answer says what is left for all clients together."""
+
+_IN_TRANSIT = 2
+"""Requests less than the server's that a shared bucket holds: it must be empty before the server's is."""
 
 _STALE = 60.0
 """Seconds without an answer, after which one request goes first: other clients may have spent what was left."""
@@ -138,6 +145,25 @@ class Admission:
         ready = self._limiter.server_time(None, now) + max(0.0, self._assumed.opens(now) - now)
         return Quota(limit, left, datetime.fromtimestamp(ready, UTC), "assumed")
 
+    # What is shared with other hosts
+
+    def bucket(self) -> QuotaBucket | None:
+        """Return the bucket that all clients of these credentials share, as far as it is known; None if none is."""
+        limiter, assumed = self._limiter, self._assumed
+        if limiter.limit:
+            return QuotaBucket(round(limiter.refill * HOUR, 3), max(1, limiter.limit - _IN_TRANSIT))
+        if self._policy.per_hour == math.inf:
+            return None
+        return QuotaBucket(float(assumed.limit), max(1, assumed.burst - _IN_TRANSIT))
+
+    def left(self, now: float, in_flight: int) -> float | None:
+        """Return how many requests the server would serve, beside those in flight; None without a recent answer."""
+        limiter = self._limiter
+        ended = not limiter.is_bucket and now >= limiter.ends
+        if not limiter.limit or ended or now - limiter.seen_at > _FRESH:
+            return None
+        return max(0.0, limiter.tokens(now) - in_flight - limiter.late)
+
     # Learning from requests and answers
 
     def came(self, request: Request, now: float) -> None:
@@ -149,11 +175,14 @@ class Admission:
         """Note that a request was let through."""
         if request.bulk:
             self._share.sent(now)
-        if not self._limiter.limit:
-            self._assumed.spend(now)
         self._invited = False
         if self._looking:
             self._looks, self._looking = (self._looks[0], self._looks[1] + 1), False
+
+    def spend(self, now: float) -> None:
+        """Take a request that was let through out of the assumed quota, where no answer states one."""
+        if not self._limiter.limit:
+            self._assumed.spend(now)
 
     def departs(self, now: float, in_flight: int) -> Departure:
         """Return what is known when a request leaves, with `in_flight` others in flight."""

@@ -77,11 +77,13 @@ class FairSemaphore(Generic[T]):
         self.held += 1
         self._entered(waiter)
 
-    async def wait(self, waiter: T, line: int = 0) -> None:
-        """Take a slot after earlier waiters; raises the error that refuses this one."""
+    async def wait(self, waiter: T, line: int = 0, *, first: bool = False) -> None:
+        """Take a slot after earlier waiters, or before them as the `first`; raises the error that refuses this one."""
         self.refuse_if_closed()
         turn = asyncio.get_running_loop().create_future()
         self._lines[line][turn] = waiter
+        if first:
+            self._lines[line].move_to_end(turn, last=False)
         if self.held < self.width:
             self.admit()
         try:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from logging import INFO
-from typing import Protocol, TypedDict, Unpack
+from typing import Protocol, Self, TypedDict, Unpack
 from urllib.parse import urljoin
 
 from msgspec import UNSET, Struct, UnsetType
@@ -33,6 +33,7 @@ from .authentication import TOKEN_RETRIES, BearerAuth, over, signing
 from .capture import listening
 from .credentials import Auth, OAuth2
 from .gate import gated
+from .identity import quota_key
 from .logging import LOG, CallEnded, Log, harmless, listener
 from .pipeline import Stage, pipeline
 from .rate_limit import RateLimiter
@@ -40,6 +41,7 @@ from .retry import retrying
 from .retry_budget import RetryBudget
 from .retry_policy import RetryPolicy, is_final
 from .settings import check_timeout, checked_headers, public_headers, safe_url, same_server
+from .shared_quota import QuotaStore, SharedQuota
 
 
 class Transport(Protocol):
@@ -158,6 +160,12 @@ class Core:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.auth = self._bearer(auth, options) if isinstance(auth, OAuth2) else _checked(auth)
 
+    def sharing(self, store: QuotaStore | None, log: Log) -> Self:
+        """Share the quota of these credentials with other hosts through a store, if there is one."""
+        if store is not None:
+            self.rate_limiter.share(SharedQuota(store, partial(quota_key, self.place, self.auth), log))
+        return self
+
     def _bearer(self, oauth: OAuth2, options: Options) -> BearerAuth:
         url, policy = safe_url(urljoin(self.url, oauth.token_url), "token_url"), options.policy
         if policy.max_retries:
@@ -240,6 +248,7 @@ class Core:
     async def _let_go(self) -> None:
         if isinstance(self.auth, BearerAuth):
             await self.auth.close()
+        await self.rate_limiter.close_shared()
         await self.transport.close()
 
 

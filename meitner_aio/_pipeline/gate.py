@@ -22,7 +22,9 @@ def gated(send: Send) -> Send:
         gate = GATE.get()
         if gate is None:
             return await send(request)
+        request.attempt.left = False
         async with gate():
+            request.attempt.left = True
             return await send(request)
 
     return sent

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from ..errors import MeitnerError
 from .authentication import BearerAuth
-from .credentials import ApiKey, Secret
+from .credentials import ApiKey, Auth, Secret
 
 _VERSION = "meitner_aio 1"
 """Version of what is digested, and how."""
@@ -91,13 +91,26 @@ async def reader_of(meitner: object, how: str = "") -> Reader | None:
     Calls `headers()` of an auth object of the caller's that has no `client_id`; sends nothing.
     """
     core: Any = getattr(meitner, "_core", None)
-    if core is None:
-        return None
-    auth, place = core.auth, address(core.place)
+    return None if core is None else Reader(address(core.place), await _who(core.auth), how)
+
+
+async def quota_key(place: str, auth: Auth) -> str:
+    """Return the name of the quota of these credentials: 64 hexadecimal digits, equal on every host. Blocking.
+
+    Its salt is fixed, because hosts cannot agree on one; it is as slow to compute as the others.
+    """
+    from hashlib import pbkdf2_hmac
+
+    named = _named(address(place), await _who(auth))
+    return pbkdf2_hmac("sha256", named.encode(), b"meitner_aio quota 1", _ROUNDS).hex()
+
+
+async def _who(auth: Auth) -> Mapping[str, str]:
+    """Return the headers that identify a client."""
     if isinstance(auth, ApiKey | BearerAuth):
-        return Reader(place, {_CLIENT: auth.secrets()[0].reveal()}, how)
+        return {_CLIENT: auth.secrets()[0].reveal()}
     named = getattr(auth, "client_id", None)
-    return Reader(place, {_CLIENT: named} if isinstance(named, str) else await auth.headers(), how)
+    return {_CLIENT: named} if isinstance(named, str) else await auth.headers()
 
 
 def address(place: str) -> str:

@@ -105,6 +105,11 @@ class AssumedQuota:
         return int(min(self._per_hour, 2**53 if self._window is None else self._window))
 
     @property
+    def burst(self) -> int:
+        """Requests that the bucket holds when it is full."""
+        return int(min(self._burst, 2**53 if self._window is None else self._window))
+
+    @property
     def probing(self) -> bool:
         """Whether the last answer was a refusal: one caller probes, the others wait for its answer."""
         return self._refusals > 0

@@ -6,6 +6,7 @@ Knows no resource, no request and no I/O. `fields` tells what a record declares:
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -43,6 +44,8 @@ class Kind(StrEnum):
     INSTANT = "date-time"
     ENUM = "enum"
     OBJECT = "object"
+    OTHER = "other"
+    """Anything else that JSON can say, in a record of a user's own: a number with a fraction, a mapping, a union."""
 
 
 Id = Annotated[str, msgspec.Meta(extra={"kind": Kind.UUID})]
@@ -268,16 +271,18 @@ def _field(owner: type, name: str, wire: str, hint: object, *, required: bool) -
     marks: dict[str, Any] = {}
     alternatives = list(_alternatives(hint, marks))
     nullable = type(None) in alternatives and marks.get("nullable", True)
-    first, *others = [a for a in alternatives if a not in (type(None), UnsetType)]
-    origin = get_origin(first)
-    many = origin in (list, Sequence, tuple)
-    if many:
-        first = next(_alternatives(get_args(first)[0], marks))
-    python = owner if first is Self else get_origin(first) or first
+    first, *others = [a for a in alternatives if a not in (type(None), UnsetType)] or [Any]
+    many = get_origin(first) in (list, Sequence, tuple) and not others
+    item = next(_alternatives(get_args(first)[0], marks)) if many else first
+    python = owner if item is Self else get_origin(item) or item
+    kind = marks.get("kind") or _kind(python)
+    if not all(map(_is_struct, others)) or kind is Kind.OTHER:
+        kind, python, many, others = Kind.OTHER, cast("type", hint), False, []
+        nullable = nullable or first is Any
     return Field(
         name,
         wire,
-        marks.get("kind") or _kind(python),
+        kind,
         python,
         many,
         required,
@@ -301,5 +306,15 @@ def _alternatives(hint: object, marks: dict[str, Any]) -> Iterator[Any]:
         yield hint
 
 
-def _kind(python: type) -> Kind:
-    return _KINDS.get(python) or (Kind.ENUM if issubclass(python, Enum) else Kind.OBJECT)
+def _kind(python: object) -> Kind:
+    if inspect.isclass(python):
+        for base, kind in ((Enum, Kind.ENUM), (Struct, Kind.OBJECT)):
+            if issubclass(python, base):
+                return kind
+        return _KINDS.get(python, Kind.OTHER)
+    return Kind.OTHER
+
+
+def _is_struct(alternative: object) -> bool:
+    python = get_origin(alternative) or alternative
+    return isinstance(python, type) and issubclass(python, Struct)

@@ -16,6 +16,7 @@ from typing import Literal, Protocol, TypeVar, cast
 from msgspec import Struct
 
 from .._wire.decoding import DecodedPage
+from .._wire.validation import encode
 from ..records import Meta
 from .creation import CreationTimes, creation_times
 from .seen_ids import Distinct
@@ -38,6 +39,8 @@ _LATE = 60.0
 
 _BEHIND = 300.0
 """Seconds by which the clock of the timestamps may be behind that of the answers, unless recent rows show less."""
+
+_MASK = 2**64 - 1
 
 _EARLIER = timedelta(minutes=10)
 """How long before the read deletions are looked for: clocks differ, and events may be late."""
@@ -98,6 +101,9 @@ class CompletenessTracker:
         self._whole = False
         self._stalled = False
         self._part = False
+        self.identified = True
+        """Whether rows have ids; without, none can be told from another, and each is delivered."""
+        self._multiset = 0
         self.kept = True
         """Whether every page came from a cache, so that nothing was asked of the server."""
         self.level: Level = "unfinished"
@@ -132,7 +138,11 @@ class CompletenessTracker:
 
     def again(self) -> CompletenessTracker:
         """Return an empty tracker, for reading the listing, or a part of it, again."""
-        return CompletenessTracker(updates=self._searched)
+        return CompletenessTracker(updates=self._searched, keep=not self.identified)
+
+    def agrees(self, other: CompletenessTracker) -> bool:
+        """Whether two reads of rows without ids, both with `keep`, brought the same rows, in any order."""
+        return (self.rows, self._multiset) == (other.rows, other._multiset)
 
     def mended(self, *, level: Level = "repaired", gone: frozenset[str] = frozenset()) -> None:
         """Record that a repair completed the read, and which of its rows have been deleted."""
@@ -156,7 +166,11 @@ class CompletenessTracker:
     def _fresh(self, rows: list[T], date: float | None) -> list[T]:
         if not rows:
             return rows
-        ids, created = [row.id for row in cast("list[Row]", rows)], creation_times(rows)
+        try:
+            ids = [row.id for row in cast("list[Row]", rows)]
+        except AttributeError:
+            return self._unidentified(rows)
+        created = creation_times(rows)
         if created is not None and date is not None:
             self._compare_clocks(created.latest, date)
         new = self._distinct.fresh(ids, created)
@@ -167,6 +181,15 @@ class CompletenessTracker:
         self.rows += len(rows)
         if self._kept is not None and created is not None:
             self._kept.keep(ids, created.stamps)
+        return rows
+
+    def _unidentified(self, rows: list[T]) -> list[T]:
+        """Count rows that cannot be told apart; with `keep`, sum up what they say."""
+        self.identified = False
+        self.rows += len(rows)
+        self._undated += len(rows)
+        if self._kept is not None:
+            self._multiset = (self._multiset + sum(hash(encode(row)) for row in rows)) & _MASK
         return rows
 
     def _compare_clocks(self, latest: datetime, date: float) -> None:

@@ -11,9 +11,11 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import msgspec
 
 from .._wire.decoding import DecodedPage, PageReader
+from .._wire.envelopes import USUAL_PAGING, Paging
 from .._wire.messages import RawResponse, Request, Send, value_of
 from .._wire.page_bounds import bounded, largest
 from .._wire.page_size import LARGEST, Fitting, PageSizes
+from .._wire.paths import Place
 from .._wire.validation import encode, floored
 from ..errors import MeitnerError
 from ..query import SearchBody
@@ -33,16 +35,19 @@ class Deletion(Record):
 class Listed(NamedTuple):
     """What listings need to know from the table of a resource."""
 
-    path: str
+    place: Place
     model: type[Record]
     searchable: bool
     audited: bool | None
     """Whether deletions leave audit events; None if nothing is ever deleted."""
+    paging: Paging = USUAL_PAGING
+    query: str = ""
+    """What a list is asked beside its pages, as a query string."""
 
 
 @cache
-def _pages(model: type[Record]) -> PageReader[Any]:
-    return PageReader(model)
+def _pages(model: type[Record], paging: Paging) -> PageReader[Any]:
+    return PageReader(model, paging)
 
 
 class RecordSource(Generic[T]):
@@ -54,7 +59,7 @@ class RecordSource(Generic[T]):
         self._sizes = sizes
         self._resource = resource
         self._filter = filter
-        self._pages: PageReader[T] = _pages(resource.model)
+        self._pages: PageReader[T] = _pages(resource.model, resource.paging)
         self._asking = self._question(None if filter is None else SearchBody(filter))
 
     def __repr__(self) -> str:
@@ -69,12 +74,12 @@ class RecordSource(Generic[T]):
     @property
     def searchable(self) -> bool:
         """Whether rows can be searched by creation time."""
-        return self._resource.searchable
+        return self._resource.searchable and not self._resource.query
 
     @property
     def updates_matter(self) -> bool:
         """Whether an update can bring a row in or out."""
-        return self._filter is not None
+        return self._filter is not None or bool(self._resource.query)
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
         """Fetch a page."""
@@ -144,20 +149,24 @@ class RecordSource(Generic[T]):
 
     def _question(self, body: SearchBody | None) -> Request:
         """Return the request of a list or a search, without the page; no traceback shows its body."""
-        path = self._resource.path
+        resource = self._resource
         if body is None:
-            return Request("list", "GET", path, path)
-        return Request("search", "POST", f"{path}/_search", f"{path}/_search", body=encode(body))
+            route, path, api = resource.place
+            return Request("list", "GET", route, path, api=api, filter=resource.query)
+        route, path, api = resource.place.below("/_search")
+        return Request("search", "POST", route, path, body=encode(body), api=api)
 
     def _request(self, ask: PageRequest, asking: Request) -> Request:
+        paging, more = self._resource.paging, asking.filter and f"{asking.filter}&"
+        reader = self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid, limit=ask.limit)
         return msgspec.structs.replace(
             asking,
-            query=f"limit={ask.limit}&offset={ask.offset}",
+            query=f"{more}{paging.limit}={ask.limit}&{paging.offset}={ask.offset}",
             bulk=ask.bulk,
             first=ask.first,
             upcoming=ask.upcoming,
             largest=largest(ask.limit),
-            reader=bounded(self._pages.reader(ask.offset, skip_invalid=ask.skip_invalid), max(ask.limit, LARGEST)),
+            reader=bounded(reader, max(ask.limit, LARGEST)),
         )
 
     async def deleted(self, since: datetime) -> Deletions:
@@ -171,7 +180,7 @@ class RecordSource(Generic[T]):
             "greaterOrEqual": {"timestamp": floored(since)},
             "orCondition": False,
         }
-        listed = Listed("/audit-event", Deletion, searchable=True, audited=None)
+        listed = Listed(Place("/audit-event", "/audit-event"), Deletion, searchable=True, audited=None)
         events = RecordSource[Deletion](self._send, listed, condition, self._sizes)
         ids: set[str] = set()
         requests, offset, total = 0, 0, 1

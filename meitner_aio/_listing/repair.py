@@ -60,6 +60,9 @@ async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageReque
     """Yield the rows that a read missed, in pages as large as `ask` says, and set the level that was reached."""
     asked = tracker.asked if source.searchable and tracker.datable else None
     windows = None if asked is None else _CreationWindows(source, tracker, ask, asked)
+    if not tracker.identified:
+        await _compare(source, tracker, ask)
+        return
     if windows is not None and source.updates_matter:
         rows = _search(source, tracker, windows)
     elif source.searchable and tracker.since is not None and not source.updates_matter:
@@ -325,6 +328,21 @@ async def _passes(source: Source[T], tracker: CompletenessTracker, ask: PageRequ
             tracker.mended(level="stable")
             return
     tracker.problems.append("the listing changed during every pass over it")
+
+
+async def _compare(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> None:
+    """Read rows without ids once more: a read that brings the same rows shows that none moved during the first."""
+    recount, offset, total = tracker.again(), 0, 1
+    while offset < total:
+        page = await source.fetch(ask._replace(offset=offset))
+        tracker.requests += page.requests
+        recount.admit(page)
+        offset, total = offset + page.size, page.pagination.total if page.size else 0
+    recount.conclude()
+    if tracker.steady and recount.steady and recount.agrees(tracker):
+        tracker.mended(level="stable")
+    else:
+        tracker.problems.append("a second pass brought other rows")
 
 
 def _keys(rows: list[Any]) -> set[int]:

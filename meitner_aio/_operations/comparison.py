@@ -74,8 +74,8 @@ def _ids(values: Sequence[str]) -> list[str]:
 
 
 def may_have_made(body: Record, record: Record) -> bool:
-    """Whether a create may have made a record: servers may normalise text and add to lists."""
-    return all(_survives(value, getattr(record, name, None)) for name, value in _given(body))
+    """Whether a create may have made a record: servers may normalise text, add to lists, and not show fields."""
+    return all(_survives(value, getattr(record, name, value)) for name, value in _given(body))
 
 
 def _survives(written: object, kept: object) -> bool:

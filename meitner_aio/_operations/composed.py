@@ -20,8 +20,9 @@ from ..records import DirectoryRecord, Record, fields
 from .bulk import Outcome, outcomes
 from .comparison import is_changed
 from .find import Find
-from .operations import Create, Delete, Get, List, Resource, operations, search_of
+from .operations import Get, List, Resource, operations, search_of
 from .upsert import Upsert, Upserted
+from .writes import Create, Delete
 
 __all__ = ["Deletable", "Find", "Readable", "Upsert", "Upserted", "Writable"]
 
@@ -38,8 +39,8 @@ _CHUNK = 200
 class Readable(Resource[T]):
     """A resource whose records can be read. Every resource is one."""
 
-    list: ClassVar[List]
-    get: ClassVar[Get]
+    list: ClassVar[List[None]]
+    get: ClassVar[Get[None]]
 
     async def get_many(self, ids: Iterable[str]) -> dict[str, T]:
         """Return the records with these ids, by the ids as given and in their order; missing records are left out.

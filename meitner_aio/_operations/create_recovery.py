@@ -12,11 +12,11 @@ from typing import Generic, TypeVar
 
 from .._wire.decoding import DecodedPage
 from ..errors import AmbiguousWriteError, ConflictError, Facts, MeitnerError, UnprocessableEntityError
-from ..records import DirectoryRecord, Record, fields
+from ..records import Meta, Record, fields
 from .comparison import has_dates_of, may_have_made
 from .keys import Key
 
-T = TypeVar("T", bound=DirectoryRecord)
+T = TypeVar("T", bound=Record)
 
 _LOOKS = (0.5, 2.0, 5.0, 10.0)
 """Seconds to wait before each lookup: a create may be committed after its answer was lost."""
@@ -127,10 +127,10 @@ class Recovery(Generic[T]):
     def _judge(self, rows: list[T], server_time: float | None) -> None:
         """Raise unless the records with the key, none of which this create made, prove that it did not happen."""
         if rows and not self._key.several:
-            raise self._conflict(rows[0].id)
+            raise self._conflict(_named(rows[0]))
         for record in rows:
             if self._is_recent(record, server_time) and has_dates_of(self._body, record):
-                raise self._ambiguous(f"record {record.id} may be the one, but differs from what was sent")
+                raise self._ambiguous(f"{_named(record)} may be the one, but differs from what was sent")
         if not rows and not (self._key.unique or self._key.recoverable):
             raise self._ambiguous("nothing was found, but the server may store the key in another spelling")
 
@@ -144,13 +144,14 @@ class Recovery(Generic[T]):
             yield max(0.0, self._lost_at + _LATEST - _now())
 
     def _is_recent(self, record: T, server_time: float | None) -> bool:
-        if record.meta is None or server_time is None:
+        meta: Meta | None = getattr(record, "meta", None)
+        if meta is None or server_time is None:
             return True
-        return server_time - record.meta.created_at.timestamp() <= _now() - self._began + _SLACK
+        return server_time - meta.created_at.timestamp() <= _now() - self._began + _SLACK
 
     def _conflict(self, other: str) -> ConflictError:
         return ConflictError(
-            f"record {other} has the same {' and '.join(self._key.spellings)}",
+            f"{other} has the same {' and '.join(self._key.spellings)}",
             status_code=409,
             **self._facts(),
         )
@@ -173,6 +174,11 @@ class Recovery(Generic[T]):
             "request_id": None if lost is None else lost.request_id,
             "attempts": self._attempts,
         }
+
+
+def _named(record: Record) -> str:
+    id: object = getattr(record, "id", None)
+    return "another record" if id is None else f"record {id}"
 
 
 def _now() -> float:

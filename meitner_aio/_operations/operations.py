@@ -1,4 +1,4 @@
-"""The operations of the API. Each takes its signature from a record.
+"""The operations that read. Each takes its signature from a record; those that write are in `writes`.
 
 Each is a descriptor that captures the constructor of a record with `ParamSpec`, so that type checkers and editors know
 every field of `students.create(...)` without generated code. Of the wire it knows only `Send`.
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from functools import cache
 from typing import (
+    TYPE_CHECKING,
     Any,
     Concatenate,
     Generic,
+    NoReturn,
     ParamSpec,
     Protocol,
     Self,
@@ -22,25 +24,32 @@ from typing import (
 
 from .._listing.endpoints import Listed, RecordSource
 from .._listing.listing import Listing
-from .._listing.source import PageRequest
-from .._wire.decoding import DecodedPage, RecordDecoder, invalid, read
-from .._wire.headers import media_type
-from .._wire.messages import RawResponse, Request, Send, value_of
+from .._wire.decoding import RecordDecoder, invalid, read
+from .._wire.messages import RawResponse, Request
 from .._wire.page_bounds import A_RECORD
-from .._wire.validation import built, checked, checked_id, encode
+from .._wire.paths import id_segment
+from .._wire.raw_request import query_string
+from .._wire.validation import built, checked
 from ..query import ResourceQuery, to_filter
-from ..records import DirectoryRecord, Record
-from .create_recovery import Recovery
-from .keys import NO_KEY, Key, conditions, lost_key
-from .resource import Binding, CallSignature, Operation, Resource, binding_of, operations
+from ..records import Record, fields
+from .answers import sent
+from .lookup import SAME_KEY
+from .resource import (
+    Binding,
+    CallSignature,
+    Operation,
+    Resource,
+    binding_of,
+    operation_of,
+    operations,
+    place_in,
+)
 
 __all__ = [
     "SAME_KEY",
     "Archive",
     "Binding",
     "CallSignature",
-    "Create",
-    "Delete",
     "Get",
     "List",
     "ListCall",
@@ -48,16 +57,16 @@ __all__ = [
     "Resource",
     "Restore",
     "Search",
-    "Update",
+    "check_record",
     "operations",
+    "record_reader",
+    "record_source",
     "search_of",
 ]
 
-SAME_KEY = 50
-"""Records with the same key that are read at most: the API's default page."""
-
-T = TypeVar("T", bound=DirectoryRecord)
+T = TypeVar("T", bound=Record)
 P = ParamSpec("P")
+Q = TypeVar("Q")
 
 
 @cache
@@ -65,32 +74,39 @@ def _decoder(model: type[Record]) -> RecordDecoder[Any]:
     return RecordDecoder(model)
 
 
-def _source(resource: Resource[T], filter: dict[str, object] | None = None) -> RecordSource[T]:
-    kind, wire = type(resource), binding_of(resource)
-    table = operations(kind)
-    deletion = table.get("delete")
-    if isinstance(deletion, Delete):
-        audited: bool | None = deletion.audited
-    else:  # read-only records are never deleted; schools and units may be, outside the API and without an event
-        audited = False if "update" in table else None
-    return RecordSource(wire.send, Listed(kind.path, resource.model, "search" in table, audited), filter, wire.sizes)
+def record_source(
+    resource: Resource[T], filter: dict[str, object] | None = None, *, query: str = ""
+) -> RecordSource[T]:
+    """Return the pages of a list, narrowed by a query string, or of a search with a filter."""
+    kind, wire, model = type(resource), binding_of(resource), resource.model
+    # Records may be deleted outside the API, and without an event.
+    audited = None if kind.permanent else any(operation.audited for operation in operations(kind).values())
+    dated = not {"meta", "timestamp"}.isdisjoint(model.__struct_fields__)
+    searchable = dated and operation_of(kind, Search) is not None
+    return RecordSource(
+        wire.send, Listed(place_in(resource), model, searchable, audited, kind.paging, query), filter, wire.sizes
+    )
 
 
-def _reader(model: type[T], id: str | None) -> Callable[[Request, RawResponse], T]:
+def record_reader(model: type[T], id: str | None = None, pattern: str = "") -> Callable[[Request, RawResponse], T]:
     """Return a function that reads one record, and refuses any but the requested one."""
     decoder: RecordDecoder[T] = _decoder(model)
 
     def reading(request: Request, response: RawResponse) -> T:
         record = read(request, response, decoder)
-        if id is not None and record.id.lower() != id:
+        found: object = getattr(record, "id", id)
+        if id is not None and (str(found) if pattern else str(found).lower()) != id:
             raise invalid(request, response, "another record")
         return record
 
     return reading
 
 
-async def _record(send: Send, request: Request) -> Any:  # noqa: ANN401 - the request's reader decides
-    return value_of(request, await send(request))
+def check_record(record: object, where: str) -> type[Record]:
+    """Return the record that a call takes its keywords from; `TypeError` for anything else."""
+    if not (isinstance(record, type) and issubclass(record, Record)):
+        raise TypeError(f"{where} takes a class of Record, not {record!r:.60}")
+    return record
 
 
 class ListCall(Protocol[T]):
@@ -105,26 +121,55 @@ class ListCall(Protocol[T]):
         ...
 
 
-class List(Operation):
-    """List the records of a resource."""
+class List(Operation, Generic[Q]):
+    """List the records of a resource: with the options of `ListCall`, or by the parameters that a query record has."""
 
     summary = "Return a lazy listing of every record."
 
     @overload
+    def __init__(self: List[None]) -> None: ...
+    @overload
+    def __init__(self: List[Callable[P, Record]], query: Callable[P, Record]) -> None: ...
+    def __init__(self, query: object = None) -> None:
+        """Where `query` is given, the call takes its fields, which become the query string, and `paged` the options."""
+        self.body = cast("type[Record] | None", query)
+
+    if not TYPE_CHECKING:  # type checkers report it without this
+
+        def __getitem__(self, item: object) -> NoReturn:
+            """Raise a `TypeError` that says what hides the type `list`."""
+            raise TypeError(f"`list` is the operation {self.name} here: write `Sequence[...]`, or name the type before")
+
+    def check(self, resource: type[Resource[Any]], where: str, /) -> None:
+        """Raise `TypeError` for a query whose parameters are those of pages."""
+        if self.body is None:
+            return
+        paging = resource.paging
+        for field in fields(check_record(self.body, where)):
+            if field.wire in (paging.limit, paging.offset):
+                raise TypeError(f"{where}: {self.body.__name__}.{field.name} clashes with the parameter for pages")
+
+    @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
     @overload
-    def __get__(self, resource: Resource[T], owner: object) -> ListCall[T]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | ListCall[T]:
+    def __get__(self: List[None], resource: Resource[T], owner: object) -> ListCall[T]: ...
+    @overload
+    def __get__(self: List[Callable[P, Record]], resource: Resource[T], owner: object) -> Callable[P, Listing[T]]: ...
+    def __get__(self, resource: Resource[Any] | None, owner: object) -> object:
         """Bind to a resource."""
         if resource is None:
             return self
-        source, wire = _source(resource), binding_of(resource)
+        source, wire, query = record_source(resource), binding_of(resource), self.body
 
-        def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
+        def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[Any]:
             wanted = wire.concurrency if concurrency is None else concurrency
             return Listing(source, limit=limit, offset=offset, concurrency=wanted, widest=wire.widest)
 
-        return cast("ListCall[T]", self._bound(resource, call))
+        def asked(**given: object) -> Listing[Any]:
+            narrowed = record_source(resource, query=query_string(checked(built(cast("type[Record]", query), given))))
+            return Listing(narrowed, concurrency=wire.concurrency, widest=wire.widest)
+
+        return self._bound(resource, call if query is None else asked)
 
 
 class Search(Operation, Generic[P]):
@@ -137,6 +182,11 @@ class Search(Operation, Generic[P]):
     def __init__(self, query: Callable[P, ResourceQuery]) -> None:
         self.body = cast("type[ResourceQuery]", query)
 
+    def check(self, _resource: type[Resource[Any]], where: str, /) -> None:
+        """Raise `TypeError` for conditions that are no `ResourceQuery`."""
+        if not issubclass(check_record(self.body, where), ResourceQuery):
+            raise TypeError(f"{where} takes a class of ResourceQuery")
+
     @overload
     def __get__(self, resource: None, owner: object) -> Self: ...
     @overload
@@ -148,7 +198,7 @@ class Search(Operation, Generic[P]):
         query = cast("type[ResourceQuery]", self.body)
 
         def call(**conditions: object) -> Listing[T]:
-            source, wire = _source(resource, to_filter(built(query, conditions))), binding_of(resource)
+            source, wire = record_source(resource, to_filter(built(query, conditions))), binding_of(resource)
             return Listing(source, concurrency=wire.concurrency, widest=wire.widest)
 
         return cast("Callable[P, Listing[T]]", self._bound(resource, call))
@@ -164,6 +214,31 @@ def search_of(resource: Resource[T]) -> Callable[..., Listing[T]]:
     return cast("_Searches[T]", resource).search
 
 
+def _on_one(operation: Operation, resource: Resource[T]) -> Callable[..., Coroutine[None, None, T]]:
+    """Return the call that takes an id, and the parameters of a query if there is one, and returns the record."""
+    send, model, pattern = binding_of(resource).send, resource.model, type(resource).id_pattern
+    (route, path, api), query = operation.place(resource), operation.body
+
+    def asked(id: str, given: dict[str, object]) -> Coroutine[None, None, T]:
+        id, segment = id_segment(id, pattern)
+        request = Request(
+            *(operation.verb, operation.method, route, path.replace("{id}", segment)),
+            query_string(checked(built(query or Record, given))),
+            largest=A_RECORD,
+            reader=record_reader(model, id, pattern),
+            api=api,
+        )
+        return sent(send, request)
+
+    def call(id: str) -> Coroutine[None, None, T]:
+        return asked(id, {})
+
+    def queried(id: str, **given: object) -> Coroutine[None, None, T]:
+        return asked(id, given)
+
+    return call if query is None else queried
+
+
 class OnOne(Operation):
     """An operation that takes the id of a record and returns the record."""
 
@@ -175,28 +250,46 @@ class OnOne(Operation):
     def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, T]]: ...
     def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[[str], Coroutine[None, None, T]]:
         """Bind to a resource."""
-        if resource is None:
-            return self
-        send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
-
-        def call(id: str) -> Coroutine[None, None, T]:
-            id = checked_id(id)
-            path = route.replace("{id}", id)
-            reader = _reader(model, id)
-            return _record(send, Request(self.name, self.method, route, path, largest=A_RECORD, reader=reader))
-
-        return cast("Callable[[str], Coroutine[None, None, T]]", self._bound(resource, call))
+        return self if resource is None else self._bound(resource, _on_one(self, resource))
 
 
-class Get(OnOne):
-    """Get one record."""
+class Get(Operation, Generic[Q]):
+    """Get one record: by its id, and by the parameters of a query record, if there is one."""
 
+    verb = "get"
+    suffix = "/{id}"
     summary = "Return the record with this id; raises `NotFoundError` if there is none."
+
+    @overload
+    def __init__(self: Get[None]) -> None: ...
+    @overload
+    def __init__(self: Get[Callable[P, Record]], query: Callable[P, Record]) -> None: ...
+    def __init__(self, query: object = None) -> None:
+        """Where `query` is given, its fields become the query string."""
+        self.body = cast("type[Record] | None", query)
+
+    def check(self, _resource: type[Resource[Any]], where: str, /) -> None:
+        """Raise `TypeError` for a query that is no record, or has a field that is called as the id is."""
+        if self.body is not None and "id" in check_record(self.body, where).__struct_fields__:
+            raise TypeError(f"{where}: {self.body.__name__}.id clashes with the id of the record")
+
+    @overload
+    def __get__(self, resource: None, owner: object) -> Self: ...
+    @overload
+    def __get__(self: Get[None], resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, T]]: ...
+    @overload
+    def __get__(
+        self: Get[Callable[P, Record]], resource: Resource[T], owner: object
+    ) -> Callable[Concatenate[str, P], Coroutine[None, None, T]]: ...
+    def __get__(self, resource: Resource[Any] | None, owner: object) -> object:
+        """Bind to a resource."""
+        return self if resource is None else self._bound(resource, _on_one(self, resource))
 
 
 class Archive(OnOne):
     """Archive one placement."""
 
+    verb = "archive"
     method = "PATCH"
     suffix = "/{id}/archive"
     summary = "Archive the placement, whose end date must have passed."
@@ -205,130 +298,7 @@ class Archive(OnOne):
 class Restore(OnOne):
     """Restore one archived placement."""
 
+    verb = "restore"
     method = "PATCH"
     suffix = "/{id}/restore"
     summary = "Restore the archived placement."
-
-
-class Create(Operation, Generic[P]):
-    """Create a record from its fields."""
-
-    method = "POST"
-    status = 201
-    summary = "Create a record and return it as stored; raises `ConflictError` if a unique value is taken."
-
-    def __init__(self, body: Callable[P, Record], *, key: tuple[str, ...] = (), unique: bool = True) -> None:
-        """`body` has the fields, `key` names those of the natural key, `unique` says whether the server enforces it."""
-        self.body = cast("type[Record]", body)
-        self.key = key
-        self.unique = unique
-
-    @overload
-    def __get__(self, resource: None, owner: object) -> Self: ...
-    @overload
-    def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Coroutine[None, None, T]]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Coroutine[None, None, T]]:
-        """Bind to a resource."""
-        return self if resource is None else self._bound(resource, self.calling(resource))
-
-    def calling(self, resource: Resource[T], *, bulk: bool = False) -> Callable[..., Coroutine[None, None, T]]:
-        """Return the call. In `bulk`, a create may use an idle connection if a lost answer can be recovered."""
-        send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
-        body, reader = cast("type[Record]", self.body), _reader(model, None)
-        search, recoverable = operations(type(resource)).get("search"), bulk and bool(self.key) and self.unique
-
-        def call(**given: object) -> Coroutine[None, None, T]:
-            write = checked(built(body, given))
-            request = Request(
-                *(self.name, self.method, route, route),
-                body=encode(write),
-                largest=A_RECORD,
-                reader=reader,
-                recoverable=recoverable,
-            )
-            key = lost_key(write, self.key, unique=self.unique) if search else NO_KEY
-            return Recovery(key, write, send=lambda: _record(send, request), look=look).create()
-
-        async def look(key: Key) -> DecodedPage[T]:
-            query = cast("type[ResourceQuery]", cast("Operation", search).body)
-            return await _source(resource, to_filter(built(query, conditions([key])))).fetch(PageRequest(SAME_KEY, 0))
-
-        return call
-
-
-class Update(Operation, Generic[P]):
-    """Update a record: its required fields always, other fields when they change."""
-
-    method = "PATCH"
-    suffix = "/{id}"
-    summary = "Update a record and return it. Omitted fields stay as they are; None clears a field."
-
-    def __init__(self, body: Callable[P, Record]) -> None:
-        self.body = cast("type[Record]", body)
-
-    @overload
-    def __get__(self, resource: None, owner: object) -> Self: ...
-    @overload
-    def __get__(
-        self, resource: Resource[T], owner: object
-    ) -> Callable[Concatenate[str, P], Coroutine[None, None, T]]: ...
-    def __get__(
-        self, resource: Resource[T] | None, owner: object
-    ) -> Self | Callable[Concatenate[str, P], Coroutine[None, None, T]]:
-        """Bind to a resource."""
-        if resource is None:
-            return self
-        send, model, route = binding_of(resource).send, resource.model, self.route(type(resource))
-        body = cast("type[Record]", self.body)
-
-        def call(id: str, /, **given: object) -> Coroutine[None, None, T]:
-            id = checked_id(id)
-            data = encode(checked(built(body, given)))
-            path = route.replace("{id}", id)
-            reader = _reader(model, id)
-            request = Request(self.name, self.method, route, path, body=data, largest=A_RECORD, reader=reader)
-            return _record(send, request)
-
-        return cast("Callable[Concatenate[str, P], Coroutine[None, None, T]]", self._bound(resource, call))
-
-
-class Delete(Operation):
-    """Delete one record."""
-
-    method = "DELETE"
-    suffix = "/{id}"
-    status = 204
-    summary = "Delete the record; raises `NotFoundError` if there is none."
-
-    def __init__(self, *, audited: bool = False) -> None:
-        """`audited` says whether a deletion leaves an audit event."""
-        self.audited = audited
-
-    @overload
-    def __get__(self, resource: None, owner: object) -> Self: ...
-    @overload
-    def __get__(self, resource: Resource[T], owner: object) -> Callable[[str], Coroutine[None, None, None]]: ...
-    def __get__(
-        self, resource: Resource[T] | None, owner: object
-    ) -> Self | Callable[[str], Coroutine[None, None, None]]:
-        """Bind to a resource."""
-        if resource is None:
-            return self
-        send, route = binding_of(resource).send, self.route(type(resource))
-
-        def call(id: str) -> Coroutine[None, None, None]:
-            id = checked_id(id)
-            return _gone(send, Request(self.name, self.method, route, route.replace("{id}", id), reader=_nothing))
-
-        return cast("Callable[[str], Coroutine[None, None, None]]", self._bound(resource, call))
-
-
-def _nothing(request: Request, response: RawResponse) -> None:
-    """Refuse the page of a gateway or a login portal: the API answers 204 without a body."""
-    media = media_type(response.headers)
-    if response.body and "json" not in media:
-        raise invalid(request, response, f"{media or 'something'} where no body was expected")
-
-
-async def _gone(send: Send, request: Request) -> None:
-    await send(request)

@@ -21,7 +21,8 @@ from ..errors import ConflictError, MultipleFound, NotFoundError, UnprocessableE
 from ..records import DirectoryRecord, Record, fields
 from .comparison import differences
 from .keys import SOURCE, Key, KeyName, Keys, conditions, key_of
-from .operations import SAME_KEY, CallSignature, Create, Resource, operations, search_of
+from .operations import SAME_KEY, CallSignature, Resource, operations, search_of
+from .writes import Create
 
 T = TypeVar("T", bound=DirectoryRecord)
 K = TypeVar("K", bound=KeyName)

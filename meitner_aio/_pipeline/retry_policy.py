@@ -82,6 +82,7 @@ TABLE: dict[str, dict[str, Decision]] = {
     "delete": _SAFE,  # 404 after a lost answer is success, see `Retries`
     "create": _ONCE,
     "token": _SAFE,
+    "repeatable": _SAFE,  # declared so
     "other read": _SAFE,
     "other write": _ONCE,  # it may not be idempotent
 }

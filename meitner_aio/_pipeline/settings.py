@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from .. import __version__
 from ..errors import ConfigurationError
@@ -144,6 +144,16 @@ def same_server(url: str, other: str) -> bool:
     """Whether two URLs name the same origin."""
     ours, theirs = urlsplit(url.lower()), urlsplit(other.lower())
     return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+
+def api_url(base: str, api: str) -> str:
+    """Return the base URL of another API below the origin, beside that of the client; its own for an empty name."""
+    if not api:
+        return base
+    return f"{base.removesuffix(_OWN_API)}/{api}" if base.endswith(_OWN_API) else urljoin(base, f"/{api}")
+
+
+_OWN_API = "/directory/v1"
 
 
 def check_timeout(timeout: object) -> None:

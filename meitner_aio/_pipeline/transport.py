@@ -26,7 +26,7 @@ from ..errors import ConnectionReason
 from .connection_errors import sentence
 from .decompression import BadAnswerError, Decompressor, TooLargeError
 from .retry_policy import once
-from .settings import check_proxy, is_loopback
+from .settings import api_url, check_proxy, is_loopback
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -199,7 +199,7 @@ class HttpTransport:
         return self._proxies[origin]
 
     def _url(self, request: Request) -> URL:
-        target = request.path if "://" in request.path else self._base + request.path
+        target = request.path if "://" in request.path else api_url(self._base, request.api) + request.path
         return URL(f"{target}?{request.query}" if request.query else target, encoded=True)
 
     def _host(self, request: Request) -> str:

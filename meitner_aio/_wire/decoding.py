@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from .. import errors
 from ..records import Field, Id, Kind, Pagination, Record, fields
+from .envelopes import USUAL_PAGING, Opened, Opener, Paging, opener
 from .headers import media_type
 from .messages import FOREIGN, Envelope, RawResponse, Request
 from .validation import is_id
@@ -161,13 +162,16 @@ class DecodedPage(NamedTuple, Generic[T]):
 class PageReader(Generic[R]):
     """Reads the pages of a listing of one kind of record."""
 
-    def __init__(self, model: type[R]) -> None:
-        """Read rows of `model`."""
-        self._page: msgspec.json.Decoder[Envelope[R]] = msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
+    def __init__(self, model: type[R], paging: Paging = USUAL_PAGING) -> None:
+        """Read rows of `model`, in the envelopes that `paging` tells of."""
+        self._open = _usual(model) if paging == USUAL_PAGING else opener(paging, model)
+        self._open_raw = _usual_raw if paging == USUAL_PAGING else opener(paging, msgspec.Raw)
         self._row = RecordDecoder(model)
 
-    def reader(self, offset: int, *, skip_invalid: bool) -> Callable[[Request, RawResponse], DecodedPage[R]]:
-        """Return a reader for the page at an offset.
+    def reader(
+        self, offset: int, *, skip_invalid: bool, limit: int = 0
+    ) -> Callable[[Request, RawResponse], DecodedPage[R]]:
+        """Return a reader for the page at an offset; `limit` rows were asked for, which some envelopes do not tell.
 
         A page that says another offset is refused: its rows belong elsewhere. An invalid row is named by its id, and
         with `skip_invalid` left out of the page.
@@ -178,10 +182,11 @@ class PageReader(Generic[R]):
             problem, row = _unread(response), None
             if not problem:
                 try:
-                    envelope = self._page.decode(response.body)
-                    fetched = DecodedPage(envelope.data, envelope.pagination, (), response.limits.date)
+                    rows, pagination = self._open(response.body, limit, offset)
+                    fetched = DecodedPage(rows or [], pagination, (), response.limits.date)
                 except FOREIGN as error:
-                    fetched, problem, row = self._row_by_row(response, _problem(error), every=skip_invalid)
+                    asked = limit, offset
+                    fetched, problem, row = self._row_by_row(response, _problem(error), asked, every=skip_invalid)
             if fetched is None:
                 raise invalid(request, response, problem, row)
             if max(fetched.pagination.total, fetched.pagination.limit) > _MOST:
@@ -193,28 +198,28 @@ class PageReader(Generic[R]):
         return reading
 
     def _row_by_row(
-        self, response: RawResponse, problem: str, *, every: bool
+        self, response: RawResponse, problem: str, asked: tuple[int, int], *, every: bool
     ) -> tuple[DecodedPage[R] | None, str, str | None]:
         """Return a page without its invalid rows, or None and the problem: with the page, or with its first such row.
 
         Unless `every` row is wanted, the first invalid one is enough: a hostile page may hold millions.
         """
         try:
-            raw = _raw_page.decode(response.body)
+            raw, pagination = self._open_raw(response.body, *asked)
         except FOREIGN:
             return None, problem, None
         rows: list[R] = []
         broken: list[str] = []
         wrong: list[str] = []
-        for place, row in enumerate(raw.data or ()):
+        for place, row in enumerate(raw or ()):
             try:
                 rows.append(self._row.decode(row))
             except FOREIGN as error:
-                broken.append(_row_id(row) or f"number {place} of the page at {raw.pagination.offset}")
+                broken.append(_row_id(row) or f"number {place} of the page at {pagination.offset}")
                 wrong.append(_place(error))
                 if not every:
                     return None, f"{_problem(error, f'.data[{place}]')} (row {broken[0]})", broken[0]
-        fetched = DecodedPage(rows, raw.pagination, tuple(broken), response.limits.date, wrong=tuple(wrong))
+        fetched = DecodedPage(rows, pagination, tuple(broken), response.limits.date, wrong=tuple(wrong))
         return fetched, "", None
 
 
@@ -254,6 +259,22 @@ class Identified(Struct):
 
 
 _raw_page = msgspec.json.Decoder(_RawPage)
+
+
+def _usual(model: type[R]) -> Opener:
+    """Return what opens the pages of the API, whose envelope tells everything."""
+    decoder: msgspec.json.Decoder[Envelope[R]] = msgspec.json.Decoder(Envelope[model])  # type: ignore[valid-type]
+
+    def opened(body: bytes, _limit: int, _offset: int) -> Opened:
+        envelope = decoder.decode(body)
+        return envelope.data, envelope.pagination
+
+    return opened
+
+
+def _usual_raw(body: bytes, _limit: int, _offset: int) -> Opened:
+    page = _raw_page.decode(body)
+    return page.data, page.pagination
 
 
 def _row_id(row: msgspec.Raw) -> str | None:

@@ -79,6 +79,10 @@ class Request(Struct, frozen=True):
     """Bytes that the body of a successful answer has at most; None leaves it to the transport."""
     recoverable: bool = False
     """Whether a create can be looked up if its answer is lost: then it needs no new connection."""
+    api: str = ""
+    """Another API below the same origin, in which the path is; empty for that of the client."""
+    filter: str = ""
+    """The part of the query that is the same for every page of a listing."""
 
     @property
     def follows(self) -> bool:

@@ -11,7 +11,9 @@ from typing import cast
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec import UNSET
 
+from ..records import Record, fields
 from .messages import Request
 from .validation import check_instant, in_utc
 
@@ -45,6 +47,13 @@ def any_request(method: str, path: str, params: Params | None, json: object) -> 
     route = "/".join(part if not part or _WORD.fullmatch(part) else "{id}" for part in path.split("/"))
     query = urlencode(list(_pairs(params or {})), quote_via=quote)
     return Request(operation, verb, route, path, query, None if json is None else _encoded(json))
+
+
+def query_string(query: Record) -> str:
+    """Return the set fields of a record as a query string; a list repeats its name. Raises as `any_request` does."""
+    params = {field.wire: getattr(query, field.name) for field in fields(type(query))}
+    given = {name: value for name, value in params.items() if value is not UNSET}
+    return urlencode(list(_pairs(given)), quote_via=quote) if given else ""
 
 
 def _pairs(params: Params) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import wraps
@@ -149,6 +150,8 @@ def check_one(field: Field, value: object, name: str) -> None:
     """Check a single value of the field's kind: an element where the field holds a list."""
     if field.kind is Kind.ENUM:
         _check_enum(field.type, value, name)
+    elif field.kind is Kind.OTHER:
+        _check_other(field, value, name)
     elif field.kind is Kind.OBJECT:
         if not isinstance(value, field.type):
             raise TypeError(f"{name} must be {_a(field.type.__name__)}, not {type(value).__name__}")
@@ -265,6 +268,14 @@ _CHECKS: dict[Kind, Callable[[object, str], object]] = {
     Kind.DATE: _check_date,
     Kind.INSTANT: check_instant,
 }
+
+
+def _check_other(field: Field, value: object, name: str) -> None:
+    """Raise unless a value is what the annotation says: `TypeError`, as msgspec knows no finer difference."""
+    with suppress(msgspec.ValidationError, TypeError, ValueError, RecursionError):
+        msgspec.convert(value, field.type)
+        return
+    raise TypeError(f"{name} must be what {field.type!r:.60} says, not {type(value).__name__}")
 
 
 def _a(noun: str) -> str:

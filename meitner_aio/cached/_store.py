@@ -100,8 +100,9 @@ class Caching:
         """Return the answer kept, else the server's, else an expired one while the server is down."""
         if request.operation not in _READS:
             return await self._next(request)
-        listing = self._seal.digest(request.path.encode(), request.body or b"")
-        if request.follows and request.query.endswith("offset=0"):
+        asked = request.api, request.path, request.filter
+        listing = self._seal.digest(*(part.encode() for part in asked), request.body or b"")
+        if request.follows and request.query.endswith("=0"):  # the offset stands last
             self._reads.pop(listing, None)
         begun = self._reads.get(listing) if request.follows else 0
         if begun is None:

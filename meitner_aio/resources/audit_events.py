@@ -57,6 +57,7 @@ class AuditEvents(Readable[AuditEvent]):
 
     path = "/audit-event"
     model = AuditEvent
+    permanent = True
 
     list = List()
     search = Search(AuditEventQuery)

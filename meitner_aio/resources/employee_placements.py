@@ -10,8 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from .._operations.composed import Deletable, Find, Upsert
 from .._operations.keys import Keys
-from .._operations.operations import Create, Delete, Get, List, Search, Update
+from .._operations.operations import Get, List, Search
 from .._operations.upsert_many import UpsertMany
+from .._operations.writes import Create, Delete, Update
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 

@@ -7,7 +7,8 @@ from datetime import date
 from msgspec import UNSET, UnsetType
 
 from .._operations.composed import Deletable
-from .._operations.operations import Create, Delete, Get, List, Update
+from .._operations.operations import Get, List
+from .._operations.writes import Create, Delete, Update
 from ..records import Id, OpenEnum, Personal
 from ._grade import Grade, GradeFields, GradeRecord
 

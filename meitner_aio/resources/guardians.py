@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec import UNSET, UnsetType
 
 from .._operations.composed import Deletable, Find, Upsert
-from .._operations.operations import Create, Delete, Get, List, Search, Update
+from .._operations.operations import Get, List, Search
 from .._operations.upsert_many import UpsertMany
+from .._operations.writes import Create, Delete, Update
 from ..query import Exact, Null
 from ..records import Id
 from ._person import PERSON_KEYS, Person, PersonFields, PersonQuery

@@ -9,8 +9,9 @@ from msgspec import UNSET, UnsetType
 
 from .._operations.composed import Deletable, Find, Upsert
 from .._operations.keys import Keys
-from .._operations.operations import Archive, Create, Delete, Get, List, Restore, Search, Update
+from .._operations.operations import Archive, Get, List, Restore, Search
 from .._operations.upsert_many import UpsertMany
+from .._operations.writes import Create, Delete, Update
 from ..query import Exact, Instant, Null, Ordered, SourcedQuery, Text
 from ..records import Id, OpenEnum, SourcedFields, SourcedRecord, Timestamp
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .._operations.composed import Deletable, Find, Upsert
-from .._operations.operations import Create, Delete, Get, List, Search, Update
+from .._operations.operations import Get, List, Search
 from .._operations.upsert_many import UpsertMany
+from .._operations.writes import Create, Delete, Update
 from ._person import PERSON_KEYS, Gender, SchoolPerson, SchoolPersonFields, SchoolPersonQuery
 
 __all__ = ["Gender", "Student", "StudentFields", "StudentQuery", "Students"]

@@ -6,8 +6,9 @@ from msgspec import UNSET, UnsetType
 
 from .._operations.composed import Find, Upsert, Writable
 from .._operations.keys import SOURCE_KEYS
-from .._operations.operations import Create, Get, List, Search, Update
+from .._operations.operations import Get, List, Search
 from .._operations.upsert_many import UpsertMany
+from .._operations.writes import Create, Update
 from ..query import Null, SourcedQuery, Text
 from ..records import SourcedFields, SourcedRecord
 

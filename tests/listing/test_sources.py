@@ -28,6 +28,7 @@ from meitner_aio._listing.endpoints import Listed, RecordSource
 from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._wire.messages import Headers, RawResponse, Request
 from meitner_aio._wire.page_size import PageSizes
+from meitner_aio._wire.paths import Place
 from meitner_aio.errors import InternalServerError, MeitnerError, PermissionDeniedError
 from meitner_aio.resources import Groups, Students
 
@@ -79,7 +80,7 @@ class Scripted:
 
 
 def _source(send: Scripted, audited: bool | None = True, filter: dict[str, Any] | None = None) -> Any:
-    return RecordSource[Group](send, Listed("/group", Group, True, audited), filter, PageSizes())
+    return RecordSource[Group](send, Listed(Place("/group", "/group"), Group, True, audited), filter, PageSizes())
 
 
 # -- pages
@@ -169,7 +170,9 @@ async def test_a_window_of_every_row_leaves_the_conditions_out() -> None:
 async def test_a_window_of_events_is_one_of_their_timestamps() -> None:
     """Windows of audit events use the timestamp, because they have no meta."""
     send = Scripted([])
-    source = RecordSource[AuditEvent](send, Listed("/audit-event", AuditEvent, True, None), None, PageSizes())
+    source = RecordSource[AuditEvent](
+        send, Listed(Place("/audit-event", "/audit-event"), AuditEvent, True, None), None, PageSizes()
+    )
     await source.created(SINCE, SINCE, PageRequest(5, 0))
     assert send.bodies[0]["smallerThan"] == {"timestamp": "2026-09-21T14:00:00Z"}
     assert send.bodies[0]["greaterOrEqual"] == {"timestamp": "2026-09-21T14:00:00Z"}

@@ -17,7 +17,8 @@ from rich.pretty import pretty_repr
 from samples import ID, OTHER_ID, Recorder, answer, call, every, page, record, required
 
 from meitner_aio import RESOURCES, Address, Listing, ResponseValidationError, Student, StudentFields
-from meitner_aio._operations.operations import Create, Delete, Get, List, Resource, Search, Update, operations
+from meitner_aio._operations.operations import Get, List, Resource, Search, operations
+from meitner_aio._operations.writes import Create, Delete, Update
 from meitner_aio._wire.messages import RawResponse
 from meitner_aio.query import ResourceQuery
 from meitner_aio.records import fields

@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from meitner_aio._operations.composed import Deletable, Find
-from meitner_aio._operations.operations import Create, Delete, Get, List, Search, Update
+from meitner_aio._operations.operations import Get, List, Search
+from meitner_aio._operations.writes import Create, Delete, Update
 from meitner_aio.query import Exact, Null, Ordered, ResourceQuery, Text
 from meitner_aio.records import DirectoryRecord, Id, Record
 

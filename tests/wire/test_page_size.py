@@ -33,6 +33,7 @@ from meitner_aio._listing.listing import Listing
 from meitner_aio._listing.prefetch import ROWS, Idle
 from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._wire.page_size import LARGEST, USUAL, Fitting, PageSizes
+from meitner_aio._wire.paths import Place
 from meitner_aio.errors import ResponseValidationError
 from meitner_aio.export import export
 
@@ -657,7 +658,7 @@ def test_a_witness_is_asked_for_pages_that_it_gives() -> None:
 
     async def main() -> None:
         server = Server(10, refuses(80))
-        facts = Listed("/student", Student, searchable=True, audited=True)
+        facts = Listed(Place("/student", "/student"), Student, searchable=True, audited=True)
         source = RecordSource[Any](server.client()._calls.send, facts, None, PageSizes())
         deletions = await source.deleted(datetime(2026, 1, 1, tzinfo=UTC))
         assert deletions.ids == frozenset()
@@ -683,7 +684,7 @@ def test_a_repair_asks_for_the_largest_pages(*, searchable: bool) -> None:
         counts = {(False, 1)} if searchable else set()
         assert {(ask.open, ask.limit) for ask in directory.asks[3:]} == {(True, LARGEST)} | counts
         server, now = Server(400, refuses(80)), datetime(2026, 12, 1, tzinfo=UTC)
-        facts = Listed("/student", Student, searchable=True, audited=True)
+        facts = Listed(Place("/student", "/student"), Student, searchable=True, audited=True)
         source = RecordSource[Any](server.client()._calls.send, facts, None, PageSizes())
         ask = PageRequest(LARGEST, 0, bulk=True, open=True)
         assert (await source.created(None, now, ask)).requests == len(server.asked) > 1

@@ -10,7 +10,8 @@ from msgspec import UNSET
 
 from ..._operations.comparison import differences, may_have_made
 from ..._operations.keys import SOURCE, Key, key_of
-from ..._operations.operations import Create, operations
+from ..._operations.operations import operations
+from ..._operations.writes import Create
 from ..._wire.validation import built, checked
 from ...records import DirectoryRecord, ExternalRequest, Record, fields
 from ...resources import RESOURCES

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 from ..._operations.comparison import composed
-from ..._operations.operations import Create, operations
+from ..._operations.operations import operations
+from ..._operations.writes import Create
 from ..._wire.validation import is_id
 from ...records import DirectoryRecord, External, SourcedRecord
 from ...resources import RESOURCES

@@ -13,7 +13,8 @@ from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from ..._operations.operations import Create, operations
+from ..._operations.operations import operations
+from ..._operations.writes import Create
 from ..._wire.validation import suggestion
 from ...records import Field, Kind, Record, fields, wire_name
 from ...resources import RESOURCES

@@ -1,0 +1,123 @@
+"""The envelope of a listing's pages: where the rows are and what the page says of itself. Pure.
+
+The API has one, which is decoded at once (`Envelope`). That of another API is declared with a `Paging`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from ..records import Pagination
+
+Opened: TypeAlias = tuple[list[Any] | None, Pagination]
+"""The rows of a page, and which part of the listing it is."""
+
+Opener: TypeAlias = Callable[[bytes, int, int], Opened]
+"""Opens the body of a page that was asked for by limit and offset."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PATH = re.compile(rf"{_NAME.pattern}(?:\.{_NAME.pattern})*")
+
+
+class Paging(Struct, frozen=True, kw_only=True):
+    """How an API pages its listings. The defaults are those of the Directory API.
+
+    `items` and `total` say where in an answer the rows and their number are, `limit` and `offset` are the parameters
+    that ask for a page. An envelope that tells its limit and offset, under these names beside the total, is held to
+    them. Raises `ValueError` for a name that is none.
+    """
+
+    items: str = "data"
+    total: str = "pagination.total"
+    limit: str = "limit"
+    offset: str = "offset"
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        for field, pattern in (("items", _PATH), ("total", _PATH), ("limit", _NAME), ("offset", _NAME)):
+            name: object = getattr(self, field)
+            if not isinstance(name, str) or not pattern.fullmatch(name):
+                raise ValueError(
+                    f"{field} of a Paging must be a name, or for items and total a path such as page.total"
+                )
+        if len({self.limit, self.offset}) < 2 or self.items in self.facts.values():
+            raise ValueError("items, total, limit and offset of a Paging must be different names")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Where an envelope tells the total, and perhaps the limit and the offset, by their names here."""
+        beside, dot, _ = self.total.rpartition(".")
+        return {
+            "total": self.total,
+            "limit": f"{beside}{dot}{self.limit}",
+            "offset": f"{beside}{dot}{self.offset}",
+        }
+
+
+USUAL_PAGING = Paging()
+
+
+class _Discreet(Struct):
+    """Base of the envelopes made here: `repr` shows nothing, because rows are personal data."""
+
+    def __repr__(self) -> str:
+        return "Envelope(***)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return []
+
+
+def opener(paging: Paging, row: Any) -> Opener:  # noqa: ANN401 - any type that msgspec decodes
+    """Return what opens the pages of an API; `row` is the type of a row."""
+    places = {"items": paging.items, **paging.facts}
+    wanted = {"items": list[row] | None, "total": int, "limit": int | None, "offset": int | None}
+    decoder = msgspec.json.Decoder(_struct({places[name]: (name, kind) for name, kind in wanted.items()}))
+
+    def opened(body: bytes, limit: int, offset: int) -> Opened:
+        told: dict[str, Any] = {}
+        _collect(decoder.decode(body), told)
+        rows, total = told["items"], told["total"]
+        got = len(rows or ())
+        if told.get("offset") is not None:
+            offset = told["offset"]
+        if told.get("limit") is not None:
+            limit = told["limit"]
+        elif got and offset + got < total:
+            limit = min(limit, got)  # a page that is short before the end: the server gives no more at a time
+        return rows, Pagination(offset=offset, limit=limit, total=total)
+
+    return opened
+
+
+def _struct(leaves: dict[str, tuple[str, Any]]) -> type[Struct]:
+    """Return the type of an envelope whose leaves, by their dotted path, have these names and types."""
+    inner: dict[str, dict[str, tuple[str, Any]]] = {}
+    fields: list[Any] = []
+    names: dict[str, str] = {}
+    for path, (name, kind) in leaves.items():
+        head, dot, rest = path.partition(".")
+        if dot:
+            inner.setdefault(head, {})[rest] = (name, kind)
+            continue
+        names[name] = head
+        fields.append((name, kind, None) if name in ("limit", "offset") else (name, kind))
+    for number, (head, below) in enumerate(inner.items()):
+        names[f"_{number}"] = head
+        fields.append((f"_{number}", _struct(below)))
+    # Those without a default come first.
+    fields.sort(key=len)
+    return msgspec.defstruct("Envelope", fields, bases=(_Discreet,), rename=names)
+
+
+def _collect(envelope: Struct, told: dict[str, Any]) -> None:
+    for name in envelope.__struct_fields__:
+        value = getattr(envelope, name)
+        if isinstance(value, _Discreet):
+            _collect(value, told)
+        else:
+            told[name] = value

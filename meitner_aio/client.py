@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from msgspec import UNSET, UnsetType
 
 from ._operations.members import Client
-from ._operations.operations import Binding
+from ._operations.resource import Binding, Resource, declared
 from ._pipeline.admission import QuotaPolicy
 from ._pipeline.authentication import identity
 from ._pipeline.capture import capturing
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .outbox import Outbox
     from .sandbox import Sandbox
     from .sandbox._choices import Choices
+
+R = TypeVar("R", bound=Resource[Any])
 
 _CONCURRENCY = 8
 """Requests in flight unless a client says more or fewer."""
@@ -251,6 +253,14 @@ class Meitner(Resources, Client):
         vars(copied).update((name, value) for name, value in vars(self).items() if name not in RESOURCES)
         copied._join(self._core, options)
         return copied
+
+    def resource(self, kind: type[R], /, **parameters: str) -> R:
+        """Return a resource that you declared (`meitner_aio.declare`), with the parameters of its path.
+
+        It has the credentials, limits, retries and errors of the client, whose server it never leaves. Raises
+        `TypeError` or `ValueError` for a missing or unknown parameter, or one that is no single segment of a path.
+        """
+        return self._wire.to(declared(kind), parameters)
 
     async def request(
         self, method: str, path: str, *, params: Params | None = None, json: object = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, cast, get_args, get_origin, overload
@@ -231,7 +231,7 @@ def _reader(answer: Any, where: str) -> tuple[Reader, int | None]:  # noqa: ANN4
         return _text, None
     if isinstance(answer, type) and get_origin(answer) is None and issubclass(answer, Record):
         return partial(_read, decoder=RecordDecoder(answer)), A_RECORD
-    if get_origin(answer) in (list, Sequence):
+    if get_origin(answer) is list:
         (row,) = get_args(answer)
         if isinstance(row, type) and issubclass(row, Record):
             return partial(_read, decoder=msgspec.json.Decoder(list[row])), None  # type: ignore[valid-type]

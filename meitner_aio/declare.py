@@ -26,7 +26,6 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from ._operations.action import Action
-from ._operations.find import Find
 from ._operations.operations import Get, List, Search
 from ._operations.resource import Resource
 from ._operations.writes import Create, Delete, Update
@@ -40,7 +39,6 @@ __all__ = [
     "Create",
     "Delete",
     "DirectoryRecord",
-    "Find",
     "Get",
     "Id",
     "List",

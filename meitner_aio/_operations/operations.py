@@ -138,9 +138,7 @@ class List(Operation, Generic[Q]):
 
         def __getitem__(self, item: object) -> NoReturn:
             """Raise a `TypeError` that says what hides the type `list`."""
-            raise TypeError(
-                "`list` is the operation here: write `builtins.list[...]`, or name the type above the class"
-            )
+            raise TypeError("`list` is the operation here: write `builtins.list[...]`, or name the type before")
 
     def check(self, resource: type[Resource[Any]], where: str, /) -> None:
         """Raise `TypeError` for a query whose parameters are those of pages."""

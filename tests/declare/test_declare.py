@@ -153,7 +153,7 @@ async def test_a_record_is_got_by_its_id_and_must_be_that_record():
 async def test_an_answer_about_another_record_is_refused():
     """A server that mixes its answers up does not get through."""
     api = Spaces()
-    api.of = lambda rows, *_: b"HTTP/1.1 200 X\r\nContent-Length: 30\r\n\r\n" + b'{"id":"m-2","firstName":"Kim"}'
+    api.of = lambda *_: b"HTTP/1.1 200 X\r\nContent-Length: 30\r\n\r\n" + b'{"id":"m-2","firstName":"Kim"}'
     async with client(api, max_retries=0, retry=None) as meitner:
         with pytest.raises(ResponseValidationError, match="another record"):
             await meitner.resource(Members, space="a").get("m-1")

@@ -99,21 +99,25 @@ class Spaces:
                 return answer(200, {"count": len(rows)})
         if found is None:
             return failure(404, "NotFound")
-        match seen.method, rest[1:]:
-            case "GET", []:
-                return answer(200, found)
+        return self.of_one(rows, found, seen, rest[1:])
+
+    def of_one(self, rows: list[Json], found: Json, seen: Seen, rest: list[str]) -> bytes:
+        """Answer what concerns one member."""
+        match seen.method, rest:
+            case "GET", ["badge"]:
+                return answer(200, body=b"\x89PNG", headers={"Content-Type": "image/png"})
             case "PATCH", []:
                 found |= json.loads(seen.body)
-                return answer(200, found)
             case "DELETE", []:
                 rows.remove(found)
                 return answer(204, body=b"")
             case "POST", ["invite" | "nudge"]:
                 self.invited[found["id"]] += 1
-                return answer(200, found)
-            case "GET", ["badge"]:
-                return answer(200, body=b"\x89PNG", headers={"Content-Type": "image/png"})
-        return failure(405, "BadRequest")
+            case "GET", []:
+                pass
+            case _:
+                return failure(405, "BadRequest")
+        return answer(200, found)
 
     def create(self, rows: list[Json], given: Json) -> bytes:
         """Create a member, unless another has the address."""

@@ -183,11 +183,13 @@ async def test_what_was_not_exported_is_no_empty_listing(snapshot: Path) -> None
         assert await offline.students.list().count() == 121
 
 
-async def test_a_path_that_does_not_exist_is_not_found(snapshot: Path) -> None:
-    """As the server would have it; a wrong page is refused, too."""
+async def test_a_path_that_the_directory_does_not_have_is_in_no_snapshot(snapshot: Path) -> None:
+    """It may exist on a server: that is no 404. A wrong page is refused as a server would."""
     transport = Snapshot(snapshot)
+    with pytest.raises(APIConnectionError, match="/x is no resource of the directory"):
+        await transport.send(Request("request", "GET", "/x", "/x"))
     headers = {"Client-ID": "a", "Client-Secret": "b"}
-    for path, query, status in (("/x", "", 404), ("/student", "limit=0", 400), ("/student", "limit=1", 200)):
+    for path, query, status in (("/student", "limit=0", 400), ("/student", "limit=1", 200)):
         response = await transport.send(Request("request", "GET", path, path, query, headers=headers))
         assert response.status == status
         assert not any(name.lower().startswith("ratelimit") for name in response.headers)

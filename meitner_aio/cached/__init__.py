@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from msgspec import UNSET
 
 from .._operations.members import View
-from .._operations.operations import Binding
 from .._operations.reads import Reads, Searches
+from .._operations.resource import Binding, Resource, declared
 from .._wire.validation import check_whole
 from ..resources import Resources
 from ._providers import Cached, CacheProvider, MemoryCache
 from ._redis_cache import RedisCache
-from ._store import Caching
+from ._store import Caching, reading
 
 if TYPE_CHECKING:
     from .._wire.messages import Send
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CacheProvider", "Cached", "CachedMeitner", "MemoryCache", "Reads", "RedisCache", "Searches"]
 
 D = TypeVar("D")
+R = TypeVar("R", bound=Resource[Any])
 
 _STALE = 24 * 3600.0
 """Seconds for which `stale_if_error=True` lets an expired answer be used."""
@@ -43,6 +44,15 @@ class CachedMeitner(Resources, View[D]):
         self._wire = wire
         self._caching = caching
         self._default = default
+
+    def resource(self, kind: type[R], /, **parameters: str) -> R:
+        """Return a resource that you declared (`meitner_aio.declare`), whose reads go through the cache.
+
+        Its lists, searches, gets and GET actions are kept, each with the parameters of its path and query; a write
+        raises `MeitnerError`. There is no `default` for its reads. Raises `TypeError` or `ValueError` for parameters
+        that are not those of the path.
+        """
+        return self._wire._replace(send=reading(self._wire.send)).to(declared(kind), parameters)
 
     async def clear(self) -> None:
         """Forget every answer, including those of other views with the same provider: the next reads ask the server.

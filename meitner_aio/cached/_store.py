@@ -39,6 +39,21 @@ _TO_CLEAR = 60.0
 """Seconds for a provider to forget everything: it may have to scan all that it keeps."""
 
 
+def reading(send: Send) -> Send:
+    """Return a `Send` that refuses what is no read, before it is sent."""
+
+    async def read(request: Request) -> RawResponse:
+        if request.operation in _READS:
+            return await send(request)
+        raise MeitnerError(
+            f"{request.method} {request.route} would write, and a cached view only reads: use meitner.resource(...)",
+            method=request.method,
+            route=request.route,
+        )
+
+    return read
+
+
 class _Flight:
     """A request in flight, and how many wait for it. `first` is the request whose reader decoded the response."""
 

@@ -98,7 +98,7 @@ class Snapshot:
         Raises `MeitnerError` for a write, `APIConnectionError` for a resource that was not exported, and
         `ConfigurationError` for a file that is not the one exported.
         """
-        attribute = reads(request.method, request.path)
+        attribute = reads(request)
         facts: dict[str, Any] = {"method": request.method, "route": request.route}
         if attribute is None:
             raise MeitnerError(

@@ -91,7 +91,7 @@ class Mirrored:
 
         Raises `MeitnerError` for a write, and `APIConnectionError` for a resource that the mirror does not keep.
         """
-        attribute = reads(request.method, request.path)
+        attribute = reads(request)
         if attribute is None:
             raise MeitnerError(
                 f"offline: {request.method} {request.route} would write; a mirror is read-only",

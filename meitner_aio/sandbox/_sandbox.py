@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from .._operations.resource import Resource
 from .._wire.messages import RawResponse, Request
 from .._wire.validation import check_seconds, check_whole, suggestion
-from ..records import DirectoryRecord
+from ..records import DirectoryRecord, Record
 from ..resources import RESOURCES
 from .faults import Fault, FaultFields, Faults, Injected, as_fault, operation_names
 from .http.app import PREFIX, App
@@ -20,6 +21,7 @@ from .http.dialect import Dialect, Form, Resolution, Unknown, Zones
 from .http.paging import OverCap, Paging
 from .http.quota import HOUR, HeaderCount, LimiterKind, Reset, new_limiter
 from .http.received import ReceivedRequest
+from .http.served import Answer
 from .store.choices import check_choice
 from .store.directory import Directory
 from .store.tables import Order
@@ -29,6 +31,8 @@ from .synthetic.owned import owned as all_owned
 
 if TYPE_CHECKING:
     from .http.server import Server
+
+T = TypeVar("T", bound=Record)
 
 
 class Sandbox:
@@ -191,6 +195,25 @@ class Sandbox:
             raise ValueError(f"there is no resource {attribute!r}{suggestion(attribute, RESOURCES)}")
         with self._app.lock:
             return list(self._directory.rows(attribute))
+
+    def serve(
+        self,
+        kind: type[Resource[T]],
+        /,
+        rows: Iterable[T] = (),
+        *,
+        actions: Mapping[str, Answer] | None = None,
+        **parameters: str,
+    ) -> None:
+        """Serve a resource that you declared (`meitner_aio.declare`), too, at the `parameters` of its path.
+
+        It begins with these rows, in their order, and shares credentials, quota, page cap and faults with the rest.
+        `actions` says what actions do, by their names: each gets the record of its id (None without one) and the record
+        that was sent, and returns the answer. An action that answers with the record of its id, or with nothing, needs
+        none. Raises `TypeError` for parameters that the path does not have, rows of another record, and an action whose
+        answer is not said.
+        """
+        self._app.serve(kind, rows, parameters, actions or {})
 
     async def send(self, request: Request) -> RawResponse:
         """Answer a request in process: the transport of a client that needs no network."""

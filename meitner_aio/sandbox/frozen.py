@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from .._wire.messages import Send
+from .._wire.messages import Request, Send
 from .._wire.validation import plausible
+from ..errors import APIConnectionError, ConnectionReason
 from ..records import DirectoryRecord
 from .faults import Faults
 from .http.answers import Refusal
-from .http.app import App, local
+from .http.app import App, asked_path
 from .http.auth import Credentials
 from .http.dialect import Dialect
 from .http.paging import Paging
@@ -19,6 +20,7 @@ from .http.routes import Routes
 from .store.directory import Directory
 
 _READS = frozenset({"list", "search", "get"})
+_NOWHERE = 404
 _SETTLED = 600.0
 """Seconds that this directory's clock is past its last change, at least. Listings treat rows of the last minutes as
 unsettled; these never change."""
@@ -56,10 +58,23 @@ class Frozen:
         """Answers a request, as the sandbox does."""
 
 
-def reads(method: str, path: str) -> str | None:
-    """Return the resource that a request reads; None for a write, and an empty text for what does not exist."""
+def reads(request: Request) -> str | None:
+    """Return the resource that a request reads; None for a write, and an empty text for what does not exist.
+
+    Raises `APIConnectionError` for a path that the directory does not have: of a declared resource, or of another API.
+    """
     try:
-        place = _routes.find(method, local(path))
-    except Refusal:
-        return ""
-    return place.attribute if place.operation in _READS else None
+        place = _routes.find(request.method, asked_path(request))
+    except Refusal as refusal:
+        if refusal.status != _NOWHERE:
+            return ""
+    else:
+        return place.attribute if place.operation in _READS else None
+    raise APIConnectionError(
+        f"offline: {request.route} is no resource of the directory, and a snapshot holds nothing else",
+        reason=ConnectionReason.OFFLINE,
+        sent=False,
+        attempts=0,
+        method=request.method,
+        route=request.route,
+    )

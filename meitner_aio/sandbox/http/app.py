@@ -10,11 +10,12 @@ import math
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..._operations.resource import Resource
 from ..._wire.messages import Envelope, Headers, RawResponse, Request
 from ...errors import APIConnectionError, APITimeoutError, ConnectionReason
 from ...records import Record
@@ -29,6 +30,7 @@ from .paging import Paging
 from .quota import Limiter, Unlimited
 from .received import ReceivedRequest
 from .routes import Place, Routes
+from .served import Answer, Served, ServedPlace
 
 PREFIX = "/directory/v1"
 """Where the API is below the origin."""
@@ -100,6 +102,7 @@ class App:
         self.received: deque[ReceivedRequest] = deque(maxlen=_KEPT)
         self.lock = threading.Lock()
         """Held by all who read or change the directory or the faults."""
+        self._served: list[Served] = []
         self._held: set[asyncio.Future[None]] = set()
 
     async def send(self, request: Request) -> RawResponse:
@@ -124,8 +127,8 @@ class App:
 
     def _decide(self, request: Request) -> tuple[RawResponse | None, float]:
         """Return the answer, None when the connection is cut, and the seconds until then."""
-        path, request_id = local(request.path), str(uuid.uuid4())
-        place = self._find(request.method, path)
+        path, request_id = asked_path(request), str(uuid.uuid4())
+        place = self._served_at(request) or self._find(request.method, path)
         operation = _named(place)
         fault = self._faults.strike(operation, path)
         answer = None
@@ -133,7 +136,7 @@ class App:
             answer = self._answer(request, place, request_id)
         if fault is not None and fault.status is not None:
             answer = _failed(fault, fault.status, request_id)
-        route = place.route if isinstance(place, Place) else ""
+        route = place.route if isinstance(place, (Place, ServedPlace)) else ""
         self.received.append(ReceivedRequest(request, path, operation, route, answer))
         if answer is not None:
             answer = self._headed(answer, request_id, counted=not isinstance(place, Outside))
@@ -165,6 +168,25 @@ class App:
     async def close(self) -> None:
         """Do nothing: closing a client must not close the directory."""
 
+    def serve(
+        self,
+        kind: type[Resource[Any]],
+        rows: Iterable[Record],
+        parameters: Mapping[str, str],
+        actions: Mapping[str, Answer],
+    ) -> None:
+        """Serve a declared resource, too: the last that was served at a path has it."""
+        served = Served(kind, rows, parameters, actions, paging=self._paging, dialect=self._dialect)
+        with self.lock:
+            self._served.insert(0, served)
+
+    def _served_at(self, request: Request) -> ServedPlace | None:
+        """Return what is asked of a declared resource, of whichever API below the origin."""
+        path = asked_path(request)
+        if not path:
+            path = "/" + request.path.partition("://")[2].partition("/")[2]
+        return next(filter(None, (served.find(request.method, path, request.query) for served in self._served)), None)
+
     def _find(self, method: str, path: str) -> Place | Outside | Refusal:
         """Return what is asked, or why it cannot be."""
         if path == OAUTH:
@@ -176,7 +198,7 @@ class App:
         except Refusal as refusal:
             return _NOWHERE if refusal.status == 404 else refusal
 
-    def _answer(self, request: Request, place: Place | Outside | Refusal, request_id: str) -> RawResponse:
+    def _answer(self, request: Request, place: Place | Outside | Refusal | ServedPlace, request_id: str) -> RawResponse:
         headers = Headers(request.headers)
         if isinstance(place, Outside):
             return place.answer(request, headers)
@@ -185,6 +207,8 @@ class App:
             self._limiter.spend()
             if isinstance(place, Refusal):
                 raise place
+            if isinstance(place, ServedPlace):
+                return place.answer(request)
             result = self._take[place.operation](place, request, actor)
         except Refusal as refusal:
             return failure(refusal.status, refusal.message, request_id, refusal.headers)
@@ -214,11 +238,16 @@ def local(path: str) -> str:
     return path.removeprefix(PREFIX)
 
 
-def _named(place: Place | Outside | Refusal) -> str:
+def asked_path(request: Request) -> str:
+    """Return the path of a request as the routes have it; that in another API begins with its name."""
+    return f"/{request.api}{request.path}" if request.api else local(request.path)
+
+
+def _named(place: Place | Outside | Refusal | ServedPlace) -> str:
     """Return the name of what is asked, for faults; empty for a path that does not exist."""
     if isinstance(place, Place):
         return f"{place.attribute}.{place.operation}"
-    return place.name if isinstance(place, Outside) else ""
+    return place.name if isinstance(place, (Outside, ServedPlace)) else ""
 
 
 def _json(request: Request) -> bytes:

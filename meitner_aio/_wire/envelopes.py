@@ -81,15 +81,11 @@ def opener(paging: Paging, row: Any) -> Opener:  # noqa: ANN401 - any type that 
     def opened(body: bytes, limit: int, offset: int) -> Opened:
         told: dict[str, Any] = {}
         _collect(decoder.decode(body), told)
-        rows, total = told["items"], told["total"]
-        got = len(rows or ())
         if told.get("offset") is not None:
             offset = told["offset"]
         if told.get("limit") is not None:
             limit = told["limit"]
-        elif got and offset + got < total:
-            limit = min(limit, got)  # a page that is short before the end: the server gives no more at a time
-        return rows, Pagination(offset=offset, limit=limit, total=total)
+        return told["items"], Pagination(offset=offset, limit=limit, total=told["total"])
 
     return opened
 

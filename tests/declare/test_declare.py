@@ -105,9 +105,11 @@ async def test_pages_may_be_wrapped_and_asked_for_by_other_names(envelope, names
     Elsewhere.paging = paging
     api = Spaces(envelope, cap=cap, names=names)
     async with client(api) as meitner:
-        rows = await meitner.resource(Elsewhere, space="a").list().all()
+        listing = meitner.resource(Elsewhere, space="a").list()
+        rows = await listing.all()
     assert [row.id for row in rows] == [f"m-{number}" for number in range(250)]
-    assert api.counted["GET members"] == -(-250 // cap)
+    assert listing.report.problems == ()
+    assert listing.report.requests == api.counted["GET members"] == -(-250 // cap)
 
 
 async def test_a_page_of_another_offset_is_refused_where_the_envelope_tells_it():

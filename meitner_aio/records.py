@@ -254,7 +254,13 @@ class Field(NamedTuple):
         return f"{self.kind} {self.type.__name__}" if self.kind in (Kind.ENUM, Kind.OBJECT) else self.kind
 
 
-_KINDS = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, datetime: Kind.INSTANT, date: Kind.DATE}
+_KINDS: dict[object, Kind] = {
+    str: Kind.TEXT,
+    bool: Kind.BOOLEAN,
+    int: Kind.INTEGER,
+    datetime: Kind.INSTANT,
+    date: Kind.DATE,
+}
 
 
 @cache

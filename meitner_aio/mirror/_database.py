@@ -61,9 +61,15 @@ def reading(path: Path) -> Generator[sqlite3.Connection | None, None, None]:
 
 def begin(database: sqlite3.Connection, path: Path) -> None:
     """Begin to write; `MeitnerError` at once when somebody else does."""
+    with impatient(database), plainly(path):
+        database.execute("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def impatient(database: sqlite3.Connection) -> Generator[None, None, None]:
+    """Let what is locked by another connection fail at once in the block."""
     database.execute("PRAGMA busy_timeout = 0")
     try:
-        with plainly(path):
-            database.execute("BEGIN IMMEDIATE")
+        yield
     finally:
         database.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")

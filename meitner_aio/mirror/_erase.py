@@ -19,6 +19,7 @@ from .._runtime.durable import remove
 from .._runtime.private_files import open_private
 from ..errors import MeitnerError
 from ..offline import plainly
+from ._database import impatient
 from ._pages import has_gaps
 
 _log = logging.getLogger("meitner_aio.mirror")
@@ -35,8 +36,9 @@ def empty_log(database: sqlite3.Connection, path: Path) -> bool:
 
 
 def clear(database: sqlite3.Connection, path: Path) -> None:
-    """Remove what a run that was killed may have left beside the file."""
-    empty_log(database, path)
+    """Remove what a run that was killed may have left beside the file; wait for no other run."""
+    with impatient(database):
+        empty_log(database, path)
     remove(_anew(path))
 
 

@@ -208,7 +208,7 @@ async def test_a_mirror_is_of_one_directory(meitner, path):
 
 async def test_one_run_at_a_time(meitner, path, monkeypatch):
     """A second task, and a second mirror, are refused at once; the first loses nothing."""
-    monkeypatch.setattr("meitner_aio.mirror._database.PATIENCE", 0)
+    monkeypatch.setattr("meitner_aio.mirror._database.PATIENCE", 10 * 60)  # who waited would never come back
     follow, reached, go_on = meitner.changes, asyncio.Event(), asyncio.Event()
 
     async def sync(mirror):

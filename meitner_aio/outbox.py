@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self
+from weakref import finalize
 
 from msgspec import Struct
 
+from ._runtime.amounts import counted
 from ._runtime.bulk_context import bulk_task
 from ._runtime.cleanup import stopped
 from ._wire.validation import check_whole
@@ -30,13 +33,17 @@ class Outbox:
     writes in flight are cancelled and may have happened, and writes not yet started are not sent; `failures` lists both
     with `CancelledError`, and every write that failed with its error. If the process dies, unsent writes are lost: keep
     your own list if that matters.
+
+    Without a block, writes are sent as long as the event loop runs. When it ends, as by a cancellation, those that are
+    left are not; an outbox that is dropped with such writes, or with failures that no `flush()` waited for, warns of
+    their number (`RuntimeWarning`).
     """
 
     def __init__(self, *, concurrency: int = 8, maxsize: int = 1000) -> None:
         """Send at most `concurrency` writes at a time; awaiting `put` waits while `maxsize` writes are queued."""
         self._concurrency = check_whole("concurrency", concurrency, 1)
         self._maxsize = check_whole("maxsize", maxsize, 1)
-        self._waiting: deque[tuple[int, Coroutine[Any, Any, object]]] = deque()
+        self._waiting: _Waiting = deque()
         self._tasks: dict[asyncio.Task[object], int] = {}
         self._room = asyncio.Event()
         self._room.set()
@@ -45,6 +52,9 @@ class Outbox:
         self.sent = 0
         """Writes that succeeded."""
         self.failures: list[Failure] = []
+        self._seen = [0]
+        """How many failures there were when the caller last waited for them."""
+        self._dropped = finalize(self, _warn, self._waiting, self._tasks, self.failures, self._seen)
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._tasks)
@@ -87,6 +97,8 @@ class Outbox:
             self.sent += 1
         else:
             self.failures.append(Failure(index, error))
+        if _was_cancelled(task) and all(map(_was_cancelled, self._tasks)):  # the loop ends: nothing else is sent
+            self._give_up()
         self._start()
 
     async def flush(self) -> None:
@@ -95,6 +107,7 @@ class Outbox:
         # Writes start in order: once no earlier write is in flight, none of them is queued either.
         while early := [task for task, index in self._tasks.items() if index < end]:
             await asyncio.wait(early)
+        self._seen[0] = len(self.failures)
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,6 +116,7 @@ class Outbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
+        self._dropped.detach()
         if kind is not None and not issubclass(kind, Exception):
             await self._abandon()
             return
@@ -113,11 +127,38 @@ class Outbox:
             raise
 
     async def _abandon(self) -> None:
+        self._give_up()
+        await stopped(*self._tasks)
+
+    def _give_up(self) -> None:
         while self._waiting:
             index, write = self._waiting.popleft()
             write.close()
             self.failures.append(Failure(index, asyncio.CancelledError()))
-        await stopped(*self._tasks)
+
+
+_Waiting = deque[tuple[int, Coroutine[Any, Any, object]]]
+
+
+def _was_cancelled(task: asyncio.Task[object]) -> bool:
+    """Whether somebody asked a task to end, which a write whose own wait was cancelled was not."""
+    return task.cancelling() > 0
+
+
+def _warn(waiting: _Waiting, tasks: dict[asyncio.Task[object], int], failures: list[Failure], seen: list[int]) -> None:
+    """Say how many writes of a dropped outbox nobody knows the end of, or knows to have failed."""
+    unsent = len(waiting) + len(tasks)
+    while waiting:
+        waiting.popleft()[1].close()
+    unsent += (failed := len(failures) - seen[0])
+    if unsent:
+        known = f", {failed:,} of them with an error in its failures" if failed else ""
+        warnings.warn(
+            f"an outbox was dropped outside its `async with` block: {counted(unsent, 'write')} may not have been sent"
+            f"{known}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 class _Room:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator,
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from weakref import finalize
 
 from ._listing.listing import Listing
 from ._runtime.loop_thread import LoopThread
@@ -34,8 +35,9 @@ class Portal:
             print(student.id)
     ```
 
-    The loop runs in a thread that starts with the first call and ends with `close()`, or with the interpreter. Several
-    threads may share a portal. The client belongs to the portal's loop, and is closed with it.
+    The loop runs in a thread that starts with the first call and ends with `close()`, with the interpreter, or soon
+    after the portal was dropped: keep it for as long as it is used. Several threads may share a portal. The client
+    belongs to the portal's loop, and is closed with it.
     """
 
     def __init__(self, meitner: Meitner) -> None:
@@ -104,7 +106,7 @@ class Portal:
         if self._inside:
             raise MeitnerError("this is the portal's own event loop: call portal.close() from another thread")
         try:
-            if not self._closed:
+            if not self._closed and (self._room is None or not self._room.leaving):
                 self.run(self.meitner.close())
         finally:
             with self._lock:
@@ -119,13 +121,14 @@ class Portal:
 
     def _begin(self, call: _Call[Any]) -> None:
         with self._lock:  # so that close() also waits for a call that begins just before it
-            if self._closed:
+            if self._closed or (self._room is not None and self._room.leaving):
                 raise MeitnerError("this portal is closed")
             if self._room is None:
                 self._room = LoopThread("meitner_aio.Portal", self.meitner.close)
+                finalize(self, self._room.stop).atexit = False  # the thread is waited for, then
             if not self._room.thread.is_alive():
                 raise MeitnerError("a forked process does not have the portal's thread: make another portal there")
-            call.begin(self._room.loop)
+            call.begin(self._room)
 
     def _finish(self, source: AsyncGenerator[object, None]) -> None:
         """Stop an iteration; the garbage collector may call this in any thread, and while the interpreter ends."""
@@ -146,16 +149,16 @@ class _Call(Generic[T]):
 
     def __init__(self, work: Awaitable[T]) -> None:
         self._work = work
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._room: LoopThread | None = None
         self._task: asyncio.Task[None] | None = None
         self._value: T | None = None
         self._error: BaseException | None = None
         self.ended = threading.Event()
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start on a loop."""
-        self._loop = loop
-        loop.call_soon_threadsafe(self._start)
+    def begin(self, room: LoopThread) -> None:
+        """Start on the loop of a thread."""
+        self._room = room
+        room.loop.call_soon_threadsafe(self._start)
 
     def _start(self) -> None:
         self._task = asyncio.create_task(self._done())
@@ -171,7 +174,8 @@ class _Call(Generic[T]):
         if task.cancelled():  # before it began
             self._error = asyncio.CancelledError()
             self._discard()
-        self.ended.set()
+        if self._room is None or not self._room.ending:  # else the waiting thread would tell of an error that is none
+            self.ended.set()
 
     def _discard(self) -> None:
         if asyncio.iscoroutine(self._work):
@@ -184,11 +188,11 @@ class _Call(Generic[T]):
 
     def abandon(self) -> None:
         """Cancel it, and wait for its end, but no longer than `_PATIENCE`."""
-        if self._loop is None:
+        if self._room is None:
             self._discard()
         else:
             with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
-                self._loop.call_soon_threadsafe(self._cancel)
+                self._room.loop.call_soon_threadsafe(self._cancel)
             self.ended.wait(_PATIENCE)
 
     def _cancel(self) -> None:

@@ -288,3 +288,52 @@ async def test_a_client_gives_an_outbox_for_its_writes() -> None:
     assert (failure.index, failure.error.route) == (1, "/student")
     assert PERSON["identity_number"] not in repr(failure)
     assert repr(outbox) == "<Outbox: 0 to send, 1 sent, 1 failed>"
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_an_outbox_that_is_dropped_with_writes_says_how_many(flushed: bool) -> None:
+    """Outside a block the end of the loop stops it: nothing else is begun, no coroutine is left, and no number lost."""
+    log = Log()
+
+    async def main() -> None:
+        outbox = Outbox(concurrency=2)
+        outbox.put(log.write("refused", 0.5, ConflictError("no")))
+        if flushed:
+            await outbox.flush()
+        for number in range(9):
+            outbox.put(log.write(number))
+        await asyncio.sleep(0.7)
+
+    def ended() -> None:
+        asyncio.run(main())
+        gc.collect()
+
+    with pytest.warns(RuntimeWarning, match=f"{9 if flushed else 10} writes may not have been sent"):
+        ended()
+    assert len(log.begun) <= 4
+    assert log.done == []
+
+
+@on_virtual_time
+async def test_an_outbox_without_a_block_goes_on_while_the_loop_runs(log: Log) -> None:
+    """Dropped or not, what was put is sent; and there is nothing to warn of."""
+    outbox = Outbox(concurrency=2)
+    for number in range(5):
+        outbox.put(log.write(number))
+    del outbox
+    gc.collect()
+    await asyncio.sleep(10)
+    assert sorted(log.done) == list(range(5))
+
+
+@on_virtual_time
+async def test_a_write_that_cancels_itself_stops_no_other(log: Log) -> None:
+    """Only a task that somebody cancels is a sign of the loop's end."""
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async with Outbox(concurrency=1) as outbox:
+        outbox.put(cancelled())
+        outbox.put(log.write("next"))
+    assert (log.done, len(outbox.failures)) == (["next"], 1)

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from ssl import CERT_NONE, SSLContext
 from urllib.parse import urljoin, urlsplit
 
 from .. import __version__
@@ -88,20 +89,6 @@ def safe_url(url: str, name: str) -> str:
     return url
 
 
-def check_proxy(url: str, proxy: str | None) -> None:
-    """Refuse a proxy elsewhere for plain http to this machine: it would get credentials in the clear."""
-    if proxy is None:
-        return
-    try:
-        parts = urlsplit(proxy)
-    except ValueError:  # aiohttp refuses it
-        return
-    if parts.hostname and urlsplit(url).scheme == "http" and not is_loopback(parts.hostname):
-        raise ConfigurationError(
-            "proxy must be on this machine, as base_url is: credentials would leave it in the clear"
-        )
-
-
 def is_loopback(host: str) -> bool:
     """Whether a host is certainly this machine."""
     if host == "localhost":
@@ -110,6 +97,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def checked_ssl(context: object) -> SSLContext:
+    """Return a context that verifies the server; `ConfigurationError` for any other."""
+    if not isinstance(context, SSLContext):
+        raise ConfigurationError(
+            f"ssl must be an ssl.SSLContext, not {context!r:.20}: certificates are always verified"
+        )
+    if context.verify_mode is CERT_NONE or not context.check_hostname:
+        raise ConfigurationError(
+            "ssl must check certificates and host names: load the certificate to trust with load_verify_locations()"
+        )
+    return context
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

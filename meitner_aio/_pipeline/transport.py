@@ -9,24 +9,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from errno import ECONNREFUSED
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from io import BytesIO
-from ssl import CERT_NONE, SSLContext
+from ssl import SSLContext
 from types import NoneType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
 
 from .. import errors
+from .._runtime.dropped import cut, when_dropped
 from .._wire.messages import RawResponse, Request, Timeout
 from ..errors import ConnectionReason
 from .connection_errors import sentence
 from .decompression import BadAnswerError, Decompressor, TooLargeError
+from .proxies import Proxies
 from .retry_policy import once
-from .settings import api_url, check_proxy, is_loopback
+from .settings import api_url, checked_ssl
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -68,14 +70,11 @@ class HttpTransport:
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         """Send to paths below `base_url`. Raises `ConfigurationError` for an `ssl` that verifies no server."""
-        check_proxy(base_url, proxy)
         self._base = base_url
         self._session = session
         self._sessions: dict[float, aiohttp.ClientSession] = {}
-        self._proxy = proxy
-        self._proxies: dict[URL, str | None] = {}
-        self._ssl = True if ssl is None else _checked(ssl)
-        self._trust_env = trust_env
+        self._proxies = None if proxy is None and not trust_env else Proxies(base_url, proxy)
+        self._ssl = True if ssl is None else checked_ssl(ssl)
         self._trace_configs = list(trace_configs)
         self._closed = False
         self._used = math.inf
@@ -107,6 +106,8 @@ class HttpTransport:
         kept = _kept(request)
         session = self._sessions.get(kept)
         if session is None:
+            if not self._sessions:
+                when_dropped(self, partial(_abandon, self._sessions))
             session = self._sessions[kept] = aiohttp.ClientSession(
                 connector=self._connector(kept),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -149,7 +150,7 @@ class HttpTransport:
 
     async def _exchange(self, request: Request, tracker: aiohttp.UploadTracker) -> RawResponse:
         session, url = self._session_for(request), self._url(request)
-        proxy = await self._proxy_for(url) if self._proxy is not None or self._trust_env else None
+        proxy = None if self._proxies is None else await self._proxies.of(str(url))
         _reused.set(session is not self._session)
         answer = await session.request(
             request.method,
@@ -182,22 +183,6 @@ class HttpTransport:
         own = getattr(session, _MIDDLEWARES, None if session is self._session else ())
         return None if own is None else (_unrepeated(), *own)
 
-    async def _proxy_for(self, url: URL) -> str | None:
-        """Return the proxy named by the caller, or by the environment if that is trusted.
-
-        The environment's proxy does not apply to this machine, to which plain http is allowed: it would see
-        credentials. aiohttp's own look-up would also read a login for the server from .netrc.
-        """
-        if self._proxy is not None:
-            check_proxy(str(url), self._proxy)  # the token endpoint may be elsewhere
-            return self._proxy
-        if is_loopback(url.host or ""):
-            return None
-        origin = url.origin()
-        if origin not in self._proxies:
-            self._proxies[origin] = await asyncio.to_thread(_environments, origin)
-        return self._proxies[origin]
-
     def _url(self, request: Request) -> URL:
         target = request.path if "://" in request.path else api_url(self._base, request.api) + request.path
         return URL(f"{target}?{request.query}" if request.query else target, encoded=True)
@@ -227,7 +212,12 @@ _reused: ContextVar[bool] = ContextVar("meitner_aio_reused", default=False)
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes which requests get a new connection."""
+    """Notes which requests get a new connection, and keeps those that there are."""
+
+    @cached_property
+    def made(self) -> WeakSet[ResponseHandler]:
+        """The connections."""
+        return WeakSet()
 
     async def _create_connection(
         self,
@@ -236,7 +226,24 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp's
     ) -> ResponseHandler:
         _reused.set(False)
-        return await super()._create_connection(req, traces, timeout)
+        made = await super()._create_connection(req, traces, timeout)
+        self.made.add(made)
+        return made
+
+    def abandon(self, *, forked: bool) -> None:
+        """Close every connection at once."""
+        for connection in self.made:
+            cut(connection.transport, forked=forked)
+        self._close()
+
+
+def _abandon(sessions: Mapping[float, aiohttp.ClientSession], forked: bool) -> None:  # noqa: FBT001 - one of two ways
+    """Close sessions whose client was dropped, so that neither they nor asyncio complain."""
+    for session in sessions.values():
+        connector = session.connector
+        session.detach()
+        if isinstance(connector, _Connector):
+            connector.abandon(forked=forked)
 
 
 def _kept(request: Request) -> float:
@@ -258,24 +265,6 @@ def _timeout(asked: Timeout) -> aiohttp.ClientTimeout:
         asked = asked.total
     # aiohttp rounds timeouts above the threshold up to whole seconds.
     return aiohttp.ClientTimeout(total=asked, ceil_threshold=float("inf"))
-
-
-def _checked(context: object) -> SSLContext:
-    """Return a context that verifies the server; `ConfigurationError` for any other."""
-    if not isinstance(context, SSLContext):
-        raise errors.ConfigurationError(
-            f"ssl must be an ssl.SSLContext, not {context!r:.20}: certificates are always verified"
-        )
-    if context.verify_mode is CERT_NONE or not context.check_hostname:
-        raise errors.ConfigurationError(
-            "ssl must check certificates and host names: load the certificate to trust with load_verify_locations()"
-        )
-    return context
-
-
-def _environments(origin: URL) -> str | None:
-    """Return the environment's proxy for a server. Blocking: the system may look up names for it."""
-    return None if proxy_bypass(origin.host or "") else getproxies().get(origin.scheme)
 
 
 def _headers(request: Request) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ from ._pipeline.logging import LOG, Log, switch_on
 from ._pipeline.rate_limit import RateLimiter
 from ._pipeline.retry_policy import RetryPolicy
 from ._pipeline.server_limiter import Quota
-from ._pipeline.settings import credentials, every_header, server_url
+from ._pipeline.settings import check_kinds, credentials, every_header, server_url, warn_if_insecure
 from ._pipeline.shared_quota import QuotaStore
 from ._pipeline.smoothing import Rate
 from ._wire.messages import RawResponse
@@ -59,16 +59,27 @@ def _connection(
     profile: str | None,
     server: str,
     base_url: str | None,
+    insecure: bool,
 ) -> tuple[str, Auth | OAuth2]:
     """Return the URL of the server, and the credentials that go there."""
     if profile is None:
-        url = server_url(server, base_url, given=auth is not None or client_secret is not None)
+        url = server_url(server, base_url, given=auth is not None or client_secret is not None, insecure=insecure)
         return url, credentials(client_credentials, client_secret, auth)
     if auth is not None or client_credentials is not None:
         raise ConfigurationError("give either a profile or auth and client_credentials: a profile has its own")
     from ._profiles.connection import connection
 
     return connection(profile, client_secret, server=server, base_url=base_url)
+
+
+def _narrowed(options: Options, slots: int) -> Options:
+    """Return options for no more requests in flight than there are slots; refuse more than the usual ones."""
+    if slots < options.concurrency and options.concurrency > _CONCURRENCY:
+        raise ConfigurationError(
+            f"max_concurrency={options.concurrency} is more than the {slots} connections of the session: "
+            "raise the limit of its connector"
+        )
+    return options.changed(concurrency=slots)
 
 
 class Meitner(Resources, Client):
@@ -97,6 +108,10 @@ class Meitner(Resources, Client):
     MEITNER_LOG=debug, MEITNER_LOG=info or MEITNER_DEBUG=true show on stderr. A `session` of your own is used as it is
     and never closed; where it has fewer connections than `max_concurrency`, the default gives way, and more is refused.
     One client belongs to one event loop, and may be built before the loop runs.
+
+    `insecure` allows plain http to other machines than this one, as between containers: credentials and personal data
+    then travel in the clear, of which a `UserWarning` tells. It stands in code only, for no server of the API, and
+    turns off no check of a certificate.
 
     `offline` is a folder that an export wrote in NDJSON, or the file of a `meitner_aio.mirror.Mirror`: reads are
     answered from it, writes raise, and nothing is asked of any server; credentials and everything else then mean
@@ -133,6 +148,7 @@ class Meitner(Resources, Client):
         user_agent: str | None = None,
         offline: str | os.PathLike[str] | None = None,
         profile: str | None = None,
+        insecure: bool = False,
     ) -> None:
         if offline is not None:
             from .offline import opened
@@ -142,13 +158,15 @@ class Meitner(Resources, Client):
             place = f"a snapshot in {os.path.realpath(offline)}"
             self._within(opened(offline), url, auth, unlimited, max_concurrency, place=place)
             return
+        check_kinds(
+            rate=(rate, Rate), quota=(quota, QuotaPolicy), trust_env=(trust_env, bool), insecure=(insecure, bool)
+        )
         connection = {"proxy": proxy, "ssl": ssl, "trust_env": trust_env or None, "trace_configs": trace_configs}
         given = {name: value for name, value in connection.items() if value is not None}
         if session is not None and given:
             raise TypeError(f"{', '.join(given)} cannot be given beside a session: the session decides")
-        url, proof = _connection(
-            client_credentials, client_secret, auth=auth, profile=profile, server=server, base_url=base_url
-        )
+        where = partial(_connection, auth=auth, profile=profile, server=server, base_url=base_url)
+        url, proof = where(client_credentials, client_secret, insecure=insecure)
         options = Options(
             policy=RetryPolicy(max_retries=max_retries) if retry is None else retry,
             headers=every_header(headers, user_agent),
@@ -160,14 +178,11 @@ class Meitner(Resources, Client):
         from ._pipeline.transport import HttpTransport
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
-        options = options.changed(concurrency=transport.slots(max_concurrency))
-        if options.concurrency < max_concurrency and max_concurrency > _CONCURRENCY:
-            raise ConfigurationError(
-                f"max_concurrency={max_concurrency} is more than the {options.concurrency} connections of the session: "
-                "raise the limit of its connector"
-            )
-        core = Core(url, transport, proof, RateLimiter(options.concurrency, rate, quota), options)
+        options = _narrowed(options, transport.slots(max_concurrency))
+        limiter = RateLimiter(options.concurrency, rate, quota)
+        core = Core(url, transport, proof, limiter, options, insecure=insecure)
         self._join(core.sharing(quota_store, options.log), options)
+        warn_if_insecure(url)
 
     def _join(self, core: Core, options: Options) -> None:
         """Let the resources of the client speak to the core: those of a copy speak to the same one."""

@@ -154,7 +154,10 @@ class APIConnectionError(MeitnerError):
 
     `sent` is False when the request certainly never reached the server. `stale` is True when a connection broke that
     was kept from an earlier request: the server may have closed it for being idle, just as this one was on its way.
+    `repeatable` is False where `RetryPolicy(connection_errors=False)` lets nothing be repeated for it.
     """
+
+    repeatable = True
 
     def __init__(
         self,

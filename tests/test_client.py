@@ -310,7 +310,7 @@ def test_the_constructor_takes_what_the_contract_says() -> None:
     assert list(parameters) == [
         *("client_credentials", "client_secret", "auth", "server", "base_url", "timeout", "max_retries", "retry"),
         *("rate", "quota", "quota_store", "max_concurrency", "session", "headers", "proxy", "ssl", "trust_env"),
-        *("trace_configs", "logger", "on_event", "user_agent", "offline", "profile"),
+        *("trace_configs", "logger", "on_event", "user_agent", "offline", "profile", "insecure"),
     ]
     positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
     assert positional == ["client_credentials", "client_secret"]

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from .._wire.messages import RawResponse, Request
 from .._wire.too_many import TooMany, what_429_means
+from .._wire.validation import check_number, check_whole
 from .fair_share import FairShare, SingleCalls
 from .server_limiter import HOUR, Departure, Quota, ServerLimiter
 from .shared_quota import QuotaBucket
@@ -78,9 +79,11 @@ class QuotaPolicy(Struct, frozen=True, kw_only=True):
     per_hour: float = PER_HOUR
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for values out of range."""
-        if self.reserve < 0 or not (self.max_wait is None or self.max_wait >= 0):
-            raise ValueError("reserve and max_wait must not be negative")
+        """Raise `TypeError` for values of another type, and `ValueError` for values out of range."""
+        check_whole("reserve", self.reserve, 0)
+        check_number("per_hour", self.per_hour)
+        if self.max_wait is not None:
+            check_number("max_wait", self.max_wait)
         if self.on_exhausted not in ("wait", "raise"):
             raise ValueError('on_exhausted must be "wait" or "raise"')
         if not self.per_hour >= 1:

@@ -143,10 +143,18 @@ class Core:
     """What a client and its copies share: connections, rate limiter, retry budget, page sizes, token, event loop."""
 
     def __init__(
-        self, url: str, transport: Transport, auth: Auth | OAuth2, rate_limiter: RateLimiter, options: Options
+        self,
+        url: str,
+        transport: Transport,
+        auth: Auth | OAuth2,
+        rate_limiter: RateLimiter,
+        options: Options,
+        *,
+        insecure: bool = False,
     ) -> None:
-        """Open no connection yet; token requests use `options`."""
+        """Open no connection yet; token requests use `options`, and plain http only if `insecure`."""
         self.url = url
+        self._insecure = insecure
         self.place = url
         """Where the directory is: equal for all its clients, also for one in this process."""
         self.transport = transport
@@ -167,7 +175,7 @@ class Core:
         return self
 
     def _bearer(self, oauth: OAuth2, options: Options) -> BearerAuth:
-        url, policy = safe_url(urljoin(self.url, oauth.token_url), "token_url"), options.policy
+        url, policy = self._token_url(oauth), options.policy
         if policy.max_retries:
             policy = replace(policy, max_retries=max(policy.max_retries, TOKEN_RETRIES))
         headers = options.headers if same_server(self.url, url) else public_headers(options.headers)
@@ -178,6 +186,9 @@ class Core:
             partial(signing, auth=NoAuth(), headers=headers, timeout=options.timeout),
         )
         return BearerAuth(oauth, pipeline(stages, self.transport.send), url)
+
+    def _token_url(self, oauth: OAuth2) -> str:
+        return safe_url(urljoin(self.url, oauth.token_url), "token_url", insecure=self._insecure)
 
     def pipeline(
         self, options: Options, emit: OnEvent | None, noting: Stage | None = None, *, shrinks: bool = False

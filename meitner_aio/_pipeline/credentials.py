@@ -84,6 +84,8 @@ class OAuth2:
         """Raise `ConfigurationError` for what cannot be a credential."""
         self.client_id = Secret(client_id, "client_id")
         self.client_secret = Secret(client_secret, "client_secret")
+        if not isinstance(token_url, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise TypeError(f"token_url must be a str, not {type(token_url).__name__}")
         self.token_url = token_url
 
     def __repr__(self) -> str:

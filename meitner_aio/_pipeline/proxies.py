@@ -15,7 +15,7 @@ class Proxies:
 
     def __init__(self, base_url: str, proxy: str | None) -> None:
         """Raise `ConfigurationError` for a `proxy` that must not see requests below `base_url`."""
-        self._proxy = proxy
+        self._proxy = None if proxy is None else _checked(proxy)
         self._found: dict[tuple[str, str], str | None] = {}
         if proxy is not None:
             _check(base_url, proxy)
@@ -23,15 +23,15 @@ class Proxies:
     async def of(self, url: str) -> str | None:
         """Return the proxy for a request, None for none.
 
-        The environment's proxy does not apply to this machine, to which plain http is allowed: it would see
-        credentials. aiohttp's own look-up would also read a login for the server from .netrc.
+        The environment's proxy applies neither to this machine nor to plain http: it would see credentials. aiohttp's
+        own look-up would also read a login for the server from .netrc.
         """
         if self._proxy is not None:
             _check(url, self._proxy)  # the token endpoint may be elsewhere
             return self._proxy
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if is_loopback(host):
+        if parts.scheme == "http" or is_loopback(host):
             return None
         origin = parts.scheme, host
         if origin not in self._found:
@@ -44,13 +44,23 @@ def _environments(scheme: str, host: str) -> str | None:
     return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
-def _check(url: str, proxy: str) -> None:
-    """Refuse a proxy elsewhere for plain http to this machine: it would get credentials in the clear."""
+def _checked(proxy: object) -> str:
+    """Return the URL of a proxy. An error does not quote it: it may hold a password."""
+    if not isinstance(proxy, str):
+        raise TypeError(f"proxy must be a str, not {type(proxy).__name__}")
     try:
         parts = urlsplit(proxy)
-    except ValueError:  # aiohttp refuses it
-        return
-    if parts.hostname and urlsplit(url).scheme == "http" and not is_loopback(parts.hostname):
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong or not proxy.isascii() or not proxy.isprintable() or " " in proxy:
+        raise ConfigurationError("proxy must be an absolute http or https URL, such as http://localhost:3128")
+    return proxy
+
+
+def _check(url: str, proxy: str) -> None:
+    """Refuse a proxy elsewhere for plain http: it would get credentials in the clear."""
+    if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(proxy).hostname or ""):
         raise ConfigurationError(
-            "proxy must be on this machine, as base_url is: credentials would leave it in the clear"
+            "proxy must be on this machine where base_url is plain http: it would get credentials in the clear"
         )

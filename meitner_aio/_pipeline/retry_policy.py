@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Collection, Mapping
 from enum import Enum, auto
+from typing import cast
 
 from msgspec import Struct
 
 from .. import errors
 from .._wire.headers import LONGEST_WAIT
 from .._wire.messages import RawResponse, Request, error_from, error_object
+from .._wire.validation import check_boolean, check_number, check_seconds, check_whole
 from ..records import ErrorCode
 from .retry_budget import RetryBudget
 
@@ -26,6 +28,9 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     header takes their place. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a
     write of `*_many` or of an outbox) waits through an `outage` of so many seconds by occasional probes, where any
     other call gives up; in bulk, an attempt that fails for want of quota does not count.
+
+    With `connection_errors=False` an `APIConnectionError`, a timeout too, is raised at once: nothing is repeated, no
+    smaller page asked for, no outage waited through. A create that was lost is looked up, and not sent again.
     """
 
     max_retries: int = 2
@@ -35,15 +40,28 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     statuses: Collection[int] = RETRIED_STATUSES
     deadline: float | None = None
     outage: float = 0.0
+    connection_errors: bool = True
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for numbers out of range."""
-        if not all(0 <= seconds < math.inf for seconds in (self.initial, self.maximum)):
-            raise ValueError("initial and maximum must be finite and not negative")
-        if not (self.max_retries >= 0 and self.outage >= 0 and 1 <= self.exponent < math.inf):
-            raise ValueError("max_retries and outage must not be negative, exponent at least 1 and finite")
-        if self.deadline is not None and not self.deadline > 0:
+        """Raise `TypeError` for values of another type, and `ValueError` for numbers out of range."""
+        check_whole("max_retries", self.max_retries, 0)
+        check_seconds("initial", self.initial)
+        check_seconds("maximum", self.maximum)
+        check_number("outage", self.outage)
+        if not check_number("exponent", self.exponent, 1.0) < math.inf:
+            raise ValueError("exponent must be finite")
+        if self.deadline is not None and not check_number("deadline", self.deadline) > 0:
             raise ValueError("deadline must be positive")
+        check_boolean(self.connection_errors, "connection_errors")
+        _check_statuses(self.statuses)
+
+
+def _check_statuses(statuses: object) -> None:
+    if isinstance(statuses, str | bytes) or not isinstance(statuses, Collection):
+        raise TypeError(f"statuses must be a collection of int, not {type(statuses).__name__}")
+    for status in cast("Collection[object]", statuses):
+        if not 100 <= check_whole("statuses", status) <= 599:
+            raise ValueError("statuses must lie within 100 to 599")
 
 
 Outcome = RawResponse | errors.MeitnerError
@@ -124,8 +142,8 @@ _FINAL_REASONS = frozenset({errors.ConnectionReason.UNTRUSTED, errors.Connection
 
 
 def is_final(error: errors.MeitnerError) -> bool:
-    """Whether no answer came, for a reason that does not pass."""
-    return isinstance(error, errors.APIConnectionError) and error.reason in _FINAL_REASONS
+    """Whether no answer came, for a reason that does not pass, or for which nothing is to be repeated."""
+    return isinstance(error, errors.APIConnectionError) and (error.reason in _FINAL_REASONS or not error.repeatable)
 
 
 def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy) -> bool:
@@ -138,7 +156,7 @@ def is_outcome(request: Request, error: errors.MeitnerError, policy: RetryPolicy
         down = (errors.APIConnectionError, errors.InternalServerError, errors.RateLimitError)
         return request.bulk and policy.outage > 0 and isinstance(error, down)
     if isinstance(error, errors.APIConnectionError):
-        return not (is_final(error) or _asks_for_less(request, error))
+        return not (is_final(error) or (policy.connection_errors and _asks_for_less(request, error)))
     return isinstance(error, errors.ResponseValidationError)
 
 
@@ -231,9 +249,16 @@ class Retries:
             decision = (
                 Decision.AGAIN if outcome.status >= 400 and outcome.status in self._policy.statuses else Decision.RAISE
             )
+        if decision is Decision.AGAIN and self._unrepeated:
+            return Decision.RAISE
         if decision is Decision.AGAIN and (self._given_up or self._odd > self._policy.max_retries):
             return Decision.RAISE
         return decision
+
+    @property
+    def _unrepeated(self) -> bool:
+        """Whether no answer came, and the policy repeats nothing for that."""
+        return not self._policy.connection_errors and isinstance(self.last, errors.APIConnectionError)
 
     @property
     def reason(self) -> str:
@@ -306,6 +331,8 @@ class Retries:
             if error.route in (None, self.request.route):  # else it is the token's, which has its own facts
                 error.method, error.route, error.attempts = self.request.method, self.request.route, self.made
         error.retry_budget_exhausted = self._broke
+        if isinstance(error, errors.APIConnectionError):
+            error.repeatable = not self._unrepeated
         return error
 
     def _ambiguous(self, outcome: Outcome) -> errors.AmbiguousWriteError:
@@ -313,7 +340,7 @@ class Retries:
         return errors.AmbiguousWriteError(
             f"{method} {route} may or may not have happened ({self.reason}); look it up before creating it again",
             deadline=self._ends,
-            max_sends=1 + self._policy.max_retries,
+            max_sends=1 if self._unrepeated else 1 + self._policy.max_retries,
             request_id=outcome.request_id,
             method=method,
             route=route,

@@ -6,14 +6,16 @@ import ipaddress
 import math
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from ssl import CERT_NONE, SSLContext
 from urllib.parse import urljoin, urlsplit
 
 from .. import __version__
+from .._wire.validation import check_seconds
 from ..errors import ConfigurationError
 from .authentication import over
-from .credentials import ApiKey, Auth, OAuth2
+from .credentials import ApiKey, Auth, OAuth2, Secret
 from .environment import secret_of
 
 SERVERS = {
@@ -21,6 +23,8 @@ SERVERS = {
     "staging": "https://api.staging.meitner.se/directory/v1",
 }
 """The API's own servers."""
+
+_VENDOR = ".meitner.se"
 
 _ACCEPT = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 
@@ -35,6 +39,9 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
                 f"auth must be ApiKey, OAuth2 or have an async headers(), not {type(auth).__name__}"
             )
         return auth
+    for name, text in (("client_credentials", client_credentials), ("client_secret", client_secret)):
+        if text is not None:
+            Secret(text, name)  # an empty one is no wish for the environment's
     key = client_credentials or os.environ.get("MEITNER_CLIENT_CREDENTIALS")
     secret = client_secret or secret_of(os.environ)
     client_id = os.environ.get("MEITNER_CLIENT_ID")
@@ -52,15 +59,16 @@ def credentials(client_credentials: str | None, client_secret: str | None, auth:
     )
 
 
-def server_url(server: str, base_url: str | None, *, given: bool) -> str:
+def server_url(server: str, base_url: str | None, *, given: bool, insecure: bool = False) -> str:
     """Return the URL of the server: of the environment, unless one is passed.
 
     A secret that was `given` is not sent to a server that only the environment names: the variable may be meant for
     other credentials, perhaps a sandbox's.
     """
-    told = os.environ.get("MEITNER_BASE_URL")
-    url = base_url or told
-    url = url and safe_url(url, "base_url").rstrip("/")
+    if not isinstance(server, str) or server not in SERVERS:  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+        raise ConfigurationError(f"server must be one of {', '.join(SERVERS)}; other servers go into base_url")
+    url = os.environ.get("MEITNER_BASE_URL") or None if base_url is None else base_url
+    url = None if url is None else safe_url(url, "base_url", insecure=insecure).rstrip("/")
     if url and (base_url or not given or url == SERVERS.get(server)):
         return url
     if url:
@@ -68,13 +76,16 @@ def server_url(server: str, base_url: str | None, *, given: bool) -> str:
             "MEITNER_BASE_URL names the server of the environment's credentials, and others were passed: "
             "pass base_url beside them, or unset the variable"
         )
-    if server not in SERVERS:
-        raise ConfigurationError(f"server must be one of {', '.join(SERVERS)}; other servers go into base_url")
     return SERVERS[server]
 
 
-def safe_url(url: str, name: str) -> str:
-    """Return a URL to which credentials may go: https, or http to this machine; no user, query or fragment."""
+def safe_url(url: str, name: str, *, insecure: bool = False) -> str:
+    """Return a URL to which credentials may go: https, or http to this machine; no user, query or fragment.
+
+    With `insecure` also http to any other host but the API's own.
+    """
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+        raise TypeError(f"{name} must be a str, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -84,9 +95,27 @@ def safe_url(url: str, name: str) -> str:
         raise ConfigurationError(f"{name} must be an absolute http or https URL")
     if parts.username is not None or set(url) & set("?#\\"):  # also empty ones, which swallow the path that follows
         raise ConfigurationError(f"{name} must hold no user, query or fragment")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigurationError(f"{name} must be https: credentials and personal data would travel in the clear")
+    if parts.scheme == "http" and not is_loopback(host) and (not insecure or f".{host}".endswith(_VENDOR)):
+        raise ConfigurationError(
+            f"{name} must be https: credentials and personal data would travel in the clear; within a network of your "
+            "own, insecure=True allows that"
+        )
     return url
+
+
+def warn_if_insecure(url: str) -> None:
+    """Warn whoever builds a client whose requests travel in the clear beyond this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        message = f"insecure=True: credentials and personal data travel to {parts.netloc} in the clear"
+        warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def check_kinds(**given: tuple[object, type]) -> None:
+    """Raise `TypeError` for an argument that is neither None nor of its type."""
+    for name, (value, kind) in given.items():
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def is_loopback(host: str) -> bool:
@@ -118,7 +147,10 @@ _LINE = re.compile(r"[\t\x20-\x7e]*")
 
 def every_header(headers: Mapping[str, str] | None, user_agent: str | None) -> dict[str, str]:
     """Return the headers of every request."""
+    check_kinds(user_agent=(user_agent, str))
     agent = f"meitner-aio/{__version__}" if user_agent is None else user_agent
+    if headers is not None and not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+        raise TypeError(f"headers must be a mapping of names to values, not {type(headers).__name__}")
     return over({**_ACCEPT, "User-Agent": agent}, headers or {})
 
 
@@ -159,6 +191,9 @@ _OWN_API = "/directory/v1"
 def check_timeout(timeout: object) -> None:
     """Refuse what is neither seconds nor an `aiohttp.ClientTimeout`, which is recognised by an attribute."""
     if hasattr(timeout, "sock_connect"):
+        for part in ("total", "connect", "sock_connect", "sock_read"):
+            if (seconds := getattr(timeout, part, None)) is not None:
+                check_seconds(f"timeout.{part}", seconds)
         return
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be seconds or an aiohttp.ClientTimeout, not {type(timeout).__name__}")

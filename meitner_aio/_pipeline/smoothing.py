@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from .._wire.validation import check_number
 from ..errors import MeitnerError
 from .server_limiter import HOUR
 
@@ -36,7 +37,9 @@ class Rate(Struct, frozen=True):
     burst: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for numbers out of range."""
+        """Raise `TypeError` for what is no number, and `ValueError` for numbers out of range."""
+        check_number("per_second", self.per_second)
+        check_number("burst", self.burst)
         if not (0 < self.per_second < math.inf and 1 <= self.burst < math.inf):
             raise ValueError("per_second must be positive and burst at least 1, both finite")
 

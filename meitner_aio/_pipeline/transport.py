@@ -70,6 +70,10 @@ class HttpTransport:
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         """Send to paths below `base_url`. Raises `ConfigurationError` for an `ssl` that verifies no server."""
+        if not isinstance(session, aiohttp.ClientSession | None):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise TypeError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+        if not all(isinstance(one, aiohttp.TraceConfig) for one in trace_configs):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise TypeError("trace_configs must be a list of aiohttp.TraceConfig")
         self._base = base_url
         self._session = session
         self._sessions: dict[float, aiohttp.ClientSession] = {}

@@ -258,7 +258,7 @@ def is_heavy(error: MeitnerError, route: str) -> bool:
     if error.route not in (None, route) or error.retry_budget_exhausted:  # it is the token's; the server is down
         return False
     if isinstance(error, APIConnectionError):
-        return error.sent
+        return error.sent and error.repeatable
     return isinstance(error, InternalServerError) or (isinstance(error, ResponseValidationError) and error.too_large)
 
 

@@ -241,6 +241,15 @@ def check_whole(name: str, value: object, least: int | None = None) -> int:
     return value
 
 
+def check_number(name: str, value: object, least: float = 0.0) -> float:
+    """Return a number; `TypeError` for what is none, `ValueError` if below `least`."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not value >= least:
+        raise ValueError(f"{name} must be a number of at least {least:g}")
+    return value
+
+
 def check_seconds(name: str, value: object, least: float = 0.0) -> float:
     """Return a number of seconds; `TypeError` for what is no number, `ValueError` if below `least` or not finite."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -255,7 +264,8 @@ def _check_integer(value: object, name: str) -> None:
         raise ValueError(f"{name} must fit 64 bits")
 
 
-def _check_boolean(value: object, name: str) -> None:
+def check_boolean(value: object, name: str) -> None:
+    """Raise `TypeError` for what is no bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
 
@@ -263,7 +273,7 @@ def _check_boolean(value: object, name: str) -> None:
 _CHECKS: dict[Kind, Callable[[object, str], object]] = {
     Kind.UUID: checked_id,
     Kind.TEXT: _check_text,
-    Kind.BOOLEAN: _check_boolean,
+    Kind.BOOLEAN: check_boolean,
     Kind.INTEGER: _check_integer,
     Kind.DATE: _check_date,
     Kind.INSTANT: check_instant,

@@ -194,7 +194,8 @@ def test_a_portal_in_a_cycle_with_its_iteration_is_collected_without_a_wait(serv
 def _run(script: str, url: str) -> tuple[int, str, str]:
     """Run a script in development mode, where every warning is an error, and return its end."""
     head = f"""
-        import asyncio, gc, os, sys
+        import asyncio, gc, logging, os, sys
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # a loaded machine makes slow callbacks, which are told of
         from meitner_aio import Meitner, Portal
         def client():
             return Meitner("an-id", "a-secret", base_url="{url}")

@@ -17,6 +17,7 @@ from meitner_aio import (
     Meitner,
     MetaQuery,
     Portal,
+    RetryPolicy,
     School,
     SchoolType,
     Student,
@@ -203,6 +204,13 @@ async def per_call(meitner: Meitner) -> None:
         pass
     with meitner.capture() as seen:
         _page: Student = seen[0]  # wrong: answers as they came
+
+
+def switches() -> None:
+    Meitner(insecure="yes")  # wrong: on or off
+    Meitner(proxy=3128)  # wrong: a URL
+    RetryPolicy(connection_errors="no")  # wrong: on or off
+    RetryPolicy(connection_error=False)  # wrong: no such setting
 
 
 async def cached(meitner: Meitner) -> None:

@@ -332,6 +332,12 @@ async def failures(meitner: Meitner) -> None:
         assert_type(error.retry_after, float | None)
 
 
+def switches() -> None:
+    """What may be turned on and off."""
+    assert_type(Meitner(insecure=True, retry=RetryPolicy(connection_errors=False)), Meitner)
+    assert_type(RetryPolicy().connection_errors, bool)
+
+
 async def cached(meitner: Meitner) -> None:
     """The reads of a view are those of the client, and a default shows in their types."""
     plain = meitner.cached(ttl=60, maxsize=100, stale_if_error=False)

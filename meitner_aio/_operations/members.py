@@ -5,6 +5,7 @@ Which of the two it is follows from the type of the owner, for type checkers as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from ..records import DirectoryRecord
@@ -27,6 +28,7 @@ class View(Bound, Generic[D]):
     """An owner whose resources can only be read, with a `default`."""
 
     _default: D
+    _defaults: Mapping[str, object]
 
 
 class Member(Generic[R_co]):
@@ -50,12 +52,13 @@ class Member(Generic[R_co]):
 
     def _bound(self, owner: Client | View[Any]) -> object:
         resource = binding_of(owner).to(self.kind)
-        bound = resource if isinstance(owner, Client) else self._reads(resource, vars(owner)["_default"])
+        bound = resource if isinstance(owner, Client) else self._reads(resource, owner)
         vars(owner)[self._name] = bound
         return bound
 
-    def _reads(self, resource: Resource[Any], default: object) -> object:
-        return Reads(cast("Readable[Any]", resource), default)
+    def _reads(self, resource: Resource[Any], view: View[Any]) -> object:
+        own = vars(view)
+        return Reads(cast("Readable[Any]", resource), own["_default"], own["_defaults"])
 
 
 class SearchableMember(Member[R_co], Generic[R_co, P]):
@@ -76,5 +79,6 @@ class SearchableMember(Member[R_co], Generic[R_co, P]):
         """Bind to a client, or to the cached view of one."""
         return self if owner is None else self._bound(owner)
 
-    def _reads(self, resource: Resource[Any], default: object) -> object:
-        return Searches(cast("Readable[Any]", resource), self._search, default)
+    def _reads(self, resource: Resource[Any], view: View[Any]) -> object:
+        own = vars(view)
+        return Searches(cast("Readable[Any]", resource), self._search, own["_default"], own["_defaults"])

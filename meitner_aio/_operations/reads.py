@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from msgspec import UNSET
 
+from .._wire.validation import is_id
 from ..errors import APIConnectionError, InternalServerError, QuotaExhausted, RateLimitError
 from ..records import DirectoryRecord
 from .operations import ListCall, Search
@@ -26,6 +28,8 @@ D_co = TypeVar("D_co", covariant=True)
 Other = TypeVar("Other")
 Arg_contra = TypeVar("Arg_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
+
+_NONE: Mapping[str, object] = MappingProxyType({})
 
 DOWN = (APIConnectionError, InternalServerError, RateLimitError, QuotaExhausted)
 """Errors that say only that the service does not answer now, and nothing about the request."""
@@ -47,9 +51,9 @@ class Reads(Generic[T, D]):
     get: Answered[str, T, D]
     get_many: Answered[Iterable[str], dict[str, T], D]
 
-    def __init__(self, resource: Readable[T], default: D) -> None:
+    def __init__(self, resource: Readable[T], default: D, defaults: Mapping[str, object]) -> None:
         self.list = resource.list
-        self.get = cast("Answered[str, T, D]", _or_default(resource.get, default))
+        self.get = cast("Answered[str, T, D]", _or_default(resource.get, default, defaults))
         self.get_many = cast("Answered[Iterable[str], dict[str, T], D]", _or_default(resource.get_many, default))
 
     def __repr__(self) -> str:
@@ -63,19 +67,22 @@ class Searches(Reads[T, D], Generic[T, P, D]):
     find: Callable[P, Coroutine[None, None, T | D | None]]
     """Takes `default=` as `get` does, which types cannot express."""
 
-    def __init__(self, resource: Readable[T], search: Search[P], default: D) -> None:
-        super().__init__(resource, default)
+    def __init__(self, resource: Readable[T], search: Search[P], default: D, defaults: Mapping[str, object]) -> None:
+        super().__init__(resource, default, defaults)
         self.search = search.__get__(resource, type(resource))
         find: Callable[P, Coroutine[None, None, T | None]] = cast("Any", resource).find
         self.find = _or_default(find, default)
 
 
-def _or_default(call: Callable[Q, Coroutine[None, None, V]], usual: D) -> Callable[..., Coroutine[None, None, V | D]]:
-    """Return the call with one more keyword, `default`, which is `usual` if it is not given."""
+def _or_default(
+    call: Callable[Q, Coroutine[None, None, V]], usual: D, by_id: Mapping[str, object] = _NONE
+) -> Callable[..., Coroutine[None, None, V | D]]:
+    """Return the call with one more keyword, `default`: if it is not given, that of the id asked for, else `usual`."""
 
     @wraps(call)
     def answered(*args: Q.args, **conditions: Q.kwargs) -> Coroutine[None, None, V | D]:
-        default = cast("D", conditions.pop("default", usual))
+        known = by_id.get(_spelled(args[0]), usual) if by_id and args else usual
+        default = cast("D", conditions.pop("default", known))
         asking = call(*args, **conditions)
         return asking if default is UNSET else _defaulted(asking, default)
 
@@ -83,6 +90,11 @@ def _or_default(call: Callable[Q, Coroutine[None, None, V]], usual: D) -> Callab
     default = inspect.Parameter("default", inspect.Parameter.KEYWORD_ONLY, default=usual)
     answered.__signature__ = taken.replace(parameters=[*taken.parameters.values(), default])  # type: ignore[attr-defined]
     return answered
+
+
+def _spelled(id_: object) -> str:
+    """Return an id as the keys of defaults have it; text that is none for what is no id, which the call refuses."""
+    return (id_.lower() if is_id(id_) else id_) if isinstance(id_, str) else ""
 
 
 async def _defaulted(asking: Coroutine[None, None, V], default: D) -> V | D:

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Never, TypeVar, cast, overload
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from .._operations.members import View
 from .._operations.reads import Reads, Searches
 from .._operations.resource import Binding, Resource, declared
-from .._wire.validation import check_whole
+from .._wire.validation import check_seconds, check_whole, is_id
 from ..resources import Resources
 from ._providers import Cached, CacheProvider, MemoryCache
 from ._redis_cache import RedisCache
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["CacheProvider", "Cached", "CachedMeitner", "MemoryCache", "Reads", "RedisCache", "Searches"]
 
 D = TypeVar("D")
+E = TypeVar("E")
 R = TypeVar("R", bound=Resource[Any])
+Providers = CacheProvider | Sequence[CacheProvider] | UnsetType | None
 
 _STALE = 24 * 3600.0
 """Seconds for which `stale_if_error=True` lets an expired answer be used."""
@@ -35,15 +36,16 @@ _STALE = 24 * 3600.0
 class CachedMeitner(Resources, View[D]):
     """A read-only client whose answers are kept for a while: `meitner.cached()` makes it.
 
-    Concurrent equal reads are one request. `default`, of the view or of a single call, is the result when the service
-    is down (no connection, a 5xx, a spent quota) and no answer is kept. A listing has no default, because an empty one
-    would look like an empty directory.
+    Concurrent equal reads are one request. When the service is down (no connection, a 5xx, a spent quota) and no answer
+    is kept, the result is `default` of the call, else that of the id in `defaults` of the view, else its `default`. A
+    listing has no default, because an empty one would look like an empty directory.
     """
 
-    def __init__(self, wire: Binding, caching: Caching | None, default: D) -> None:
+    def __init__(self, wire: Binding, caching: Caching | None, default: D, defaults: Mapping[str, object]) -> None:
         self._wire = wire
         self._caching = caching
         self._default = default
+        self._defaults = defaults
 
     def resource(self, kind: type[R], /, **parameters: str) -> R:
         """Return a resource that you declared (`meitner_aio.declare`), whose reads go through the cache.
@@ -83,7 +85,7 @@ class Caches:
         ttl: float = 5.0,
         maxsize: int = 1000,
         stale_if_error: float = True,
-        provider: CacheProvider | None = None,
+        provider: Providers = UNSET,
     ) -> CachedMeitner[Never]: ...
     @overload
     def __call__(
@@ -92,33 +94,92 @@ class Caches:
         ttl: float = 5.0,
         maxsize: int = 1000,
         stale_if_error: float = True,
-        provider: CacheProvider | None = None,
+        provider: Providers = UNSET,
         default: D,
     ) -> CachedMeitner[D]: ...
+    @overload
     def __call__(
         self,
         *,
         ttl: float = 5.0,
         maxsize: int = 1000,
         stale_if_error: float = True,
-        provider: CacheProvider | None = None,
+        provider: Providers = UNSET,
+        defaults: Mapping[str, E],
+    ) -> CachedMeitner[E]: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        ttl: float = 5.0,
+        maxsize: int = 1000,
+        stale_if_error: float = True,
+        provider: Providers = UNSET,
+        default: D,
+        defaults: Mapping[str, E],
+    ) -> CachedMeitner[D | E]: ...
+    def __call__(
+        self,
+        *,
+        ttl: float = 5.0,
+        maxsize: int = 1000,
+        stale_if_error: float = True,
+        provider: Providers = UNSET,
         default: object = UNSET,
+        defaults: Mapping[str, object] | None = None,
     ) -> CachedMeitner[Any]:
         """Return the reads of the client through a cache of its own.
 
-        An answer is fresh for `ttl` seconds. At most `maxsize` answers are kept, in memory or by a `provider`; 0 turns
-        the cache off. While the service is down, `stale_if_error` allows expired answers, for a day or for the seconds
-        given; never in place of a 4xx. `default` is the result of `get`, `get_many` and `find` when the service is down
-        and no answer is kept. Writes become visible when `ttl` is over, or after `clear()`. Raises `TypeError` or
-        `ValueError` for invalid arguments.
+        An answer is fresh for `ttl` seconds. At most `maxsize` answers are kept, in memory or by a `provider`; several
+        are asked in turn, and what only a later one has is given to those before it, as to memory before Redis.
+        `maxsize=0` turns the cache off, and so do None and an empty list of providers.
+
+        While the service is down, `stale_if_error` allows expired answers, for a day or for the seconds given; never in
+        place of a 4xx. When it is down and no answer is kept, `defaults` has the results of `get`, by id, and
+        `default` is that of every other `get`, `get_many` and `find`. Writes become visible when `ttl` is over, or
+        after `clear()`. Raises `TypeError` or `ValueError` for invalid arguments.
         """
-        stale = _STALE if stale_if_error is True else float(stale_if_error)
+        stale = _STALE if stale_if_error is True else float(stale_if_error is not False and stale_if_error)
+        stale = check_seconds("stale_if_error", stale)
+        check_seconds("ttl", ttl)
         check_whole("maxsize", maxsize, 0)
-        for name, value in (("ttl", ttl), ("stale_if_error", stale)):
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a number of at least 0")
-        if maxsize == 0:
-            return CachedMeitner(self._wire, None, default)
-        kept = MemoryCache(maxsize) if provider is None else provider
+        kept, known = _providers(provider, maxsize), _defaults(defaults)
+        if not kept:
+            return CachedMeitner(self._wire, None, default, known)
         caching = Caching(self._wire.send, kept, scope=self._scope, ttl=ttl, stale=stale, reads=maxsize)
-        return CachedMeitner(self._wire._replace(send=self._guard(caching.send)), caching, default)
+        return CachedMeitner(self._wire._replace(send=self._guard(caching.send)), caching, default, known)
+
+
+def _providers(given: object, maxsize: int) -> list[CacheProvider]:
+    """Return the providers to ask in turn; none for no cache."""
+    if given is UNSET:
+        return [MemoryCache(maxsize)] if maxsize else []
+    if isinstance(given, CacheProvider) and not isinstance(given, type):
+        return [given] if maxsize else []
+    if given is not None and (isinstance(given, str | bytes | type) or not isinstance(given, Sequence)):
+        raise TypeError(f"provider must be a CacheProvider, a list of them or None, not {_named(given)}")
+    several = list(cast("Sequence[object]", given or ()))
+    for index, one in enumerate(several):
+        if not isinstance(one, CacheProvider) or isinstance(one, type):
+            raise TypeError(f"provider[{index}] must be a CacheProvider, not {_named(one)}")
+        if any(one is other for other in several[:index]):
+            raise ValueError(f"provider[{index}] must not be in the list twice")
+    return cast("list[CacheProvider]", several) if maxsize else []
+
+
+def _named(given: object) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+
+
+def _defaults(given: object) -> dict[str, object]:
+    """Return the defaults by id, in lower case where they are UUIDs, as `get` reads them."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"defaults must be a mapping of ids to results, not {type(given).__name__}")
+    known: dict[str, object] = {}
+    for id_, result in cast("Mapping[object, object]", given).items():
+        if not isinstance(id_, str):
+            raise TypeError(f"the keys of defaults must be ids, as str, not {type(id_).__name__}")
+        known[id_.lower() if is_id(id_) else id_] = result
+    return known

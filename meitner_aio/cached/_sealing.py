@@ -8,7 +8,6 @@ answers are not encrypted.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from hmac import compare_digest
@@ -98,9 +97,9 @@ class Seal:
             return None
         return (answer, answer.lifetime - left) if -math.inf < left <= answer.lifetime + _SLACK else None
 
-    def another(self) -> Seal:
-        """Return a seal with new keys, which accepts nothing that this one sealed."""
-        return Seal(self._key + os.urandom(_SIZE), trusting=self._trusting)
+    def another(self, salt: bytes) -> Seal:
+        """Return a seal with new keys, which accepts nothing that this one sealed; equal salts give equal keys."""
+        return Seal(self._key + salt, trusting=self._trusting)
 
     def _over(self, key: str, data: bytes | memoryview) -> bytes:
         if self._trusting:

@@ -12,31 +12,20 @@ import copy
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-from weakref import WeakKeyDictionary
+from collections.abc import Sequence
 
 from .._operations.reads import DOWN
 from .._runtime.cleanup import stopped
 from .._wire.messages import Headers, RawResponse, Request, Send, value_of
 from ..errors import APIStatusError, MeitnerError, ResponseValidationError
-from ._providers import CacheProvider, MemoryCache
-from ._sealing import Answer, Seal
-
-T = TypeVar("T")
+from ._layers import Layers
+from ._providers import CacheProvider
+from ._sealing import Answer
 
 _log = logging.getLogger("meitner_aio")
 
 _READS = frozenset({"list", "search", "get"})
 _KEPT_HEADERS = ("Content-Type", "Date", "X-Request-ID")
-_PATIENCE = 1.0
-"""Seconds after which a call of a provider counts as failed."""
-
-_REST = 5.0
-"""Seconds for which a provider that was too slow is not asked again, so that not every read waits for it."""
-
-_TO_CLEAR = 60.0
-"""Seconds for a provider to forget everything: it may have to scan all that it keeps."""
 
 
 def reading(send: Send) -> Send:
@@ -66,23 +55,6 @@ class _Flight:
         self.waiters = 0
 
 
-class _Clears:
-    """How often the views of this process cleared a provider: answers requested before are not kept afterwards."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-_clears: WeakKeyDictionary[CacheProvider, _Clears] = WeakKeyDictionary()
-
-
-def _clears_of(provider: CacheProvider) -> _Clears:
-    try:
-        return _clears.setdefault(provider, _Clears())
-    except TypeError:  # not hashable, or no weak references: each view counts by itself
-        return _Clears()
-
-
 class Caching:
     """Answers reads from the cache.
 
@@ -92,65 +64,55 @@ class Caching:
     """
 
     def __init__(
-        self, send: Send, provider: CacheProvider, *, scope: bytes, ttl: float, stale: float, reads: int
+        self, send: Send, providers: Sequence[CacheProvider], *, scope: bytes, ttl: float, stale: float, reads: int
     ) -> None:
-        """Ask through `send`.
+        """Ask through `send`, and the providers in turn.
 
         Answers are fresh for `ttl` seconds, and may be used for `stale` seconds more while the service is down. Keys
         depend on `scope`. The numbers of the latest `reads` listings are remembered.
         """
         self._next = send
-        self._provider = provider
-        self._clears = _clears_of(provider)
-        self._seal = Seal(scope, trusting=type(provider) is MemoryCache)  # nobody else writes to this memory
+        self._layers = Layers(providers, scope)
         self._ttl = ttl
         self._stale = stale
         self._most_reads = reads
         self._reads: OrderedDict[bytes, int] = OrderedDict()
         self._flights: dict[str, _Flight] = {}
-        self._suspicious = False
-        self._back_at = 0.0
 
     async def send(self, request: Request) -> RawResponse:
         """Return the answer kept, else the server's, else an expired one while the server is down."""
         if request.operation not in _READS:
             return await self._next(request)
         asked = request.api, request.path, request.filter
-        listing = self._seal.digest(*(part.encode() for part in asked), request.body or b"")
+        listing = self._layers.seal.digest(*(part.encode() for part in asked), request.body or b"")
         if request.follows and request.query.endswith("=0"):  # the offset stands last
             self._reads.pop(listing, None)
         begun = self._reads.get(listing) if request.follows else 0
         if begun is None:
             return await self._next(request)
-        key = self._seal.digest(listing, request.query.encode(), str(begun).encode()).hex()
+        key = self._layers.seal.digest(listing, request.query.encode(), str(begun).encode()).hex()
         response = await self._answered(request, key, listing)
         try:
             value_of(request, response)
         except ResponseValidationError:  # kept by a less strict reader, or by one that had not decoded it
-            await self._ask(lambda: self._provider.delete(key))
+            await self._layers.delete(key)
             return await self._next(request)
         return response
 
     def __repr__(self) -> str:
-        return f"{self._provider!r}, good for {self._ttl:g} s"
+        return f"{self._layers!r}, good for {self._ttl:g} s"
 
     async def clear(self) -> None:
         """Forget every answer. The answers to requests in flight reach only those who already wait for them."""
-        self._clears.count += 1
         self._reads.clear()
-        if await self._ask(self._cleared, _TO_CLEAR) is None:
-            self._seal = self._seal.another()
-
-    async def _cleared(self) -> bool:
-        await self._provider.clear()
-        return True
+        await self._layers.clear()
 
     async def _answered(self, request: Request, key: str, listing: bytes) -> RawResponse:
         flight, response, answer, fresh = self._under_way(key), None, None, False
         if flight is None:
-            since = self._clears.count
+            since = self._layers.clears
             answer, fresh = await self._recalled(key)
-            if since != self._clears.count:
+            if since != self._layers.clears:
                 answer = None
         if answer is None or not fresh:
             flight = self._under_way(key) or self._start(request, key, answer, listing)
@@ -170,41 +132,20 @@ class Caching:
 
     async def _recalled(self, key: str) -> tuple[Answer | None, bool]:
         """Return what is kept, and whether it is fresh."""
-        kept = None if self._resting else await self._ask(lambda: self._provider.get(key))
+        kept = await self._layers.recalled(key, self._ttl)
         if kept is None:
             return None, False
-        opened = self._seal.opened(key, kept)
-        if opened is None:
-            if not self._suspicious:
-                self._suspicious = True
-                _log.warning("the cache provider returned bytes that were never stored; asking the service instead")
-            return None, False
-        answer, age = opened
+        answer, age = kept
         return answer if age < self._ttl + self._stale else None, age < self._ttl
-
-    async def _ask(self, ask: Callable[[], Awaitable[T]], patience: float = _PATIENCE) -> T | None:
-        """Return the provider's answer; None when it fails or is too slow."""
-        try:
-            async with asyncio.timeout(patience):
-                return await ask()
-        except Exception as error:  # noqa: BLE001 - whatever a provider raises
-            if isinstance(error, TimeoutError):
-                self._back_at = asyncio.get_running_loop().time() + _REST
-            _log.warning("the cache provider failed with %s", type(error).__name__)  # its text may quote a value
-            return None
-
-    @property
-    def _resting(self) -> bool:
-        return asyncio.get_running_loop().time() < self._back_at
 
     def _under_way(self, key: str) -> _Flight | None:
         """Return the request in flight for a key, unless the cache was cleared since it began."""
         flight = self._flights.get(key)
-        return None if flight is None or flight.since != self._clears.count else flight
+        return None if flight is None or flight.since != self._layers.clears else flight
 
     def _start(self, request: Request, key: str, stale: Answer | None, listing: bytes) -> _Flight:
         task = asyncio.create_task(self._fetched(request, key, stale, listing))
-        flight = self._flights[key] = _Flight(request, self._clears.count, task)
+        flight = self._flights[key] = _Flight(request, self._layers.clears, task)
         task.add_done_callback(lambda _: self._forget(key, flight))
         return flight
 
@@ -232,7 +173,7 @@ class Caching:
     async def _fetched(
         self, request: Request, key: str, stale: Answer | None, listing: bytes
     ) -> tuple[Answer, RawResponse | None]:
-        since = self._clears.count
+        since = self._layers.clears
         try:
             response = await self._next(request)
         except DOWN:
@@ -242,18 +183,10 @@ class Caching:
             return stale, None
         except APIStatusError:
             if stale is not None:
-                await self._ask(lambda: self._provider.delete(key))
+                await self._layers.delete(key)
             raise
         begun = 0 if request.follows else max(time.time_ns(), self._reads.get(listing, 0) + 1)
         headers = {name: value for name in _KEPT_HEADERS if (value := response.headers.get(name)) is not None}
         answer = Answer(headers, response.body, begun, self._ttl + self._stale)
-        await self._keep(key, answer, since)
+        await self._layers.keep(key, answer, since)
         return answer, response
-
-    async def _keep(self, key: str, answer: Answer, since: int) -> None:
-        """Keep an answer, unless the cache was cleared since it was requested, or is cleared while it is stored."""
-        if since == self._clears.count and not self._resting:
-            value = self._seal.sealed(key, answer)
-            await self._ask(lambda: self._provider.set(key, value, answer.lifetime))
-            if since != self._clears.count:
-                await self._ask(lambda: self._provider.delete(key))

@@ -268,8 +268,9 @@ async def test_a_listing_from_the_cache_reports_what_the_first_one_did(line: Lin
     assert one.report == other.report
     assert one.report.level == "certified"
     kept: Any = cached._caching
-    assert len(kept._provider) == 3
-    assert not any(b"ratelimit" in value.lower() for value, _ in kept._provider._kept.values())
+    [layer] = kept._layers._layers
+    assert len(layer.provider) == 3
+    assert not any(b"ratelimit" in value.lower() for value, _ in layer.provider._kept.values())
 
 
 @on_virtual_time

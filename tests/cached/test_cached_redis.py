@@ -314,14 +314,14 @@ async def test_a_clear_that_never_arrived_is_one_all_the_same(
     alone: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If Redis is down during `clear()`, the view still does not find the old answers afterwards."""
-    monkeypatch.setattr("meitner_aio.cached._store._TO_CLEAR", 0.2)
+    monkeypatch.setattr("meitner_aio.cached._layers._TO_CLEAR", 0.2)
     async with RawServer([answer()]) as server, _client(server) as meitner, RedisCache(alone.url) as store:
         cached = meitner.cached(ttl=60.0, provider=store)
         await _first_name(cached)
         alone.pause()
         await cached.clear()
         alone.go_on()
-        monkeypatch.setattr("meitner_aio.cached._store._REST", 0.0)
+        monkeypatch.setattr("meitner_aio.cached._layers._REST", 0.0)
         cached._caching._back_at = 0.0  # type: ignore[union-attr]
         await _first_name(cached)
         assert len(server.seen) == 2

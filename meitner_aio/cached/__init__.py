@@ -139,8 +139,8 @@ class Caches:
         `default` is that of every other `get`, `get_many` and `find`. Writes become visible when `ttl` is over, or
         after `clear()`. Raises `TypeError` or `ValueError` for invalid arguments.
         """
-        stale = _STALE if stale_if_error is True else float(stale_if_error is not False and stale_if_error)
-        stale = check_seconds("stale_if_error", stale)
+        seconds = {True: _STALE, False: 0.0}[stale_if_error] if isinstance(stale_if_error, bool) else stale_if_error
+        stale = check_seconds("stale_if_error", seconds)
         check_seconds("ttl", ttl)
         check_whole("maxsize", maxsize, 0)
         kept, known = _providers(provider, maxsize), _defaults(defaults)
@@ -163,7 +163,7 @@ def _providers(given: object, maxsize: int) -> list[CacheProvider]:
         if not isinstance(one, CacheProvider) or isinstance(one, type):
             raise TypeError(f"provider[{index}] must be a CacheProvider, not {_named(one)}")
         if any(one is other for other in several[:index]):
-            raise ValueError(f"provider[{index}] must not be in the list twice")
+            raise ValueError(f"provider[{index}] must not stand in the list twice")
     return cast("list[CacheProvider]", several) if maxsize else []
 
 
@@ -180,6 +180,6 @@ def _defaults(given: object) -> dict[str, object]:
     known: dict[str, object] = {}
     for id_, result in cast("Mapping[object, object]", given).items():
         if not isinstance(id_, str):
-            raise TypeError(f"the keys of defaults must be ids, as str, not {type(id_).__name__}")
+            raise TypeError(f"defaults must have ids as keys, not {type(id_).__name__}")
         known[id_.lower() if is_id(id_) else id_] = result
     return known

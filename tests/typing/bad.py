@@ -221,6 +221,10 @@ async def cached(meitner: Meitner) -> None:
     meitner.cached(5.0)  # wrong: which of them is it?
     meitner.cached(size=10)  # wrong: no such option
     meitner.cached(provider={})  # wrong: not a provider
+    meitner.cached(provider=[{}])  # wrong: not a provider
+    meitner.cached(defaults=[ID])  # wrong: results by id
+    meitner.cached(defaults={7: None})  # wrong: ids are text
+    _known: Student = await meitner.cached(defaults={ID: None}).students.get(ID)  # wrong: it may be the default
     await view.students.get(7)  # wrong: ids are text
     _student: Student = await view.students.get(ID, default=None)  # wrong: it may be the default
     _school: School = await meitner.cached(default=None).schools.get(ID)  # wrong: it may be the default

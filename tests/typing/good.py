@@ -356,6 +356,9 @@ async def cached(meitner: Meitner) -> None:
     assert_type(await patient.schools.get(ID, default=None), School | None)
     assert_type(await patient.schools.find(title="Norr"), School | str | None)
     assert_type(await patient.grade_upper_secondaries.get_many([ID]), dict[str, GradeUpperSecondary] | str)
+    assert_type(meitner.cached(defaults={ID: "known"}), CachedMeitner[str])
+    both = meitner.cached(default=None, defaults={ID: "known"}, provider=[])
+    assert_type(await both.schools.get(ID), School | None | str)
     await patient.clear()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(patient.units.get(ID))
@@ -382,6 +385,9 @@ class OwnCache:
 def providers(meitner: Meitner) -> CacheProvider:
     """A provider needs no base class."""
     meitner.cached(provider=OwnCache())
+    meitner.cached(provider=[MemoryCache(10), OwnCache()])
+    meitner.cached(provider=[])
+    meitner.cached(provider=None)
     return OwnCache()
 
 

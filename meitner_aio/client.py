@@ -182,7 +182,7 @@ class Meitner(Resources, Client):
         limiter = RateLimiter(options.concurrency, rate, quota)
         core = Core(url, transport, proof, limiter, options, insecure=insecure)
         self._join(core.sharing(quota_store, options.log), options)
-        warn_if_insecure(url)
+        warn_if_insecure(url, proof)
 
     def _join(self, core: Core, options: Options) -> None:
         """Let the resources of the client speak to the core: those of a copy speak to the same one."""

@@ -103,11 +103,14 @@ def safe_url(url: str, name: str, *, insecure: bool = False) -> str:
     return url
 
 
-def warn_if_insecure(url: str) -> None:
-    """Warn whoever builds a client whose requests travel in the clear beyond this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        message = f"insecure=True: credentials and personal data travel to {parts.netloc} in the clear"
+def warn_if_insecure(url: str, auth: object) -> None:
+    """Warn whoever builds a client whose requests, or those for a token, travel in the clear beyond this machine."""
+    urls = [urlsplit(url)]
+    if isinstance(auth, OAuth2):
+        urls.append(urlsplit(urljoin(url, auth.token_url)))
+    clear = dict.fromkeys(one.netloc for one in urls if one.scheme == "http" and not is_loopback(one.hostname or ""))
+    if clear:
+        message = f"insecure=True: credentials and personal data travel to {' and '.join(clear)} in the clear"
         warnings.warn(message, UserWarning, stacklevel=4)
 
 

@@ -119,8 +119,10 @@ def test_the_switch_holds_for_the_token_endpoint() -> None:
     auth = OAuth2("a", "b", "http://tokens:8080/oauth/token")
     with pytest.raises(ConfigurationError, match="token_url must be https"):
         Meitner(auth=auth)
-    with pytest.warns(UserWarning, match="in the clear"):
+    with pytest.warns(UserWarning, match="to directory:8080 and tokens:8080 in the clear"):
         Meitner(auth=auth, base_url=INSECURE, insecure=True)
+    with pytest.warns(UserWarning, match="to tokens:8080 in the clear"):
+        Meitner(auth=auth, insecure=True)
 
 
 @pytest.mark.parametrize("name", ["MEITNER_INSECURE", "MEITNER_ALLOW_INSECURE"])

@@ -20,14 +20,14 @@ def check_options(
     resources: Iterable[str],
     *,
     to: str | os.PathLike[str],
-    format: str = "ndjson",
+    format: str | None = None,
     page_size: int | None = None,
     where: Mapping[str, object] | None = None,
     since: datetime | None = None,
     fields: Sequence[str] | None = None,
     limit: int | None = None,
     resume: bool = False,
-    bom: bool = False,
+    excel: bool = False,
     on_invalid: str = "raise",
     spool: str | os.PathLike[str] | None = None,
     keep_runs: int | None = None,
@@ -36,5 +36,5 @@ def check_options(
     """Raise the `TypeError` or `ValueError` that `export` would raise before any I/O, for any client alike."""
     selection = Selection.of(where, since, fields, limit=limit, page_size=page_size, on_invalid=on_invalid)
     chosen(meitner, resources, selection, where)
-    check_writing(to, format, resume=resume, bom=bom)
+    check_writing(to, format, resume=resume, excel=excel)
     check_store_options(to, spool=spool, keep_runs=keep_runs)

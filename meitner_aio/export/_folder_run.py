@@ -210,6 +210,7 @@ class FolderRun:
             updated=placed.updated,
             deletions_applied=placed.updated is None,
             invalid=summary.invalid,
+            dialect=target.dialect,
             **self._selection.reported(target.fields, summary.level),
         )
         self._manifest.enter(report)
@@ -225,4 +226,5 @@ class FolderRun:
 def _choices(one: ResourceJob, target: Target, selection: Selection) -> Choices:
     since = None if selection.since is None else selection.since.isoformat()
     key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
-    return Choices(target.format, target.fields, one.fingerprint, since, selection.limit, selection.page_size, key)
+    asked = target.format, target.fields, one.fingerprint, since, selection.limit, selection.page_size
+    return Choices(*asked, key, target.dialect)

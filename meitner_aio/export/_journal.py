@@ -45,6 +45,8 @@ class Choices(Struct, frozen=True):
     page_size: int | None
     key: str | None = None
     """The fingerprint of the key of the pseudonyms that the rows bear; None for rows as they are."""
+    dialect: str | None = None
+    """Of a csv."""
 
 
 class PageCheckpoint(Struct, frozen=True, array_like=True):
@@ -265,7 +267,10 @@ def check_choices(journal: Journal, choices: Choices) -> None:
     """Raise `MeitnerError` unless the interrupted export was asked for in the same way."""
     names = [name for name in Choices.__struct_fields__ if getattr(journal.choices, name) != getattr(choices, name)]
     if names:
+        if "format" not in names:
+            names = ["dialect of CSV (excel=True, --excel)" if name == "dialect" else name for name in names]
+        what = ", ".join(name for name in names if name != "dialect")
         raise MeitnerError(
-            f"the interrupted export of {journal.resource} had another {', '.join(names)}; "
+            f"the interrupted export of {journal.resource} had another {what}; "
             "resume it as it was begun, or start afresh without resume"
         )

@@ -71,6 +71,8 @@ class ResourceReport(Struct, frozen=True):
     """Whether rows that were deleted are out of the file: not those of a table that a part was put into."""
     invalid: tuple[InvalidRow, ...] = ()
     """Rows that broke the contract of the API and were left out."""
+    dialect: str | None = None
+    """Of a csv: `plain`, or `excel` with semicolons and apostrophes before what could be a formula."""
 
     @property
     def limited(self) -> bool:

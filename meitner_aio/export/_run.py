@@ -41,7 +41,7 @@ async def export(
     resources: Iterable[str] = (),
     *,
     to: str | os.PathLike[str] | BinaryIO,
-    format: Format = "ndjson",
+    format: Format | None = None,
     progress: Callable[[Progress], object] | None = None,
     page_size: int | None = None,
     concurrency: int | None = None,
@@ -52,7 +52,7 @@ async def export(
     resume: bool = False,
     force: bool = False,
     max_wait: float | None = None,
-    bom: bool = False,
+    excel: bool = False,
     replace: bool = False,
     on_invalid: Literal["raise", "skip"] = "raise",
     pseudonymise: str | os.PathLike[str] | None = None,
@@ -61,10 +61,14 @@ async def export(
 ) -> Report:
     """Write the rows of the resources named (all when none is) to `<resource>.<format>` in the folder `to`.
 
+    `format` is ndjson when you do not say. A csv is for programs, its values as they are; with `excel` it is for people
+    who open it in a spreadsheet set to Swedish: semicolons, a byte order mark, and an apostrophe before text that could
+    be a formula. The manifest says which `dialect` a file has.
+
     `where` holds conditions as `search` takes them, `since` asks for what was created or updated since then, `limit`
     for that many rows of each resource at most, `fields` for those of a record that matter (the id always does). A
     `format` of sqlite has one file, `directory.sqlite`: all rows of a resource replace its table, a part of them
-    updates it. `bom` lets CSV begin with a byte order mark. `to` may be a binary stream, for ndjson.
+    updates it. `to` may be a binary stream, for ndjson.
 
     A part (of the rows, or of their fields) takes the place of a whole only with `replace`, and says that it is one. A
     folder is of one directory: what another server or other credentials wrote is refused. A row that breaks the
@@ -97,7 +101,7 @@ async def export(
     )
     everything = chosen(meitner, resources, selection, where, concurrency)
     where = None  # its values may be personal: no crash report shows them as a local of this frame
-    check_writing(to, format, resume=resume, bom=bom)
+    form = check_writing(to, format, resume=resume, excel=excel)
     check_store_options(to, spool=spool, keep_runs=keep_runs)
     turns: Turns = nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
     emit = progress or _silent
@@ -109,7 +113,7 @@ async def export(
         reader = await reader_of(meitner, _how(names))
         async with opened(to, spool=spool, resume=resume, keep_runs=keep_runs, replace=replace) as destination:
             fresh = destination.address is not None  # each run has a folder of its own
-            targets = [Target.of(one, selection, format, replace=replace or fresh, bom=bom) for one in everything]
+            targets = [Target.of(one, selection, form, replace=replace or fresh, excel=excel) for one in everything]
             jobs = list(zip(everything, targets, strict=True))
             run = FolderRun(destination, jobs, selection, turns, emit, reader=reader, resume=resume)
             await destination.check(reader, run.key, targets)
@@ -134,12 +138,16 @@ async def _within(
     check_wait(await planned(meitner, missing, selection, left, begins=True), max_wait)
 
 
-def check_writing(to: object, format: str, *, resume: bool, bom: bool) -> None:
-    """Raise `TypeError` or `ValueError` for a place or a format that an export cannot be written to or in."""
+def check_writing(to: object, format: str | None, *, resume: bool, excel: bool) -> str:
+    """Return the format that is meant; where none was said, csv for `excel`, and else ndjson.
+
+    Raises `TypeError` or `ValueError` for a place or a format that an export cannot be written to or in.
+    """
+    format = format or ("csv" if excel else "ndjson")
     if format not in FORMATS:
         raise ValueError(f"there is no format {format!r}; there is {', '.join(FORMATS)}")
-    if bom and format != "csv":
-        raise ValueError(f"bom is for format='csv' (--format csv), not {format!r}: leave it out")
+    if excel and format != "csv":
+        raise ValueError(f"excel is for format='csv' (--format csv), not {format!r}: leave one of them out")
     if format != "ndjson":
         from .formats.writers import check_format
 
@@ -147,6 +155,7 @@ def check_writing(to: object, format: str, *, resume: bool, bom: bool) -> None:
     check_place(to)
     if not isinstance(to, (str, os.PathLike)) and (format != "ndjson" or resume):
         raise ValueError("a stream takes format='ndjson' without resume: name a folder for anything else")
+    return format
 
 
 def _how(names: Pseudonyms | None) -> str:

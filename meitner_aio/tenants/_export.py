@@ -20,7 +20,7 @@ from ._visits import Tenant, check_tenants, clients_of, nobody, visited_all
 class PublicOptions(TypedDict, total=False):
     """Keywords of `export`, which every tenant gets, and in which there is nothing personal."""
 
-    format: Format
+    format: Format | None
     page_size: int | None
     since: datetime | None
     fields: Sequence[str] | None
@@ -28,7 +28,7 @@ class PublicOptions(TypedDict, total=False):
     resume: bool
     force: bool
     max_wait: float | None
-    bom: bool
+    excel: bool
     replace: bool
     on_invalid: Literal["raise", "skip"]
     pseudonymise: str | os.PathLike[str] | None

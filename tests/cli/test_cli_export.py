@@ -43,7 +43,7 @@ def handed(monkeypatch):
 def test_every_option_reaches_the_library(cli, handed, tmp_path):
     """Under the names that it has there, as the values that it takes."""
     code, _, err = cli(
-        *("export", "students", "--to", str(tmp_path), "--format", "csv", "--bom", "--resume", "--force"),
+        *("export", "students", "--to", str(tmp_path), "--format", "csv", "--excel", "--resume", "--force"),
         *("--max-wait", "60", "--since", "2026-01-31", "--where", "last_name=Ek", "--fields", "id, last_name"),
         *("--limit", "5", "--page-size", "7", "--concurrency", "2", *SANDBOX),
     )
@@ -53,7 +53,7 @@ def test_every_option_reaches_the_library(cli, handed, tmp_path):
         "resources": ("students",),
         "to": tmp_path,
         "format": "csv",
-        "bom": True,
+        "excel": True,
         "resume": True,
         "force": True,
         "max_wait": 60.0,
@@ -69,7 +69,7 @@ def test_every_option_reaches_the_library(cli, handed, tmp_path):
 def test_what_is_not_typed_is_for_the_library_to_decide(cli, handed, tmp_path):
     """No default is said twice."""
     cli("export", "--to", str(tmp_path), *SANDBOX)
-    assert handed.keywords.keys() == {"resources", "to", "progress", "resume", "force", "bom"}
+    assert handed.keywords.keys() == {"resources", "to", "progress", "resume", "force", "excel"}
     assert handed.keywords["resources"] == ()
 
 

@@ -144,7 +144,7 @@ def test_what_cannot_be_meant_is_usage(cli, towns, tmp_path, *, words, reason, c
         (("export", *EACH), "--to FOLDER is missing"),
         (("export", *EACH, "--to", "-"), "many profiles need a folder"),
         (("export", *EACH, "--plan"), "--plan says"),
-        (("export", *EACH, "--to", "out", "--bom"), "bom"),
+        (("export", *EACH, "--to", "out", "--format", "parquet", "--excel"), "excel is for"),
         (("sync", *EACH), "--to FOLDER is missing"),
         (("sync", *EACH, "--to", "x.sqlite"), "looks like a file"),
         (("sync", *EACH, "--to", "out", "--accept-deletions", "3"), "for one profile"),

@@ -163,6 +163,7 @@ async def test_a_finished_file_that_was_taken_away_is_made_again(directory, tmp_
         ({"page_size": 5}, "page_size"),
         ({"limit": 80}, "limit"),
         ({"format": "csv"}, "format"),
+        ({"format": "csv", "excel": True}, "format"),
         ({"fields": ["first_name"]}, "fields"),
         ({"where": {"last_name": "Ek"}}, "where"),
     ],
@@ -176,6 +177,19 @@ async def test_another_export_is_not_taken_up(directory, tmp_path, changed, word
     assert (_files(tmp_path), directory.requests) == (before, [])
     await export(directory, ["students"], to=tmp_path, resume=True, concurrency=1)
     assert _offsets(directory) == [60, 70, 80, 90]
+
+
+@pytest.mark.parametrize("excel", [False, True])
+async def test_a_csv_is_not_taken_up_in_the_other_dialect(directory, tmp_path, excel):
+    """Its files would be of two kinds: refused in words that name the option."""
+    await _interrupted(directory, tmp_path, format="csv", excel=excel)
+    with pytest.raises(
+        MeitnerError, match=r"another dialect of CSV \(excel=True, --excel\); resume it as it was begun"
+    ):
+        await export(directory, ["students"], to=tmp_path, resume=True, format="csv", excel=not excel)
+    assert directory.requests == []
+    (one,) = (await export(directory, ["students"], to=tmp_path, resume=True, format="csv", excel=excel)).resources
+    assert one.dialect == ("excel" if excel else "plain")
 
 
 async def test_conditions_are_compared_by_value(directory, tmp_path):

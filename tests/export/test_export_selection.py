@@ -12,6 +12,8 @@ from numbered_directory import NumberedDirectory
 
 from meitner_aio import Gender, Meitner, MetaQuery, at_least, like
 from meitner_aio.export import Progress, export, plan
+from meitner_aio.export._files import Folder
+from meitner_aio.export._manifest import Manifest
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
@@ -132,7 +134,7 @@ async def test_progress_counts_up_to_the_limit(tmp_path):
         (["students"], {"limit": 0}, "limit must be an int of at least 1"),
         (["students"], {"page_size": -1}, "page_size must be an int of at least 1"),
         (["students"], {"concurrency": 0}, "concurrency must be an int"),
-        (["students"], {"bom": True}, "bom is for format='csv'"),
+        (["students"], {"excel": True, "format": "ndjson"}, "excel is for format='csv'"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused_before_any_io(tmp_path, resources, how, problem):
@@ -200,11 +202,12 @@ async def test_what_is_no_place_for_rows_is_refused(to, how, kind):
 
 async def test_csv_is_made_of_the_same_rows(meitner, tmp_path):
     """Another format is another spelling: the report is of the file as it is."""
-    report = await export(meitner, ["students"], to=tmp_path, format="csv", bom=True)
+    report = await export(meitner, ["students"], to=tmp_path, excel=True)
     data = (tmp_path / "students.csv").read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
     assert report.resources[0].sha256 == hashlib.sha256(data).hexdigest()
     assert report.resources[0].bytes == len(data)
+    assert Manifest.of(Folder(tmp_path)).resources["students"].dialect == "excel"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exports.log", "manifest.json", "students.csv"]
 
 

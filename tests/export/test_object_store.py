@@ -63,6 +63,14 @@ async def test_every_format_goes_there(s3: Any, kind: Any) -> None:
             assert hashlib.sha256(s3.get(BELOW + one["file"])).hexdigest() == one["sha256"]
 
 
+async def test_the_manifest_says_which_dialect_a_csv_has(s3: Any) -> None:
+    """Programs that follow it know whether to take apostrophes away."""
+    await _exported(NumberedDirectory(), excel=True)
+    assert {one["dialect"] for one in _manifest(s3)["resources"].values()} == {"excel"}
+    await _exported(NumberedDirectory(), format="csv")
+    assert {one["dialect"] for one in _manifest(s3)["resources"].values()} == {"plain"}
+
+
 async def test_nothing_stays_on_this_machine_but_the_log(s3: Any, tmp_path: Path) -> None:
     """The spool is private and empty afterwards; `exports.log` there says where the rows went."""
     await _exported(NumberedDirectory(), spool=tmp_path / "spool")

@@ -16,7 +16,6 @@ import msgspec
 import pyarrow.parquet
 from hypothesis import strategies as st
 
-from meitner_aio.export.formats.csv import plain
 from meitner_aio.export.formats.writers import open_writer
 from meitner_aio.records import Field, Record, fields
 
@@ -32,10 +31,10 @@ def write(
     table: str = "rows",
     fields: tuple[str, ...] | None = None,
     replace: bool = True,
-    bom: bool = False,
+    excel: bool = False,
 ) -> None:
     """Write records in one go."""
-    writer = open_writer(form, model, path, table=table, fields=fields, replace=replace, bom=bom)
+    writer = open_writer(form, model, path, table=table, fields=fields, replace=replace, excel=excel)
     try:
         writer.write(encode_lines(list(records)))
         writer.close()
@@ -76,9 +75,9 @@ def _of_csv(field: Field, cell: str) -> Any:
     if not cell and (field.nullable or field.kind not in ("string", "enum")):
         return None
     if field.many:
-        return json.loads(plain(cell))
+        return json.loads(cell)
     bare = {"boolean": {"true": True, "false": False}.__getitem__, "integer": int}
-    return bare.get(field.kind, plain)(cell)
+    return bare.get(field.kind, str)(cell)
 
 
 def _of_sqlite(field: Field, cell: Any) -> Any:

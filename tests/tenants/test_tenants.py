@@ -66,6 +66,17 @@ def test_each_tenant_has_a_folder_of_its_own(tmp_path):
     assert towns.open == 0
 
 
+def test_csv_for_excel_is_an_option_of_all(tmp_path):
+    """Each folder has files in that dialect, and a manifest that says so."""
+    towns = Towns()
+    towns.add("solna", "åre", students=3)
+    assert exported(towns, tmp_path, excel=True).ok
+    for name in towns.all:
+        assert (tmp_path / name / "students.csv").read_bytes().startswith(b'\xef\xbb\xbf"id";')
+        known = json.loads((tmp_path / name / "manifest.json").read_bytes())["resources"]
+        assert {one["dialect"] for one in known.values()} == {"excel"}
+
+
 def test_a_client_that_was_passed_in_stays_open(tmp_path):
     """It belongs to the caller; what a factory made, awaited or not, is closed."""
     towns = Towns()

@@ -160,8 +160,13 @@ class WritingOptions:
     force: Annotated[
         bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
     ] = False
-    bom: Annotated[
-        bool, Parameter(help="Begin CSV files with the mark by which Excel knows UTF-8.", show_default=False)
+    excel: Annotated[
+        bool,
+        Parameter(
+            help="CSV that a Swedish Excel opens with a click: semicolons, a byte order mark, and an apostrophe before "
+            "what could be a formula. For programs, --format csv alone has commas and values as they are.",
+            show_default=False,
+        ),
     ] = False
 
     def target(self, profile: Profile) -> str:
@@ -169,19 +174,23 @@ class WritingOptions:
         to = self.to or profile.to
         if to is None:
             raise UsageError("--to FOLDER is missing: say where to write, or - for stdout")
-        if to == _STDOUT and (self.resume or (self.format or profile.format or "ndjson") != "ndjson"):
+        if to == _STDOUT and (self.resume or self.excel or self.form(profile) not in (None, "ndjson")):
             raise UsageError("--to - writes ndjson, and nothing that could be resumed")
         if to != _STDOUT:
             _check_folder(to)
         return to
 
+    def form(self, profile: Profile) -> Format | None:
+        """Return the format of the files, where one was said."""
+        return self.format or (None if self.excel else profile.format)
+
     def options(self, profile: Profile) -> dict[str, Any]:
         """Return the keywords of `export`."""
         max_wait = profile.max_wait if self.max_wait is None else self.max_wait
-        flags = {"resume": self.resume, "force": self.force, "bom": self.bom}
+        flags = {"resume": self.resume, "force": self.force, "excel": self.excel}
         seldom = given(replace=self.replace or None, on_invalid=self.on_invalid, pseudonymise=self.pseudonymise)
         seldom |= given(spool=self.spool, keep_runs=self.keep_runs)
-        return given(format=self.format or profile.format, max_wait=max_wait, **flags) | seldom
+        return given(format=self.form(profile), max_wait=max_wait, **flags) | seldom
 
 
 WRITING = WritingOptions()

@@ -1,49 +1,25 @@
-"""CSV that Python, databases and spreadsheets read alike. Knows what a cell is, not where its value comes from.
+"""CSV by RFC 4180, in two dialects. Knows what a cell is, not where its value comes from.
 
-RFC 4180: UTF-8, commas, CRLF, a header row. Text stands in quotes; a number and `true` or `false` stand bare; null is
-an empty cell without quotes, empty text one with them (as PostgreSQL and DuckDB read it; where a reader does not tell
-them apart, both are empty). Dates and instants are ISO 8601 text, a list is a JSON array.
+`plain` is for programs: UTF-8, commas, CRLF, a header row, and each value as it is. `excel` is for people with a
+spreadsheet that is set to Swedish: semicolons, a byte order mark, and apostrophes before what could be a formula
+(`_runtime/formulas.py`).
 
-Text that a spreadsheet could take for a formula has an apostrophe before it. Each part of a cell counts: the cell
-itself, and what follows a `;`, a tab or a line break in it, where a spreadsheet that splits at semicolons (a Swedish
-Excel does) sees another cell begin. A part that begins with `=`, `+`, `-`, `@` or one of their full-width twins gets an
-apostrophe, and so does a cell that begins with a tab or a line break. Apostrophes and quotes before the sign do not
-count, so that the rule can be undone: `plain` takes the apostrophe away wherever a part begins with one and then could
-be a formula.
+Text stands in quotes; a number and `true` or `false` stand bare; null is an empty cell without quotes, empty text one
+with them (as PostgreSQL and DuckDB read it; where a reader does not tell them apart, both are empty). Dates and
+instants are ISO 8601 text, a list is a JSON array.
 """
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterable
 from io import TextIOWrapper
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from ..._runtime.formulas import any_unsafe, guarded
 from ...records import Kind
 from .._fresh import FreshFile
 from .columns import Column, Rows
-
-_SIGNS = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-_BREAKS = "\t\r\n"
-_PART = rf"(?:^|(?<=[;{_BREAKS}]))"
-_FORMULA = rf"['\"]*[{re.escape(_SIGNS)}]"
-_BLANK = rf"'*[{_BREAKS}]"
-_UNSAFE = re.compile(f"{_PART}(?={_FORMULA})|^(?={_BLANK})")
-_GUARDED = re.compile(f"{_PART}'(?={_FORMULA})|^'(?={_BLANK})")
-_OPENINGS = frozenset(f"{_SIGNS}{_BREAKS}'\"")
-
-
-def guarded(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return _UNSAFE.sub("'", text)
-
-
-def plain(text: str) -> str:
-    """Return the text that was guarded."""
-    return _GUARDED.sub("", text)
 
 
 class CsvWriter:
@@ -51,18 +27,19 @@ class CsvWriter:
 
     held = None
 
-    def __init__(self, path: Path, rows: Rows, *, bom: bool = False) -> None:
-        """Make the file and write its header, after a byte order mark when a spreadsheet needs one."""
+    def __init__(self, path: Path, rows: Rows, *, excel: bool = False) -> None:
+        """Make the file and write its header, in the dialect `excel` or the plain one."""
         self._rows = rows
         self._fresh = FreshFile(path)
-        self._text = TextIOWrapper(self._fresh.file, "utf-8-sig" if bom else "utf-8", newline="")
-        self._writer = csv.writer(self._text, quoting=csv.QUOTE_NONNUMERIC)
+        self._cells = excel_cells if excel else cells
+        self._text = TextIOWrapper(self._fresh.file, "utf-8-sig" if excel else "utf-8", newline="")
+        self._writer = csv.writer(self._text, delimiter=";" if excel else ",", quoting=csv.QUOTE_NONNUMERIC)
         self._writer.writerow([column.name for column in rows.columns])
 
     def write(self, lines: bytes) -> None:
         """Add the records of whole lines."""
         for batch in self._rows.batches(lines):
-            self._writer.writerows(zip(*map(_guarded_cells, self._rows.columns, batch), strict=True))
+            self._writer.writerows(zip(*map(self._cells, self._rows.columns, batch), strict=True))
 
     def close(self) -> None:
         """Make the file whole."""
@@ -95,8 +72,9 @@ _NULL = _Bare()
 _BOOLEANS = {True: _True(), False: _False(), None: _NULL}
 
 
-def _guarded_cells(column: Column, values: list[Any]) -> list[Any]:
-    if column.textual and _unsafe(values):
+def excel_cells(column: Column, values: list[Any]) -> list[Any]:
+    """Return what `cells` does, of text that no spreadsheet takes for a formula."""
+    if column.textual and any_unsafe(values):
         values = [value and guarded(value) for value in values]
     return cells(column, values)
 
@@ -106,12 +84,3 @@ def cells(column: Column, values: list[Any]) -> list[Any]:
     if column.kind is Kind.BOOLEAN:
         return [_BOOLEANS[value] for value in values]
     return [_NULL if value is None else value for value in values] if None in values else values
-
-
-def _unsafe(values: Iterable[str | None]) -> bool:
-    """Whether any of the texts may need a guard. A look at all of them together costs a tenth of one at each."""
-    texts = list(filter(None, values))
-    together = "\0".join(texts)
-    if not any(sign in together for sign in _SIGNS + _BREAKS):
-        return False
-    return any(sign in together for sign in f";{_BREAKS}") or not _OPENINGS.isdisjoint(map(itemgetter(0), texts))

@@ -52,22 +52,22 @@ def open_writer(
     table: str,
     fields: tuple[str, ...] | None,
     replace: bool,
-    bom: bool = False,
+    excel: bool = False,
     directory: Stamp | None = None,
 ) -> Writer:
     """Begin to write records of a model, with the fields named and the id, all when `fields` is None.
 
     csv and parquet: `path` is made, and must not exist. sqlite: `path` is the file that holds all tables, untouched
     until `close`; `replace` when the records are all of the resource, else they are put among those of the table by
-    their ids; `directory` is written beside them. `bom` begins a csv with a byte order mark. Raises what `check_format`
-    does, `ValueError` for a field that does not exist, and what a `Writer` raises.
+    their ids; `directory` is written beside them. `excel` is the dialect of a csv. Raises what `check_format` does,
+    `ValueError` for a field that does not exist, and what a `Writer` raises.
     """
     check_format(format)
     match format:
         case "csv":
             from .csv import CsvWriter
 
-            return CsvWriter(path, Rows(model, fields), bom=bom)
+            return CsvWriter(path, Rows(model, fields), excel=excel)
         case "sqlite":
             from .sqlite import SqliteWriter
 

@@ -36,19 +36,25 @@ class Target(NamedTuple):
     """Whether a part is asked for, which must not take the place of a whole."""
     replace: bool
     """Whether it may do so all the same."""
-    bom: bool
+    excel: bool
+    """The dialect, of a csv."""
     directory: Stamp | None = None
     """What the file says of the directory that it is of, where the format can."""
 
     @classmethod
-    def of(cls, one: ResourceJob, selection: Selection, format: str, *, replace: bool, bom: bool) -> Target:
+    def of(cls, one: ResourceJob, selection: Selection, format: str, *, replace: bool, excel: bool) -> Target:
         """Return the file to make of a resource."""
-        return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, bom)
+        return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, excel)
 
     @property
     def file(self) -> str:
         """The name of the file in the folder."""
         return SHARED if self.format == "sqlite" else f"{self.name}.{self.format}"
+
+    @property
+    def dialect(self) -> str | None:
+        """That of a csv: `plain` or `excel`; None for other formats."""
+        return ("excel" if self.excel else "plain") if self.format == "csv" else None
 
 
 class Placed(NamedTuple):
@@ -127,7 +133,7 @@ def _writer(target: Target, path: Path, *, replace: bool) -> Writer:
         table=target.name,
         fields=target.fields,
         replace=replace,
-        bom=target.bom,
+        excel=target.excel,
         directory=target.directory,
     )
 

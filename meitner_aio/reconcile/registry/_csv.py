@@ -1,4 +1,8 @@
-"""Rows of a CSV file: semicolons, commas or tabs, as its header has them; quotes as in RFC 4180."""
+"""Rows of a CSV file: semicolons, commas or tabs, as its header has them; quotes as in RFC 4180.
+
+A file with semicolons and a byte order mark is one that people open in Excel, such as `export --excel` writes: its
+texts have apostrophes before what could be a formula, which are no part of them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import BinaryIO, Protocol
 
+from ..._runtime.formulas import plain
 from ._declared import Column, Declared
 from ._files import checked_encoding
 from ._problems import Flaw, UnreadableFileError
@@ -31,7 +36,7 @@ def csv_rows(file: BinaryIO, known: Declared, encoding: str) -> Iterator[RawRow]
         raise UnreadableFileError(Flaw("", "the header is no CSV", "check its quotes")) from None
     columns = header_columns(names, known)
     try:
-        yield from _rows(reader, columns)
+        yield from _rows(reader, columns, excel=delimiter == ";" and encoding == "utf-8-sig")
     finally:
         text.detach()  # the file is the caller's to close
 
@@ -44,7 +49,7 @@ class _Lines(Protocol):
     def __next__(self) -> list[str]: ...
 
 
-def _rows(reader: _Lines, columns: Sequence[Column | None]) -> Iterator[RawRow]:
+def _rows(reader: _Lines, columns: Sequence[Column | None], *, excel: bool) -> Iterator[RawRow]:
     while True:
         line = reader.line_num + 1
         try:
@@ -55,7 +60,7 @@ def _rows(reader: _Lines, columns: Sequence[Column | None]) -> Iterator[RawRow]:
             yield RawRow(line, (), (Flaw("", "is no CSV: a quote is missing or too many", "check the quotes"),))
             continue
         if any(map(str.strip, cells)):
-            yield _row(line, cells, columns)
+            yield _row(line, [plain(cell) for cell in cells] if excel else cells, columns)
         elif cells:
             yield RawRow(line, blank=True)
 

@@ -13,11 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import meitner_aio
-from meitner_aio import Address, External, MeitnerError, Student, StudentFields
+from meitner_aio import Address, External, Meitner, MeitnerError, Student, StudentFields
+from meitner_aio._runtime.formulas import guarded
+from meitner_aio.export import export
 from meitner_aio.reconcile import Desired, Doubt, Key, NoteKind, Reference
 from meitner_aio.reconcile.registry import _desired, _files
 from meitner_aio.reconcile.registry._declared import declared
 from meitner_aio.reconcile.registry._problems import MOST_PROBLEMS
+from meitner_aio.sandbox import Sandbox
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 OTHER = ID.replace("5f", "6f", 1)
@@ -219,6 +222,8 @@ def _as_csv(rows, delimiter, encoding):
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], delimiter=delimiter)
     writer.writeheader()
+    if (delimiter, encoding) == (";", "utf-8-sig"):  # as for Excel
+        rows = [{name: cell and guarded(cell) for name, cell in row.items()} for row in rows]
     writer.writerows(rows)
     return text.getvalue().encode(encoding)
 
@@ -346,6 +351,37 @@ def test_utf16_is_said_by_its_name(load):
 def test_a_byte_order_mark_outranks_what_was_said(load):
     """A file that begins with the mark of UTF-8 is UTF-8, though its neighbours are cp1252."""
     assert _fields(load(students_csv="\ufeff" + HEAD + f"{BO},Åsa,Ek\n", encoding="cp1252"))[0]["first_name"] == "Åsa"
+
+
+@pytest.mark.parametrize(
+    ("file", "first", "last"),
+    [
+        ("\ufeffidentity_number;first_name;last_name\n{};'-Åsa;\"Ek;'=1\"\n", "-Åsa", "Ek;=1"),
+        ("identity_number;first_name;last_name\n{};'-Åsa;\"Ek;'=1\"\n", "'-Åsa", "Ek;'=1"),
+        ("\ufeffidentity_number,first_name,last_name\n{},'-Åsa,Ek;'=1\n", "'-Åsa", "Ek;'=1"),
+    ],
+)
+def test_the_apostrophes_of_a_file_for_excel_are_no_part_of_it(load, file, first, last):
+    """Semicolons and the mark of UTF-8 together say that it is one; any other file is read as it stands."""
+    (row,) = _fields(load(students_csv=file.format(BO)))
+    assert (row["first_name"], row["last_name"]) == (first, last)
+
+
+@pytest.mark.parametrize("excel", [False, True])
+async def test_an_export_in_either_dialect_says_the_same(tmp_path, excel):
+    """The cells of an export of text that could be a formula, under the columns of a registry."""
+    sandbox = Sandbox(students=0, schools=1)
+    async with Meitner.sandbox(sandbox) as meitner:
+        await meitner.students.create(identity_number="20150101-2387", first_name="=1+1", last_name="'-Ek,\t@x;\"+4")
+        wanted = ["identity_number", "first_name", "last_name"]
+        await export(meitner, ["students"], to=tmp_path / "out", format="csv", excel=excel, fields=wanted)
+    text = (tmp_path / "out" / "students.csv").read_bytes().decode()
+    head, _, rest = text.partition("\r\n")
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    (registry / "students.csv").write_bytes(f"{head.replace('id', 'source_id', 1)}\r\n{rest}".encode())
+    (row,) = _fields(Desired.load(registry))
+    assert (row["first_name"], row["last_name"]) == ("=1+1", "'-Ek,\t@x;\"+4")
 
 
 def test_an_encoding_is_one_of_two(tmp_path):

@@ -61,6 +61,7 @@ async def export_many(profiles: Mapping[str, Profile], asked: Asked, turns: Turn
     to, usual = asked.folder(), asked.options(Profile())
     with refused():
         check_options(nobody(), asked.resources, to=to, **usual)
+    asked.selection.explain(asked.resources)
     report = await _exported(profiles, asked, to, turns, since=usual.get("since"), private="where" in usual)
     _tell(report, to, json=json)
     return code_of_all(report)
@@ -84,7 +85,7 @@ async def _exported(
                     folder = local_folder(place, asked.writing.spool)
                     options |= asked.selection.continued(asked.resources, folder, options.get("since"))
                 progress = partial(shown.progress, name)
-                return await export(meitner, names, to=place, progress=progress, **options)
+                return await export(meitner, asked.resources, to=place, progress=progress, **options)
 
         def ended(one: TenantReport[Report]) -> None:
             rows = 0 if one.report is None else one.report.rows

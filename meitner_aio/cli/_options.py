@@ -189,7 +189,8 @@ def given(**options: object) -> dict[str, Any]:
 class PagingOptions:
     """How listings are read."""
 
-    page_size: Annotated[Positive | None, Parameter(help="Rows a page; unset: as many as the server gives.")] = None
+    page_size: Annotated[Positive | None, Parameter(show=False)] = None
+    """For experts: the client finds the largest page by itself (README, "Exports")."""
     concurrency: Annotated[Positive | None, Parameter(help="Requests in flight at once.")] = None
 
     def completed(self, profile: Profile) -> PagingOptions:

@@ -142,7 +142,7 @@ class FolderRun:
         left = left_in(self._folder, names) if self._resume else {}
         for one, target in self._jobs:
             if one.name in left:
-                check_choices(left[one.name], _choices(one, target, self._selection))
+                check_choices(left[one.name], _choices(one, target))
         check_wholes(self._folder, self._manifest, [target for _, target in self._jobs], left)
         return left
 
@@ -172,7 +172,7 @@ class FolderRun:
             self._emit_end(self._manifest.resources[one.name])
             return
         if journal is None or journal.kept:
-            journal = Journal(self._folder, one.name, _choices(one, target, self._selection), self._directory)
+            journal = Journal(self._folder, one.name, _choices(one, target), self._directory)
         spool = Spool(self._folder, journal)
         try:
             async with self._reading:
@@ -181,7 +181,7 @@ class FolderRun:
                 if summary is None:
                     summary = await read_into(spool, one, self._selection.limit, self._turns, self._emit)
             async with self._writing:
-                await stoppable(lambda stop: self._publish(spool, summary, target, stop))
+                await stoppable(lambda stop: self._publish(spool, summary, one, target, stop))
         finally:
             spool.close()
         self._emit_end(self._manifest.resources[one.name])
@@ -190,7 +190,9 @@ class FolderRun:
         known = self._manifest.resources.get(target.name)
         return known is not None and known.file == target.file and check_file(self._folder.path / target.file)
 
-    def _publish(self, spool: Spool, summary: ReadSummary, target: Target, stop: threading.Event) -> None:
+    def _publish(
+        self, spool: Spool, summary: ReadSummary, one: ResourceJob, target: Target, stop: threading.Event
+    ) -> None:
         """Make the file, enter it in the manifest, and remove its spool. Each step can be repeated."""
         placed = put_in_place(spool, summary, self._folder, target._replace(directory=self._directory), stop)
         report = ResourceReport(
@@ -211,7 +213,7 @@ class FolderRun:
             deletions_applied=placed.updated is None,
             invalid=summary.invalid,
             dialect=target.dialect,
-            **self._selection.reported(target.fields, summary.level),
+            **one.selection.reported(target.fields, summary.level),
         )
         self._manifest.enter(report)
         self._manifest.save(self._folder)
@@ -223,7 +225,8 @@ class FolderRun:
         self._emit(Progress(report.resource, rows, rows, finished=True, requests=report.requests))
 
 
-def _choices(one: ResourceJob, target: Target, selection: Selection) -> Choices:
+def _choices(one: ResourceJob, target: Target) -> Choices:
+    selection = one.selection
     since = None if selection.since is None else selection.since.isoformat()
     key = None if selection.pseudonyms is None else selection.pseudonyms.fingerprint
     asked = target.format, target.fields, one.fingerprint, since, selection.limit, selection.page_size

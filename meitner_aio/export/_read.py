@@ -34,7 +34,7 @@ Emit: TypeAlias = Callable[[Progress], object]
 def begun(chosen: ResourceJob, limit: int | None, turns: Turns) -> tuple[Read[Any], ExportSource[Any]]:
     """Return a read of a resource, from its beginning, and its source."""
     source, how = inside(chosen.listing)
-    first, names = chosen.first, chosen.pseudonyms
+    first, names = chosen.first, chosen.selection.pseudonyms
     if names is not None:
         source, first = Pseudonymised(source, names), [pseudonymised(first.pop(), names) for _ in tuple(first)]
     asked = ExportSource(source, turns, limit, first)

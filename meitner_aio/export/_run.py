@@ -59,16 +59,20 @@ async def export(
     spool: str | os.PathLike[str] | None = None,
     keep_runs: int | None = None,
 ) -> Report:
-    """Write the rows of the resources named (all when none is) to `<resource>.<format>` in the folder `to`.
+    """Write the rows of the resources named to `<resource>.<format>` in the folder `to`.
 
     `format` is ndjson when you do not say. A csv is for programs, its values as they are; with `excel` it is for people
     who open it in a spreadsheet set to Swedish: semicolons, a byte order mark, and an apostrophe before text that could
     be a formula. The manifest says which `dialect` a file has.
 
+    All resources are meant when none is named; then `since` narrows those that can be searched, and the others (both
+    kinds of grades) are read in full: their `since` in the report is None.
+
     `where` holds conditions as `search` takes them, `since` asks for what was created or updated since then, `limit`
     for that many rows of each resource at most, `fields` for those of a record that matter (the id always does). A
     `format` of sqlite has one file, `directory.sqlite`: all rows of a resource replace its table, a part of them
-    updates it. `to` may be a binary stream, for ndjson.
+    updates it. `to` may be a binary stream, for ndjson: a line is a record, or of several resources
+    `{"resource": "students", "record": {...}}`.
 
     A part (of the rows, or of their fields) takes the place of a whole only with `replace`, and says that it is one. A
     folder is of one directory: what another server or other credentials wrote is refused. A row that breaks the
@@ -113,7 +117,7 @@ async def export(
         reader = await reader_of(meitner, _how(names))
         async with opened(to, spool=spool, resume=resume, keep_runs=keep_runs, replace=replace) as destination:
             fresh = destination.address is not None  # each run has a folder of its own
-            targets = [Target.of(one, selection, form, replace=replace or fresh, excel=excel) for one in everything]
+            targets = [Target.of(one, form, replace=replace or fresh, excel=excel) for one in everything]
             jobs = list(zip(everything, targets, strict=True))
             run = FolderRun(destination, jobs, selection, turns, emit, reader=reader, resume=resume)
             await destination.check(reader, run.key, targets)

@@ -96,7 +96,8 @@ class ResourceJob(NamedTuple):
     """A hash of the conditions; empty when there are none."""
     first: list[DecodedPage[Any]]
     """The first page, when a plan fetched it; the reader of the resource takes it out."""
-    pseudonyms: Pseudonyms | None = None
+    selection: Selection
+    """What was chosen of this resource."""
 
 
 def chosen(
@@ -108,13 +109,26 @@ def chosen(
 ) -> list[ResourceJob]:
     """Return what is to be read, resource by resource: the rows that meet the conditions of `where`.
 
+    Where none is named, those that cannot be searched are read in full in spite of `since`.
+
     Raises `ValueError` for a resource or a field that does not exist and for conditions on what cannot be searched,
     `TypeError` or `ValueError` for a condition that its field does not allow.
     """
-    return [
-        _chosen(name, listing_of(meitner, name, selection, where or {}), selection, where, concurrency)
-        for name in resource_names(resources)
-    ]
+    named = [resources] if isinstance(resources, str) else tuple(resources)
+    whole = () if selection.where or selection.since is None else read_in_full(named)
+    found: list[ResourceJob] = []
+    for name in resource_names(named):
+        own = selection._replace(since=None) if name in whole else selection
+        found.append(_chosen(name, listing_of(meitner, name, own, where or {}), own, where, concurrency))
+    return found
+
+
+def read_in_full(resources: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what an export of these resources reads in full, whatever changed `since`: what cannot be searched.
+
+    Nothing where resources are named: there `since` is refused for such a one.
+    """
+    return () if resources else tuple(name for name in RESOURCES if "search" not in operations(RESOURCES[name]))
 
 
 def _chosen(
@@ -124,7 +138,7 @@ def _chosen(
     listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
     fingerprint = _fingerprint(_query(name), where, selection.pseudonyms) if where else ""
     kept = _fields(name, model, selection)
-    return ResourceJob(name, model, listing, kept, fingerprint, [], selection.pseudonyms)
+    return ResourceJob(name, model, listing, kept, fingerprint, [], selection)
 
 
 def listing_of(meitner: Meitner, name: str, selection: Selection, where: Mapping[str, object]) -> Listing[Any]:

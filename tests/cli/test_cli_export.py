@@ -73,6 +73,47 @@ def test_what_is_not_typed_is_for_the_library_to_decide(cli, handed, tmp_path):
     assert handed.keywords["resources"] == ()
 
 
+FULL = (
+    "grade_elementaries and grade_upper_secondaries cannot be searched, so --since does not narrow them: they are read "
+    "in full."
+)
+
+
+@pytest.mark.parametrize("how", [(), ("--plan",)])
+def test_since_without_names_says_what_is_read_in_full(cli, tmp_path, how):
+    """In one sentence on stderr, for the export and its plan; named, such a resource is refused as before."""
+    code, _, err = cli("export", "--since", "7d", "--to", str(tmp_path), *how, *SANDBOX)
+    assert (code, err.splitlines()[0], err.count("in full")) == (0, FULL, 1)
+    code, _, err = cli("export", "students", "--since", "7d", "--to", str(tmp_path), *how, *SANDBOX)
+    assert (code, "in full" in err) == (0, False)
+    code, _, err = cli("export", "grade_elementaries", "--since", "7d", "--to", str(tmp_path), *SANDBOX)
+    assert (code, "grade_elementaries cannot be searched" in err) == (2, True)
+
+
+def test_lines_of_several_resources_on_stdout_say_whose_they_are(cli):
+    """One jq expression takes out a resource again; one alone is as it was."""
+    _, one, _ = cli("export", "schools", "--to", "-", *SANDBOX)
+    _, both, _ = cli("export", "students", "schools", "--to", "-", *SANDBOX)
+    rows = [json.loads(line) for line in both.splitlines()]
+    assert [row["record"] for row in rows if row["resource"] == "schools"] == list(map(json.loads, one.splitlines()))
+    assert sum(row["resource"] == "students" for row in rows) == 30
+
+
+def test_the_page_size_is_for_experts(cli, handed, tmp_path):
+    """Help does not mention it; it works."""
+    assert "page-size" not in cli("export", "--help")[1]
+    assert cli("export", "--to", str(tmp_path), "--page-size", "7", *SANDBOX)[0] == 0
+    assert handed.keywords["page_size"] == 7
+
+
+def test_excel_alone_is_csv(cli, tmp_path):
+    """Whatever the profile's format is; stdout, which takes ndjson, refuses it before any request."""
+    assert cli("export", "schools", "--excel", "--to", str(tmp_path), *SANDBOX)[0] == 0
+    assert (tmp_path / "schools.csv").read_bytes().startswith(b'\xef\xbb\xbf"id";')
+    code, out, err = cli("export", "schools", "--excel", "--to", "-", *SANDBOX)
+    assert (code, out, "--to - writes ndjson" in err) == (2, "", True)
+
+
 def test_a_value_that_the_library_refuses_is_wrong_usage(cli, handed, tmp_path):
     """Such as a field that no record has: exit code 2, one line."""
     handed.error = ValueError("students has no field 'nmae'; did you mean 'name'?")
@@ -139,7 +180,7 @@ def test_rows_go_to_stdout_and_everything_else_to_stderr(cli):
     """`--to -` is for pipes: nothing but rows, and the report of --json beside the log."""
     code, out, err = cli("export", "students", "units", "--to", "-", *SANDBOX)
     assert code == 0
-    assert len([json.loads(line)["id"] for line in out.splitlines()]) == 31
+    assert len([json.loads(line)["record"]["id"] for line in out.splitlines()]) == 31
     assert sorted(err.splitlines()) == ["students: 30 rows", "units: 1 row"]
     _, out, err = cli("export", "units", "--to", "-", "--json", *SANDBOX)
     assert len(out.splitlines()) == 1

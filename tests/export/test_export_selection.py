@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import virtual_time
-from numbered_directory import NumberedDirectory
+from numbered_directory import NumberedDirectory, refusing
 
-from meitner_aio import Gender, Meitner, MetaQuery, at_least, like
+from meitner_aio import Gender, Meitner, MetaQuery, NotFoundError, at_least, like
 from meitner_aio.export import Progress, export, plan
 from meitner_aio.export._files import Folder
 from meitner_aio.export._manifest import Manifest
@@ -158,21 +158,68 @@ async def test_a_wrong_type_is_refused_before_any_io(tmp_path, how):
 
 
 async def test_a_stream_gets_the_lines_and_nothing_else(meitner):
-    """For pipes: one resource after the other, the checksums of what was written, no file."""
+    """For pipes: one resource after the other, each line with its name, the checksums of what was written, no file."""
     stream = io.BytesIO()
     steps = []
     report = await export(meitner, ["schools", "students"], to=stream, progress=steps.append)
     lines = stream.getvalue().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == [
-        *[school.id async for school in meitner.schools.list()],
-        *[student.id async for student in meitner.students.list()],
+    assert [(row["resource"], row["record"]["id"]) for row in map(json.loads, lines)] == [
+        *[("schools", school.id) async for school in meitner.schools.list()],
+        *[("students", student.id) async for student in meitner.students.list()],
     ]
+    assert {tuple(json.loads(line)) for line in lines} == {("resource", "record")}
     data = b"".join(line + b"\n" for line in lines[:3])
     (schools, students) = report.resources
     assert (schools.file, schools.rows, schools.bytes) == ("-", 3, len(data))
     assert schools.sha256 == hashlib.sha256(data).hexdigest()
     assert (students.rows, students.complete, report.complete) == (60, True, True)
     assert steps[-1] == Progress("students", 60, 60, finished=True, requests=1)
+
+
+async def test_one_resource_of_a_stream_is_untagged_and_the_same_lines_are_in_a_tag(meitner):
+    """A program that reads one needs no change; one that splits finds every byte of the record."""
+    one, several = io.BytesIO(), io.BytesIO()
+    await export(meitner, ["students"], to=one, fields=["last_name", "meta"])
+    await export(meitner, ["students", "employees"], to=several, fields=["last_name", "meta"])
+    tagged = several.getvalue().splitlines(keepends=True)[:60]
+    assert one.getvalue().splitlines(keepends=True) == [
+        line.removeprefix(b'{"resource":"students","record":').removesuffix(b"}\n") + b"\n" for line in tagged
+    ]
+    assert json.loads(one.getvalue().splitlines()[0]).keys() == {"id", "lastName", "meta"}
+
+
+async def test_what_cannot_be_searched_is_read_in_full_when_all_is_asked_for(meitner, tmp_path):
+    """`since` narrows the others; the files of grades are wholes, and their reports and the next export know it."""
+    later = datetime.now(UTC) + timedelta(days=400)
+    report = await export(meitner, to=tmp_path, since=later, format="csv")
+    grades = [one for one in report.resources if one.resource.startswith("grade_")]
+    others = [one for one in report.resources if one not in grades]
+    assert [(one.resource, one.since, one.partial) for one in grades] == [
+        ("grade_elementaries", None, False),
+        ("grade_upper_secondaries", None, False),
+    ]
+    assert {(one.since, one.partial, one.rows) for one in others if one.resource != "audit_events"} == {
+        (later, True, 0)
+    }
+    whole = [len(await getattr(meitner, one.resource).list().all()) for one in grades]
+    assert [one.rows for one in grades] == whole
+    assert max(whole) > 0
+    planned = await plan(meitner, since=later)
+    assert [one.rows for one in planned.resources if one.resource.startswith("grade_")] == whole
+    with pytest.raises(ValueError, match="grade_elementaries cannot be searched"):
+        await export(meitner, since=later, where={"meta": MetaQuery(created_at=at_least(later))}, to=tmp_path / "other")
+
+
+async def test_such_an_export_is_resumed_as_it_was_begun(tmp_path):
+    """The journal of a resource that is read in full knows no `since`; the others compare theirs."""
+    directory = NumberedDirectory({"grade_elementaries": 25, "students": 25})
+    since = datetime.now(UTC) - timedelta(days=3)
+    directory.before = refusing("grade_elementaries", 20)
+    with pytest.raises(NotFoundError):
+        await export(directory, to=tmp_path, since=since, concurrency=1)
+    directory.before = lambda *_: None
+    report = await export(directory, to=tmp_path, since=since, resume=True)
+    assert {one.resource: one.rows for one in report.resources}["grade_elementaries"] == 25
 
 
 async def test_a_stream_takes_a_selection(meitner):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from ...export import (
     is_kept,
     local_folder,
     plan,
+    read_in_full,
     resource_names,
     since_then,
 )
@@ -87,6 +88,12 @@ class SelectionOptions:
             return {}
         return {"since": since_then(kept, resource_names(resources), since)}
 
+    def explain(self, resources: Sequence[str]) -> None:
+        """Say which resources `--since` does not narrow."""
+        whole = read_in_full(resources) if self.since is not None and not self.where else ()
+        if whole:
+            say(f"{' and '.join(whole)} cannot be searched, so --since does not narrow them: they are read in full.")
+
     def columns(self) -> dict[str, Any]:
         """Return the keywords that only `export` has."""
         return given(fields=names_of(self.fields))
@@ -113,7 +120,8 @@ class WritingOptions:
         str | None,
         Parameter(
             help="The folder for the files, made where it does not exist, or a place in an object store: "
-            "s3://BUCKET/PREFIX, gs:// or az://; - is stdout, for ndjson.",
+            "s3://BUCKET/PREFIX, gs:// or az://; - is stdout, for ndjson, where a line of several resources says whose "
+            "record it is.",
             metavar="FOLDER",
             allow_leading_hyphen=True,
             validator=_no_option,
@@ -227,6 +235,7 @@ async def export_command(
     paging = paging.completed(profile)
     selected = selection.rows(resources) | given(page_size=paging.page_size)
     if writing.plan:
+        selection.explain(resources)
         async with directory.client(profile, max_concurrency=paging.concurrency) as meitner:
             with refused():
                 planned = await plan(meitner, resources, **selected, **given(on_invalid=writing.on_invalid))
@@ -237,6 +246,7 @@ async def export_command(
     if writing.resume:
         with refused():
             options |= selection.continued(resources, local_folder(to, writing.spool), options.get("since"))
+    selection.explain(resources)
     drawing = can_draw() and not (to == _STDOUT and for_people())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().show
     with terminable():

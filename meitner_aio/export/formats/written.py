@@ -19,7 +19,7 @@ from .._names import SHARED
 from .._spool import Spool
 
 if TYPE_CHECKING:
-    from .._selection import ResourceJob, Selection
+    from .._selection import ResourceJob
     from .columns import Table
     from .writers import Writer
 
@@ -42,9 +42,9 @@ class Target(NamedTuple):
     """What the file says of the directory that it is of, where the format can."""
 
     @classmethod
-    def of(cls, one: ResourceJob, selection: Selection, format: str, *, replace: bool, excel: bool) -> Target:
+    def of(cls, one: ResourceJob, format: str, *, replace: bool, excel: bool) -> Target:
         """Return the file to make of a resource."""
-        return cls(one.name, format, one.model, one.fields, selection.narrowed, replace, excel)
+        return cls(one.name, format, one.model, one.fields, one.selection.narrowed, replace, excel)
 
     @property
     def file(self) -> str:

@@ -15,6 +15,7 @@ from ._names import SHARED
 
 if TYPE_CHECKING:
     from ._files import Folder
+    from ._report import ResourceReport
     from .formats.written import Target
 
 _log = logging.getLogger("meitner_aio.export")
@@ -75,19 +76,23 @@ def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], 
     for target in targets:
         if not target.narrowed or target.replace or target.name in left:
             continue
-        known = manifest.resources.get(target.name)
-        if known is not None and (folder.path / known.file).exists():
-            if known.partial or known.file == target.file == SHARED:
-                continue
-            file = known.file
-        elif target.file != SHARED and (folder.path / target.file).exists():
-            file = target.file
-        else:
+        file = _whole(folder, manifest.resources.get(target.name), target)
+        if file is None:
             continue
         raise MeitnerError(
             f"{folder.path / file} holds all {target.name}, as far as is known, and this export is a part of them: "
             "pass replace=True (--replace) to replace the whole, or export to another folder"
         )
+
+
+def _whole(folder: Folder, known: ResourceReport | None, target: Target) -> str | None:
+    """Return the file that a part would replace, or push out of the manifest, although it is no part itself."""
+    if known is not None and known.file == target.file:
+        if known.partial or target.file == SHARED:
+            return None
+    elif target.file != SHARED and (folder.path / target.file).exists():
+        return target.file  # of no manifest: nobody knows that it is a part
+    return None if known is None or known.partial or not (folder.path / known.file).exists() else known.file
 
 
 def warn_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:

@@ -127,6 +127,29 @@ async def test_a_part_in_another_format_does_not_push_a_whole_out_of_the_manifes
             await export(meitner, ["students"], to=tmp_path, format=kind, limit=1)  # type: ignore[arg-type]
 
 
+async def test_a_whole_that_a_part_pushed_out_of_the_manifest_is_still_no_part(
+    meitner: Meitner, tmp_path: Path
+) -> None:
+    """`replace` allowed a part in another format, and not the next part to take the whole file's place."""
+    await export(meitner, ["students"], to=tmp_path)
+    whole = (tmp_path / "students.ndjson").read_bytes()
+    await export(meitner, ["students"], to=tmp_path, format="csv", limit=1, replace=True)
+    with pytest.raises(MeitnerError, match=r"students\.ndjson holds all students, as far as is known"):
+        await export(meitner, ["students"], to=tmp_path, limit=1)
+    assert (tmp_path / "students.ndjson").read_bytes() == whole
+    await export(meitner, ["students"], to=tmp_path, format="csv", limit=1)
+
+
+async def test_what_is_read_in_full_replaces_a_whole_beside_parts(meitner: Meitner, tmp_path: Path) -> None:
+    """Grades are no part, whatever `since` narrows; one part among the resources is enough to refuse all."""
+    await export(meitner, ["grade_elementaries"], to=tmp_path)
+    report = await export(meitner, to=tmp_path, since=LATER)
+    assert {one.resource: one.partial for one in report.resources}["grade_elementaries"] is False
+    await export(meitner, ["students"], to=tmp_path)
+    with pytest.raises(MeitnerError, match=r"students\.ndjson holds all students"):
+        await export(meitner, to=tmp_path, since=LATER)
+
+
 async def test_a_part_that_was_allowed_is_resumed_without_asking_again(tmp_path: Path) -> None:
     """Whoever said `replace` when it began need not say it when it goes on."""
     directory = NumberedDirectory({"students": 95})

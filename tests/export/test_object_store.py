@@ -7,7 +7,7 @@ import hashlib
 import json
 import stat
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from numbered_directory import NumberedDirectory, refusing
 from object_stores import BUCKET, KEY, SECRET, azurite, store_environment
 
-from meitner_aio import DestinationError, DestinationReason, Meitner, MeitnerError
+from meitner_aio import DestinationError, DestinationReason, Meitner, MeitnerError, NotFoundError
 from meitner_aio.export import export, is_kept, local_folder, purge
 from meitner_aio.export.destinations import _object_store, _spooled
 from meitner_aio.export.destinations._address import Address
@@ -61,6 +61,40 @@ async def test_every_format_goes_there(s3: Any, kind: Any) -> None:
         assert [one.rows for one in report.resources] == ([25, 7] if limit is None else [3, 3])
         for one in _manifest(s3)["resources"].values():
             assert hashlib.sha256(s3.get(BELOW + one["file"])).hexdigest() == one["sha256"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"limit": 3}, {"since": datetime(2026, 1, 1, tzinfo=UTC)}, {"where": {"title": "Ek"}}, {"fields": ["title"]}],
+    ids=lambda how: next(iter(how)),
+)
+async def test_no_part_replaces_a_whole_run(s3: Any, how: dict[str, Any]) -> None:
+    """However it is narrowed, it is refused without a request to the directory; `replace` allows it."""
+    directory = NumberedDirectory()
+    await _exported(directory, resources=["schools"])
+    before = _manifest(s3)
+    directory.requests.clear()
+    with pytest.raises(MeitnerError, match=r"is a part of schools: .*replace=True"):
+        await _exported(directory, resources=["schools"], **how)
+    assert (_manifest(s3), directory.requests) == (before, [])
+    report = await _exported(directory, resources=["schools"], limit=3, replace=True)
+    assert (report.rows, report.complete, report.level) == (3, True, "limited")
+
+
+async def test_resume_lets_no_part_in_that_was_not_part_of_what_began(s3: Any) -> None:
+    """What an interrupted whole export was allowed is not what another one, of other resources, is."""
+    directory = NumberedDirectory()
+    await _exported(directory)
+    before = _manifest(s3)
+    directory.before = refusing("students", 10)
+    with pytest.raises(NotFoundError):
+        await _exported(directory, concurrency=1)
+    directory.before = lambda *_: None
+    directory.requests.clear()
+    with pytest.raises(MeitnerError, match="would be replaced by a run that lacks students"):
+        await _exported(directory, resources=["schools"], limit=3, resume=True)
+    assert (_manifest(s3), directory.requests) == (before, [])
+    assert (await _exported(directory, resume=True)).complete
 
 
 async def test_the_manifest_says_which_dialect_a_csv_has(s3: Any) -> None:

@@ -52,6 +52,8 @@ class _Notes(Struct):
     replaced: dict[str, str] | None
     """The version of the manifest that was there when the export began; None when there was none."""
     sent: dict[str, _Sent]
+    resources: tuple[str, ...] = ()
+    """Those of the export, which were checked against what it replaces when it began."""
 
 
 class StoreRun:
@@ -109,12 +111,13 @@ class StoreRun:
     async def check(self, reader: Reader | None, key: str | None, targets: Sequence[Target]) -> None:
         """Raise `MeitnerError` where the run would mix with the published one, or a part would replace a whole."""
         known = self._manifest
+        allowed, self._notes.resources = self._notes.resources, tuple(sorted(target.name for target in targets))
         if known is None or not known.resources:
             return
         what = f"what {self.address} holds"
         await threaded(check, reader, known.directory, what, "export to another prefix")
         check_same_key(what, known.key, key, "export to another prefix")
-        if self._resumed or self._replace:
+        if self._replace or (self._resumed and allowed == self._notes.resources):
             return
         missing = sorted(set(known.resources).difference(target.name for target in targets))
         wholes = sorted(

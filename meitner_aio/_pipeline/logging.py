@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from .._runtime.amounts import duration
 from ..errors import ConfigurationError
 from ..events import Event, OnEvent, QuotaWait, RequestSent, ResponseReceived, RetryScheduled
 
@@ -57,7 +58,7 @@ def _scheduled(event: RetryScheduled) -> str:
 
 def _waits(event: QuotaWait) -> str:
     why = f"{event.zone} ({event.reason})" if event.reason else event.zone
-    return f"a request waits {event.delay:.3f} s for the quota: {why}, {event.remaining} left"
+    return f"a request waits {duration(event.delay)} for the quota: {why}, {event.remaining} left"
 
 
 def _ended(event: CallEnded) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from .._runtime.amounts import duration
 from .._wire.messages import RawResponse, Request, Send
 from ..errors import MeitnerError, QuotaExhausted
 from ..events import OnEvent, QuotaWait
@@ -205,7 +206,7 @@ class RateLimiter:
     def _refusal(self, request: Request, delay: float) -> QuotaExhausted:
         quota = self.quota
         return QuotaExhausted(
-            f"the quota is spent: {request.method} {request.route} would wait {delay:.0f} seconds",
+            f"the quota is spent: {request.method} {request.route} would wait {duration(delay)}",
             reset_at=quota.reset_at if quota else None,
             method=request.method,
             route=request.route,

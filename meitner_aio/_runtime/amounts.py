@@ -8,14 +8,20 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
 def duration(seconds: float) -> str:
-    """Return a time as people say it: under 1 s, 45 s, 2 min 5 s, 3 h 20 min."""
+    """Return a time as people say it: under 1 s, 45 s, 2 min 5 s, 3 h 20 min, 5 days 2 h."""
     if seconds < 1:
         return "under 1 s"
     whole = round(seconds)
-    if whole < 60:
+    if whole < _MINUTE:
         return f"{whole} s"
-    larger, lesser, per = ("min", "s", 60) if whole < 3600 else ("h", "min", 3600)
-    count, rest = divmod(whole, per)
-    rest //= per // 60
-    return f"{count} {larger} {rest} {lesser}" if rest else f"{count} {larger}"
+    larger, per, lesser, unit = ("min", _MINUTE, "s", 1)
+    if whole >= 2 * _DAY:
+        larger, per, lesser, unit = ("days", _DAY, "h", _HOUR)
+    elif whole >= _HOUR:
+        larger, per, lesser, unit = ("h", _HOUR, "min", _MINUTE)
+    rest = whole % per // unit
+    return f"{whole // per} {larger}" + (f" {rest} {lesser}" if rest else "")

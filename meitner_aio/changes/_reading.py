@@ -11,6 +11,7 @@ from typing import Any, cast
 from .._listing.completeness import ListingReport
 from .._listing.listing import Listing
 from .._operations.operations import Binding, operations
+from .._runtime.amounts import duration
 from ..errors import MeitnerError, ResyncReason, ResyncRequired
 from ..query import MetaQuery, ResourceQuery, at_least
 from ..resources import RESOURCES
@@ -85,8 +86,8 @@ class Reading:
             return now
         if now - since > asked.retention:
             raise ResyncRequired(
-                f"{(now - since) / 86400:.0f} days have passed, and events of deletions are kept for "
-                f"{asked.retention / 86400:.0f}; read everything, with since=None",
+                f"{duration(now - since)} have passed, and events of deletions are kept for "
+                f"{duration(asked.retention)}; read everything, with since=None",
                 reason=ResyncReason.TOO_OLD,
             )
         if asked.checkpoint is not None and since - now > asked.lookback:

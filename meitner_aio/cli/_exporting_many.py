@@ -16,8 +16,9 @@ from ._options import PagingOptions, given
 from ._profile import Profile
 from ._refusals import disk_explained, refused
 from ._tenants import clients, code_of_all, facts_of, state_of, why
-from .commands.export import SelectionOptions, WritingOptions, doubts
-from .rendering.amounts import counted
+from .commands.export import SelectionOptions, WritingOptions
+from .rendering.amounts import counted, duration
+from .rendering.exported import doubts
 from .rendering.output import say, write_json, write_table
 from .rendering.progress import can_draw
 from .rendering.tenants import shown_tenants
@@ -100,16 +101,19 @@ async def _exported(
 
 
 def _tell(report: TenantsReport[Report], to: str, *, json: bool) -> None:
+    every = tuple(one for tenant in report.tenants.values() if tenant.report for one in tenant.report.resources)
+    whole = Report(every, report.seconds)
     if json:
         told = {name: facts_of(one) | _facts(one) for name, one in report.tenants.items()}
-        write_json({"ok": report.ok, "requests": report.requests, "seconds": report.seconds, "tenants": told})
+        level = "unfinished" if report.failed else whole.level
+        facts = {"rows": whole.rows, "complete": report.ok, "level": level, "requests": report.requests}
+        write_json({"ok": report.ok, **facts, "seconds": report.seconds, "tenants": told})
     else:
-        rows = [["profile", "rows", "requests", "seconds", "state"]]
+        rows = [["profile", "rows", "requests", "time", "state"]]
         for name, one in report.tenants.items():
             count = "" if one.report is None else f"{one.report.rows:,}"
-            rows.append([name, count, f"{one.requests:,}", f"{one.seconds:.2f}", state_of(one)])
-        total = sum(one.report.rows for one in report.tenants.values() if one.report is not None)
-        rows.append(["all", f"{total:,}", f"{report.requests:,}", f"{report.seconds:.2f}", ""])
+            rows.append([name, count, f"{one.requests:,}", duration(one.seconds), state_of(one)])
+        rows.append(["all", f"{whole.rows:,}", f"{report.requests:,}", duration(report.seconds), ""])
         failed = f"{len(report.failed)} of {counted(len(report.tenants), 'profile')} failed"
         note = f"in {to}, a folder for each profile; {failed}"
         write_table(rows, numbers=frozenset({1, 2, 3}), note=note)

@@ -21,6 +21,7 @@ from ._schedule import Schedule
 from ._service import Stop, serve, stoppable
 from ._tenants import clients, code_of_all, facts_of, state_of, why
 from ._told import Told
+from .rendering.amounts import duration
 from .rendering.output import say, write_json, write_table
 from .rendering.progress import Waits, can_draw
 from .rendering.runs import accepting, changes, facts, held
@@ -119,10 +120,10 @@ def _tell(report: TenantsReport[Ran], mirrors: Mirrors, *, json: bool) -> None:
         told = {name: facts_of(one) | _facts(one) for name, one in report.tenants.items()}
         write_json({"ok": report.ok, "requests": report.requests, "seconds": report.seconds, "tenants": told})
     else:
-        rows = [["profile", *KINDS, "requests", "seconds", "state"]]
+        rows = [["profile", *KINDS, "requests", "time", "state"]]
         for name, one in report.tenants.items():
             counts = [""] * len(KINDS) if one.report is None else [f"{one.report.count(kind):,}" for kind in KINDS]
-            rows.append([name, *counts, f"{one.requests:,}", f"{one.seconds:.2f}", state_of(one)])
+            rows.append([name, *counts, f"{one.requests:,}", duration(one.seconds), state_of(one)])
         write_table(rows, numbers=frozenset(range(1, 7)), note=f"in {mirrors.to}, a folder for each profile")
     for name, one in report.tenants.items():
         error = _error(one)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from .._listing.listing import inside
 from .._pipeline.server_limiter import Quota
+from .._runtime.amounts import duration
 from ..errors import QuotaExhausted, ResponseValidationError
 from ._journal import Journal, PageCheckpoint
 from ._read import advised
@@ -189,8 +190,8 @@ def check_wait(plan: Plan, max_wait: float) -> None:
     if plan.wait <= max_wait or plan.quota is None:
         return
     raise QuotaExhausted(
-        f"the export takes {plan.requests:,} requests and would wait about {plan.wait:,.0f} seconds for the hourly "
-        f"quota, of which {plan.quota.remaining:,} of {plan.quota.limit:,} are left; more than max_wait={max_wait:g} "
-        "allows, unless by force",
+        f"the export takes {plan.requests:,} requests and would wait about {duration(plan.wait)} for the hourly quota, "
+        f"of which {plan.quota.remaining:,} of {plan.quota.limit:,} are left: longer than "
+        f"max_wait={max_wait:g} seconds allow, unless by force",
         reset_at=plan.quota.reset_at,
     )

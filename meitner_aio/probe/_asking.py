@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from .._runtime.amounts import duration
 from .._wire.messages import FOREIGN, RawResponse
 from ..errors import (
     APIConnectionError,
@@ -162,7 +163,7 @@ class Asker:
 
     def _affordable(self, method: str) -> bool:
         if not self.done and self._clock() >= self._ends:
-            self.done = f"the time was up after {_PATIENCE:.0f} seconds"
+            self.done = f"the time was up after {duration(_PATIENCE)}"
         # Without a token so far there is none to renew; the first call of all has the whole bound before it.
         worst = _ONCE_MORE[method] * (2 if self._tokens else 1) + (_TOKENS if self._tokens else 0)
         if not self.done and self.charged + self._tokens + worst > self._most:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from .._runtime.amounts import duration
 from .._wire.headers import number, reset_epoch, server_time
 from ._asking import Answer
 from ._findings import Determined, Finding, Undetermined, settled
@@ -112,8 +113,7 @@ def _kind(series: Sequence[Sample]) -> Determined:
         return Determined("window", f"a window of {limit:,}: it was renewed while the probe ran")
     series = series[ended:]
     if rise := _rise(series):
-        seconds = f"{rise[1]:.0f} s" if rise[1] >= 1 else "less than a second"
-        return Determined("bucket", f"a bucket of {limit:,} that refills: {rise[0]:,} came back in {seconds}")
+        return Determined("bucket", f"a bucket of {limit:,} that refills: {rise[0]:,} came back in {duration(rise[1])}")
     if _moved(series) and (_nothing_came_back(series) or not _meanings(series)):
         raise Undetermined(f"{limit:,} an hour; RateLimit-Reset moves, yet nothing comes back: a sliding window?")
     if _moved(series):
@@ -132,7 +132,7 @@ def _hidden(series: Sequence[Sample]) -> str:
     """Return why a bucket and a window look the same."""
     limit, pairs = series[-1].limit, list(pairwise(series))
     if limit / HOUR * LONGEST_PAUSE < _ENOUGH:
-        return f"a bucket of {limit:,} gives one back in {HOUR / limit:.0f} s: longer than a probe waits"
+        return f"a bucket of {limit:,} gives one back in {duration(HOUR / limit)}: longer than a probe waits"
     if any(before.remaining - after.remaining > after.number - before.number for before, after in pairs):
         return f"{limit:,} an hour; others spend them too, which hides whether any come back"
     if not any(before.remaining - after.remaining == 1 for before, after in pairs):
@@ -224,10 +224,14 @@ def _moving(series: Sequence[Sample], spelled: str) -> Determined:
     )
 
 
+def _minutes(seconds: float) -> str:
+    return duration(60 * max(1, round(seconds / 60)))
+
+
 def _when(last: Sample, *, on_the_hour: bool) -> str:
     if on_the_hour:
         return ", at the top of the hour"
-    return "" if last.now is None or last.reset is None else f", in {max(0.0, last.reset - last.now) / 60:.0f} min"
+    return "" if last.now is None or last.reset is None else f", in {_minutes(last.reset - last.now)}"
 
 
 def _spelled(answers: Sequence[Answer]) -> str:

@@ -1,6 +1,7 @@
 """The command line in this process, against a sandbox in this process."""
 
 import json
+import re
 
 import pytest
 
@@ -221,7 +222,11 @@ def test_export_writes_files_and_says_what_is_in_them(cli, tmp_path):
         ["audit_events", "1"],
         ["all", "31"],
     ]
-    assert note == f"in {tmp_path}, described by manifest.json"
+    assert re.fullmatch(
+        rf"in {tmp_path}, done at \d{{4}}(-\d\d){{2}} \d\d(:\d\d){{2}} \S+, described by manifest.json", note
+    )
+    assert all(line.endswith("  all rows proven") for line in table[1:-1])
+    assert table[-1].endswith("  complete")
 
 
 def test_export_is_what_list_shows(cli, tmp_path):

@@ -191,7 +191,7 @@ async def test_a_server_over_http_is_examined_in_twelve_requests(cli, monkeypatc
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, sandbox.url)
         seen = list(sandbox.requests)
     assert (code, healthy) == (0, True)
-    assert found["page"] == ("ok", "200 rows at most: a larger --page-size changes nothing")
+    assert found["page"] == ("ok", "200 rows at most: the client asks for as many")
     assert found["credentials"] == ("ok", "an API key from the environment")
     assert sorted(request.operation for request in seen) == sorted(
         [*(f"{name}.list" for name in RESOURCES), "schools.list"]
@@ -282,7 +282,7 @@ async def test_a_page_that_is_too_large_is_no_illness(cli, monkeypatch):
     async with OddServer(refuse_over=999) as server:
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
     assert (code, healthy) == (0, True)
-    assert found["page"] == ("ok", "1,000 rows are refused: name a smaller --page-size")
+    assert found["page"] == ("ok", "1,000 rows are refused: the client asks for fewer")
 
 
 async def test_a_quota_that_paces_differs_from_a_slow_server(cli, monkeypatch):

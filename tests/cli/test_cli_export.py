@@ -2,14 +2,20 @@
 
 import errno
 import json
+import re
+import time
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
+import msgspec
 import pytest
 
 from meitner_aio import APIConnectionError, ConfigurationError, equals
+from meitner_aio._listing.completeness import Level
 from meitner_aio.cli import Exit
 from meitner_aio.cli.commands import export as _export
-from meitner_aio.export import Progress, Report, ResourceReport
+from meitner_aio.cli.rendering.exported import proof
+from meitner_aio.export import InvalidRow, Progress, Report, ResourceReport
 from meitner_aio.export._files import Folder
 from meitner_aio.export._journal import Choices, Journal, PageCheckpoint
 
@@ -245,8 +251,8 @@ def test_an_incomplete_export_says_so(cli, handed, tmp_path):
         assert code == Exit.PARTIAL == 3
         assert err.startswith("meitner-aio: students may lack rows: 29 of 30 rows read, unverified")
         assert err.count("\n") == 1
-        assert options or out.splitlines()[2].endswith("incomplete: the server has 30")
-        assert options or out.splitlines()[1].endswith("0.10")
+        assert options or out.splitlines()[2].endswith("rows may be missing: the server has 30")
+        assert options or out.splitlines()[1].endswith("under 1 s  all rows proven")
 
 
 def test_as_many_rows_as_were_asked_for_are_complete(cli, handed, tmp_path):
@@ -260,8 +266,60 @@ def test_a_database_is_one_file(cli, handed, tmp_path):
     """Its size is counted once."""
     handed.report = Report(tuple(_reported(name, "directory.sqlite") for name in ("students", "units")), 0.1)
     lines = cli("export", "--to", str(tmp_path), "--format", "sqlite", *SANDBOX)[1].splitlines()
-    assert [line.split() for line in lines[1:4]] == [
-        ["students", "29", "0.10"],
-        ["units", "29", "0.10"],
-        ["all", "58", "5.0", "kB", "0.10"],
+    assert [re.split("  +", line) for line in lines[1:4]] == [
+        ["students", "29", "under 1 s", "all rows proven"],
+        ["units", "29", "under 1 s", "all rows proven"],
+        ["all", "58", "5.0 kB", "under 1 s", "complete"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "all rows proven"),
+        ({"where": ("gender",)}, "all that match, proven"),
+        ({"level": "repaired"}, "proven at second reading"),
+        ({"level": "stable"}, "counted twice, the same"),
+        ({"level": "consistent", "complete": False}, "nothing moved, no proof: the server has 30"),
+        ({"level": "consistent", "complete": False, "total": 29}, "nothing moved, no proof"),
+        ({"level": "unverified", "complete": False, "total": 29}, "rows may be missing"),
+        ({"level": "unfinished", "complete": False, "total": 29}, "not read to its end"),
+        ({"level": "limited", "complete": False}, "first 29 of 30"),
+        ({"updated": 4, "complete": False}, "4 rows updated"),
+        ({"invalid": (InvalidRow("5", "meta"),), "complete": False}, "1 row left out"),
+    ],
+)
+def test_how_a_resource_was_proven_needs_no_manual(facts, words):
+    """Each level has words of its own, which fit beside the longest name on 80 columns."""
+    assert proof(msgspec.structs.replace(_reported("students", "students.ndjson"), **facts)) == words
+
+
+def test_every_level_has_words():
+    """A new one would end an export with a KeyError after all was written."""
+    for level in get_args(Level):
+        assert proof(msgspec.structs.replace(_reported("students", "f"), level=level, complete=level == "stable"))
+
+
+def test_durations_and_times_are_those_of_people(cli, handed, tmp_path, monkeypatch):
+    """Hours and minutes in the table, the time of day with its zone below; seconds and UTC in JSON."""
+    monkeypatch.setenv("TZ", "Europe/Stockholm")
+    time.tzset()
+    one = msgspec.structs.replace(
+        _reported("students", "students.ndjson"),
+        seconds=10_802.0,
+        exported_at=datetime(2026, 7, 1, 10, 30, tzinfo=UTC),
+        since=datetime(2026, 6, 24, 22, tzinfo=UTC),
+    )
+    handed.report = Report((one,), 10_830.5)
+    try:
+        _, out, _ = cli("export", "students", "--to", str(tmp_path), *SANDBOX)
+        told = json.loads(cli("export", "students", "--to", str(tmp_path), "--json", *SANDBOX)[1])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [re.split("  +", line)[3] for line in out.splitlines()[1:3]] == ["3 h", "3 h"]
+    assert "done at 2026-07-01 12:30:00 CEST" in out
+    assert out.splitlines()[-1] == "only what was created or changed since 2026-06-25 00:00:00 CEST"
+    assert (told["seconds"], told["resources"][0]["seconds"]) == (10_830.5, 10_802.0)
+    assert told["resources"][0]["exported_at"] == "2026-07-01T10:30:00Z"
+    assert {"rows", "complete", "level"} <= told.keys()

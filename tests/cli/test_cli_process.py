@@ -336,7 +336,7 @@ def test_a_shell_completes_commands_resources_and_options(shell):
     """All of them in one script."""
     code, script, err = _run("completion", shell)
     assert (code, err) == (0, "")
-    assert all(word in script for word in ("export", "doctor", "student_placements", "page-size", "parquet"))
+    assert all(word in script for word in ("export", "doctor", "student_placements", "keep-runs", "parquet"))
 
 
 ENDS = """

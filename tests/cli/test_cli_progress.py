@@ -47,7 +47,11 @@ def test_one_row_is_not_rows(count, text):
         (3599.7, "1 h"),
         (3600, "1 h"),
         (3660, "1 h 1 min"),
+        (10_802, "3 h"),
         (90_000, "25 h"),
+        (172_799, "47 h 59 min"),
+        (172_800, "2 days"),
+        (7_776_000 + 7_300, "90 days 2 h"),
     ],
 )
 def test_durations_as_people_tell_them(seconds, text):
@@ -56,8 +60,10 @@ def test_durations_as_people_tell_them(seconds, text):
 
 
 def test_the_quota_is_shown_by_the_clock_of_this_machine():
-    """When it ends is an hour of the day, not of UTC."""
-    assert quota_left(QUOTA, timezone(timedelta(hours=1))) == "quota: 4,321 of 5,000 requests left until 13:05"
+    """When it ends is an hour of the day, not of UTC, and says of which zone."""
+    assert (
+        quota_left(QUOTA, timezone(timedelta(hours=1))) == "quota: 4,321 of 5,000 requests left until 13:05 UTC+01:00"
+    )
     assert quota_left(None) == ""
 
 

@@ -368,27 +368,27 @@ def _ran(*reports: SyncReport, error: Exception | None = None) -> Ran:
     [
         (
             _ran(SyncReport({"students": Count(12, 3, 1, 9)}, 9, complete=True)),
-            "12 inserted, 3 updated, 1 deleted in 9 requests, 1.2 s",
+            "12 inserted, 3 updated, 1 deleted in 9 requests, 1 s",
         ),
-        (_ran(SyncReport({"students": Count(unchanged=9)}, 9, complete=True)), "nothing changed in 9 requests, 1.2 s"),
+        (_ran(SyncReport({"students": Count(unchanged=9)}, 9, complete=True)), "nothing changed in 9 requests, 1 s"),
         (
             _ran(SyncReport({"students": Count(1200)}, 9, complete=False, read_anew=frozenset({"students"}))),
-            "1,200 inserted in 9 requests, 1.2 s; 1 resource read in full; not all was shown to be read, so the next run reads it again",
+            "1,200 inserted in 9 requests, 1 s; 1 resource read in full; not all was shown to be read, so the next run reads it again",
         ),
         (
             _ran(
                 SyncReport({"students": Count()}, 8, complete=True),
                 VerifyReport({"students": Count(2)}, 1, complete=True, mismatches={"students": 2}),
             ),
-            "2 inserted in 9 requests, 1.2 s; the directory differed by students +2, which is repaired",
+            "2 inserted in 9 requests, 1 s; the directory differed by students +2, which is repaired",
         ),
         (
             _ran(error=APIConnectionError("no\nconnection")),
-            "failed in 9 requests, 1.2 s: APIConnectionError: no connection; the next run tries again",
+            "failed in 9 requests, 1 s: APIConnectionError: no connection; the next run tries again",
         ),
         (
             _ran(error=MANY),
-            "held in 9 requests, 1.2 s: 137 of 412 students, 1 of 20 groups would be deleted, so nothing was changed; if they are really gone: meitner-aio sync",
+            "held in 9 requests, 1 s: 137 of 412 students, 1 of 20 groups would be deleted, so nothing was changed; if they are really gone: meitner-aio sync",
         ),
     ],
 )

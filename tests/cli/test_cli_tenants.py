@@ -70,6 +70,11 @@ def test_all_profiles_are_all(cli, towns, tmp_path):
     """Also the one that no pattern was made for."""
     code, out, _ = cli("export", "students", "--all-profiles", "--tenants", "1", "--to", str(tmp_path), "--json")
     told = json.loads(out)
+    assert (told["rows"], told["complete"], told["level"]) == (
+        sum(one["rows"] for one in told["tenants"].values()),
+        True,
+        "certified",
+    )
     assert (code, told["ok"]) == (0, True)
     assert {name: one["rows"] for name, one in told["tenants"].items()} == exported(tmp_path)
     assert told["requests"] == sum(one["requests"] for one in told["tenants"].values()) == 4
@@ -91,6 +96,16 @@ def test_one_exit_code(cli, towns, tmp_path, *, statuses, code, command):
     assert all(f"meitner-aio: {name}: " in err for name in list(towns)[: len(statuses)])
 
 
+def test_a_part_replaces_no_whole_of_any_profile(cli, towns, tmp_path):
+    """Each folder is left as it is, and says what to do; --replace allows it."""
+    assert cli("export", "students", *EACH, "--to", str(tmp_path))[0] == 0
+    whole = exported(tmp_path)
+    code, _, err = cli("export", "students", *EACH, "--to", str(tmp_path), "--limit", "3")
+    assert (code, err.count("pass replace=True (--replace)"), exported(tmp_path)) == (1, 3, whole)
+    assert cli("export", "students", *EACH, "--to", str(tmp_path), "--limit", "3", "--replace")[0] == 0
+    assert set(exported(tmp_path).values()) == {3}
+
+
 def test_what_is_wrong_with_one_profile_is_its_own(cli, towns, tmp_path, monkeypatch):
     """A profile without credentials, an address that must not get any: named, no secret shown, the others whole."""
     monkeypatch.undo()
@@ -102,7 +117,9 @@ def test_what_is_wrong_with_one_profile_is_its_own(cli, towns, tmp_path, monkeyp
     code, out, err = cli("export", "students", "--all-profiles", "--to", str(tmp_path / "out"), "--json")
     assert code == 4
     assert "profile kommun-a has no credentials" in err
-    assert json.loads(out)["tenants"]["kommun-b"]["error"]["type"] == "ConfigurationError"
+    told = json.loads(out)
+    assert told["tenants"]["kommun-b"]["error"]["type"] == "ConfigurationError"
+    assert (told["rows"], told["complete"], told["level"]) == (0, False, "unfinished")
     assert SECRET not in out + err
 
 

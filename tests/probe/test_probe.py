@@ -519,7 +519,7 @@ async def test_a_slow_server_is_asked_for_ninety_seconds():
     server = OddServer(latency=10.0)
     _, asker = await _asked(server)
     assert len(server.seen) <= 10
-    assert "90 seconds" in asker.done
+    assert "1 min 30 s" in asker.done
 
 
 @pytest.mark.parametrize(

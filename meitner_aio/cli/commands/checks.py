@@ -145,10 +145,10 @@ def _left(quota: Quota) -> str:
 
 def _page(limit: int) -> Check:
     if not limit:
-        return Check("page", "ok", f"{counted(ASKED, 'row')} are refused: name a smaller --page-size")
+        return Check("page", "ok", f"{counted(ASKED, 'row')} are refused: the client asks for fewer")
     if limit >= ASKED:
         return Check("page", "ok", f"{counted(ASKED, 'row')} or more")
-    return Check("page", "ok", f"{counted(limit, 'row')} at most: a larger --page-size changes nothing")
+    return Check("page", "ok", f"{counted(limit, 'row')} at most: the client asks for as many")
 
 
 def _pace(paced: int) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from ...export import (
     Format,
     Progress,
     Report,
-    ResourceReport,
     address_of,
     check_place,
     export,
@@ -47,8 +46,8 @@ from .._profile import Profile
 from .._refusals import disk_explained, refused
 from .._tenants import TENANTS, TenantsOptions
 from ..conditions import conditions
-from ..rendering.amounts import counted, size
-from ..rendering.output import for_people, lines_out, say, write_json, write_table
+from ..rendering.exported import doubts, write_summary
+from ..rendering.output import for_people, lines_out, say, write_json
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import moves
 from ..rendering.warnings import warnings_said
@@ -58,8 +57,6 @@ if TYPE_CHECKING:
     from ...client import Meitner
 
 _STDOUT = "-"
-_NAMED = 5
-"""Rows that are named on stderr, of those that were left out."""
 
 
 @Parameter(name="*", group=Group("Selection", sort_key=1))
@@ -290,41 +287,7 @@ def _tell(report: Report, to: str, *, json: bool) -> None:
         facts = {name: getattr(report, name) for name in ("rows", "complete", "level", "resources", "seconds")}
         write_json(facts, to_stderr=piped)
     elif not piped:
-        _summarise(report, to)
+        write_summary(report, to)
     for one in report.resources:
         for doubt in doubts(one):
             say(f"meitner-aio: {one.resource} {doubt}")
-
-
-def doubts(one: ResourceReport) -> Generator[str]:
-    """Yield why a resource may be incomplete, and what to do."""
-    if one.invalid:
-        rows = ", ".join(f"{row.id} ({row.field})" if row.field else row.id for row in one.invalid[:_NAMED])
-        more = f" and {len(one.invalid) - _NAMED:,} more" if len(one.invalid) > _NAMED else ""
-        count = counted(len(one.invalid), "row")
-        yield f"lacks {count} that the API's contract does not allow: {rows}{more}; manifest.json names them"
-    if one.updated is not None:
-        new = f"{one.updated:,} of {one.rows:,} are new"
-        yield f"keeps rows that this export did not see, perhaps deleted ones: {new}; a whole export replaces them"
-    elif not (one.as_asked or one.invalid):
-        rows = f"{one.rows:,} of {counted(one.total, 'row')}"
-        yield f"may lack rows: {rows} read, {one.level}; another export may read them all"
-
-
-def _summarise(report: Report, to: str) -> None:
-    sizes = {one.file: one.bytes for one in report.resources}
-    shared = len(sizes) < len(report.resources)  # a database is the file of all
-    rows = [["resource", "rows", "size", "seconds"]]
-    rows += (
-        [one.resource, f"{one.rows:,}", "" if shared else size(one.bytes), f"{one.seconds:.2f}"]
-        for one in report.resources
-    )
-    rows.append(["all", f"{report.rows:,}", size(sum(sizes.values())), f"{report.seconds:.2f}"])
-    if not report.complete:
-        states = ("" if one.as_asked else _state(one) for one in report.resources)
-        rows = [[*row, state] for row, state in zip(rows, ("", *states, ""), strict=True)]
-    write_table(rows, numbers=frozenset({1, 2, 3}), note=f"in {to}, described by manifest.json")
-
-
-def _state(one: ResourceReport) -> str:
-    return "updated" if one.updated is not None else f"incomplete: the server has {one.total:,}"

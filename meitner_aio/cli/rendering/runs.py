@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from ...errors import TooManyDeletions
 from .._runs import KINDS, Ran
-from .amounts import counted
+from .amounts import counted, duration, stamp
 
 _CHANGES = ("inserted", "updated", "deleted")
 _INCOMPLETE = "not all was shown to be read, so the next run reads it again"
-
-
-def stamp(at: datetime, zone: tzinfo | None = None) -> str:
-    """Return an instant by the clock of this machine, with the name of its zone."""
-    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def run_line(ran: Ran, accept: str, zone: tzinfo | None = None) -> str:
@@ -26,7 +21,7 @@ def run_line(ran: Ran, accept: str, zone: tzinfo | None = None) -> str:
 
 
 def _ended(ran: Ran, accept: str) -> str:
-    spent = f"in {counted(ran.sent, 'request')}, {ran.seconds:.1f} s"
+    spent = f"in {counted(ran.sent, 'request')}, {duration(ran.seconds)}"
     if isinstance(ran.error, TooManyDeletions):
         many = ", ".join(held_rows(ran.error))
         return f"held {spent}: {many} would be deleted, so nothing was changed; if they are really gone: {accept}"

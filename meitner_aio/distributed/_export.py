@@ -21,7 +21,8 @@ from ..errors import (
     InternalServerError,
     MeitnerError,
 )
-from ..export import Report, resource_names
+from ..export import Report
+from ..export._names import named
 from ..tenants import TenantReport, TenantsReport
 from ..tenants._export import PublicOptions
 from ..tenants._names import place_of
@@ -65,7 +66,7 @@ async def export_many(
     """
     _check_client(client)
     check_whole("retries", retries, 0)
-    sources, names = check_sources(tenants), resource_names(resources)
+    sources, names = check_sources(tenants), named(resources)
     place, plain = check_order(names, to, dict(options))
     loop, run = asyncio.get_running_loop(), uuid.uuid4().hex
     began = loop.time()

@@ -15,7 +15,6 @@ from ._plan import Plan, PlannedResource, plan
 from ._purge import Purged, Removed, purge
 from ._report import InvalidRow, Progress, Report, ResourceReport
 from ._run import FORMATS, Format, export
-from ._selection import read_in_full
 from .destinations._address import address_of
 from .destinations._opening import local_folder
 
@@ -38,7 +37,6 @@ __all__ = [
     "local_folder",
     "plan",
     "purge",
-    "read_in_full",
     "resource_names",
     "since_then",
 ]

@@ -30,8 +30,15 @@ def resource_names(given: Iterable[str] = ()) -> tuple[str, ...]:
     `student-placements` is `student_placements`. Raises `ValueError` for a name that no resource has, with the
     closest one that exists.
     """
-    names = dict.fromkeys([given] if isinstance(given, str) else given)
-    return tuple(dict.fromkeys(map(attribute_of, names))) or tuple(RESOURCES)
+    return named(given) or tuple(RESOURCES)
+
+
+def named(given: Iterable[str]) -> tuple[str, ...]:
+    """Return what `resource_names` does, and nothing where none is named.
+
+    Whether all were meant or each was named makes a difference to an export with `since`.
+    """
+    return tuple(dict.fromkeys(map(attribute_of, [given] if isinstance(given, str) else given)))
 
 
 NOTES = "upload.json"

@@ -16,7 +16,7 @@ from .._wire.validation import check_whole, encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
 from ..records import DirectoryRecord, fields
 from ..resources import RESOURCES
-from ._names import resource_names
+from ._names import named
 
 if TYPE_CHECKING:
     from .._listing.listing import Listing
@@ -114,10 +114,10 @@ def chosen(
     Raises `ValueError` for a resource or a field that does not exist and for conditions on what cannot be searched,
     `TypeError` or `ValueError` for a condition that its field does not allow.
     """
-    named = [resources] if isinstance(resources, str) else tuple(resources)
-    whole = () if selection.where or selection.since is None else read_in_full(named)
+    names = named(resources)
+    whole = () if selection.where or selection.since is None else read_in_full(names)
     found: list[ResourceJob] = []
-    for name in resource_names(named):
+    for name in names or RESOURCES:
         own = selection._replace(since=None) if name in whole else selection
         found.append(_chosen(name, listing_of(meitner, name, own, where or {}), own, where, concurrency))
     return found

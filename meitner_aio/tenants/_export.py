@@ -11,6 +11,7 @@ from typing import Literal, TypedDict, Unpack
 from ..client import Meitner
 from ..events import Event
 from ..export import Format, Progress, Report, check_options, export
+from ..export._names import named
 from ._names import place_of
 from ._report import TenantsReport
 from ._turns import CONCURRENCY, CONNECTIONS, Turns
@@ -69,13 +70,12 @@ async def export_many(
     `ConfigurationError` for a profile that is not there, and where the environment has what belongs to one directory:
     it would go to every profile.
     """
-    named = (resources,) if isinstance(resources, str) else tuple(resources)
-    turns = Turns(concurrency, connections)
+    names, turns = named(resources), Turns(concurrency, connections)
     check_tenants(clients := clients_of(tenants))
-    check_options(nobody(), named, to=to, **options)
+    check_options(nobody(), names, to=to, **options)
 
     async def work(name: str, meitner: Meitner) -> Report:
         told = None if progress is None else partial(progress, name)
-        return await export(meitner, named, to=place_of(to, name), progress=told, **options)
+        return await export(meitner, names, to=place_of(to, name), progress=told, **options)
 
     return await visited_all(clients, work, turns, on_event)

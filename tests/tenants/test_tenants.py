@@ -9,6 +9,7 @@ import logging
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,21 @@ def test_csv_for_excel_is_an_option_of_all(tmp_path):
         assert (tmp_path / name / "students.csv").read_bytes().startswith(b'\xef\xbb\xbf"id";')
         known = json.loads((tmp_path / name / "manifest.json").read_bytes())["resources"]
         assert {one["dialect"] for one in known.values()} == {"excel"}
+
+
+def test_since_of_all_resources_reads_grades_in_full(tmp_path):
+    """As an export of one tenant: none is named, whatever the call makes of that."""
+    towns = Towns()
+    towns.add("solna", students=30)
+    later = datetime.now(UTC) + timedelta(days=400)
+
+    async def main():
+        return await export_many(towns.all, to=tmp_path, since=later)
+
+    report = run(main())
+    found = {one.resource: (one.since, one.rows > 0) for one in report["solna"].report.resources}
+    assert found["grade_elementaries"] == (None, True)
+    assert found["students"] == (later, False)
 
 
 def test_a_client_that_was_passed_in_stays_open(tmp_path):

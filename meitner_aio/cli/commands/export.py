@@ -20,10 +20,10 @@ from ...export import (
     is_kept,
     local_folder,
     plan,
-    read_in_full,
     resource_names,
     since_then,
 )
+from ...export._selection import read_in_full
 from .._completing import complete_fields
 from .._exit import Exit, UsageError
 from .._interrupted import resumable, terminable

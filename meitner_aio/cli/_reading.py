@@ -26,7 +26,7 @@ from .conditions import conditions, query_of
 from .rendering.amounts import counted
 from .rendering.columns import table_of
 from .rendering.output import columns, endless, for_people, say, say_json, visible, wrapped, write_table
-from .rendering.rows import ROWS, Rows
+from .rendering.rows import CsvRows, NdjsonRows, Rows
 
 if TYPE_CHECKING:
     from .._listing.completeness import ListingReport
@@ -61,6 +61,14 @@ class ShowingOptions:
             "where stdout is a pipe or a file."
         ),
     ] = None
+    excel: Annotated[
+        bool,
+        Parameter(
+            help="As --format csv, for a Swedish Excel: semicolons, a byte order mark, and an apostrophe before what "
+            "could be a formula.",
+            show_default=False,
+        ),
+    ] = False
     show_values: Annotated[
         bool,
         Parameter(
@@ -88,7 +96,16 @@ class ShowingOptions:
         """How the records are written."""
         if self.json and self.format not in (None, "ndjson"):
             raise UsageError(f"--json is --format ndjson: leave it out, or --format {self.format}")
+        if self.excel:
+            other = "--json" if self.json else "" if self.format in (None, "csv") else f"--format {self.format}"
+            if other:
+                raise UsageError(f"--excel is --format csv: leave out {other}")
+            return "csv"
         return self.format or ("table" if for_people() and not self.json else "ndjson")
+
+    def writer(self, model: type[Record], fields: Sequence[str] | None) -> Rows:
+        """Return what writes records for programs, or CSV for people."""
+        return CsvRows(model, fields, excel=self.excel) if self.shape == "csv" else NdjsonRows(model, fields)
 
 
 SHOWING = ShowingOptions()
@@ -132,7 +149,7 @@ async def show_records(
             if shape == "table":
                 rows = await _draw(parts, wanted, listing, values=showing.show_values)
             else:
-                rows = await _write(parts, ROWS[shape](wanted.model, wanted.fields))
+                rows = await _write(parts, showing.writer(wanted.model, wanted.fields))
     return _judged(listing.report, resource, rows, showing, told=shape == "table")
 
 

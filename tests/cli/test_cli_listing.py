@@ -204,10 +204,13 @@ async def test_csv_is_for_programs(shell):
     assert lines[2] == f'"{_student(1)["id"]}","=1+1",false,,"E-7",'
 
 
-async def test_csv_has_the_columns_of_an_export(shell, tmp_path):
-    """One flat form of a record; where no cell needs a guard, the same bytes."""
-    _, out, _ = await shell(Directory(1), "list", "students", "--format", "csv")
-    await shell(Directory(1), "export", "students", "--to", str(tmp_path), "--format", "csv")
+@pytest.mark.parametrize("how", [("--format", "csv"), ("--excel",)])
+@pytest.mark.parametrize("command", ["list", "search"])
+async def test_csv_is_that_of_an_export(shell, tmp_path, how, command):
+    """In either dialect the same bytes: one flat form of a record, on several pages."""
+    _, out, _ = await shell(Directory(7), command, "students", "--page-size", "3", *how)
+    await shell(Directory(7), "export", "students", "--to", str(tmp_path), *how)
+    assert out.startswith("\ufeff") == (how == ("--excel",))
     assert out.encode() == (tmp_path / "students.csv").read_bytes()
 
 
@@ -217,6 +220,15 @@ async def test_nothing_found_is_no_rows(shell, format, lines):
     code, out, _ = await shell(Directory(0), "list", "students", "--format", format, "--fields", "id")
     assert (code, out.count("\n")) == (0, lines)
     assert format != "csv" or out == '"id"\r\n'
+
+
+@pytest.mark.parametrize("other", [("--format", "ndjson"), ("--format", "table"), ("--json",)])
+async def test_excel_is_csv_and_nothing_else(shell, other):
+    """Refused before a request."""
+    directory = Directory(1)
+    code, out, err = await shell(directory, "list", "students", "--excel", *other)
+    assert (code, out, err) == (2, "", f"meitner-aio: --excel is --format csv: leave out {' '.join(other)}\n")
+    assert (await shell(directory, "list", "students", "--excel", "--format", "csv"))[0] == 0
 
 
 async def test_a_header_is_written_once(shell):

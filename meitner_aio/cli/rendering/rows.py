@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -59,12 +58,9 @@ def _picked(record: Record, tree: Mapping[str, _Kept]) -> dict[str, Any]:
 
 
 class CsvRows:
-    """CSV by RFC 4180 for programs: UTF-8, commas, a header, text in quotes and as it is, null as an empty cell.
+    """The columns and cells of an exported CSV, in either of its dialects."""
 
-    Columns and values are those of an exported file, without the apostrophes that guard a spreadsheet there.
-    """
-
-    def __init__(self, model: type[Record], chosen: Sequence[str] | None) -> None:
+    def __init__(self, model: type[Record], chosen: Sequence[str] | None, *, excel: bool = False) -> None:
         """Keep the fields of these paths, in their order; all of them for None."""
         from ...export.formats.columns import Rows as Cells
 
@@ -72,23 +68,19 @@ class CsvRows:
         self._cells = Cells(model, tuple(dict.fromkeys(path.partition(".")[0] for path in wanted)))
         places = {column.name: place for place, column in enumerate(self._cells.columns)}
         self._places = [places[path.replace(".", "_")] for path in wanted]
+        self._excel = excel
         self._begun = False
 
     def write(self, records: Sequence[Record]) -> None:
         """Write records, after the header where it is the first time."""
-        from ...export.formats.csv import cells
+        from ...export.formats.csv import MARK, CsvText
 
         text = io.StringIO(newline="")
-        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
-        columns = [self._cells.columns[place] for place in self._places]
+        table = CsvText(text, [self._cells.columns[place] for place in self._places], excel=self._excel)
         if not self._begun:
-            writer.writerow([column.name for column in columns])
+            table.begin()
             self._begun = True
         for batch in self._cells.batches(encode_lines(records)):
-            kept = [batch[place] for place in self._places]
-            writer.writerows(zip(*map(cells, columns, kept), strict=True))
-        write_utf8(text.getvalue().replace("\r\n", "\n") if for_people() else text.getvalue())
-
-
-ROWS: Mapping[str, type[NdjsonRows | CsvRows]] = {"ndjson": NdjsonRows, "csv": CsvRows}
-"""What writes a format."""
+            table.write([batch[place] for place in self._places])
+        said = text.getvalue()
+        write_utf8(said.replace("\r\n", "\n").removeprefix(MARK) if for_people() else said)

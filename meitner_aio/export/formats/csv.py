@@ -12,14 +12,39 @@ instants are ISO 8601 text, a list is a JSON array.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ..._runtime.formulas import any_unsafe, guarded
 from ...records import Kind
 from .._fresh import FreshFile
 from .columns import Column, Rows
+
+MARK = "\ufeff"
+"""A byte order mark, by which Excel knows UTF-8."""
+
+
+class CsvText:
+    """Writes columns of cells as text, in a dialect."""
+
+    def __init__(self, text: TextIO, columns: Sequence[Column], *, excel: bool) -> None:
+        """Write to what translates no line ends."""
+        self._text = text
+        self._columns = columns
+        self._mark = MARK if excel else ""
+        self._cells = _excel_cells if excel else _plain_cells
+        self._writer = csv.writer(text, delimiter=";" if excel else ",", quoting=csv.QUOTE_NONNUMERIC)
+
+    def begin(self) -> None:
+        """Write what stands before the rows."""
+        self._text.write(self._mark)
+        self._writer.writerow([column.name for column in self._columns])
+
+    def write(self, batch: Sequence[list[Any]]) -> None:
+        """Write rows, of which the cells are given column by column."""
+        self._writer.writerows(zip(*map(self._cells, self._columns, batch), strict=True))
 
 
 class CsvWriter:
@@ -31,15 +56,14 @@ class CsvWriter:
         """Make the file and write its header, in the dialect `excel` or the plain one."""
         self._rows = rows
         self._fresh = FreshFile(path)
-        self._cells = excel_cells if excel else cells
-        self._text = TextIOWrapper(self._fresh.file, "utf-8-sig" if excel else "utf-8", newline="")
-        self._writer = csv.writer(self._text, delimiter=";" if excel else ",", quoting=csv.QUOTE_NONNUMERIC)
-        self._writer.writerow([column.name for column in rows.columns])
+        self._text = TextIOWrapper(self._fresh.file, "utf-8", newline="")
+        self._table = CsvText(self._text, rows.columns, excel=excel)
+        self._table.begin()
 
     def write(self, lines: bytes) -> None:
         """Add the records of whole lines."""
         for batch in self._rows.batches(lines):
-            self._writer.writerows(zip(*map(self._cells, self._rows.columns, batch), strict=True))
+            self._table.write(batch)
 
     def close(self) -> None:
         """Make the file whole."""
@@ -72,15 +96,13 @@ _NULL = _Bare()
 _BOOLEANS = {True: _True(), False: _False(), None: _NULL}
 
 
-def excel_cells(column: Column, values: list[Any]) -> list[Any]:
-    """Return what `cells` does, of text that no spreadsheet takes for a formula."""
+def _excel_cells(column: Column, values: list[Any]) -> list[Any]:
     if column.textual and any_unsafe(values):
         values = [value and guarded(value) for value in values]
-    return cells(column, values)
+    return _plain_cells(column, values)
 
 
-def cells(column: Column, values: list[Any]) -> list[Any]:
-    """Return values as a `csv.writer` that quotes all but numbers writes the cells of a column; text as it is."""
+def _plain_cells(column: Column, values: list[Any]) -> list[Any]:
     if column.kind is Kind.BOOLEAN:
         return [_BOOLEANS[value] for value in values]
     return [_NULL if value is None else value for value in values] if None in values else values

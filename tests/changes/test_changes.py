@@ -271,6 +271,7 @@ async def test_an_old_checkpoint_asks_for_everything(meitner, meitner_sandbox, m
     with pytest.raises(ResyncRequired) as refused:
         await told(meitner.changes(checkpoint, ["groups"]))
     assert refused.value.reason is ResyncReason.TOO_OLD
+    assert "31 days 1 h have passed, and events of deletions are kept for 30 days;" in str(refused.value)
     assert await told(meitner.changes(checkpoint, ["groups"], retention=timedelta(days=60))) == []
     with pytest.raises(ResyncRequired):
         await told(meitner.changes(datetime(2020, 1, 1, tzinfo=UTC)))

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -434,6 +435,7 @@ def test_a_request_waits_for_the_next_window_or_raises_at_once(
         assert took < 0.001
         assert error.reset_at == rate_limiter.quota.reset_at
         assert (error.method, error.route) == (request_.method, request_.route)
+        assert re.search(r"would wait (1 h|59 min( \d+ s)?)$", str(error))
     assert server.refused == 0
 
 

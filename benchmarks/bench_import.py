@@ -18,7 +18,7 @@ ROUNDS = 15
 
 PEERS = {
     "the four libraries": "import aiohttp, msgspec, aiolimiter, tenacity",
-    "import meitner_aio": "import meitner_aio",
+    "import of a client": "from meitner_aio import Meitner",
     "meitner_aio and a client": "import meitner_aio; meitner_aio.Meitner(client_credentials='a', client_secret='b')",
     "import meitner": "import meitner",
     "meitner (official) and a client": "import meitner; meitner.Meitner(server_url='http://127.0.0.1:9').students",

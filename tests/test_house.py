@@ -32,7 +32,7 @@ FLOORS = (
     # "changes"; "arrow", "mirror" and "dlt" may stand on those, "tenants" on all of them, and "distributed" on
     # tenants.
     ("changes", "arrow", "mirror", "dlt", "tenants", "distributed"),
-    ("cli", "testing", "__main__"),
+    ("_exports", "cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""
 MADE_WITH_THE_CLIENT = 6

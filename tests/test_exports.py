@@ -120,16 +120,35 @@ def test_pyarrow_is_loaded_when_a_table_is_made():
     assert "pyarrow" not in _modules_after("import meitner_aio.arrow")
 
 
-def test_help_needs_no_client():
-    """`--help` starts fast: neither aiohttp nor tenacity is loaded to print it."""
-    code = """
+@pytest.mark.parametrize(
+    ("option", "shown", "needed"), [("--help", "export", {"cyclopts", "rich"}), ("--version", "0.", {"cyclopts"})]
+)
+def test_help_and_version_need_no_client(option, shown, needed):
+    """They come at once: neither the client nor what it is made of is loaded to print them."""
+    code = f"""
 import contextlib, io, runpy
-sys.argv = ["meitner-aio", "--help"]
+sys.argv = ["meitner-aio", {option!r}]
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as shown:
     runpy.run_module("meitner_aio", run_name="__main__")
-assert "export" in shown.getvalue()
+assert {shown!r} in shown.getvalue()
+assert not [name for name in sys.modules if name.startswith(("meitner_aio.cli.commands", "meitner_aio.resources"))]
 """
-    assert _modules_after(code) & SLOW <= {"cyclopts", "rich"}
+    found = _modules_after(code)
+    assert found & SLOW == needed
+    assert found & {"asyncio", "email", "logging", "msgspec", "socket", "sqlite3", "ssl"} == set()
+
+
+@pytest.mark.parametrize("module", ["client", "mirror", "errors"])
+def test_a_module_can_come_before_all_exports(module):
+    """What is loaded when it is wanted must not need another order of imports."""
+    assert "msgspec" in _modules_after(f"import meitner_aio.{module}; meitner_aio.Meitner, meitner_aio.{module}")
+
+
+def test_what_is_not_there_is_an_attribute_error():
+    """As of any module; and what is there is listed."""
+    with pytest.raises(AttributeError, match="module 'meitner_aio' has no attribute 'Meitnr'"):
+        meitner_aio.Meitnr  # noqa: B018
+    assert {"Meitner", "__version__", *meitner_aio.__all__} <= set(dir(meitner_aio))
 
 
 # Tab completion.

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .. import errors
+from ..errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    DestinationError,
+    DestinationReason,
+    IncompleteListing,
+    InternalServerError,
+    PermissionDeniedError,
+    QuotaExhausted,
+    RateLimitError,
+)
 
 
 class UsageError(Exception):
@@ -28,27 +39,27 @@ class Exit(IntEnum):
 
 _BY_ERROR: dict[type[Exception], Exit] = {
     UsageError: Exit.USAGE,
-    errors.ConfigurationError: Exit.AUTH,
-    errors.AuthenticationError: Exit.AUTH,
-    errors.PermissionDeniedError: Exit.AUTH,
-    errors.APIConnectionError: Exit.TEMPORARY,
-    errors.RateLimitError: Exit.TEMPORARY,
-    errors.InternalServerError: Exit.TEMPORARY,
-    errors.QuotaExhausted: Exit.TEMPORARY,
-    errors.IncompleteListing: Exit.PARTIAL,
+    ConfigurationError: Exit.AUTH,
+    AuthenticationError: Exit.AUTH,
+    PermissionDeniedError: Exit.AUTH,
+    APIConnectionError: Exit.TEMPORARY,
+    RateLimitError: Exit.TEMPORARY,
+    InternalServerError: Exit.TEMPORARY,
+    QuotaExhausted: Exit.TEMPORARY,
+    IncompleteListing: Exit.PARTIAL,
 }
 
 
 _BY_REASON = {
-    errors.DestinationReason.CREDENTIALS: Exit.AUTH,
-    errors.DestinationReason.FORBIDDEN: Exit.AUTH,
-    errors.DestinationReason.UNAVAILABLE: Exit.TEMPORARY,
-    errors.DestinationReason.OVERTAKEN: Exit.TEMPORARY,
+    DestinationReason.CREDENTIALS: Exit.AUTH,
+    DestinationReason.FORBIDDEN: Exit.AUTH,
+    DestinationReason.UNAVAILABLE: Exit.TEMPORARY,
+    DestinationReason.OVERTAKEN: Exit.TEMPORARY,
 }
 
 
 def exit_code(error: Exception) -> Exit:
     """Return the exit code that an error ends a command with."""
-    if isinstance(error, errors.DestinationError):
+    if isinstance(error, DestinationError):
         return _BY_REASON.get(error.reason, Exit.ERROR)
     return next((code for kind, code in _BY_ERROR.items() if isinstance(error, kind)), Exit.ERROR)

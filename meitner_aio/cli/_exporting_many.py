@@ -19,6 +19,7 @@ from ._tenants import clients, code_of_all, facts_of, state_of, why
 from .commands.export import SelectionOptions, WritingOptions
 from .rendering.amounts import counted, duration
 from .rendering.exported import doubts
+from .rendering.loudness import quiet
 from .rendering.output import say, write_json, write_table
 from .rendering.progress import can_draw
 from .rendering.tenants import shown_tenants
@@ -108,7 +109,7 @@ def _tell(report: TenantsReport[Report], to: str, *, json: bool) -> None:
         level = "unfinished" if report.failed else whole.level
         facts = {"rows": whole.rows, "complete": report.ok, "level": level, "requests": report.requests}
         write_json({"ok": report.ok, **facts, "seconds": report.seconds, "tenants": told})
-    else:
+    elif not (quiet() and report.ok):
         rows = [["profile", "rows", "requests", "time", "state"]]
         for name, one in report.tenants.items():
             count = "" if one.report is None else f"{one.report.rows:,}"

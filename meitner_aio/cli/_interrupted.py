@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-
-from .._runtime.signals import ENDS, handled
 
 COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE", default=())
 """What was typed after `meitner-aio`."""
@@ -23,6 +20,10 @@ def terminable() -> Generator[None]:
 
     Not by the handler of SIGINT, which a shell lets programs in the background ignore.
     """
+    import asyncio  # help needs none
+
+    from .._runtime.signals import ENDS, handled
+
     task = asyncio.current_task()
     terminated = False
 

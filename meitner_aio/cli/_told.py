@@ -12,6 +12,7 @@ from . import _metrics
 from ._job import Job
 from ._runs import Ran, Totals
 from .rendering.disk import explained
+from .rendering.loudness import quiet
 from .rendering.output import discard_output, flush, say, visible, write, write_json, write_table
 from .rendering.runs import accepting, facts, held, run_line, table, table_note
 
@@ -44,7 +45,7 @@ class Told:
         rows = await self.counted(ran)
         if self._json and (ran.reports or isinstance(ran.error, TooManyDeletions)):
             write_json(facts(ran, rows))
-        elif ran.reports:
+        elif ran.reports and not (quiet() and ran.complete):
             write_table(table(ran), numbers=frozenset(range(1, 6)), note=table_note(ran, str(self._file)))
         if isinstance(ran.error, TooManyDeletions):
             first, *more = held(ran.error, str(self._file), accepting(self._words, ran.error))
@@ -58,7 +59,7 @@ class Told:
         try:
             if self._json:
                 write_json({**self._named(), **facts(ran, rows)})
-            else:
+            elif not (quiet() and ran.complete):
                 name = f"{self._tenant}: " if self._tenant else ""
                 write(f"{visible(name + run_line(ran, accepting(self._words, ran.error)))}\n")
             flush()

@@ -10,13 +10,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from .loudness import logging, now, quiet
 
-import msgspec
+if TYPE_CHECKING:
+    import msgspec
+    from _typeshed import ReadableBuffer
 
 from ..._runtime.pipes import broken_pipes
 
@@ -26,9 +28,17 @@ _ENDLESS = 1000
 _UNUSUAL = re.compile(r"[^\n -~]")
 """Whatever is not ASCII that can be seen."""
 
-_encoder = msgspec.json.Encoder()
-encode_lines = _encoder.encode_lines
-"""Returns values as JSON, one a line."""
+
+@cache
+def _encoder() -> msgspec.json.Encoder:
+    from msgspec.json import Encoder  # help and version need none
+
+    return Encoder()
+
+
+def encode_lines(values: Iterable[object]) -> bytes:
+    """Return values as JSON, one a line."""
+    return _encoder().encode_lines(values)
 
 
 def for_people() -> bool:
@@ -112,8 +122,10 @@ def _fit_for(stream: TextIO, data: bytes) -> bytes:
 
 def write_json(value: object, *, indented: bool = False, to_stderr: bool = False) -> None:
     """Write one JSON value and a line end, to stdout unless that is for something else."""
-    data, out = _encoder.encode(value), sys.stderr if to_stderr else sys.stdout
-    _put(out, (msgspec.json.format(data, indent=2) if indented else data) + b"\n")
+    from msgspec.json import format as laid_out
+
+    data, out = _encoder().encode(value), sys.stderr if to_stderr else sys.stdout
+    _put(out, (laid_out(data, indent=2) if indented else data) + b"\n")
 
 
 def write_lines(values: Iterable[object]) -> None:
@@ -182,6 +194,7 @@ def write_table(
     for index, column in enumerate(table.columns):
         column.justify = "right" if index in numbers else "left"
         column.no_wrap = index not in wrapped
+        column.overflow = "fold" if index in wrapped else "ellipsis"  # a path is never cut
     for row in rows[1:]:
         table.add_row(*(Text(visible(cell), style=styles.get(cell, "")) for cell in row))
     wide = width or (columns() if for_people() else _ENDLESS)
@@ -209,7 +222,18 @@ def wrapped(lines: Iterable[str]) -> str:
     return "\n".join(textwrap.fill(line, columns(), subsequent_indent="  ") for line in lines)
 
 
+def tell(text: str) -> None:
+    """Write a line to stderr about what goes well, unless the command is to be quiet."""
+    if not quiet():
+        say(text)
+
+
 def say(text: str) -> None:
+    """Write a line to stderr, in a log with its time."""
+    _err(f"{now()}  {text}" if logging() else text)
+
+
+def _err(text: str) -> None:
     """Write a line to stderr; one that is closed, or on a full disk, is ignored: there is nobody to be told."""
     try:
         with broken_pipes():
@@ -220,8 +244,8 @@ def say(text: str) -> None:
 
 
 def say_json(value: object) -> None:
-    """Write one JSON value to stderr, on a line, as `say` does."""
-    say(_encoder.encode(value).decode())
+    """Write one JSON value to stderr, on a line, whatever else is said with a time."""
+    _err(_encoder().encode(value).decode())
 
 
 def silence(stream: TextIO) -> None:

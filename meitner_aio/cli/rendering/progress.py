@@ -16,7 +16,8 @@ from ...events import Event, QuotaWait
 from ...export import Progress
 from ...records import DirectoryRecord
 from .amounts import counted, duration, quota_left
-from .output import say
+from .loudness import logging, quiet
+from .output import tell
 
 _EVERY = 10.0
 """Seconds between two lines about the same resource."""
@@ -25,8 +26,8 @@ Show = Callable[[Progress], None]
 
 
 def can_draw() -> bool:
-    """Whether stderr is a terminal that bars can be drawn on."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    """Whether stderr is a terminal that bars can be drawn on, and nobody wants it quiet or a log."""
+    return not (quiet() or logging()) and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
@@ -69,7 +70,7 @@ class Waits:
         """Say it when the event is a wait, and the first for its window."""
         if isinstance(event, QuotaWait) and event.zone == "closed" and event.reset_at not in self._shown:
             self._shown.add(event.reset_at)
-            say(f"{self._name}the hourly quota is spent: going on in {duration(event.delay)}")
+            tell(f"{self._name}the hourly quota is spent: going on in {duration(event.delay)}")
 
 
 class Lines:
@@ -88,8 +89,8 @@ class Lines:
         """Say how far a resource has come, when it is time to."""
         now, name = self._clock(), progress.resource
         if progress.finished:
-            say(f"{name}: {counted(progress.rows, self._noun)}")
+            tell(f"{name}: {counted(progress.rows, self._noun)}")
         elif now - self._shown.setdefault(name, now) >= _EVERY:
             self._shown[name] = now
             said = (f"{name}: {progress.rows:,} of {counted(progress.total, self._noun)}", quota_left(self._quota()))
-            say(", ".join(filter(None, said)))
+            tell(", ".join(filter(None, said)))

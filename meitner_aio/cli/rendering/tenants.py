@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ...events import Event, RequestSent
 from ...export import Progress
 from .amounts import counted
-from .output import say
+from .output import say, tell
 from .progress import Show, Waits
 
 
@@ -52,7 +52,7 @@ class Tenants:
         if why:
             say(f"meitner-aio: {tenant}: {why}")
         elif self.show is None:
-            say(f"{tenant}: {done}")
+            tell(f"{tenant}: {done}")
 
     def below(self) -> str:
         """Return what stands below the bars."""

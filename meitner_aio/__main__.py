@@ -2,14 +2,9 @@
 
 import sys
 
-from . import __version__
-
 
 def main() -> int:
     """Run the command line and return its exit code. Without the extra `cli`, say how to get it."""
-    if sys.argv[1:] == ["--version"]:  # what scripts ask for needs no extra
-        sys.stdout.write(f"meitner-aio {__version__}\n")
-        return 0
     try:
         from .cli import run
     except ModuleNotFoundError as missing:

@@ -42,7 +42,7 @@ def hidden(prompt: str) -> str:
 def needed(answer: str, what: str) -> str:
     """Return an answer; `UsageError` where it is none."""
     if not answer:
-        raise UsageError(f"no {what} was given: nothing was written")
+        raise UsageError(f"no {what} was given: nothing was saved")
     return answer
 
 

@@ -62,17 +62,19 @@ def _changed(change: Callable[[str], str], name: str) -> list[str]:
             new = change(text)
         except UnusualTableError:
             raise ConfigurationError(
-                f"{path}: profile {name} is written in a way that is left to people: change it there, by hand"
+                f"{path}: profile {name} has a form that cannot be changed here safely: edit the file yourself"
             ) from None
         mended = _closed(folder)
         put_private(path, new.encode())
-    return [*mended, *([f"{path} could be read by others; it is yours alone now (0600)."] if open_file else [])]
+    return [*mended, *([f"{path} could be read by others; now only you can read it (0600)."] if open_file else [])]
 
 
 def _content(path: Path) -> tuple[str, bool]:
     """Return what is in the file, nothing where there is none, and whether others may read it."""
     if path.is_symlink():
-        raise ConfigurationError(f"{path} is a link, and none is followed to write a secret: put the file there")
+        raise ConfigurationError(
+            f"{path} is a link, which could lead a secret to another place: replace it by the file itself"
+        )
     try:
         with os.fdopen(open_private(path), "rb") as file:
             others = sys.platform != "win32" and bool(os.fstat(file.fileno()).st_mode & OTHERS)
@@ -87,7 +89,7 @@ def _closed(folder: Path) -> list[str]:
     if sys.platform == "win32" or not found.st_mode & OTHERS or found.st_uid != os.geteuid():
         return []
     folder.chmod(stat.S_IRWXU)
-    return [f"{folder} was open to others; it is yours alone now (0700)."]
+    return [f"{folder} was open to others; now it is open to you only (0700)."]
 
 
 @contextmanager

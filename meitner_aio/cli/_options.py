@@ -45,15 +45,15 @@ ResourceName = Annotated[
 ]
 """The name of a resource, as commands take it; `student-placements` is `student_placements`."""
 
-Json = Annotated[bool, Parameter(help="Write JSON to stdout, for programs.", show_default=False)]
+Json = Annotated[bool, Parameter(help="Print the result as JSON.", show_default=False)]
 
 Where = Annotated[
     list[str],
     Parameter(
         help="Only records that meet a condition: last_name=Ek, last_name~E%, gender=Female,Other, "
-        "date_of_birth>=2015-01-01, email_address1=null, meta.updated_at>=7d; != and !~ are the opposites. "
-        "Repeat it for more conditions. @FILE reads them from a file, one a line, and @- from stdin: others on this "
-        "machine may see what is typed here.",
+        "date_of_birth>=2015-01-01, email_address1=null, meta.updated_at>=7d; != and !~ negate. "
+        "Repeat --where to combine conditions. @FILE reads them from a file, one per line, and @- from stdin: other "
+        "users of this machine can see what you type here.",
         metavar="FIELD=VALUE|@FILE",
         completer=complete_conditions,
     ),
@@ -63,7 +63,7 @@ Where = Annotated[
 Since = Annotated[
     str | None,
     Parameter(
-        help="Only what was created or changed since: 2026-01-31 (midnight UTC), 2026-01-31T08:00Z, 7d, 12h.",
+        help="Only records created or changed since: 2026-01-31 (midnight UTC), 2026-01-31T08:00Z, 7d, 12h.",
         metavar="TIME",
     ),
 ]
@@ -105,28 +105,32 @@ class DirectoryOptions:
     """Which directory a command reads: the API's, another server's, or synthetic data in this process."""
 
     profile: Annotated[
-        str | None, Parameter(help="A profile of config.toml; MEITNER_PROFILE names one, too.", metavar="NAME")
+        str | None,
+        Parameter(
+            help="Profile of config.toml to use. Default: MEITNER_PROFILE, or the profile called default.",
+            metavar="NAME",
+        ),
     ] = None
-    server: Annotated[Literal["production", "staging"] | None, Parameter(help="The API's server.")] = None
-    base_url: Annotated[str | None, Parameter(help="Another server; MEITNER_BASE_URL sets it, too.", metavar="URL")] = (
-        None
-    )
+    server: Annotated[Literal["production", "staging"] | None, Parameter(help="Which server of the API to use.")] = None
+    base_url: Annotated[
+        str | None, Parameter(help="Use the server at this URL. Default: MEITNER_BASE_URL.", metavar="URL")
+    ] = None
     sandbox: Annotated[
-        bool, Parameter(help="Read synthetic data in this process: no credentials, no network.", show_default=False)
+        bool, Parameter(help="Use synthetic data: needs no credentials and no network.", show_default=False)
     ] = False
-    students: Annotated[Natural | None, Parameter(help="How many students the sandbox has.")] = None
-    seed: Annotated[int | None, Parameter(help="The sandbox's data is the same for the same seed.")] = None
+    students: Annotated[Natural | None, Parameter(help="Number of students in the sandbox.")] = None
+    seed: Annotated[int | None, Parameter(help="Seed of the sandbox: the same seed gives the same data.")] = None
 
     def check(self) -> None:
         """Raise `ValueError` for options that contradict each other."""
         sized = self.students is not None or self.seed is not None
         elsewhere = self.server is not None or self.base_url is not None
         if sized and not self.sandbox:
-            raise ValueError("--students and --seed are about the sandbox: add --sandbox.")
+            raise ValueError("--students and --seed only apply to the sandbox: add --sandbox.")
         if elsewhere and self.sandbox:
-            raise ValueError("--sandbox reads no server: leave out --server and --base-url.")
+            raise ValueError("--sandbox uses no server: leave out --server and --base-url.")
         if self.profile is not None and self.sandbox:
-            raise ValueError("--sandbox needs no settings: leave out --profile.")
+            raise ValueError("--sandbox uses no profile: leave out --profile.")
 
     def settings(self) -> Profile:
         """Return the profile that applies. The sandbox has none: its data must not end up where the real data is."""
@@ -175,7 +179,7 @@ def credentials_hint() -> str:
     return (
         "set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
         "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL), "
-        f"or let meitner-aio login keep them in {config_path()}; --sandbox needs none"
+        f"or save them with meitner-aio login in {config_path()}; --sandbox needs none"
     )
 
 
@@ -191,7 +195,7 @@ class PagingOptions:
 
     page_size: Annotated[Positive | None, Parameter(show=False)] = None
     """For experts: the client finds the largest page by itself (README, "Exports")."""
-    concurrency: Annotated[Positive | None, Parameter(help="Requests in flight at once.")] = None
+    concurrency: Annotated[Positive | None, Parameter(help="Requests at the same time, at most.")] = None
 
     def completed(self, profile: Profile) -> PagingOptions:
         """Return these options, with those of the profile where nothing was typed."""

@@ -25,7 +25,8 @@ from ._options import DirectoryOptions, Natural, PagingOptions, Positive, Since,
 from .conditions import conditions, query_of
 from .rendering.amounts import counted
 from .rendering.columns import table_of
-from .rendering.output import columns, endless, for_people, say, say_json, visible, wrapped, write_table
+from .rendering.loudness import quiet
+from .rendering.output import columns, endless, for_people, say, say_json, tell, visible, wrapped, write_table
 from .rendering.rows import CsvRows, NdjsonRows, Rows
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class ShowingOptions:
         Shape | None,
         Parameter(
             help="table: what fits, of 50 rows unless --limit says otherwise. ndjson: a JSON object a line, as in the "
-            "API. csv: UTF-8, commas, objects as columns. When you do not say, a table on a terminal, and ndjson "
-            "where stdout is a pipe or a file."
+            "API. csv: UTF-8, commas, objects as columns. Default: table on a terminal, ndjson in a pipe or a file."
         ),
     ] = None
     excel: Annotated[
@@ -78,17 +78,14 @@ class ShowingOptions:
         ),
     ] = False
     exact: Annotated[
-        bool, Parameter(help="Fetch again what moved, until nothing is shown to be missing.", show_default=False)
+        bool,
+        Parameter(
+            help="Read again the rows that moved while they were read, until none can be missing.", show_default=False
+        ),
     ] = False
     json: Annotated[
         bool,
         Parameter(help="As --format ndjson; what the read proved is JSON on stderr, too.", show_default=False),
-    ] = False
-    quiet: Annotated[
-        bool,
-        Parameter(
-            name=["--quiet", "-q"], help="Say nothing on stderr, unless rows may be lacking.", show_default=False
-        ),
     ] = False
 
     @property
@@ -240,15 +237,19 @@ def _judged(report: ListingReport, resource: str, rows: int, showing: ShowingOpt
     Of a read that a limit ended nothing is known, and nothing more was asked for.
     """
     how, whole = level(report), report.complete or report.level == "unfinished"
-    if showing.json and not showing.quiet:
+    if showing.json and not quiet():
         say_json({"rows": rows, "complete": report.complete, "level": how})
-    elif whole and not (told or showing.quiet):
+    elif whole and not told:
         of = f"complete ({how})" if report.complete else f"of {report.total or 0:,}: --limit ended the read"
-        say(f"{resource}: {counted(rows, 'row')}{', ' if report.complete else ' '}{of}")
+        tell(f"{resource}: {counted(rows, 'row')}{', ' if report.complete else ' '}{of}")
     if whole:
         return Exit.COMPLETE
     exist = max(0, (report.total or 0) - showing.offset)
-    what = "another try may read them all" if showing.exact or showing.offset else "--exact reads again what moved"
+    what = (
+        "another try may read them all"
+        if showing.exact or showing.offset
+        else "--exact reads again what moved meanwhile"
+    )
     of = f"{report.rows:,} of {counted(exist, 'row')}" if report.rows < exist else counted(report.rows, "row")
     say(f"meitner-aio: {resource} may lack rows: {of} read, {report.level}; {what}")
     return Exit.PARTIAL

@@ -22,11 +22,13 @@ from ._options import Natural, given
 from ._runs import Requests
 from .rendering.amounts import counted
 from .rendering.disk import explained
-from .rendering.output import say
+from .rendering.loudness import quiet
+from .rendering.output import say, tell
 from .rendering.progress import Actions, Waits, can_draw, shown_progress
 from .rendering.typed import share, term
 
 if TYPE_CHECKING:
+    from .._pipeline.server_limiter import Quota
     from ..client import Meitner
     from ..reconcile import Proposal, ReconcileReport
 
@@ -41,35 +43,38 @@ _CODES = {True: Exit.COMPLETE, False: Exit.PARTIAL}
 class DoingOptions:
     """Whether anything is written, and what is shown of it."""
 
-    plan: Annotated[bool, Parameter(help="Show what would be done, and do nothing.", show_default=False)] = False
+    plan: Annotated[bool, Parameter(help="Show what would be done, and change nothing.", show_default=False)] = False
     save: Annotated[
         str | None,
-        Parameter(help="Write the plan to a file, for --apply: ids and names of fields, no values.", metavar="FILE"),
+        Parameter(
+            help="Save the plan to a file for --apply. It has ids and names of fields, but no values.", metavar="FILE"
+        ),
     ] = None
-    apply: Annotated[
-        str | None, Parameter(help="Carry out a plan that was saved, without a question.", metavar="FILE")
-    ] = None
-    yes: Annotated[bool, Parameter(help="Carry out what is planned without a question.", show_default=False)] = False
+    apply: Annotated[str | None, Parameter(help="Carry out a saved plan without asking.", metavar="FILE")] = None
+    yes: Annotated[bool, Parameter(help="Carry out the plan without asking.", show_default=False)] = False
     journal: Annotated[
         str | None,
-        Parameter(help="What a run that was killed is resumed from, and the next compared with.", metavar="FILE"),
+        Parameter(help="Where to record what is done, so that an interrupted run can be resumed.", metavar="FILE"),
     ] = None
-    verbose: Annotated[
-        bool, Parameter(name=["--verbose", "-v"], help="Show a line for each action.", show_default=False)
-    ] = False
+    details: Annotated[bool, Parameter(help="Show one line per action.", show_default=False)] = False
     show_values: Annotated[
-        bool, Parameter(help="Show the values of fields and keys, too: personal data.", show_default=False)
+        bool, Parameter(help="Also show the values of fields and keys, which are personal data.", show_default=False)
     ] = False
-    json: Annotated[bool, Parameter(help="Write JSON to stdout, for programs.", show_default=False)] = False
+    json: Annotated[bool, Parameter(help="Print the result as JSON.", show_default=False)] = False
 
     def check(self) -> None:
         """Refuse what does not go together, and what nobody could agree to."""
         if self.apply is not None and (self.plan or self.save is not None):
-            raise UsageError("--apply carries out a plan that was made: leave out --plan and --save")
+            raise UsageError("--apply carries out a saved plan: leave out --plan and --save")
         if self.plan or self.apply is not None or self.yes or self.save is not None:
             return
         if self.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError("nobody can be asked here: say --yes to carry out what is planned, or --plan to see it")
+            raise UsageError("there is no terminal to ask on: add --yes to carry out the plan, or --plan to see it")
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is asked before anything is written."""
+        return not (self.only_plans or self.yes or self.apply is not None)
 
     @property
     def only_plans(self) -> bool:
@@ -77,7 +82,7 @@ class DoingOptions:
         return self.plan or (self.save is not None and not self.yes)
 
 
-@Parameter(name="*", group=Group("Brakes", sort_key=2))
+@Parameter(name="*", group=Group("Limits", sort_key=2))
 @dataclass(frozen=True, kw_only=True)
 class BrakeOptions:
     """How much may go or change without anybody having looked at it."""
@@ -85,19 +90,22 @@ class BrakeOptions:
     max_removals: Annotated[
         str | None,
         Parameter(
-            help="The share of a resource, or of a school's part of it, above which removals are held; 5%.",
+            help="Hold removals back when they exceed this share of a resource, or of one school's records in it. "
+            "Default: 5%.",
             metavar="SHARE",
         ),
     ] = None
     max_updates: Annotated[
-        str | None, Parameter(help="The share above which updates are held; 30%.", metavar="SHARE")
+        str | None, Parameter(help="Hold updates back when they exceed this share. Default: 30%.", metavar="SHARE")
     ] = None
     minimum: Annotated[
-        Natural | None, Parameter(help="So many are never too many, whatever their share; 10.", metavar="N")
+        Natural | None, Parameter(help="Never hold back this many or fewer. Default: 10.", metavar="N")
     ] = None
     accept_removals: Annotated[
         Natural | None,
-        Parameter(help="Let removals that are held go, if they are exactly so many in all.", metavar="N"),
+        Parameter(
+            help="Carry out the removals that are held back, if there are exactly N removals in all.", metavar="N"
+        ),
     ] = None
 
     def options(self) -> dict[str, Any]:
@@ -162,7 +170,7 @@ async def planned(meitner: Meitner, planning: Planning) -> Proposal:
 
 async def carried_out(meitner: Meitner, planning: Planning, doing: DoingOptions, journal: Path) -> Exit:
     """Plan, show, ask where nobody has agreed yet, carry out, and tell."""
-    from .rendering.proposal import show_proposal, show_report, write_result
+    from .rendering.proposal import show_report, write_result
 
     with terminable():
         proposal = await planned(meitner, planning)
@@ -170,20 +178,31 @@ async def carried_out(meitner: Meitner, planning: Planning, doing: DoingOptions,
         with refused():
             await threaded(proposal.save, doing.save)
     if not doing.json:
-        detailed = doing.verbose or doing.show_values
-        show_proposal(proposal, meitner.quota, detailed=detailed, values=doing.show_values)
+        _show(proposal, meitner.quota, doing)
     report = None
     if not doing.only_plans:
-        if proposal.actions and not (doing.yes or doing.apply) and not agreed(_question(proposal)):
-            say("meitner-aio: nothing was changed")
+        if proposal.actions and doing.asks and not agreed(_question(proposal)):
+            tell("Nothing was changed.")
             return Exit.PARTIAL
         with terminable():
             report = await _applied(meitner, proposal, journal)
     if doing.json:
         write_result(proposal, meitner.quota, report, values=doing.show_values)
-    elif report is not None and proposal.actions:
+    elif report is not None and proposal.actions and not (quiet() and report.ok):
         show_report(report)
     return _judged(proposal, report)
+
+
+def _show(proposal: Proposal, quota: Quota | None, doing: DoingOptions) -> None:
+    """Show a plan; where it is carried out quietly, only that it was not all of it."""
+    from .rendering.proposal import show_proposal
+
+    if not quiet() or doing.asks or doing.only_plans:
+        detailed = doing.details or doing.show_values
+        show_proposal(proposal, quota, detailed=detailed, values=doing.show_values)
+    elif proposal.held or proposal.problems:
+        held, wrong = counted(len(proposal.held), "action"), counted(len(proposal.problems), "problem")
+        say(f"meitner-aio: {held} held back, {wrong} in the registry: --plan shows them")
 
 
 def _question(proposal: Proposal) -> str:

@@ -118,7 +118,9 @@ class Totals:
         age = None if stamp is None else max(0.0, now.timestamp() - stamp)
         yield _gauge("meitner_sync_age_seconds", "How old the copy was when this was written.", age)
         yield _counter("meitner_sync_requests_total", "Requests sent, those sent again included.", {(): self._requests})
-        yield _counter("meitner_sync_failures_total", "Runs that did not make the copy true.", {(): self._failures})
+        yield _counter(
+            "meitner_sync_failures_total", "Runs that did not bring the copy up to date.", {(): self._failures}
+        )
         yield _counter(
             "meitner_sync_rows_total", "Rows that runs inserted, updated, deleted or found unchanged.", self._rows
         )

@@ -22,6 +22,7 @@ from ._service import Stop, serve, stoppable
 from ._tenants import clients, code_of_all, facts_of, state_of, why
 from ._told import Told
 from .rendering.amounts import duration
+from .rendering.loudness import as_log, quiet
 from .rendering.output import say, write_json, write_table
 from .rendering.progress import Waits, can_draw
 from .rendering.runs import accepting, changes, facts, held
@@ -82,7 +83,7 @@ class Mirrors:
     async def run(self, name: str, meitner: Meitner) -> Ran:
         """Bring one mirror to what its directory is."""
         if self.ending:
-            raise MeitnerError("the service was stopped before the turn of this tenant")
+            raise MeitnerError("the service was stopped before it came to this profile")
         file = self.file(name)
         async with Mirror(file) as mirror:
             job = Job(meitner, mirror, file, resources=self._resources, options=self._options, compared=self._compared)
@@ -107,7 +108,7 @@ async def sync_many(mirrors: Mirrors, turns: Turns, *, json: bool) -> Exit:
         try:
             report = await visited_all(mirrors.clients, mirrors.run, turns, shown.hear, ended)
         except BaseException as interrupted:
-            interrupted.add_note(f"Each copy in {mirrors.to} is as its last run left it.")
+            interrupted.add_note(f"Each copy in {mirrors.to} is unchanged since its last complete run.")
             raise
     for name, one in report.tenants.items():
         await mirrors.told[name].counted(_ran(one))
@@ -119,7 +120,7 @@ def _tell(report: TenantsReport[Ran], mirrors: Mirrors, *, json: bool) -> None:
     if json:
         told = {name: facts_of(one) | _facts(one) for name, one in report.tenants.items()}
         write_json({"ok": report.ok, "requests": report.requests, "seconds": report.seconds, "tenants": told})
-    else:
+    elif not (quiet() and report.ok):
         rows = [["profile", *KINDS, "requests", "time", "state"]]
         for name, one in report.tenants.items():
             counts = [""] * len(KINDS) if one.report is None else [f"{one.report.count(kind):,}" for kind in KINDS]
@@ -156,7 +157,7 @@ async def serve_many(mirrors: Mirrors, turns: Turns, schedules: Mapping[str, Sch
 
     def ends() -> None:
         if mirrors.running:
-            say("meitner-aio: the runs under way are the last; to end them now, ask once more: they change nothing")
+            say("meitner-aio: stopping after the present runs; to stop at once, and change nothing, press Ctrl-C again")
 
     stop = Stop(ends)
     mirrors.until(stop)
@@ -172,7 +173,7 @@ async def serve_many(mirrors: Mirrors, turns: Turns, schedules: Mapping[str, Sch
 
         await serve(run, schedules[name], stop)
 
-    with stoppable(stop):
+    with as_log(), stoppable(stop):
         tasks = [asyncio.create_task(served(name)) for name in mirrors.clients]
         try:
             await asyncio.gather(*tasks)

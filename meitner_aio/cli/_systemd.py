@@ -28,7 +28,7 @@ _UNIT = """\
 {notes}# Then: systemctl daemon-reload && systemctl enable --now meitner-sync && journalctl -fu meitner-sync
 
 [Unit]
-Description=A true copy of the Meitner directory
+Description=Copy of the Meitner directory
 Wants=network-online.target
 After=network-online.target
 

@@ -31,9 +31,12 @@ class TenantsOptions:
 
     all_profiles: Annotated[
         bool,
-        Parameter(help="Every profile, each to a folder below --to; --profile 'kommun-*': some.", show_default=False),
+        Parameter(
+            help="Use all profiles, each with its own folder below --to. For some: --profile 'kommun-*'.",
+            show_default=False,
+        ),
     ] = False
-    tenants: Annotated[Positive | None, Parameter(help="Profiles at work at once; 8 when you do not say.")] = None
+    tenants: Annotated[Positive | None, Parameter(help="Profiles at the same time, at most. Default: 8.")] = None
 
     def profiles(self, directory: DirectoryOptions) -> dict[str, Profile] | None:
         """Return the profiles by name; None where one directory is meant.
@@ -44,11 +47,13 @@ class TenantsOptions:
         pattern = directory.profile or os.environ.get("MEITNER_PROFILE") or ""
         if not self.all_profiles and not any(sign in pattern for sign in "*?["):
             if self.tenants is not None:
-                raise UsageError("--tenants is for many profiles: add --all-profiles, or --profile with a pattern")
+                raise UsageError(
+                    "--tenants only applies to many profiles: add --all-profiles, or --profile with a pattern"
+                )
             return None
         if directory.sandbox or directory.server or directory.base_url or (self.all_profiles and directory.profile):
             raise UsageError(
-                "many profiles say their servers themselves: leave out --server, --base-url and --sandbox, and give "
+                "each profile names its own server: leave out --server, --base-url and --sandbox, and give "
                 "either --profile or --all-profiles"
             )
         with usable():
@@ -71,7 +76,9 @@ def _matching(pattern: str) -> dict[str, Profile]:
     profiles = load_all()
     found = {name: profile for name, profile in profiles.items() if fnmatchcase(name, pattern)}
     if not found:
-        raise UsageError(f"no profile of {config_path()} matches {pattern!r}; there is {', '.join(profiles) or 'none'}")
+        raise UsageError(
+            f"no profile of {config_path()} matches {pattern!r}; there are: {', '.join(profiles) or 'none'}"
+        )
     try:
         check_names(found)
     except ValueError as wrong:

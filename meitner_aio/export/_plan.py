@@ -192,6 +192,6 @@ def check_wait(plan: Plan, max_wait: float) -> None:
     raise QuotaExhausted(
         f"the export takes {plan.requests:,} requests and would wait about {duration(plan.wait)} for the hourly quota, "
         f"of which {plan.quota.remaining:,} of {plan.quota.limit:,} are left: longer than "
-        f"max_wait={max_wait:g} seconds allow, unless by force",
+        f"max_wait={max_wait:g} seconds allow; to export anyway, use force",
         reset_at=plan.quota.reset_at,
     )

@@ -91,7 +91,7 @@ async def export(
     A file takes its name when it is whole: whatever ends the export early, the files and the manifest of what was
     exported before stay as they are. With `resume`, the next export of the same takes up what an interrupted one left
     within a day, and asks again for no more than was in flight since the last checkpoint. With `max_wait`, an export
-    that would wait more seconds for the hourly quota is not begun (`QuotaExhausted`), unless by `force`.
+    that would wait more seconds for the hourly quota is not begun (`QuotaExhausted`), unless `force` is true.
 
     Raises `TypeError` or `ValueError` for what cannot be meant, before any I/O, and what reading and writing raise:
     `MeitnerError` (of an object store `DestinationError`), `OSError`. Pages have `page_size` rows, or as many as the

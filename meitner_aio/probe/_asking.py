@@ -163,11 +163,11 @@ class Asker:
 
     def _affordable(self, method: str) -> bool:
         if not self.done and self._clock() >= self._ends:
-            self.done = f"the time was up after {duration(_PATIENCE)}"
+            self.done = f"it was stopped after {duration(_PATIENCE)}"
         # Without a token so far there is none to renew; the first call of all has the whole bound before it.
         worst = _ONCE_MORE[method] * (2 if self._tokens else 1) + (_TOKENS if self._tokens else 0)
         if not self.done and self.charged + self._tokens + worst > self._most:
-            self.done = f"{self._most} requests are the most that it may take"
+            self.done = f"{self._most} requests were made, the most that are allowed"
         return not self.done
 
     def _charge(self, once: int, answer: Answer, fetched: int) -> None:
@@ -188,7 +188,7 @@ class Asker:
         elif isinstance(error, RateLimitError | QuotaExhausted):
             self.done = "the quota is spent"
         elif self._failures >= _IN_A_ROW:
-            self.done = f"{_IN_A_ROW} requests in a row came to nothing"
+            self.done = f"{_IN_A_ROW} requests in a row failed"
 
 
 def _answer(response: RawResponse | None, error: MeitnerError | None, arrived: float, took: float | None) -> Answer:

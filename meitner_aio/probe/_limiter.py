@@ -103,7 +103,7 @@ def _silent(answers: Sequence[Answer]) -> Determined:
     if any(name in answer.headers for answer in answers for name in _NAMES):
         raise Undetermined("the RateLimit headers cannot be read")
     if not any(answer.good for answer in answers):
-        raise Undetermined("there was no answer to go by")
+        raise Undetermined("the server did not answer")
     return Determined("none", "none to be seen: answers have no RateLimit headers")
 
 
@@ -205,7 +205,7 @@ def _reset(series: Sequence[Sample], kind: str | None, answers: Sequence[Answer]
         return _moving(series, _spelled(answers))
     on_the_hour = abs((series[-1].reset + HOUR / 2) % HOUR - HOUR / 2) <= _SAME
     if kind == "bucket" and on_the_hour:
-        return Determined("top of the hour", f"the top of the hour, which means nothing to a bucket{_spelled(answers)}")
+        return Determined("top of the hour", f"the full hour, which has no meaning for a bucket{_spelled(answers)}")
     if kind != "window":
         raise Undetermined(f"it stands still{', at the top of the hour' if on_the_hour else ''}")
     return Determined(
@@ -252,7 +252,7 @@ def _lag(series: Sequence[Sample]) -> Determined:
         return Determined("one late", "one late: what came back shows in the answer after the next")
     if most.remaining == most.limit - 1:
         return Determined("current", "RateLimit-Remaining counts the request that is answered")
-    raise Undetermined("only a full quota shows whether they are one late")
+    raise Undetermined("unknown: only a full quota shows whether they lag by one")
 
 
 def _late_rise(series: Sequence[Sample]) -> bool:

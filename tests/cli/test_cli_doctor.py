@@ -68,7 +68,7 @@ def _diagnosed(**changes):
 def test_a_directory_that_is_well_passes_every_check():
     """Each by name, in the order in which a person would look."""
     found = _diagnosed()
-    assert list(found) == ["server", "TLS", "accepted", "allowed", "clock", "quota", "page", "latency"]
+    assert list(found) == ["server", "TLS", "login", "readable", "clock", "quota", "page size", "latency"]
     assert {check.state for check in found.values()} == {"ok"}
     assert not any(check.hint for check in found.values())
 
@@ -76,35 +76,35 @@ def test_a_directory_that_is_well_passes_every_check():
 @pytest.mark.parametrize(
     ("changes", "name", "state", "words"),
     [
-        ({"url": "http://127.0.0.1/v1"}, "TLS", "ok", "nothing leaves this machine"),
-        ({"url": "the sandbox in this process"}, "TLS", "ok", "no network"),
+        ({"url": "http://127.0.0.1/v1"}, "TLS", "ok", "the server is on this machine"),
+        ({"url": "the sandbox in this process"}, "TLS", "ok", "not used"),
         ({"answered_at": NOW + 5}, "clock", "ok", "agrees"),
         ({"answered_at": NOW - 5}, "clock", "ok", "agrees"),
         ({"answered_at": NOW + 6}, "clock", "warn", "6 seconds ahead of"),
         ({"answered_at": NOW - 3600}, "clock", "warn", "3,600 seconds behind"),
-        ({"headers": {}}, "clock", "warn", "no Date"),
-        ({"quota": None}, "quota", "warn", "name none"),
+        ({"headers": {}}, "clock", "warn", "no date"),
+        ({"quota": None}, "quota", "warn", "do not tell"),
         ({"quota": Quota(5000, 499, FULL.reset_at)}, "quota", "warn", "499 of 5,000 requests left"),
         ({"quota": Quota(5000, 500, FULL.reset_at)}, "quota", "ok", "500 of 5,000 requests left"),
-        ({"page_limit": 100}, "page", "ok", "100 rows at most"),
-        ({"page_limit": 1000}, "page", "ok", "1,000 rows or more"),
-        ({"page_limit": 5000}, "page", "ok", "1,000 rows or more"),
-        ({"seconds": [9.0, 0.2, 0.1, 0.3]}, "latency", "ok", "250.0 ms in the median of 4 small answers"),
-        ({"quota": replace(FULL, kind="assumed")}, "quota", "warn", "name none"),
-        ({"quota": replace(FULL, kind="bucket")}, "quota", "ok", "4,900 of 5,000 requests left, full again at "),
-        ({"page_limit": 0}, "page", "ok", "1,000 rows are refused"),
-        ({"paced": 3}, "pace", "warn", "calls are being paced: 3 requests waited for the quota"),
-        ({"rights": RIGHTS}, "allowed", "ok", "all 11 resources"),
+        ({"page_limit": 100}, "page size", "ok", "100 rows per page at most"),
+        ({"page_limit": 1000}, "page size", "ok", "1,000 rows per page, or more"),
+        ({"page_limit": 5000}, "page size", "ok", "1,000 rows per page, or more"),
+        ({"seconds": [9.0, 0.2, 0.1, 0.3]}, "latency", "ok", "250.0 ms per small answer (median of 4)"),
+        ({"quota": replace(FULL, kind="assumed")}, "quota", "warn", "do not tell"),
+        ({"quota": replace(FULL, kind="bucket")}, "quota", "ok", "4,900 of 5,000 requests left, all back at "),
+        ({"page_limit": 0}, "page size", "ok", "1,000 rows per page are refused"),
+        ({"paced": 3}, "waiting", "warn", "3 requests waited for the quota"),
+        ({"rights": RIGHTS}, "readable", "ok", "all 11 resources"),
         ({"rights": RIGHTS | {"students": REFUSED}}, "refused", "fail", "students"),
-        ({"rights": RIGHTS | {"students": REFUSED}}, "allowed", "ok", "schools, units, groups"),
+        ({"rights": RIGHTS | {"students": REFUSED}}, "readable", "ok", "schools, units, groups"),
         ({"rights": dict.fromkeys(RESOURCES, REFUSED)}, "refused", "fail", "every resource"),
         ({"rights": RIGHTS | {"units": DOWN, "groups": SILENT}}, "failing", "fail", "units (503), groups (no answer)"),
-        ({"rights": RIGHTS | {"units": GARBLED}}, "failing", "fail", "units (no page)"),
+        ({"rights": RIGHTS | {"units": GARBLED}}, "failing", "fail", "units (not a list of records)"),
         ({"rights": RIGHTS | {"units": SPENT}}, "failing", "fail", "units (the quota is spent)"),
         ({"rights": RIGHTS | {"units": SPENT}}, "quota", "fail", "4,900 of 5,000 requests left"),
-        ({"rights": {"schools": None, "units": EXPIRED}}, "accepted", "fail", "no: expired"),
-        ({"rights": {"schools": None, "units": EXPIRED}}, "unasked", "warn", "groups, employees"),
-        ({"seconds": [3.0]}, "latency", "warn", "3,000.0 ms in the median of 1 small answer"),
+        ({"rights": {"schools": None, "units": EXPIRED}}, "login", "fail", "refused: expired"),
+        ({"rights": {"schools": None, "units": EXPIRED}}, "not checked", "warn", "groups, employees"),
+        ({"seconds": [3.0]}, "latency", "warn", "3,000.0 ms per small answer (median of 1)"),
     ],
 )
 def test_each_check_says_what_it_found(changes, name, state, words):
@@ -116,10 +116,10 @@ def test_each_check_says_what_it_found(changes, name, state, words):
 @pytest.mark.parametrize(
     ("error", "names", "failed"),
     [
-        (AuthenticationError("no", status_code=401), ["server", "TLS", "accepted", "clock", "quota"], "accepted"),
-        (RateLimitError("no", status_code=429), ["server", "TLS", "accepted", "clock", "quota"], "quota"),
-        (InternalServerError("no", status_code=503), ["server", "TLS", "accepted", "clock", "quota"], "server"),
-        (NotFoundError("no", status_code=404), ["server", "TLS", "accepted", "clock", "quota"], "server"),
+        (AuthenticationError("no", status_code=401), ["server", "TLS", "login", "clock", "quota"], "login"),
+        (RateLimitError("no", status_code=429), ["server", "TLS", "login", "clock", "quota"], "quota"),
+        (InternalServerError("no", status_code=503), ["server", "TLS", "login", "clock", "quota"], "server"),
+        (NotFoundError("no", status_code=404), ["server", "TLS", "login", "clock", "quota"], "server"),
     ],
 )
 def test_a_refusal_fails_where_it_belongs(error, names, failed):
@@ -160,12 +160,12 @@ def test_the_sandbox_is_well(cli):
     """No credentials, no network, exit code 0."""
     code, out, err = cli("doctor", "--sandbox")
     assert (code, err) == (0, "")
-    states = [line.split()[:2] for line in out.splitlines()[1:] if not line.startswith(" ")]
+    states = [line.split("  ", 1) for line in out.splitlines()[1:] if not line.startswith(" ")]
     assert [name for name, _ in states] == [
-        *("versions", "settings", "credentials", "server", "TLS", "accepted", "allowed", "clock", "quota", "page"),
+        *("versions", "settings", "credentials", "server", "TLS", "login", "readable", "clock", "quota", "page size"),
         "latency",
     ]
-    assert {state for _, state in states} == {"ok"}
+    assert {state.split()[0] for _, state in states} == {"ok"}
 
 
 def test_no_credentials_is_exit_code_4_and_says_where_to_put_them(cli):
@@ -191,7 +191,7 @@ async def test_a_server_over_http_is_examined_in_twelve_requests(cli, monkeypatc
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, sandbox.url)
         seen = list(sandbox.requests)
     assert (code, healthy) == (0, True)
-    assert found["page"] == ("ok", "200 rows at most: the client asks for as many")
+    assert found["page size"] == ("ok", "200 rows per page at most: the client asks for as many")
     assert found["credentials"] == ("ok", "an API key from the environment")
     assert sorted(request.operation for request in seen) == sorted(
         [*(f"{name}.list" for name in RESOURCES), "schools.list"]
@@ -202,7 +202,7 @@ async def test_a_server_over_http_is_examined_in_twelve_requests(cli, monkeypatc
 @pytest.mark.parametrize(
     ("options", "code", "failed"),
     [
-        ({"credentials": ("an-id", "another-secret")}, 4, "accepted"),
+        ({"credentials": ("an-id", "another-secret")}, 4, "login"),
         ({"faults": [Fault(503)]}, 5, "server"),
         ({"faults": [Fault(429)]}, 5, "quota"),
         ({"faults": [Fault(200, body=b"<html>")]}, 1, "server"),
@@ -238,10 +238,11 @@ def test_a_broken_file_of_settings_is_found(cli, tmp_path):
     assert (code, states) == (2, {"versions": "ok", "settings": "fail"})
 
 
-def test_hints_stand_below_the_table(cli):
-    """Each with the name of its check, and on eighty columns."""
+def test_what_to_do_stands_below_what_was_found(cli):
+    """In the row of its check, and on eighty columns."""
     lines = cli("doctor")[1].splitlines()
-    assert "credentials: set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET (for" in lines
+    place = lines.index("credentials  fail    not found")
+    assert lines[place + 1].split() == ["To", "do:", "set", "MEITNER_CLIENT_CREDENTIALS", "and"]
     assert max(map(len, lines)) <= 80
 
 
@@ -282,7 +283,7 @@ async def test_a_page_that_is_too_large_is_no_illness(cli, monkeypatch):
     async with OddServer(refuse_over=999) as server:
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
     assert (code, healthy) == (0, True)
-    assert found["page"] == ("ok", "1,000 rows are refused: the client asks for fewer")
+    assert found["page size"] == ("ok", "1,000 rows per page are refused: the client asks for fewer")
 
 
 async def test_a_quota_that_paces_differs_from_a_slow_server(cli, monkeypatch):
@@ -299,8 +300,8 @@ async def test_a_quota_that_paces_differs_from_a_slow_server(cli, monkeypatch):
     async with Paced() as server:
         code, healthy, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
     assert (code, healthy) == (0, True)
-    assert found["pace"] == ("warn", "calls are being paced: 8 requests waited for the quota")
-    assert found["latency"][1].endswith("in the median of 3 small answers")
+    assert found["waiting"] == ("warn", "8 requests waited for the quota")
+    assert found["latency"][1].endswith("per small answer (median of 3)")
 
 
 async def test_the_clock_is_compared_when_the_answer_came(cli, monkeypatch):
@@ -316,7 +317,7 @@ async def test_the_clock_is_compared_when_the_answer_came(cli, monkeypatch):
     monkeypatch.setattr(_doctor, "Asker", partial(Asker, clock=clock))
     async with Slow(clock=clock) as server:
         _, _, found = await asyncio.to_thread(_examined, cli, monkeypatch, server.url)
-    assert found["clock"] == ("ok", "agrees with the server's")
+    assert found["clock"] == ("ok", "agrees with the clock of the server")
 
 
 # Probes.
@@ -354,7 +355,7 @@ async def test_a_probe_says_how_the_server_behaves_and_what_stays_undetermined(p
     assert any(line.startswith("openapi.json         2 differences from what meitner-aio") for line in lines)
     assert "students: new field `nickname` (string)" in lines
     assert "enum SchoolType: new value `XYZ`" in lines
-    assert lines[-1] == f"{len(server.seen)} requests in all, none of which writes"
+    assert lines[-1] == f"{len(server.seen)} requests sent, all of them reads"
     assert len(server.seen) <= 40
 
 
@@ -375,7 +376,7 @@ async def test_a_probe_of_a_document_that_agrees(probed):
     """One line says so."""
     async with OddServer(document=openapi.document(parse()), clock=Clock()) as server:
         _, out, _ = await asyncio.to_thread(probed, server)
-    assert f"openapi.json         agrees with what meitner-aio {__version__} knows" in out.splitlines()
+    assert f"openapi.json         agrees with what meitner-aio {__version__} expects" in out.splitlines()
 
 
 async def test_a_probe_without_a_document(probed):
@@ -392,7 +393,7 @@ async def test_differences_are_no_illness_however_many(probed):
     async with OddServer(document=document, clock=Clock()) as server:
         code, out, _ = await asyncio.to_thread(probed, server)
     assert code == 0
-    assert "and 50 differences more: --json has all" in out.splitlines()
+    assert "and 50 differences more; --json shows all" in out.splitlines()
 
 
 async def test_what_a_document_says_cannot_command_a_terminal(probed):
@@ -445,4 +446,4 @@ async def test_credentials_of_a_profile_are_named_by_kind_and_never_shown(cli, t
     found = {check["name"]: check["found"] for check in json.loads(out)["checks"]}
     assert (code, err, SECRET in out) == (0, "", False)
     assert found["credentials"] == words
-    assert found["settings"] == f"profile school of {path}"
+    assert found["settings"] == f"profile school in {path}"

@@ -53,7 +53,7 @@ async def test_a_secret_comes_through_a_pipe(piped: Piped, sandbox, end):
     path = settings(OTHERS)
     code, out, err = await asyncio.to_thread(piped, SECRET.encode() + end, "login", *SOLNA, "--base-url", sandbox.url)
     assert (code, DOCTORED in out) == (0, True)
-    assert f"{sandbox.url} accepts them. Profile solna is in {path} (0600)." in err
+    assert f"{sandbox.url} accepts the credentials. Saved: profile solna in {path}, which only you can read." in err
     assert path.read_text() == OTHERS + (
         f'\n[solna]\nbase_url = "{sandbox.url}"\nclient_credentials = "{CLIENT}"\nclient_secret = "{SECRET}"\n'
     )
@@ -108,11 +108,11 @@ async def _nothing(**_: object) -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "reason"),
     [
-        (Fault(401), 4, "does not accept this client id and secret. Nothing was written."),
+        (Fault(401), 4, "does not accept this client id and secret. Nothing was saved."),
         (Fault(503), 5, "InternalServerError"),
         (Fault(404), 1, "NotFoundError"),
         ("reset", 5, "APIConnectionError"),
-        (Fault(403), 0, "accepts them."),
+        (Fault(403), 0, "accepts the credentials."),
     ],
 )
 async def test_nothing_is_written_that_the_server_has_not_accepted(piped: Piped, sandbox, fault, code, reason):
@@ -122,7 +122,7 @@ async def test_nothing_is_written_that_the_server_has_not_accepted(piped: Piped,
     ended, _, err = await asyncio.to_thread(piped, SECRET.encode(), "login", *SOLNA, "--base-url", sandbox.url)
     assert (ended, reason in err) == (code, True)
     assert (path.read_text() == OTHERS) is bool(code)
-    assert ("othing was written." in err) is bool(code)
+    assert ("othing was saved." in err) is bool(code)
     assert not code or len(sandbox.requests) <= 1
 
 
@@ -136,7 +136,7 @@ async def test_nothing_is_written_that_the_server_has_not_accepted(piped: Piped,
         (f"{SECRET}\n{SECRET}".encode(), SOLNA, 2, "must be printable ASCII"),
         (SECRET.encode(), ("--profile", "solna"), 2, "no client id (--client-id) was given"),
         (SECRET.encode(), ("--profile", "kommun-*", "--client-id", CLIENT), 2, "cannot be the name of a tenant"),
-        (SECRET.encode(), (*SOLNA, "--server", "staging", "--base-url", "https://x.example"), 2, "give either"),
+        (SECRET.encode(), (*SOLNA, "--server", "staging", "--base-url", "https://x.example"), 2, "leave one out"),
         (SECRET.encode(), (*SOLNA, "--base-url", "http://x.example"), 2, "the server must be https"),
         (SECRET.encode(), (*SOLNA, f"--client-secret={SECRET}"), 2, "Unknown option: --client-secret."),
     ],
@@ -181,7 +181,7 @@ def _broken(path):
     [
         (_written_by_others, 4, "others may write"),
         (_folder_of_others, 4, "others may write"),
-        (_link, 4, "is a link, and none is followed"),
+        (_link, 4, "is a link, which could lead"),
         (_broken, 2, "is not TOML"),
     ],
 )
@@ -224,7 +224,7 @@ async def test_variables_that_beat_the_profile_are_named(piped: Piped, sandbox, 
     """Doctor would find other credentials than those just kept."""
     monkeypatch.setenv("MEITNER_CLIENT_ID", "other")
     _, _, err = await asyncio.to_thread(piped, SECRET.encode(), "login", *SOLNA, "--base-url", sandbox.url)
-    assert "MEITNER_CLIENT_ID is set, and beats what is in the profile." in err
+    assert "MEITNER_CLIENT_ID is set in the environment, and is used instead of what the profile has." in err
 
 
 async def test_the_environment_names_the_profile(piped: Piped, sandbox, monkeypatch):
@@ -253,7 +253,7 @@ def test_a_logout_removes_a_profile(piped: Piped):
 def test_profiles_tell_no_secret(piped: Piped):
     """Names, servers, and where the secret is; for programs, too."""
     code, out, err = piped(b"", "profiles")
-    assert (code, out, "There is no profile in" in err) == (0, "", True)
+    assert (code, out, "has no profiles" in err) == (0, "", True)
     assert piped(b"", "profiles", "--json")[1] == "[]\n"
     settings(
         OTHERS,

@@ -39,9 +39,9 @@ async def test_a_login_on_a_terminal(home):
         assert (wrong.code, asked, kept(home).parent.parent.exists()) == (4, 1, False)
         answers[2] = (HIDE, SECRET.encode() + b"\n")
         done = await asyncio.to_thread(session, ["login", "--profile", "solna"], home, answers)
-    assert "does not accept this client id and secret. Nothing was written." in wrong.drawn
+    assert "does not accept this client id and secret. Nothing was saved." in wrong.drawn
     assert (done.code, done.echoes, wrong.echoes) == (0, True, True)
-    assert "Profile solna is in" in done.drawn
+    assert "Saved: profile solna in" in done.drawn
     assert "all 11 resources" in done.drawn
     assert CLIENT in done.drawn
     for one in (wrong, done):
@@ -71,7 +71,7 @@ def test_who_replaces_is_asked_before_anything_else(home):
     path.write_text(text := f'[default]\nclient_credentials = "{CLIENT}"\nclient_secret = "{SECRET}"\n')
     path.chmod(0o600)
     ended = session(["login"], home, [("Replace its credentials? [y/N] ", b"\n")])
-    assert (ended.code, path.read_text(), "Nothing was written." in ended.drawn) == (0, text, True)
+    assert (ended.code, path.read_text(), "Nothing was saved." in ended.drawn) == (0, text, True)
     ended = session(["login"], home, [("[y/N] ", b"y\n"), ("[production]: ", b"\n"), (ID, b"\n")])
     assert (ended.code, path.read_text(), sung(ended.drawn)) == (2, text, [])
-    assert "no client id (--client-id) was given: nothing was written" in ended.drawn
+    assert "no client id (--client-id) was given: nothing was saved" in ended.drawn

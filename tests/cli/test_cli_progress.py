@@ -155,7 +155,7 @@ def test_a_plan_says_what_an_export_costs(capsys):
     show_plan(PLAN, json=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[:4]] == [
-        ["resource", "rows", "requests", "rows", "a", "page"],
+        ["resource", "rows", "requests", "rows", "per", "page"],
         ["students", "120,000", "120", "1,000"],
         ["units", "1", "1", "1,000"],
         ["all", "120,001", "121"],
@@ -185,7 +185,7 @@ def test_a_plan_of_no_known_quota_says_so(capsys):
     """A server may name none."""
     show_plan(Plan(PLAN.resources, None, 0.2), json=False)
     out = capsys.readouterr().out
-    assert "share of the hourly quota: not known" in out
+    assert "share of the hourly quota: unknown" in out
     assert "expected duration: under 1 s" in out
 
 

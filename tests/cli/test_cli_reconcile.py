@@ -99,7 +99,7 @@ def test_a_registry_that_says_what_the_directory_does_needs_nothing(
 
 def test_a_plan_shows_numbers_and_writes_nothing(cli: Cli, new: Path, directory: Sandbox) -> None:
     """Neither to the directory nor to the journal; no value of a row is shown, with a line an action neither."""
-    code, out, err = cli("reconcile", str(new), "--plan", "-v")
+    code, out, err = cli("reconcile", str(new), "--plan", "--details")
     assert (code, err, _writes(directory)) == (0, "", 0)
     assert ["students", "2"] in [line.split() for line in out.splitlines()]
     assert "create students of line 2: external ***, identity_number ***" in out
@@ -176,6 +176,19 @@ def test_yes_carries_out_and_then_nothing_is_left(cli: Cli, new: Path, directory
     assert (code, told["plan"]["actions"], told["report"]["ok"], _writes(directory)) == (0, [], True, writes)
 
 
+def test_quietly_only_trouble_is_told(cli: Cli, new: Path, registry: Path, directory: Sandbox) -> None:
+    """A plan that is looked at is a result; one that is carried out to its end is none; one that is not says so."""
+    assert "students" in cli("reconcile", str(new), "-q", "--plan")[1]
+    assert cli("reconcile", str(new), "-q", "--yes") == (0, "", "")
+    assert _writes(directory) == 2
+    students = registry / "students.csv"
+    students.write_text("".join(students.read_text(encoding="utf-8").splitlines(keepends=True)[:1]), encoding="utf-8")
+    code, out, err = cli("reconcile", str(registry), "-q", "--yes", "--delete")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "held back" in err
+    assert "--plan shows them" in err
+
+
 @pytest.mark.parametrize("answer", ["y\n", "Yes\n", "\n", "n\n", ""])
 def test_a_person_is_asked(
     cli: Cli, new: Path, directory: Sandbox, answers: Callable[[str], None], answer: str
@@ -186,7 +199,7 @@ def test_a_person_is_asked(
     code, _, err = cli("reconcile", str(new))
     assert "Carry out 2 actions? [y/N] " in err
     assert ("P1" in {one.external.source_id for one in directory.records("students")}) is agreed
-    assert ("nothing was changed" in err) is not agreed
+    assert ("Nothing was changed" in err) is not agreed
     assert (code, _writes(directory)) == ((0, 2) if agreed else (3, 0))
 
 
@@ -239,7 +252,7 @@ def test_what_changed_since_the_plan_is_skipped(cli: Cli, new: Path, directory: 
     _edit(new / "students.csv", lambda rows: [rows[0], rows[1].replace("Bergfalk", "Other"), rows[2]])
     code, out, _ = cli("reconcile", str(new), "--apply", str(tmp_path / "plan.json"))
     assert code == 3
-    assert "1 action not as planned any more, and left alone: plan again" in out
+    assert "1 action changed since the plan, and left as it is: plan again" in out
     assert "create students of line 2: " in out
     assert "P1" not in {one.external.source_id for one in directory.records("students")}
 
@@ -352,11 +365,11 @@ def test_a_run_that_is_terminated_is_resumed(
     ("arguments", "reason"),
     [
         (("reconcile",), "FOLDER"),
-        (("reconcile", "nowhere", "--plan"), "nowhere is no folder"),
+        (("reconcile", "nowhere", "--plan"), "nowhere is not a folder"),
         (("reconcile", ".", "--plan"), "holds no file of a resource"),
         (("reconcile", "x", "--apply", "plan.json", "--plan"), "leave out --plan"),
         (("reconcile", "x", "--apply", "plan.json", "--claim", "--max-updates", "1%"), "--claim, --max-updates"),
-        (("reconcile", "x", "--plan", "--save", "x/plan.json"), "keep the plan elsewhere"),
+        (("reconcile", "x", "--plan", "--save", "x/plan.json"), "save the plan in another folder"),
         (("reconcile", "x", "--plan", "--grace", "soon"), "--grace must be a time such as 30d or 2y"),
         (("reconcile", "x", "--plan", "--max-removals", "5"), "--max-removals must be a share such as 5% or 0.05"),
         (("reconcile", "x", "--plan", "--accept-removals", "-1"), "--accept-removals"),

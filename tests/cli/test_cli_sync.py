@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from log_lines import TIMED
 from rich.console import Console
 
 from meitner_aio import (
@@ -245,20 +246,23 @@ def test_an_interrupted_run_says_that_nothing_is_half_done(
     """Exit code 130, as everywhere."""
     _raises(monkeypatch, KeyboardInterrupt())
     code, _, err = cli("sync", "--to", file, *SANDBOX)
-    assert (code, err.splitlines()) == (130, ["meitner-aio: interrupted", f"{file} is as the last run left it."])
+    assert (code, err.splitlines()) == (
+        130,
+        ["meitner-aio: interrupted", f"{file} is unchanged since the last complete run."],
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         ((), "--to FILE is missing"),
-        (("--to", "."), "--to takes a file, and . is a folder"),
+        (("--to", "."), "--to takes a file, but . is a folder"),
         (("--to", "s3://bucket/d.sqlite"), "--to takes a file on this machine"),
         (("--to", "d.sqlite", "--metrics", "."), "--metrics takes a file"),
         (("--to", "d.sqlite", "--every", "soon"), "--every must be a time such as 15m"),
         (("--to", "d.sqlite", "--every", "0m"), "--every must be a time such as 15m"),
         (("--to", "d.sqlite", "--grades-every", "1"), "--grades-every must be a time such as 15m"),
-        (("--to", "d.sqlite", "--every", "1h", "--accept-deletions", "5"), "--accept-deletions is for one run"),
+        (("--to", "d.sqlite", "--every", "1h", "--accept-deletions", "5"), "--accept-deletions is for a single run"),
         (("audit_events", "--to", "d.sqlite"), "audit_events never change"),
         (("--to", "d.sqlite", "--max-deletions", "1.5"), "Invalid value"),
     ],
@@ -317,7 +321,9 @@ def test_a_wait_for_the_quota_is_told(
 
     monkeypatch.setattr(Mirror, "sync", waiting)
     code, _, err = cli("sync", "--to", file, *SANDBOX, *options)
-    assert (code, err.splitlines()[0]) == (2, "the hourly quota is spent: going on in 30 min")
+    line = err.splitlines()[0]
+    assert (code, line.endswith("the hourly quota is spent: going on in 30 min")) == (2, True)
+    assert bool(TIMED.match(line)) == bool(options)
 
 
 def test_metrics_are_written_after_a_run_that_failed_too(

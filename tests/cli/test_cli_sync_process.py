@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 from forked_cli import ForkedCli, forked_cli
+from log_lines import TIMED
 from test_cli_process import ANY, DEADLINE, ENVIRONMENT, _start
 
 from meitner_aio import Meitner, to_dict
@@ -127,7 +128,9 @@ async def test_who_asks_twice_ends_the_run_under_way(tmp_path: Path) -> None:
         with _start(*watched.words, "--every", "1h", environment=ANY) as process:
             await _until_asked(watched.sandbox, 2)
             process.send_signal(signal.SIGTERM)
-            assert b"the run under way is the last" in await asyncio.to_thread(process.stderr.readline)
+            line = await asyncio.to_thread(process.stderr.readline)
+            assert TIMED.match(line.decode())
+            assert b"stopping after this run" in line
             process.send_signal(signal.SIGTERM)
             out, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
         assert (process.returncode, out, err) == (130, b"", b"meitner-aio: interrupted\n")
@@ -146,7 +149,7 @@ async def test_a_single_run_is_interrupted_at_once(tmp_path: Path, number: signa
             await _until_asked(watched.sandbox, 2)
             process.send_signal(number)
             out, err = await asyncio.to_thread(process.communicate, timeout=DEADLINE)
-        said = ["meitner-aio: interrupted", f"{watched.file} is as the last run left it."]
+        said = ["meitner-aio: interrupted", f"{watched.file} is unchanged since the last complete run."]
         assert (process.returncode, out, err.decode().splitlines()) == (130, b"", said)
         assert not any(_copy(watched.file).values())
 

@@ -138,9 +138,9 @@ def test_every_word_is_read_back_as_it_was(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--to", f"{TMP}/d.sqlite"), "a service has a tmp of its own"),
-        (("--to", "d.sqlite", "--metrics", f"{TMP}/m.prom"), "a service has a tmp of its own"),
-        (("--to", "d.sqlite", "--accept-deletions", "5"), "--accept-deletions is for one run"),
+        (("--to", f"{TMP}/d.sqlite"), "a service has its own tmp folder"),
+        (("--to", "d.sqlite", "--metrics", f"{TMP}/m.prom"), "a service has its own tmp folder"),
+        (("--to", "d.sqlite", "--accept-deletions", "5"), "--accept-deletions is for a single run"),
         ((), "--to FILE is missing"),
     ],
 )

@@ -138,12 +138,12 @@ def test_each_profile_settles_what_was_not_typed(cli, towns, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--profile", "komun-*"), "there is kommun-a, kommun-b, kommun-c, other"),
+        (("--profile", "komun-*"), "there are: kommun-a, kommun-b, kommun-c, other"),
         (("--all-profiles", "--profile", "kommun-a"), "either --profile or --all-profiles"),
         (("--all-profiles", "--server", "staging"), "leave out --server"),
         (("--all-profiles", "--base-url", "https://x.example"), "leave out --server"),
         (("--all-profiles", "--sandbox"), "leave out"),
-        (("--tenants", "3"), "--tenants is for many"),
+        (("--tenants", "3"), "--tenants only applies to many"),
     ],
 )
 @pytest.mark.parametrize("command", ["export", "sync"])
@@ -164,7 +164,7 @@ def test_what_cannot_be_meant_is_usage(cli, towns, tmp_path, *, words, reason, c
         (("export", *EACH, "--to", "out", "--format", "parquet", "--excel"), "excel is for"),
         (("sync", *EACH), "--to FOLDER is missing"),
         (("sync", *EACH, "--to", "x.sqlite"), "looks like a file"),
-        (("sync", *EACH, "--to", "out", "--accept-deletions", "3"), "for one profile"),
+        (("sync", *EACH, "--to", "out", "--accept-deletions", "3"), "for a single profile"),
     ],
 )
 def test_so_are_options_of_one_directory(cli, towns, words, reason):

@@ -110,7 +110,8 @@ async def test_an_export_that_would_wait_too_long_is_not_begun(tmp_path):
     """One clear line, one request for each resource, no file."""
     async with Meitner.sandbox(students=500, quota=60, limiter="window") as meitner:
         with pytest.raises(
-            QuotaExhausted, match=r"100 requests and would wait about (1 h|59 min \d+ s|59 min) for .* unless by force"
+            QuotaExhausted,
+            match=r"100 requests and would wait about (1 h|59 min \d+ s|59 min) for .* to export anyway, use force",
         ) as raised:
             await export(meitner, ["students"], to=tmp_path / "out", page_size=5, max_wait=60)
         assert raised.value.reset_at == meitner.quota.reset_at

@@ -283,7 +283,7 @@ async def test_pseudonyms_and_names_do_not_mix(s3: Any, tmp_path: Path) -> None:
 
 
 async def test_less_takes_the_place_of_more_only_when_told_to(s3: Any) -> None:
-    """Neither a run without a resource nor a part of one: refused before a request, unless by `replace`."""
+    """Neither a run without a resource nor a part of one: refused before a request, unless `replace` is true."""
     directory = NumberedDirectory()
     await _exported(directory)
     directory.requests.clear()

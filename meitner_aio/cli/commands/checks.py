@@ -76,7 +76,7 @@ def _server(observed: Observations) -> Check:
         status = getattr(error, "status_code", 0)
         if status >= 500:
             return Check(
-                "server", "fail", f"{observed.url} answers {status}", "The server is in trouble: try again later."
+                "server", "fail", f"{observed.url} answers {status}", "The server has a problem: try again later."
             )
         if status == 404 or 300 <= status < 400:
             return Check(
@@ -84,10 +84,15 @@ def _server(observed: Observations) -> Check:
             )
         return Check("server", "ok", observed.url)
     if isinstance(error, errors.ResponseValidationError):
-        return Check("server", "fail", f"{observed.url} does not speak this API", "Is this its URL? See --base-url.")
+        return Check(
+            "server",
+            "fail",
+            f"{observed.url} answers, but not as the Directory API does",
+            "Is this the URL of the API? See --base-url.",
+        )
     if isinstance(error, errors.APITimeoutError):
-        return Check("server", "fail", f"{observed.url}: {error}", "Is there a proxy or a firewall on the way?")
-    return Check("server", "fail", f"{observed.url}: {error}", "Is the URL right, and the network up?")
+        return Check("server", "fail", f"{observed.url}: {error}", "Does a proxy or a firewall block the way?")
+    return Check("server", "fail", f"{observed.url}: {error}", "Is the URL right, and does the network work?")
 
 
 def _untrusted(error: errors.MeitnerError) -> bool:
@@ -96,69 +101,78 @@ def _untrusted(error: errors.MeitnerError) -> bool:
 
 def _tls(observed: Observations) -> Check:
     if observed.error is not None and _untrusted(observed.error):
-        hint = "A proxy that reads along? Name its certificate in SSL_CERT_FILE. And look at the clock."
-        return Check("TLS", "fail", "the server's certificate is not to be trusted", hint)
+        hint = "If a proxy reads the traffic, name its certificate in SSL_CERT_FILE. Check the clock here, too."
+        return Check("TLS", "fail", "the certificate of the server is not trusted", hint)
     match urlsplit(observed.url).scheme:
         case "https":
-            return Check("TLS", "ok", "the certificate is good")
+            return Check("TLS", "ok", "the certificate is valid")
         case "http":
-            return Check("TLS", "ok", "none, and nothing leaves this machine")
+            return Check("TLS", "ok", "not encrypted, but the server is on this machine")
         case _:
-            return Check("TLS", "ok", "no network")
+            return Check("TLS", "ok", "not used: the sandbox is in this process")
 
 
 def _accepted(observed: Observations) -> Check:
-    name, refusal = "accepted", [error for error in observed.failures if isinstance(error, errors.AuthenticationError)]
+    name, refusal = "login", [error for error in observed.failures if isinstance(error, errors.AuthenticationError)]
     if refusal:
-        return Check(name, "fail", f"no: {refusal[0]}", "Id and secret must belong together, and to this server.")
+        return Check(
+            name,
+            "fail",
+            f"refused: {refusal[0]}",
+            "Check that the client id and the secret belong together, and to this server.",
+        )
     if observed.error is not None:
-        return Check(name, "warn", "not known: there was no answer to go by")
-    return Check(name, "ok", "yes")
+        return Check(name, "warn", "unknown: the server did not answer")
+    return Check(name, "ok", "the server accepts the credentials")
 
 
 def _clock(observed: Observations) -> Check:
     date = server_time(observed.headers)
     if date is None:
-        return Check("clock", "warn", "not known: answers have no Date")
+        return Check("clock", "warn", "unknown: the answers have no date")
     ahead = observed.answered_at - date - 0.5  # a Date is cut to whole seconds
     if abs(ahead) <= _SKEW:
-        return Check("clock", "ok", "agrees with the server's")
+        return Check("clock", "ok", "agrees with the clock of the server")
     direction = "ahead of" if ahead > 0 else "behind"
-    hint = "Set it by the network: --since 7d and certificates go by this clock."
-    return Check("clock", "warn", f"{counted(round(abs(ahead)), 'second')} {direction} the server's", hint)
+    hint = "Let the network set the clock: certificates and --since 7d depend on it."
+    return Check("clock", "warn", f"{counted(round(abs(ahead)), 'second')} {direction} the clock of the server", hint)
 
 
 def _quota(observed: Observations) -> Check:
     quota = observed.quota
     if any(isinstance(error, errors.RateLimitError | errors.QuotaExhausted) for error in observed.failures):
-        return Check("quota", "fail", "spent" if quota is None else _left(quota), "Try again when it is renewed.")
+        return Check(
+            "quota", "fail", "spent" if quota is None else _left(quota), "Try again when the quota is renewed."
+        )
     if quota is None or quota.kind == "assumed":
-        return Check("quota", "warn", "not known: the answers name none")
+        return Check("quota", "warn", "unknown: the answers do not tell")
     if quota.remaining < _LITTLE * quota.limit:
-        return Check("quota", "warn", _left(quota), "Who else uses these credentials? An export would wait.")
+        return Check(
+            "quota", "warn", _left(quota), "An export would have to wait. Does another program use these credentials?"
+        )
     return Check("quota", "ok", _left(quota))
 
 
 def _left(quota: Quota) -> str:
-    return amount_left(quota, until=", full again at " if quota.kind == "bucket" else " until ")
+    return amount_left(quota, until=", all back at " if quota.kind == "bucket" else " until ")
 
 
 def _page(limit: int) -> Check:
     if not limit:
-        return Check("page", "ok", f"{counted(ASKED, 'row')} are refused: the client asks for fewer")
+        return Check("page size", "ok", f"{ASKED:,} rows per page are refused: the client asks for fewer")
     if limit >= ASKED:
-        return Check("page", "ok", f"{counted(ASKED, 'row')} or more")
-    return Check("page", "ok", f"{counted(limit, 'row')} at most: the client asks for as many")
+        return Check("page size", "ok", f"{ASKED:,} rows per page, or more")
+    return Check("page size", "ok", f"{counted(limit, 'row')} per page at most: the client asks for as many")
 
 
 def _pace(paced: int) -> Check:
-    found = f"calls are being paced: {counted(paced, 'request')} waited for the quota"
-    return Check("pace", "warn", found, "The quota is what is slow, not the server.")
+    found = f"{counted(paced, 'request')} waited for the quota"
+    return Check("waiting", "warn", found, "The quota slows requests down, not the server.")
 
 
 def _latency(seconds: Sequence[float]) -> Check:
     middle = median(seconds)
-    found = f"{1000 * middle:,.1f} ms in the median of {counted(len(seconds), 'small answer')}"
+    found = f"{1000 * middle:,.1f} ms per small answer (median of {len(seconds)})"
     if middle > _SLOW:
-        return Check("latency", "warn", found, "Is the network busy? More --concurrency helps an export.")
+        return Check("latency", "warn", found, "Is the network busy? A higher --concurrency makes exports faster.")
     return Check("latency", "ok", found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from .._exit import UsageError
-from ..rendering.output import say, write
+from ..rendering.output import tell, write
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -39,18 +39,20 @@ complete -F _meitner_aio_with_fields meitner-aio
 
 
 def completion_command(
-    shell: Annotated[Shell | None, Parameter(help="By default the one that this runs in.")] = None,
+    shell: Annotated[Shell | None, Parameter(help="Default: the shell that this runs in.")] = None,
     /,
     *,
     install: Annotated[
-        bool, Parameter(help="Put it where the shell looks, and into its start-up file.", show_default=False)
+        bool, Parameter(help="Install the script, and load it in the start-up file of the shell.", show_default=False)
     ] = False,
 ) -> None:
-    """Teach your shell to complete commands, resources, options and fields.
+    """Set up tab completion in your shell.
 
-    Writes the script that does it.
+    Completes commands, resources, options and fields. Prints the script:
+    with --install it is installed instead.
     To try it in bash: source <(meitner-aio completion bash)
-    To keep it: meitner-aio completion --install
+
+    Example: meitner-aio completion --install
     """
     from cyclopts.completion.detect import ShellDetectionError, detect_shell
 
@@ -59,9 +61,9 @@ def completion_command(
     try:
         chosen = shell or detect_shell()
     except ShellDetectionError:
-        raise UsageError("which shell? bash, zsh, fish or powershell") from None
+        raise UsageError("the shell is not known: name bash, zsh, fish or powershell") from None
     if install:
-        say(f"{_installed(app, chosen)}: a new {chosen} completes meitner-aio")
+        tell(f"Installed: {_installed(app, chosen)}. Tab completion works in every new {chosen}.")
     else:
         write(app.generate_completion(shell=chosen) + _more(chosen))
 

@@ -21,7 +21,8 @@ from ...resources import RESOURCES
 from .._exit import Exit, UsageError, exit_code
 from .._options import DIRECTORY, ClientOptions, DirectoryOptions, Json, credentials_hint
 from .._profile import USUAL, Profile, config_path
-from ..rendering.output import columns, for_people, say, wrapped, write_json, write_table
+from ..rendering.loudness import quiet
+from ..rendering.output import columns, for_people, tell, write_json, write_table
 from .check import Check
 from .checks import ASKED, Observations, diagnose
 from .probe import Probed, draw_probe, probed
@@ -38,17 +39,20 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 Probe = Annotated[
     bool,
     Parameter(
-        help="Find out how the server behaves where documents leave it open, and whether its openapi.json says more "
-        "than this version knows. Reads only; 40 requests at most in all.",
+        help="Also find out how the server behaves where the documentation is silent, and how its openapi.json differs "
+        "from what this version knows. Only reads, with 40 requests at most.",
         show_default=False,
     ),
 ]
 
 
 async def doctor_command(*, probe: Probe = False, json: Json = False, directory: DirectoryOptions = DIRECTORY) -> Exit:
-    """Check settings, credentials, server and rights.
+    """Check settings, credentials, server and permissions.
 
-    Says what to do about what is wrong. Reads a row of each resource, and shows none.
+    Shows what was checked, the result, and what to do about what is wrong.
+    Reads one record of each resource, and shows none of them.
+
+    Example: meitner-aio doctor
     """
     checks, observed, found = [_versions()], None, None
     code = Exit.COMPLETE
@@ -83,7 +87,7 @@ async def doctor_command(*, probe: Probe = False, json: Json = False, directory:
 
 async def _probed(asker: Asker, answers: Mapping[str, Answer], *, quiet: bool) -> Probed:
     if not quiet and for_people():
-        say("Reading how the server behaves; this takes some seconds.")
+        tell("Finding out how the server behaves; this takes some seconds.")
     return await probed(asker, answers, sleep)
 
 
@@ -109,15 +113,15 @@ def _settings(directory: DirectoryOptions, profile: Profile) -> Check:
     if directory.sandbox:
         return Check("settings", "ok", "none needed")
     if profile == Profile():
-        return Check("settings", "ok", f"none kept in {config_path()}")
+        return Check("settings", "ok", f"no profile saved ({config_path()})")
     name = directory.profile or os.environ.get("MEITNER_PROFILE") or USUAL
-    return Check("settings", "ok", f"profile {name} of {config_path()}")
+    return Check("settings", "ok", f"profile {name} in {config_path()}")
 
 
 def _unusable(wrong: UsageError | ConfigurationError) -> Check:
     """Return the check that failed because no client could be built."""
     if isinstance(wrong, ConfigurationError) and wrong.missing_credentials:
-        return Check("credentials", "fail", "none", credentials_hint())
+        return Check("credentials", "fail", "not found", credentials_hint())
     return Check("settings", "fail", str(wrong))
 
 
@@ -163,7 +167,11 @@ def _error(answer: Answer) -> MeitnerError | None:
 
 
 def _draw(checks: list[Check]) -> None:
-    rows = [["check", "", ""], *([check.name, check.state, check.found] for check in checks)]
-    hints = wrapped(f"{check.name}: {check.hint}" for check in checks if check.hint)
-    note = f"\n{hints}" if hints else ""
-    write_table(rows, styles=_STYLES, wrapped=frozenset({2}), note=note, width=columns())
+    """Write a row for each check, and below it what to do; when quiet, only for those that are not well."""
+    rows = [["check", "result", "details"]]
+    for check in checks:
+        if check.state != "ok" or not quiet():
+            rows.append([check.name, check.state, check.found])
+            rows += [["", "", f"To do: {check.hint}"]] if check.hint else []
+    if len(rows) > 1:
+        write_table(rows, styles=_STYLES, wrapped=frozenset({2}), width=columns())

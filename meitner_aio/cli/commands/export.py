@@ -47,6 +47,7 @@ from .._refusals import disk_explained, refused
 from .._tenants import TENANTS, TenantsOptions
 from ..conditions import conditions
 from ..rendering.exported import doubts, write_summary
+from ..rendering.loudness import quiet
 from ..rendering.output import for_people, lines_out, say, write_json
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import moves
@@ -124,7 +125,7 @@ class WritingOptions:
             validator=_no_option,
         ),
     ] = None
-    format: Annotated[Format | None, Parameter(help="Of the files; ndjson when you do not say.")] = None
+    format: Annotated[Format | None, Parameter(help="Format of the files. Default: ndjson.")] = None
     plan: Annotated[bool, Parameter(help="Say what it would cost, and export nothing.", show_default=False)] = False
     resume: Annotated[bool, Parameter(help="Go on where an export was interrupted.", show_default=False)] = False
     max_wait: Annotated[
@@ -153,14 +154,13 @@ class WritingOptions:
     spool: Annotated[
         str | None,
         Parameter(
-            help="Where exports to an object store are made before they are uploaded; a private folder of yours when "
-            "you do not say.",
+            help="Where exports to an object store are prepared before the upload. Default: a private folder of yours.",
             metavar="FOLDER",
         ),
     ] = None
     keep_runs: Annotated[
         Positive | None,
-        Parameter(help="Runs that stay in an object store, this one included; all when you do not say.", metavar="N"),
+        Parameter(help="Keep only the newest N runs in an object store, this one included. Default: all.", metavar="N"),
     ] = None
     force: Annotated[
         bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
@@ -211,16 +211,17 @@ async def export_command(
     paging: PagingOptions = PAGING,
     tenants: TenantsOptions = TENANTS,
 ) -> Exit:
-    """Write every record of resources to files.
+    """Export all records to files.
 
     All resources when none is named.
     A file takes its name when it is whole, and only you can read it.
     manifest.json, beside the files, says what they hold.
     An export that was interrupted goes on with --resume.
 
-    meitner-aio export --profile 'kommun-*' --to out/
+    With a pattern, or with --all-profiles, each profile has its own folder in --to:
+    meitner-aio export --profile 'kommun-*' --to out
 
-    A pattern, or --all-profiles, means a folder for each profile below --to.
+    Example: meitner-aio export students groups --to out
     """
     many = tenants.profiles(directory)
     if many is not None:
@@ -286,7 +287,7 @@ def _tell(report: Report, to: str, *, json: bool) -> None:
     if json:
         facts = {name: getattr(report, name) for name in ("rows", "complete", "level", "resources", "seconds")}
         write_json(facts, to_stderr=piped)
-    elif not piped:
+    elif not (piped or quiet()):
         write_summary(report, to)
     for one in report.resources:
         for doubt in doubts(one):

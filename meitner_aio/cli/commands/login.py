@@ -26,60 +26,66 @@ from .._exit import Exit, UsageError
 from .._options import DirectoryOptions
 from .._profile import USUAL, Profile, config_path
 from .._refusals import refused
-from ..rendering.output import say
+from ..rendering.output import say, tell
 from .doctor import doctor_command
 
 _TIMEOUT = 15.0
 """Seconds to wait for the answer that judges the credentials, and for the quota."""
 
 ProfileName = Annotated[
-    str | None, Parameter(help="The profile; MEITNER_PROFILE names one, too, and else it is default.", metavar="NAME")
+    str | None,
+    Parameter(help="Name of the profile. Default: MEITNER_PROFILE, or the profile called default.", metavar="NAME"),
 ]
 
 
 def login_command(
     *,
     profile: ProfileName = None,
-    client_id: Annotated[str | None, Parameter(help="Asked for where it is not said.", metavar="ID")] = None,
-    server: Annotated[Literal["production", "staging"] | None, Parameter(help="The API's server.")] = None,
-    base_url: Annotated[str | None, Parameter(help="Another server.", metavar="URL")] = None,
+    client_id: Annotated[str | None, Parameter(help="The client id. Without it you are asked.", metavar="ID")] = None,
+    server: Annotated[
+        Literal["production", "staging"] | None, Parameter(help="Which server of the API to use.")
+    ] = None,
+    base_url: Annotated[str | None, Parameter(help="Use the server at this URL.", metavar="URL")] = None,
     oauth2: Annotated[
-        bool, Parameter(name="--oauth2", help="The credentials are OAuth2's, not an API key.", show_default=False)
+        bool, Parameter(name="--oauth2", help="The credentials are for OAuth2, and not an API key.", show_default=False)
     ] = False,
     token_url: Annotated[
-        str | None, Parameter(help="Where OAuth2 has its tokens, unless at /oauth/token.", metavar="URL")
+        str | None, Parameter(help="Where OAuth2 tokens come from. Default: /oauth/token.", metavar="URL")
     ] = None,
     keyring: Annotated[
-        bool, Parameter(help="Keep the secret in the keyring of the system.", show_default=False)
+        bool, Parameter(help="Save the secret in the keyring of the system.", show_default=False)
     ] = False,
-    yes: Annotated[bool, Parameter(help="Replace the credentials of a profile unasked.", show_default=False)] = False,
+    yes: Annotated[
+        bool, Parameter(help="Replace the credentials of a profile without asking.", show_default=False)
+    ] = False,
 ) -> Exit:
-    """Ask for credentials, try them, and keep them in a profile.
+    """Ask for credentials, test them, and save them in a profile.
 
-    Asks for the client id, and for the secret, which is not shown.
-    One request tries them: what the server does not accept is not written.
-    Then doctor says what they are good for.
+    Asks for the client id and for the secret, which is not shown as you type.
+    One request tests them: nothing is saved unless the server accepts them.
+    Then doctor shows what you may read with them.
 
-    To log in: meitner-aio login --profile solna
-    Without a terminal the secret is read from stdin:
+    Without a terminal, the secret is read from stdin:
     pass show solna | meitner-aio login --profile solna --client-id ID
+
+    Example: meitner-aio login --profile solna
     """
     name = profile_name(profile)
     if server and base_url:
-        raise UsageError("give either --server or --base-url")
+        raise UsageError("--server and --base-url contradict each other: leave one out")
     before = _config_file.kept().get(name)
     if not _may_write(name, before, yes=yes):
-        say("Nothing was written.")
+        tell("Nothing was saved.")
         return Exit.COMPLETE
     url = _url(base_url or SERVERS.get(server or ""), before)
     auth = _credentials(client_id, token_url, oauth2=oauth2)
     if not _accepted(auth, url):
-        say(f"meitner-aio: {url} does not accept this client id and secret. Nothing was written.")
+        say(f"meitner-aio: {url} does not accept this client id and secret. Nothing was saved.")
         return Exit.AUTH
-    say(f"{url} accepts them.")
+    tell(f"{url} accepts the credentials.")
     _keep(name, before, auth, url, keyring=keyring)
     for variable in of_one(os.environ):
-        say(f"{variable} is set, and beats what is in the profile.")
+        say(f"{variable} is set in the environment, and is used instead of what the profile has.")
     asyncio.run(doctor_command(directory=DirectoryOptions(profile=name)))
     return Exit.COMPLETE
 
@@ -96,8 +102,8 @@ def _may_write(name: str, before: Profile | None, *, yes: bool) -> bool:
     if before is None or yes:
         return True
     if not can_ask():
-        raise UsageError(f"there is a profile {name} in {config_path()}: add --yes to replace its credentials")
-    return agreed(f"There is a profile {name} in {config_path()}. Replace its credentials?")
+        raise UsageError(f"{config_path()} already has a profile {name}: add --yes to replace its credentials")
+    return agreed(f"{config_path()} already has a profile {name}. Replace its credentials?")
 
 
 def _url(typed: str | None, before: Profile | None) -> str:
@@ -135,7 +141,7 @@ def _accepted(auth: ApiKey | OAuth2, url: str) -> bool:
     except AuthenticationError:
         return False
     except MeitnerError as error:
-        error.add_note("Nothing was written.")
+        error.add_note("Nothing was saved.")
         raise
     return True
 
@@ -160,9 +166,9 @@ def _keep(name: str, before: Profile | None, auth: ApiKey | OAuth2, url: str, *,
     with kept:
         mended = _config_file.put(name, settings | ({"keyring": name} if keyring else {"client_secret": secret}))
     for line in mended:
-        say(line)
-    also = ", its secret in the keyring" if keyring else ""
-    say(f"Profile {name} is in {config_path()} (0600){also}.")
+        tell(line)
+    also = "; the secret is in the keyring" if keyring else ""
+    tell(f"Saved: profile {name} in {config_path()}, which only you can read{also}.")
     if before is not None and before.keyring and not keyring:
         forgotten(before.keyring)
 
@@ -175,6 +181,6 @@ def _revealed(auth: ApiKey | OAuth2) -> tuple[str, str]:
 def forgotten(entry: str) -> None:
     """Remove a secret from the keyring, and say so."""
     if keyring_secrets.forget(entry):
-        say(f"Removed: the secret {entry} from the keyring.")
+        tell(f"Removed: the secret {entry} from the keyring.")
     else:
         say(f"The keyring had no secret {entry}.")

@@ -22,7 +22,7 @@ def show_plan(plan: Plan, *, json: bool) -> None:
             }
         )
         return
-    rows = [["resource", "rows", "requests", "rows a page"]]
+    rows = [["resource", "rows", "requests", "rows per page"]]
     rows += ([one.resource, f"{one.rows:,}", f"{one.requests:,}", f"{one.page_size:,}"] for one in plan.resources)
     rows.append(["all", f"{plan.rows:,}", f"{plan.requests:,}", ""])
     write_table(rows, numbers=frozenset({1, 2, 3}), note="\n".join(_costs(plan)))
@@ -32,7 +32,7 @@ def _costs(plan: Plan) -> list[str]:
     """Return a line on the quota and one on the time."""
     quota, share = plan.quota, plan.share
     if quota is None or share is None:
-        spent = "share of the hourly quota: not known: the answers name none"
+        spent = "share of the hourly quota: unknown, because the answers do not tell"
     else:
         spent = f"share of the hourly quota: {_percent(share)} ({amount_left(quota)})"
     expected = f"expected duration: {duration(plan.seconds)}"

@@ -52,9 +52,9 @@ def draw_probe(found: Probed) -> None:
         rows.append(["openapi.json", "?", found.drift.reason])
     else:
         said = f"{counted(len(lines), 'difference')} from" if lines else "agrees with"
-        rows.append(["openapi.json", "", f"{said} what meitner-aio {__version__} knows"])
-    more = [f"and {counted(len(lines) - _SHOWN, 'difference')} more: --json has all"] if len(lines) > _SHOWN else []
-    spent = f"{counted(found.requests, 'request')} in all, none of which writes"
+        rows.append(["openapi.json", "", f"{said} what meitner-aio {__version__} expects"])
+    more = [f"and {counted(len(lines) - _SHOWN, 'difference')} more; --json shows all"] if len(lines) > _SHOWN else []
+    spent = f"{counted(found.requests, 'request')} sent, all of them reads"
     note = "\n".join(filter(None, (wrapped([*lines[:_SHOWN], *more]), f"\n{spent}" if lines else spent)))
     write("\n")
     write_table(rows, styles={"?": "yellow"}, wrapped=frozenset({2}), note=f"\n{note}", width=columns())

@@ -10,7 +10,7 @@ from ...errors import ConfigurationError
 from .. import _config_file
 from .._options import Json
 from .._profile import Profile, config_path, load_all, usable
-from ..rendering.output import say, write_json, write_table
+from ..rendering.output import tell, write_json, write_table
 from .login import ProfileName, forgotten, profile_name
 
 _WORDS = {"api_key": "API key", "oauth2": "OAuth2", None: "none", "file": "config.toml", "keyring": "keyring"}
@@ -26,28 +26,30 @@ class _Facts(NamedTuple):
 
 
 def profiles_command(*, json: Json = False) -> None:
-    """List the profiles of config.toml: their servers, and where the secret of each is.
+    """List the profiles, their servers, and where their secrets are.
 
-    For a script: meitner-aio profiles --json
+    Shows no secret.
+
+    Example: meitner-aio profiles --json
     """
     found = [_facts(name, profile) for name, profile in load_all().items()]
     if json:
         write_json([one._asdict() for one in found])
         return
     if not found:
-        say(f"There is no profile in {config_path()}: meitner-aio login makes one.")
+        tell(f"{config_path()} has no profiles. To make one: meitner-aio login")
         return
     rows = [[one.name, one.server, _WORDS[one.credentials], _WORDS[one.secret]] for one in found]
     write_table([["profile", "server", "credentials", "secret"], *rows], wrapped=frozenset({1}))
 
 
 def logout_command(*, profile: ProfileName = None) -> None:
-    """Remove a profile from config.toml, and its secret from the keyring.
+    """Remove a profile, and its secret from the keyring.
 
-    All settings of the profile go.
-    The key stays valid until it is revoked where it was made.
+    All settings of the profile are removed.
+    The key itself stays valid until you revoke it at Meitner.
 
-    To log out: meitner-aio logout --profile solna
+    Example: meitner-aio logout --profile solna
     """
     name = profile_name(profile)
     with usable():
@@ -55,10 +57,10 @@ def logout_command(*, profile: ProfileName = None) -> None:
     if kept.keyring:
         forgotten(kept.keyring)
     for line in _config_file.remove(name):
-        say(line)
-    say(f"Removed: profile {name} from {config_path()}.")
+        tell(line)
+    tell(f"Removed: profile {name} from {config_path()}.")
     if kept.client_credentials or kept.client_id:
-        say("Its key is still valid: revoke it at Meitner, where it was made, if nobody else uses it.")
+        tell("Its key is still valid: revoke it at Meitner if nobody else uses it.")
 
 
 def _facts(name: str, profile: Profile) -> _Facts:

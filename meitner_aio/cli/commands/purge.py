@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,22 +11,28 @@ from ...export import Purged, purge
 from .._exit import UsageError
 from .._options import Json
 from ..rendering.amounts import counted, size
-from ..rendering.output import say, write_json, write_table
+from ..rendering.loudness import quiet
+from ..rendering.output import say, tell, write_json, write_table
 from ..rendering.typed import span
 
 
 def purge_command(
-    folder: Annotated[str, Parameter(help="The folder of exports.")],
+    folder: Annotated[str, Parameter(help="The folder with the exports.")],
     *,
-    older_than: Annotated[str, Parameter(help="How old what goes is: 30d, 12h, 8w.", metavar="TIME")],
-    dry_run: Annotated[bool, Parameter(help="Say what would go, and remove nothing.", show_default=False)] = False,
+    older_than: Annotated[str, Parameter(help="Delete what is older than this: 30d, 12h, 8w.", metavar="TIME")],
+    dry_run: Annotated[
+        bool, Parameter(help="Show what would be deleted, and delete nothing.", show_default=False)
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Remove exports, parts, journals and runs that are older.
+    """Delete old exports.
 
-    Each file is overwritten first, and it is said where that cannot count.
-    Files of other programs stay, and so does exports.log, which gets a line.
-    It asks nothing: see beforehand with --dry-run.
+    Deletes exports, what interrupted exports left, and runs that are older.
+    Files are overwritten first; you are told when data may survive on the disk.
+    Files of other programs stay. exports.log stays, and records the deletion.
+    There is no question: try --dry-run first.
+
+    Example: meitner-aio purge out --older-than 30d --dry-run
     """
     try:
         age = span(older_than)
@@ -40,26 +45,31 @@ def purge_command(
     except (FileNotFoundError, NotADirectoryError) as wrong:
         if str(wrong.filename or folder) != folder:
             raise
-        raise UsageError(f"{folder} is no folder") from None
+        raise UsageError(f"{folder} is not a folder") from None
     if json:
         write_json(_facts(done))
     else:
-        _tell(done, folder, age)
+        _tell(done, folder, older_than)
 
 
 def _facts(done: Purged) -> dict[str, Any]:
     return {name: getattr(done, name) for name in ("removed", "bytes", "dry_run", "assured", "why")}
 
 
-def _tell(done: Purged, folder: str, age: timedelta) -> None:
+def _tell(done: Purged, folder: str, older_than: str) -> None:
     if not done.removed:
-        say(f"meitner-aio: nothing in {folder} is an export older than {age}")
+        tell(f"meitner-aio: no export in {folder} is older than {older_than}")
         return
-    rows = [["file", "size"], *([one.file, size(one.bytes)] for one in done.removed)]
-    gone = "would go" if done.dry_run else "are gone"
-    write_table(rows, numbers=frozenset({1}), note=f"{counted(len(done.removed), 'file')}, {size(done.bytes)}: {gone}")
+    if done.dry_run or not quiet():
+        _show(done)
     if done.why:
-        say(f"meitner-aio: overwriting is not assured in {folder}: {done.why}; an encrypted disk is what helps")
+        say(f"meitner-aio: deleted data may be recoverable from the disk: {done.why}; only an encrypted disk helps")
     twice = [one.file for one in done.removed if not one.overwritten and not done.dry_run]
     if twice:
-        say(f"meitner-aio: not overwritten, because they have another name elsewhere: {', '.join(twice)}")
+        say(f"meitner-aio: not overwritten, because another file name leads to the same data: {', '.join(twice)}")
+
+
+def _show(done: Purged) -> None:
+    rows = [["file", "size"], *([one.file, size(one.bytes)] for one in done.removed)]
+    state = "would be deleted" if done.dry_run else "deleted"
+    write_table(rows, numbers=frozenset({1}), note=f"{counted(len(done.removed), 'file')}, {size(done.bytes)}: {state}")

@@ -24,12 +24,12 @@ async def list_command(
 ) -> Exit:
     """Show the records of a resource.
 
-    meitner-aio list students -n 5 --fields id,external.source_id
+    On a terminal: a table in which personal values are hidden. In a pipe or a
+    file: all rows and fields, one JSON object per line (ndjson).
+    A line on stderr tells whether all rows were read; when some may be missing,
+    the exit code is 3.
 
-    On a terminal, a table in which personal values are hidden; where stdout is
-    a pipe or a file, all rows and fields: a JSON object a line (ndjson).
-    What the read proved is said on stderr; when rows may be missing, the exit
-    code is 3.
+    Example: meitner-aio list students -n 5 --fields id,external.source_id
     """
     return await show_records(resource, (), showing, directory, paging)
 
@@ -43,24 +43,24 @@ async def search_command(
     directory: DirectoryOptions = DIRECTORY,
     paging: PagingOptions = PAGING,
 ) -> Exit:
-    """Show the records of a resource that meet every condition.
+    """Show the records of a resource that meet all conditions.
 
-    They are shown as list shows them; without a condition, all of them.
+    The output is that of list. Without a condition, all records are shown.
 
-    A condition is FIELD, an operator, and a value; your shell needs quotes:
+    A condition is a field, an operator and a value, in quotes for your shell:
 
-    meitner-aio search students --where 'last_name~E%' --since 7d
-
-    =  !=          the value, or one of several: gender=Female,Other
-                   (in text, a comma is a comma: repeat --where instead)
-    ~  !~          text like a pattern: % is any run of characters, _ is one
+    =  !=          is one of these values, or is not: gender=Female,Other
+                   (text may hold commas: repeat --where for more values)
+    ~  !~          text matches a pattern: % is any text, _ is one character
     >=  <=  >  <   dates, times and numbers: date_of_birth>=2015-01-01
-    =null  !=null  has no value, has one
+    =null  !=null  has no value, has a value
 
-    A dot leads into an object: meta.updated_at, address.postal_city.
-    The API's spelling will do: lastName, meta.updatedAt.
-    A time has a zone, 2026-01-31T08:00+01:00; a date is its midnight in UTC;
-    7d is seven days ago (m, h, d, w).
+    Nested fields have a dot: meta.updated_at, address.postal_city.
+    The API's spelling works too: lastName, meta.updatedAt.
+    A time needs a zone: 2026-01-31T08:00+01:00. A date means midnight UTC.
+    7d means seven days ago (m, h, d, w).
+
+    Example: meitner-aio search students --where 'last_name~E%' --since 7d
     """
     return await show_records(resource, where or (), showing, directory, paging)
 
@@ -77,9 +77,11 @@ async def get_command(
     json: Json = False,
     directory: DirectoryOptions = DIRECTORY,
 ) -> None:
-    """Show one record, as JSON.
+    """Show one record as JSON.
 
-    Indented on a terminal; on one line with --json, and where stdout is not a terminal.
+    Indented on a terminal. On one line with --json, in a pipe and in a file.
+
+    Example: meitner-aio get schools 5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64
     """
     async with directory.client(directory.settings()) as meitner:
         record = await getattr(meitner, resource).get(id)
@@ -87,9 +89,11 @@ async def get_command(
 
 
 async def count_command(*resources: ResourceName, json: Json = False, directory: DirectoryOptions = DIRECTORY) -> None:
-    """Count the records of resources.
+    """Count the records of each resource.
 
-    All resources when none is named; one request each.
+    Counts all resources unless you name some. One request per resource.
+
+    Example: meitner-aio count students groups
     """
     async with directory.client(directory.settings()) as meitner:
         counts = {name: await getattr(meitner, name).list().count() for name in resource_names(resources)}

@@ -28,23 +28,32 @@ class RuleOptions:
     """What a plan may do, and what it is made of."""
 
     claim: Annotated[
-        bool, Parameter(help="Take over records that nobody owns, where a row has their key.", show_default=False)
+        bool,
+        Parameter(
+            help="Take over records that no source owns, when a row of the registry has their key.", show_default=False
+        ),
     ] = False
     delete: Annotated[
-        bool, Parameter(help="Delete people and groups that the registry lacks, too.", show_default=False)
+        bool, Parameter(help="Also delete people and groups that are not in the registry.", show_default=False)
     ] = False
     grace: Annotated[
-        str | None, Parameter(help="How long after its end a placement is archived; 7d.", metavar="TIME")
+        str | None, Parameter(help="Archive a placement this long after its end. Default: 7d.", metavar="TIME")
     ] = None
     retention: Annotated[
         str | None,
-        Parameter(help="How long after that it is deleted from the archive, such as 2y; else never.", metavar="TIME"),
+        Parameter(help="Delete it from the archive this long after that, such as 2y. Default: never.", metavar="TIME"),
     ] = None
     source: Annotated[
-        str | None, Parameter(help="The owner of what may be changed, where it cannot be learnt.", metavar="NAME")
+        str | None,
+        Parameter(
+            help="The source whose records may be changed. Default: found out from the directory.", metavar="NAME"
+        ),
     ] = None
     mirror: Annotated[
-        str | None, Parameter(help="Keep a copy, as sync does, and read only what changed since.", metavar="FILE")
+        str | None,
+        Parameter(
+            help="Keep a copy in this SQLite file, as sync does, and read only what changed since.", metavar="FILE"
+        ),
     ] = None
 
     def options(self) -> dict[str, Any]:
@@ -61,26 +70,27 @@ async def reconcile_command(
     /,
     *,
     doing: DoingOptions = DOING,
-    encoding: Annotated[Literal["utf-8", "cp1252"], Parameter(help="That of CSV files.")] = "utf-8",
+    encoding: Annotated[Literal["utf-8", "cp1252"], Parameter(help="Encoding of the CSV files.")] = "utf-8",
     rules: RuleOptions = RULES,
     brakes: BrakeOptions = BRAKES,
     directory: DirectoryOptions = DIRECTORY,
 ) -> Exit:
-    """Bring the rows of a registry into the directory.
+    """Update the directory from the files of a registry.
 
-    It shows what it would do, and asks before it does it. To see it only:
+    Shows what would be done, and asks before it does it.
 
-    meitner-aio reconcile FOLDER --plan
+    Records are created, updated and claimed. Placements that are not in the
+    registry are ended, and archived later. Only records that the registry's
+    source owns are changed. People and groups stay, unless you add --delete.
 
-    Records are created, updated and claimed; placements that the registry lacks are ended, then archived.
-    Only what the registry's source owns is changed; people and groups stay, unless you say --delete.
+    You can save a plan, and carry it out later:
+    meitner-aio reconcile registry --plan --save plan.json
+    meitner-aio reconcile registry --apply plan.json
 
-    A person may look at a plan, and another process carry it out, on the day:
+    The exit code is 3 when something was held back, skipped, or wrong in the
+    registry.
 
-    meitner-aio reconcile FOLDER --plan --save plan.json
-    meitner-aio reconcile FOLDER --apply plan.json
-
-    When something is held back, skipped or wrong in the registry, the exit code is 3.
+    Example: meitner-aio reconcile registry --plan
     """
     doing.check()
     _check(folder, doing, rules, brakes)
@@ -97,7 +107,9 @@ async def reconcile_command(
 
 def _check(folder: str, doing: DoingOptions, rules: RuleOptions, brakes: BrakeOptions) -> None:
     if doing.save is not None and Path(doing.save).absolute().parent == Path(folder).absolute():
-        raise UsageError(f"--save {doing.save} would be taken for a file of the registry: keep the plan elsewhere")
+        raise UsageError(
+            f"--save {doing.save} would be read as a file of the registry: save the plan in another folder"
+        )
     settled = [
         f"--{field.name.replace('_', '-')}"
         for group in (rules, brakes)
@@ -105,7 +117,7 @@ def _check(folder: str, doing: DoingOptions, rules: RuleOptions, brakes: BrakeOp
         if getattr(group, field.name) not in (None, False)
     ]
     if doing.apply is not None and settled:
-        raise UsageError(f"--apply carries out a plan as it was made: leave out {', '.join(settled)}")
+        raise UsageError(f"--apply carries out a plan as it was saved: leave out {', '.join(settled)}")
 
 
 async def _loaded(folder: str, encoding: str) -> Desired:
@@ -115,7 +127,7 @@ async def _loaded(folder: str, encoding: str) -> Desired:
         try:
             return await threaded(Desired.load, folder, encoding=encoding)
         except (FileNotFoundError, NotADirectoryError):
-            raise UsageError(f"{folder} is no folder") from None
+            raise UsageError(f"{folder} is not a folder") from None
 
 
 def _copy(file: str | None, open_files: ExitStack) -> Mirror | None:

@@ -22,28 +22,35 @@ _JOURNAL = "retire-placements.journal"
 async def retire_placements_command(
     *,
     ended: Annotated[
-        str | None, Parameter(help="Archive placements that ended at least so long ago, such as 7d.", metavar="TIME")
+        str | None, Parameter(help="Archive placements that ended at least this long ago, such as 7d.", metavar="TIME")
     ] = None,
     archived: Annotated[
         str | None,
-        Parameter(help="Delete those that were archived at least so long ago, such as 2y; else none.", metavar="TIME"),
+        Parameter(
+            help="Delete placements that were archived at least this long ago, such as 2y. Default: none.",
+            metavar="TIME",
+        ),
     ] = None,
     source: Annotated[
-        str | None, Parameter(help="The owner of the placements, where there are several.", metavar="NAME")
+        str | None,
+        Parameter(help="The source that owns the placements, when there are several sources.", metavar="NAME"),
     ] = None,
     doing: DoingOptions = DOING,
     brakes: BrakeOptions = BRAKES,
     directory: DirectoryOptions = DIRECTORY,
 ) -> Exit:
-    """Archive placements that have ended, and delete old ones from the archive.
+    """Archive student placements that have ended, and delete old archived ones.
 
-    Only those that one source owns. It shows what it would do, and asks before it does it.
+    Only placements of one source. Shows what would be done, and asks before it
+    does it.
 
-    meitner-aio retire-placements --ended 7d --archived 2y --plan
+    Example: meitner-aio retire-placements --ended 7d --archived 2y --plan
     """
     doing.check()
     if ended is None and doing.apply is None:
-        raise UsageError("--ended TIME is missing: say how long ago a placement ended that is archived, such as 7d")
+        raise UsageError(
+            "--ended TIME is missing: how long ago must a placement have ended to be archived? For example 7d"
+        )
     times = given(ended=time_of("--ended", ended), archived=time_of("--archived", archived))
     options = {**times, **brakes.options(), **given(source=source)}
     journal = Path(doing.journal or _JOURNAL)

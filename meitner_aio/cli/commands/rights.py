@@ -28,15 +28,24 @@ def rights(answers: Rights) -> list[Check]:
     found: list[Check] = []
     if allowed:
         everything = len(allowed) == len(RESOURCES)
-        found.append(Check("allowed", "ok", f"all {len(allowed)} resources" if everything else ", ".join(allowed)))
+        found.append(Check("readable", "ok", f"all {len(allowed)} resources" if everything else ", ".join(allowed)))
     if refused:
         which = "every resource" if len(refused) == len(RESOURCES) else ", ".join(refused)
-        found.append(Check("refused", "fail", which, "Ask for the right to read them (403), or name the others only."))
+        found.append(
+            Check(
+                "refused",
+                "fail",
+                which,
+                "Ask Meitner for the permission to read them (status 403), or name only the other resources.",
+            )
+        )
     if failing:
         named = ", ".join(f"{name} ({_why(answers[name])})" for name in failing)
-        found.append(Check("failing", "fail", named, "Try again later; should it stay so, ask who runs the server."))
+        found.append(Check("failing", "fail", named, "Try again later. If it stays so, ask Meitner."))
     if unasked:
-        found.append(Check("unasked", "warn", ", ".join(unasked), "What went wrong before would go wrong for these."))
+        found.append(
+            Check("not checked", "warn", ", ".join(unasked), "They were left out because of the problem above.")
+        )
     return found
 
 
@@ -49,4 +58,4 @@ def _why(error: errors.MeitnerError | None) -> str:
         return str(error.status_code)
     if isinstance(error, errors.QuotaExhausted):
         return "the quota is spent"
-    return "no answer" if isinstance(error, errors.APIConnectionError) else "no page"
+    return "no answer" if isinstance(error, errors.APIConnectionError) else "not a list of records"

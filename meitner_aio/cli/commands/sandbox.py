@@ -12,14 +12,15 @@ from cyclopts.validators import Number
 
 from .._options import Json, Natural, Positive, given
 from ..rendering.amounts import counted
+from ..rendering.loudness import quiet
 from ..rendering.output import flush, write, write_json
 
 if TYPE_CHECKING:
     from ...sandbox import Sandbox
 
 _HOW = """\
-{url} is a directory of synthetic data until Ctrl-C.
-Any credentials are good there. In another terminal:
+{url} serves synthetic data until Ctrl-C.
+It accepts any credentials. In another terminal:
 
   export MEITNER_BASE_URL={url}
   export MEITNER_CLIENT_CREDENTIALS=sandbox MEITNER_CLIENT_SECRET=sandbox
@@ -27,7 +28,7 @@ Any credentials are good there. In another terminal:
 """
 
 _TRY = """
-{state}. Change a row there, or leave one out, and see what would be done:
+{state}. Change or delete a row there, and see what would be done:
 
   meitner-aio reconcile {folder} --plan
 """
@@ -54,36 +55,43 @@ def _registry(folder: str, rows: dict[str, int] | None) -> str:
 
 async def sandbox_command(
     *,
-    port: Annotated[int, Parameter(help="0 takes a free one.", validator=Number(gte=0, lte=65535))] = 8080,
-    students: Annotated[Natural | None, Parameter(help="How many students there are.")] = None,
-    schools: Annotated[Positive | None, Parameter(help="How many schools they go to.")] = None,
-    seed: Annotated[int | None, Parameter(help="The data is the same for the same seed.")] = None,
+    port: Annotated[
+        int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65535))
+    ] = 8080,
+    students: Annotated[Natural | None, Parameter(help="Number of students.")] = None,
+    schools: Annotated[Positive | None, Parameter(help="Number of schools.")] = None,
+    seed: Annotated[int | None, Parameter(help="The same seed gives the same data.")] = None,
     limiter: Annotated[
         Literal["bucket", "window", "none"] | None,
-        Parameter(help="A bucket that refills all the time, an hourly window, or no limit."),
+        Parameter(help="Kind of quota: a bucket that refills all the time, an hourly window, or none."),
     ] = None,
-    quota: Annotated[Positive | None, Parameter(help="Requests an hour.")] = None,
-    page_cap: Annotated[Positive | None, Parameter(help="Rows of a page at most.")] = None,
+    quota: Annotated[Positive | None, Parameter(help="Requests per hour.")] = None,
+    page_cap: Annotated[Positive | None, Parameter(help="Rows per page, at most.")] = None,
     over_cap: Annotated[
-        Literal["clamp", "refuse"] | None, Parameter(help="What becomes of a limit above that cap.")
+        Literal["clamp", "refuse"] | None, Parameter(help="What happens to a request for more rows than that.")
     ] = None,
     resolution: Annotated[
-        Literal["second", "microsecond"] | None, Parameter(help="That of the instants that the server sets.")
+        Literal["second", "microsecond"] | None, Parameter(help="Precision of the timestamps.")
     ] = None,
     latency: Annotated[float | None, Parameter(help="Seconds before each answer.", validator=Number(gte=0))] = None,
     registry: Annotated[
         str | None,
-        Parameter(help="Write the data as a registry, too: something to try reconcile on.", metavar="FOLDER"),
+        Parameter(help="Also write the data as the files of a registry, to try reconcile on.", metavar="FOLDER"),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Serve synthetic data on this machine, until Ctrl-C.
+    """Serve synthetic data on this machine until Ctrl-C.
 
-    It has every operation, filter, rule, quota and error of the API: point any client of the API at its URL.
+    Behaves as the API does, with its filters, rules, quota and errors: any
+    client of the API can use its URL.
 
-    Left to itself it does what the vendor has published: 1,500 requests an hour from a bucket, whole seconds.
+    By default it has the quota that the vendor has published, a bucket of 1,500
+    requests per hour, and timestamps in whole seconds.
 
-    With --registry every record has the source id that its row has: reconcile finds nothing to do until either changes.
+    With --registry, the records belong to the registry that is written:
+    reconcile has nothing to do until one of the two changes.
+
+    Example: meitner-aio sandbox --port 0 --students 50
     """
     from ...sandbox import Sandbox
 
@@ -107,7 +115,8 @@ async def sandbox_command(
         if json:
             write_json({"url": url, **given(registry=rows)})
         else:
-            write(_HOW.format(url=url) + ("" if registry is None else _registry(registry, rows)))
+            how = f"{url}\n" if quiet() else _HOW.format(url=url)
+            write(how + ("" if registry is None or quiet() else _registry(registry, rows)))
         flush()
         await asyncio.Event().wait()
     finally:

@@ -27,6 +27,7 @@ from .._service import Stop, serve, stoppable
 from .._systemd import unit
 from .._tenants import TENANTS, TenantsOptions
 from .._told import Told
+from ..rendering.loudness import as_log
 from ..rendering.output import say, write
 from ..rendering.progress import Waits, can_draw
 from ..rendering.typed import interval
@@ -42,7 +43,7 @@ _EVERY = "15m"
 _OWN_TO_A_SERVICE = ("/tmp", "/var/tmp")  # noqa: S108 - a service has its own, so nothing is put there
 _Kept = Annotated[ResourceName, Parameter(help=", ".join(name for name in RESOURCES if name != AUDIT_EVENTS))]
 _STATE = Path("/var/lib/meitner-aio")
-_WATCHED = "--accept-deletions is for one run that somebody watches: leave it out with --every and --print-systemd"
+_WATCHED = "--accept-deletions is for a single run: leave it out with --every and --print-systemd"
 _CHANCE = random.SystemRandom()
 
 
@@ -52,49 +53,56 @@ class Keeping:
     """Which file, how often, and what it takes."""
 
     to: Annotated[
-        str | None, Parameter(help="The copy: an SQLite file, made where it does not exist.", metavar="FILE")
+        str | None, Parameter(help="The SQLite file. It is created if it does not exist.", metavar="FILE")
     ] = None
     every: Annotated[
         str | None,
-        Parameter(help="Run again and again, until SIGTERM or Ctrl-C: 15m, 1h, 1d (s, m, h, d, w).", metavar="TIME"),
+        Parameter(
+            help="Keep running until SIGTERM or Ctrl-C, and sync this often: 15m, 1h, 1d (s, m, h, d, w).",
+            metavar="TIME",
+        ),
     ] = None
     verify: Annotated[
         bool,
-        Parameter(help="Count every resource afterwards, a request each; repair what differs.", show_default=False),
+        Parameter(
+            help="Afterwards compare the number of records, one request per resource, and repair differences.",
+            show_default=False,
+        ),
     ] = False
-    full: Annotated[bool, Parameter(help="Read everything, and not only what changed.", show_default=False)] = False
+    full: Annotated[bool, Parameter(help="Read everything, not only what changed.", show_default=False)] = False
     accept_deletions: Annotated[
         Natural | None,
-        Parameter(help="Let this run delete up to so many rows, whatever their share.", metavar="N"),
+        Parameter(help="Allow this run to delete up to N rows.", metavar="N"),
     ] = None
     max_deletions: Annotated[
         float | None,
         Parameter(
-            help="The share of a resource above which deletions need your word; 0.2 when you do not say.",
+            help="Stop when more than this share of a resource would be deleted, until you accept it. Default: 0.2.",
             metavar="SHARE",
             validator=Number(gte=0, lte=1),
         ),
     ] = None
     grades_every: Annotated[
         str | None,
-        Parameter(help="Grades are read in full each time: no more often than this, such as 1d.", metavar="TIME"),
+        Parameter(help="Read grades, which are always read in full, at most this often: 1d.", metavar="TIME"),
     ] = None
     metrics: Annotated[
         str | None,
         Parameter(
-            help="Write metrics for Prometheus after each run, such as for node_exporter's textfile collector: a file "
-            "*.prom that everybody may read.",
+            help="Write Prometheus metrics to this *.prom file after each run, for the textfile collector of "
+            "node_exporter. All users of this machine can read it.",
             metavar="FILE",
         ),
     ] = None
     print_systemd: Annotated[
-        bool, Parameter(help="Print a unit that runs this as a service, and do nothing.", show_default=False)
+        bool,
+        Parameter(help="Print a systemd unit that runs this as a service, and do nothing else.", show_default=False),
     ] = False
 
     def file(self) -> Path:
         """Return where the copy is; `UsageError` for none, and for what is no file."""
         if self.to is None:
-            raise UsageError("--to FILE is missing: say where the copy is, such as directory.sqlite")
+            raise UsageError("--to FILE is missing: name the SQLite file, such as directory.sqlite")
         return _file("--to", self.to)
 
     def folder(self) -> Path:
@@ -102,7 +110,7 @@ class Keeping:
         from ...tenants._names import is_address
 
         if self.to is None:
-            raise UsageError("--to FOLDER is missing: each profile has its copy in a folder of its name there")
+            raise UsageError("--to FOLDER is missing: name the folder in which each profile gets its own")
         if is_address(self.to):
             raise UsageError("--to takes a folder on this machine, not an address")
         try:
@@ -141,7 +149,7 @@ def _file(option: str, name: str) -> Path:
         raise UsageError(f"{option} takes a file on this machine, not an address")
     path = Path(name)
     if path.is_dir():
-        raise UsageError(f"{option} takes a file, and {name} is a folder: name one in it")
+        raise UsageError(f"{option} takes a file, but {name} is a folder: name a file in it")
     return path
 
 
@@ -159,17 +167,19 @@ async def sync_command(
     directory: DirectoryOptions = DIRECTORY,
     tenants: TenantsOptions = TENANTS,
 ) -> Exit:
-    """Keep a copy of the directory true, in an SQLite file.
+    """Keep an SQLite copy of the directory up to date.
 
-    All resources when none is named, but audit events.
-    The first run reads everything, later ones what changed or was deleted.
-    Each is one transaction: whatever ends it, the file is whole.
+    Copies all resources unless you name some; audit events cannot be copied.
+    The first run reads everything, later runs only what changed or was deleted.
+    A run that is interrupted leaves the file as it was.
 
-    meitner-aio sync --to directory.sqlite --every 15m
+    A run that would delete more than a fifth of a resource changes nothing,
+    and asks you to accept the deletions.
 
-    A run that would delete a fifth of a resource changes nothing, and says so.
+    With a pattern, or with --all-profiles, --to is a folder:
+    FOLDER/PROFILE/directory.sqlite.
 
-    With --all-profiles, or a pattern, --to is a folder: FOLDER/PROFILE/directory.sqlite.
+    Example: meitner-aio sync --to directory.sqlite --every 15m
     """
     if AUDIT_EVENTS in resources:
         raise UsageError(NO_CHANGES)
@@ -208,7 +218,7 @@ async def _many(
 
     to, metrics, every = keeping.folder(), keeping.metrics_file(), keeping.seconds()
     if keeping.accept_deletions is not None:
-        raise UsageError("--accept-deletions is for one profile, which somebody watches: name it with --profile")
+        raise UsageError("--accept-deletions is for a single profile: name it with --profile")
     if keeping.print_systemd:
         typed = [*(["--json"] if json else []), *_typed(directory), *_typed(tenants)]
         write(_unit(resources, to, metrics, keeping, typed, inside=MIRROR))
@@ -241,7 +251,7 @@ async def _once(job: Job, told: Told) -> Exit:
         try:
             ran = await job.run()
         except BaseException as ended:
-            ended.add_note(f"{job.file} is as the last run left it.")
+            ended.add_note(f"{job.file} is unchanged since the last complete run.")
             raise
     await told.once(ran)
     if ran.error is not None and not isinstance(ran.error, TooManyDeletions):
@@ -252,7 +262,7 @@ async def _once(job: Job, told: Told) -> Exit:
 async def _served(job: Job, told: Told, every: float) -> Exit:
     def ends() -> None:
         if job.running:
-            say("meitner-aio: the run under way is the last; to end it, too, ask once more: it will change nothing")
+            say("meitner-aio: stopping after this run; to stop at once, and change nothing, press Ctrl-C again")
 
     stop = Stop(ends)
     job.ends = lambda: stop.requested
@@ -261,7 +271,7 @@ async def _served(job: Job, told: Told, every: float) -> Exit:
     async def run() -> None:
         await told.line(await job.run())
 
-    with stoppable(stop):
+    with as_log(), stoppable(stop):
         await serve(run, Schedule(every, lambda: _CHANCE.uniform(-1, 1)), stop)
     return Exit.COMPLETE
 
@@ -298,7 +308,9 @@ def _unit(
     metrics = None if metrics is None else metrics.absolute()
     for path in filter(None, (file, metrics)):
         if any(path.is_relative_to(place) for place in _OWN_TO_A_SERVICE):
-            raise UsageError(f"a service has a {path.parts[1]} of its own, so that nobody would find {path}")
+            raise UsageError(
+                f"a service has its own {path.parts[1]} folder, where you would not find {path}: choose another place"
+            )
     kept = replace(
         keeping,
         to=str(file),

@@ -30,9 +30,9 @@ _NAMED = 10
 """Failures that are told one by one."""
 
 _NOT_DONE = {
-    Result.CHANGED: "not as planned any more, and left alone: plan again",
-    Result.BLOCKED: "not done: each needs a record whose own action was not done",
-    Result.HELD: "held: the registry has at most half of the rows of the last run",
+    Result.CHANGED: "changed since the plan, and left as it is: plan again",
+    Result.BLOCKED: "not done: each depends on a record whose action was not done",
+    Result.HELD: "held back: the registry has at most half as many rows as in the last run",
     Result.FAILED: "failed",
 }
 

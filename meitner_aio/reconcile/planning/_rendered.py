@@ -57,17 +57,17 @@ def table(counts: Counts, others: Mapping[str, Mapping[str, int]]) -> list[list[
 def remarks(plan: Plan, quota: Quota | None, problems: int = _MOST) -> Iterator[str]:
     """Yield what there is to say of a plan, a sentence or two a line, and the first of its problems."""
     if not (plan.actions or plan.held or plan.problems):
-        yield "The directory is as it should be: there is nothing to do."
+        yield "The directory agrees with the registry: there is nothing to do."
     yield from held_back(plan.held)
     if sum(plan.waiting.values()):
-        yield "Waiting: it is too early: placements in their grace or retention, people who have placements."
+        yield "Waiting until it is time: placements within their grace or retention, people who have placements."
     yield from _told(plan.problems, problems)
     odd = Counter[str]()
     for note in plan.notes:
         if note.kind.is_warning:
             odd[note.kind.value.replace("_", " ")] += note.count
     if odd:
-        yield f"Odd values, used as they are: {_many(odd)}."
+        yield f"Unusual values, used as they are: {_many(odd)}."
     yield _ownership(plan)
     if plan.actions:
         yield _cost(plan.requests, quota)
@@ -78,9 +78,9 @@ def ways_on(plan: Plan, claim: str, accept: str, update: str) -> Iterator[str]:
     if any(one.reason is HoldReason.UNOWNED for one in plan.held):
         yield f"To take over records that nobody owns: {claim}"
     if any(one.kind.is_removal for one in plan.held):
-        yield f"To let every removal go, the held ones too: {accept}{plan.removals}"
+        yield f"To carry out all removals, held ones included: {accept}{plan.removals}"
     if any(one.kind is ActionKind.UPDATE and one.reason is HoldReason.SHARE for one in plan.held):
-        yield f"To let more updates go: {update}"
+        yield f"To allow more updates: {update}"
 
 
 def held_back(held: Iterable[Held]) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _many(counts: Mapping[str, int]) -> str:
 def _told(problems: Sequence[Problem], most: int) -> Iterator[str]:
     if not problems:
         return
-    yield f"{counted(len(problems), 'problem')}; a row that has one is left out, and is not missing:"
+    yield f"{counted(len(problems), 'problem')}; rows with a problem are left out, and do not count as missing:"
     yield from (f"  {problem}" for problem in problems[:most])
     if len(problems) > most:
         yield f"  and {len(problems) - most:,} more"
@@ -107,7 +107,7 @@ def _told(problems: Sequence[Problem], most: int) -> Iterator[str]:
 
 def _ownership(plan: Plan) -> str:
     if plan.source is None:
-        return "Source: none is known yet, so nothing in the directory can be called missing."
+        return "Source: not known yet, so no record in the directory counts as missing."
     how = ", as its source ids say" if plan.is_source_learnt else ""
     records = counted(sum(plan.owned.values()), "record")
     return f"Source: {plan.source!r}{how}; it owns {records}, and no others are changed."

@@ -126,7 +126,9 @@ class WritingOptions:
         ),
     ] = None
     format: Annotated[Format | None, Parameter(help="Format of the files. Default: ndjson.")] = None
-    plan: Annotated[bool, Parameter(help="Say what it would cost, and export nothing.", show_default=False)] = False
+    plan: Annotated[
+        bool, Parameter(help="Show what the export would cost, and export nothing.", show_default=False)
+    ] = False
     resume: Annotated[bool, Parameter(help="Go on where an export was interrupted.", show_default=False)] = False
     max_wait: Annotated[
         Seconds | None,
@@ -141,7 +143,7 @@ class WritingOptions:
     ] = False
     on_invalid: Annotated[
         Literal["raise", "skip"] | None,
-        Parameter(help="What becomes of a row that breaks the API's contract: skip leaves it out and names it."),
+        Parameter(help="What to do with a row that breaks the API's contract: stop, or leave it out and name it."),
     ] = None
     pseudonymise: Annotated[
         str | None,
@@ -214,9 +216,9 @@ async def export_command(
     """Export all records to files.
 
     All resources when none is named.
-    A file takes its name when it is whole, and only you can read it.
+    A file appears under its name when it is complete; only you can read it.
     manifest.json, beside the files, says what they hold.
-    An export that was interrupted goes on with --resume.
+    To continue an interrupted export, repeat the command with --resume.
 
     With a pattern, or with --all-profiles, each profile has its own folder in --to:
     meitner-aio export --profile 'kommun-*' --to out

@@ -6,8 +6,9 @@ Knows no HTTP, only a `Source` of pages.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack, cast
 
+from .._runtime.coroutines import Coroutine
 from .._wire.page_size import LARGEST, USUAL
 from .completeness import CompletenessTracker, ListingReport
 from .page import Page, fetch_page
@@ -18,6 +19,14 @@ from .source import PageRequest, Source
 T = TypeVar("T")
 
 _USUAL = Reading()
+
+
+class Rows(AsyncGenerator[T, None]):
+    """The rows of a listing: an async generator."""
+
+    if TYPE_CHECKING:  # for jedi (IPython, Jupyter), which loses the type on the way through `Coroutine`
+
+        def __anext__(self) -> Coroutine[None, None, T]: ...
 
 
 class Listing(Generic[T]):
@@ -86,6 +95,21 @@ class Listing(Generic[T]):
                 "asyncio `for row in portal.iterate(listing)` of a meitner_aio.Portal"
             )
 
+        def __len__(self) -> NoReturn:
+            """Raise a `TypeError` that says how to count the rows."""
+            raise TypeError("a Listing is counted by its server: use `await listing.count()`")
+
+        def __bool__(self) -> bool:
+            """Be true, as any object without a length is."""
+            return True
+
+        def __getitem__(self, index: object) -> NoReturn:
+            """Raise a `TypeError` that says how to get single rows."""
+            raise TypeError(
+                "a Listing is read from a server: use `await listing.first()`, `(await listing.all())[0]`, or "
+                "`await listing.paged(offset=100)` for a page"
+            )
+
     def __repr__(self) -> str:
         """Show what it is and what it can do, without rows or the values of conditions."""
         report = self.report
@@ -95,7 +119,10 @@ class Listing(Generic[T]):
             "all(), first(), count(), pages(), paged(), report>"
         )
 
-    async def __aiter__(self) -> AsyncGenerator[T, None]:
+    def __aiter__(self) -> Rows[T]:
+        return cast("Rows[T]", self._rows())
+
+    async def _rows(self) -> AsyncGenerator[T, None]:
         read = self._begun()
         try:
             while (page := await read.next()) is not None:

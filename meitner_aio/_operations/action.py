@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, cast, get_args, get_origin, overload
 
 import msgspec
 
+from .._runtime.coroutines import Coroutine
 from .._wire.decoding import Decoder, RecordDecoder, invalid, read
 from .._wire.messages import RawResponse, Request
 from .._wire.page_bounds import A_RECORD

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from .._listing.listing import Listing
+from .._runtime.coroutines import Coroutine
 from ..errors import MultipleFound
 from ..query import ResourceQuery
 from ..records import DirectoryRecord

@@ -6,17 +6,16 @@ Which of the two it is follows from the type of the owner, for type checkers as 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from ..records import DirectoryRecord
 from .composed import Readable
-from .operations import Search
+from .operations import P, Search  # the same P: jedi takes a Search of another one for another class
 from .reads import Reads, Searches
 from .resource import Bound, Resource, binding_of
 
 T = TypeVar("T", bound=DirectoryRecord)
 R_co = TypeVar("R_co", bound=Resource[Any], covariant=True)
-P = ParamSpec("P")
 D = TypeVar("D")
 
 

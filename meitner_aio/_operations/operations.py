@@ -6,7 +6,7 @@ every field of `students.create(...)` without generated code. Of the wire it kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import cache
 from typing import (
     TYPE_CHECKING,
@@ -24,6 +24,7 @@ from typing import (
 
 from .._listing.endpoints import Listed, RecordSource
 from .._listing.listing import Listing
+from .._runtime.coroutines import Coroutine
 from .._wire.decoding import RecordDecoder, invalid, read
 from .._wire.messages import RawResponse, Request
 from .._wire.page_bounds import A_RECORD
@@ -155,17 +156,17 @@ class List(Operation, Generic[Q]):
     def __get__(self: List[None], resource: Resource[T], owner: object) -> ListCall[T]: ...
     @overload
     def __get__(self: List[Callable[P, Record]], resource: Resource[T], owner: object) -> Callable[P, Listing[T]]: ...
-    def __get__(self, resource: Resource[Any] | None, owner: object) -> object:
+    def __get__(self, resource: Resource[T] | None, owner: object) -> object:
         """Bind to a resource."""
         if resource is None:
             return self
         source, wire, query = record_source(resource), binding_of(resource), self.body
 
-        def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[Any]:
+        def call(*, limit: int | None = None, offset: int = 0, concurrency: int | None = None) -> Listing[T]:
             wanted = wire.concurrency if concurrency is None else concurrency
             return Listing(source, limit=limit, offset=offset, concurrency=wanted, widest=wire.widest)
 
-        def asked(**given: object) -> Listing[Any]:
+        def asked(**given: object) -> Listing[T]:
             narrowed = record_source(resource, query=query_string(checked(built(cast("type[Record]", query), given))))
             return Listing(narrowed, concurrency=wire.concurrency, widest=wire.widest)
 
@@ -188,10 +189,10 @@ class Search(Operation, Generic[P]):
             raise TypeError(f"{where} takes a class of ResourceQuery")
 
     @overload
-    def __get__(self, resource: None, owner: object) -> Self: ...
+    def __get__(self, resource: None, owner: object) -> Search[P]: ...
     @overload
     def __get__(self, resource: Resource[T], owner: object) -> Callable[P, Listing[T]]: ...
-    def __get__(self, resource: Resource[T] | None, owner: object) -> Self | Callable[P, Listing[T]]:
+    def __get__(self, resource: Resource[T] | None, owner: object) -> Search[P] | Callable[P, Listing[T]]:
         """Bind to a resource."""
         if resource is None:
             return self

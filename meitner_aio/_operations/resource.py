@@ -13,7 +13,7 @@ from .._wire.page_size import PageSizes
 from .._wire.paths import Place, check_api, check_path, joined, place_of, placeholders
 from .._wire.validation import strip_traceback
 from ..records import Record
-from .signatures import signature
+from .signatures import described, returning, signature
 
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound="Resource[Any]")
@@ -156,9 +156,10 @@ class Operation:
         call.__module__ = kind.__module__
         noun = inspect.cleandoc(getattr(kind, "model", kind).__doc__ or "").partition("\n")[0]
         call.__doc__ = f"{self.summary}\n\n{self.method} {self.route(kind)}. {noun}"
-        shown = self.signature()
-        if shown is not None:
-            call.__signature__ = shown  # type: ignore[attr-defined]
+        shown = self.signature() or inspect.signature(call)
+        if self.body is not None:
+            call.__doc__ += f"\n\nFields of {self.body.__name__}:\n\n{described(self.body)}"
+        call.__signature__ = returning(shown, call, getattr(kind, "model", kind))  # type: ignore[attr-defined]
         resource.__dict__[self.name] = call
         return call
 

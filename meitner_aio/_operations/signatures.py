@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Callable
 from functools import cache
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
 from msgspec import UNSET, UnsetType
 
-from ..records import Record, fields
+from ..records import Field, Record, fields
 
 
 @cache
@@ -28,6 +30,29 @@ def signature(body: type[Record], *, takes_id: bool) -> inspect.Signature:
     if takes_id:
         parameters.insert(0, inspect.Parameter("id", inspect.Parameter.POSITIONAL_ONLY, annotation=str))
     return inspect.Signature(parameters)
+
+
+def returning(shown: inspect.Signature, call: Callable[..., object], model: type) -> inspect.Signature:
+    """Return a signature with what the call returns, its `T` being the model: `Listing[Student]`."""
+    returned: object = call.__annotations__.get("return", inspect.Signature.empty)
+    if isinstance(returned, str):
+        returned = re.sub(r"\bT\b", model.__name__, returned)
+    return shown.replace(return_annotation=returned)
+
+
+@cache
+def described(body: type[Record]) -> str:
+    """Return a line for each field of a record: its kind, and whether it may be left out or be None."""
+    declared = fields(body)
+    width = max((len(field.name) for field in declared), default=0)
+    return "\n".join(f"    {field.name:{width}}  {_described(field)}" for field in declared)
+
+
+def _described(field: Field) -> str:
+    kind = f"list of {field.described}" if field.many else field.described
+    classes = (getattr(choice, "__name__", "") for choice in field.choices)
+    others = "".join(f" or {name}" for name in classes if name)
+    return f"{kind}{others}{', or None' if field.nullable else ''}{', required' if field.required else ''}"
 
 
 def _without_unset(hint: object) -> object:

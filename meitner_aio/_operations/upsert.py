@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, Union, cast, overload
 from weakref import WeakValueDictionary
@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from msgspec import UNSET, Struct, UnsetType
 
 from .._listing.listing import Listing
+from .._runtime.coroutines import Coroutine
 from .._wire.validation import built, checked, given_fields
 from ..errors import ConflictError, MultipleFound, NotFoundError, UnprocessableEntityError
 from ..records import DirectoryRecord, Record, fields

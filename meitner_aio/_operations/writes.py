@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from .._listing.listing import Listing
+from .._runtime.coroutines import Coroutine
 from .._wire.messages import Request
 from .._wire.page_bounds import A_RECORD
 from .._wire.paths import id_segment

@@ -147,7 +147,10 @@ def test_editors_see_the_parameters_of_a_call():
         ask = Action("GET", "/ask", one=False, query=Fields)
 
     things = CLIENT.resource(Things)
-    shown = {name: str(inspect.signature(getattr(things, name))) for name in ("by", "ping", "send", "ask")}
+    signatures = {name: inspect.signature(getattr(things, name)) for name in ("by", "ping", "send", "ask")}
+    returned = {name: one.return_annotation for name, one in signatures.items()}
+    assert returned == {"by": "Listing[Thing]", **dict.fromkeys(("ping", "send", "ask"), "Coroutine[None, None, Any]")}
+    shown = {name: str(one.replace(return_annotation=one.empty)) for name, one in signatures.items()}
     assert shown["ping"] == "(id: str, /)"
     assert shown["send"] == "(id: str, /, name: 'str', *, size: 'int' = 1)"
     assert shown["by"] == shown["ask"] == "(*, name: str, size: int = UNSET)"

@@ -811,6 +811,19 @@ def test_a_for_loop_is_told_how_the_rows_are_had() -> None:
     assert not directory.asks
 
 
+def test_counting_and_indexing_a_listing_say_what_to_await() -> None:
+    """Who takes it for a list is told the way; nothing is asked, and it is true as before."""
+    directory = FakeDirectory(_rows(9))
+    listing: Any = Listing(directory)
+    with pytest.raises(TypeError, match=r"await listing\.count\(\)"):
+        len(listing)
+    for index in (0, slice(5)):
+        with pytest.raises(TypeError, match=r"await listing\.first\(\).*await listing\.all\(\)"):
+            listing[index]
+    assert listing
+    assert not directory.asks
+
+
 async def test_the_repr_says_what_a_listing_is_and_what_it_can() -> None:
     """In a shell one sees which request it stands for, how far it was read, and the ways on: no row, no condition."""
     async with Meitner.sandbox(students=3, schools=1) as meitner:

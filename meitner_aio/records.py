@@ -30,6 +30,8 @@ from typing import get_type_hints as _hints
 import msgspec
 from msgspec import UNSET, Struct, StructMeta, UnsetType
 
+from ._html import table
+
 T = TypeVar("T")
 
 
@@ -98,6 +100,10 @@ class Record(Struct, metaclass=_RecordMeta, frozen=True, gc=False, rename=wire_n
             for field, value in given
             if value is not UNSET
         ]
+
+    def _repr_html_(self) -> str:
+        """Show the fields as a table in a notebook, masked as for rich: notebooks are saved with what they show."""
+        return table(("field", "value"), self.__rich_repr__(), type(self).__name__)
 
 
 class _SparseMeta(_RecordMeta):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
+from .._html import of_rows
 from ..errors import MeitnerError
-from ..records import Pagination
+from ..records import Pagination, Record
 from .source import Counted, PageRequest, Source
 
 T = TypeVar("T")
@@ -39,6 +40,10 @@ class Page(Generic[T]):
     def __repr__(self) -> str:
         return f"Page({len(self.data)} rows, {self.pagination!r})"
 
+    def _repr_html_(self) -> str:
+        """Show the rows as a table in a notebook, masked as their `repr` is."""
+        return of_rows(self.data, _masked, f"Page from offset {self.pagination.offset:,} of {self.pagination.total:,}")
+
     def has_next_page(self) -> bool:
         """Whether the server has rows after this page."""
         return self._following is not None
@@ -57,6 +62,10 @@ class Page(Generic[T]):
     async def next(self) -> Page[T] | None:
         """Fetch the next page; None at the end."""
         return None if self._following is None else await fetch_page(self._source, self._following)
+
+
+def _masked(row: object) -> list[tuple[str, object]]:
+    return cast("Record", row).__rich_repr__()
 
 
 async def fetch_page(source: Source[T], ask: PageRequest) -> Page[T]:

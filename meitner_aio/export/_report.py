@@ -7,6 +7,7 @@ from typing import get_args
 
 from msgspec import Struct
 
+from .._html import table
 from .._listing.completeness import Level
 
 _LEVELS = ("limited", *get_args(Level))
@@ -105,3 +106,9 @@ class Report(Struct, frozen=True):
     def rows(self) -> int:
         """Rows written in all."""
         return sum(resource.rows for resource in self.resources)
+
+    def _repr_html_(self) -> str:
+        """Show it as a table in a notebook."""
+        columns = ("resource", "rows", "complete", "level", "requests", "file")
+        rows = ([getattr(resource, column) for column in columns] for resource in self.resources)
+        return table(columns, rows, f"{self.rows:,} rows exported in {self.seconds:,.1f} s")

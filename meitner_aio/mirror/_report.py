@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from .._html import table
+
 
 class Count(Struct):
     """Rows of one resource."""
@@ -46,6 +48,13 @@ class SyncReport(Struct, frozen=True):
     def unchanged(self) -> int:
         """Rows that were read and are as they were in the file."""
         return sum(count.unchanged for count in self.resources.values())
+
+    def _repr_html_(self) -> str:
+        """Show it as a table in a notebook."""
+        columns = Count.__struct_fields__
+        rows = ((name, *(getattr(count, column) for column in columns)) for name, count in self.resources.items())
+        complete = "complete" if self.complete else "incomplete"
+        return table(("resource", *columns), rows, f"{complete}, {self.requests:,} requests")
 
 
 class VerifyReport(SyncReport, frozen=True):

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from ..._html import table
 from ..planning._actions import Action, ActionKind, Held
 
 
@@ -52,6 +53,12 @@ class ReconcileReport(Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether every action was done; held ones are no failure."""
         return not any(self.results.get(result) for result in _NOT_DONE)
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what was done, as a table without values."""
+        done = ((name, *(counts.get(kind, 0) for kind in ActionKind)) for name, counts in self.counts.items())
+        results = ", ".join(f"{count:,} {result}" for result, count in self.results.items() if count)
+        return table(("resource", *ActionKind), done, results or "nothing to do")
 
 
 _NOT_DONE = (Result.CHANGED, Result.BLOCKED, Result.HELD, Result.FAILED)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Self
 
+from ..._html import preformatted
 from ..applying._apply import carry_out
 from ..registry._problems import Problem
 from ._actions import Action, ActionKind, Held
@@ -104,6 +105,10 @@ class Proposal:
     def __str__(self) -> str:
         """Return a table of what would be done, what is held back and why, and what it would cost. Holds no value."""
         return rendered(self._data, None if self._meitner is None else self._meitner.quota)
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what it prints. Holds no value."""
+        return preformatted(str(self))
 
     async def apply(
         self,

@@ -30,6 +30,7 @@ from meitner_aio import (
     one_of,
 )
 from meitner_aio.arrow import to_arrow
+from meitner_aio.notebook import show
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
@@ -125,6 +126,8 @@ async def results(meitner: Meitner, student: Student) -> None:
     asyncio.create_task(meitner.students.list())  # wrong: a listing is no coroutine
     for _row in meitner.students.list():  # wrong: async for
         pass
+    len(meitner.students.list())  # wrong: await count()
+    meitner.students.list()[0]  # wrong: await first()
     meitner.students.get(ID)  # wrong: never awaited
     meitner.students.list(limit="100")  # wrong: a number is expected
     await meitner.students.get()  # wrong: which one?
@@ -253,6 +256,8 @@ def sandboxes() -> None:
 
 async def tables(meitner: Meitner) -> None:
     await to_arrow(meitner.students)  # wrong: list() or search()?
+    show(meitner.students.list())  # wrong: a listing that was not read
+    show(["Ek"])  # wrong: no records
     await to_arrow(await meitner.students.list())  # wrong: one page is not all
     await to_arrow(await meitner.students.list().all())  # wrong: rows do not say that they are all
     await to_arrow(meitner.students.list(), strict=False)  # wrong: a table holds every row

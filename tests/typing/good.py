@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import Any, assert_type
 
@@ -70,6 +71,7 @@ from meitner_aio import (
 )
 from meitner_aio.arrow import ArrowTable, to_arrow
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, MemoryCache
+from meitner_aio.notebook import Table, show
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
@@ -304,6 +306,21 @@ async def per_call(meitner: Meitner, log: logging.Logger) -> None:
     with meitner.capture() as seen:
         assert_type(seen, list[RawResponse])
     Meitner("id", "secret", logger=logging.LoggerAdapter(log, {}), timeout=aiohttp.ClientTimeout(total=None))
+
+
+async def shown(meitner: Meitner) -> None:
+    """A notebook takes records, one or many; the rows of a listing are an async generator, which can be closed."""
+    student = await meitner.students.get(ID)
+    assert_type(show(student), Table)
+    assert_type(show(await meitner.students.list().all(), show_values=True, rows=5), Table)
+    assert_type(show(await meitner.students.list()), Table)
+    assert_type(show((await meitner.students.get_many([ID])).values()), Table)
+    async with aclosing(aiter(meitner.students.list())) as rows:
+        assert_type(await anext(rows), Student)
+        async for row in rows:
+            assert_type(row, Student)
+    generator: AsyncGenerator[Student, None] = aiter(meitner.students.list())
+    await generator.aclose()
 
 
 async def together(meitner: Meitner) -> None:

@@ -46,7 +46,7 @@ async def main():
         assert await meitner.with_options(max_retries=0).rooms.search(seats=above(29)).all() == [room]
         assert await meitner.cached().rooms.find(title="A101") == room
         assert sandbox.records("rooms") == [room]
-        assert [row["title"] for row in await at_the_shell("list", "rooms", "--json")] == ["A101"]
+        assert [row["title"] for row in await at_the_shell("list", "rooms", "--json", "-q")] == ["A101"]
         for format in ("ndjson", "sqlite"):
             assert (await export(meitner, ["rooms"], to=format, format=format)).complete
         assert json.loads(open("ndjson/rooms.ndjson").read())["id"] == room.id

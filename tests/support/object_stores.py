@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lacking import lacking
 
 BUCKET = "exports"
 KEY, SECRET = "AKIACANARY4242424242", "canary-secret-4242"
@@ -112,10 +113,7 @@ def azurite(folder: os.PathLike[str]) -> Iterator[dict[str, str]]:
     """Run an Azurite; yields what the environment of its user holds. Skips the test where there is none, but in CI."""
     binary = shutil.which("azurite-blob")
     if binary is None:
-        missing = "azurite-blob is not installed: npm install --global azurite"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacking("azurite-blob is not installed: npm install --global azurite")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

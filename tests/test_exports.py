@@ -7,10 +7,14 @@ import json
 import pydoc
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from packaging.requirements import Requirement
 from samples import Recorder, answer
 
 import meitner_aio
@@ -118,6 +122,39 @@ def test_import_is_cheap():
 def test_pyarrow_is_loaded_when_a_table_is_made():
     """`import meitner_aio.arrow` finds no fault with a machine that has none."""
     assert "pyarrow" not in _modules_after("import meitner_aio.arrow")
+
+
+def _libraries_of_extras():
+    """Return the modules of what the extras bring, but those of the development of this package."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name not in DEVELOPMENT}
+    brought = {Requirement(line).name for lines in extras.values() for line in lines} - {project["name"]}
+    modules = {module for module, names in packages_distributions().items() if brought & {*names}}
+    return modules | {name.replace("-", "_") for name in brought}
+
+
+DEVELOPMENT = {"test", "test-engine", "lint", "audit", "bench", "release"}
+"""Extras for those who work on the package."""
+
+
+def test_what_extras_bring_is_loaded_when_it_is_used():
+    """Importing every public module but the command line loads none of it: who installed all extras pays for none."""
+    brought = _libraries_of_extras()
+    assert brought >= {"cyclopts", "distributed", "dlt", "keyring", "obstore", "pyarrow", "redis", "rich", "uvloop"}
+    package = Path(meitner_aio.__file__).parent
+    paths = [path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.py")]
+    names = {".".join(path.parts).removesuffix(".__init__") for path in paths}
+    public = {name for name in names if "._" not in name}
+    ours = sorted(name for name in public if not name.startswith(("meitner_aio.cli", "meitner_aio.testing")))
+    assert {"meitner_aio.arrow", "meitner_aio.distributed", "meitner_aio.dlt", "meitner_aio.export"} <= {*ours}
+    loaded = _modules_after(f"import {', '.join(ours)}")
+    assert {"aiohttp", "msgspec"} <= loaded
+    assert loaded & brought == set()
+
+
+def test_the_command_line_loads_only_what_its_own_extra_brings():
+    """`meitner-aio` without Parquet, a keyring or uvloop is complete: only what a command needs is loaded for it."""
+    assert _modules_after("import meitner_aio.cli") & _libraries_of_extras() <= {"cyclopts", "rich"}
 
 
 @pytest.mark.parametrize(

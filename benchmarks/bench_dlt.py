@@ -55,7 +55,7 @@ def by_hand(url: str) -> Any:
     """Return a resource of dictionaries."""
     import dlt
 
-    from meitner_aio.records import to_dict
+    from meitner_aio import to_dict
 
     @dlt.resource(
         name="students",

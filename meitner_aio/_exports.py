@@ -50,6 +50,7 @@ from .events import (
     ResponseReceived as ResponseReceived,
     RetryScheduled as RetryScheduled,
 )
+from .plain import to_dict as to_dict, to_json as to_json
 from .portal import Portal as Portal
 from .query import (
     AddressQuery as AddressQuery,
@@ -76,7 +77,6 @@ from .records import (
     Pagination as Pagination,
     SourcedFields as SourcedFields,
     SourcedRecord as SourcedRecord,
-    to_dict as to_dict,
 )
 from .resources import *
 

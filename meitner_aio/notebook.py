@@ -12,7 +12,8 @@ from typing import Any, Protocol, cast
 from ._html import ROWS, of_rows
 from ._listing.listing import Listing
 from ._wire.validation import check_whole
-from .records import Record, to_dict
+from .plain import to_dict
+from .records import Record
 
 __all__ = ["Table", "load_ipython_extension", "show", "unload_ipython_extension"]
 

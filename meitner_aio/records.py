@@ -20,7 +20,6 @@ from typing import (
     Self,
     TypeVar,
     Union,
-    cast,
     dataclass_transform,
     get_args,
     get_origin,
@@ -223,19 +222,6 @@ class SourcedFields(Record):
     """What a write says of a record that may have an id in another system: of the two spellings the shorter will do."""
 
     external: ExternalRequest | External | UnsetType = UNSET
-
-
-def to_dict(record: Record) -> dict[str, Any]:
-    """Return every field that is set, nested objects as dictionaries too, personal data in the clear."""
-    return {name: _plain(value) for name in record.__struct_fields__ if (value := getattr(record, name)) is not UNSET}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Record):
-        return to_dict(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in cast("list[object]", value)]
-    return value
 
 
 class Field(NamedTuple):

@@ -72,6 +72,7 @@ CONTRACT = {
     "RawResponse",
     "RetryPolicy",
     "to_dict",
+    "to_json",
     "__version__",
 }
 """Names that the README teaches and no declaration implies."""

@@ -23,7 +23,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in pa
 
 FLOORS = (
     ("errors", "_html", "records", "events"),  # facts
-    ("_runtime", "_wire", "query", "_pseudonyms"),  # what a request and an answer are
+    ("_runtime", "_wire", "query", "plain", "_pseudonyms"),  # what a request and an answer are
     ("_listing", "_operations"),  # the typed half of a call, which knows only `Send`
     ("_pipeline",),  # how a request travels
     ("resources", "_profiles"),  # the directory; settings that are kept

@@ -68,6 +68,7 @@ from meitner_aio import (
     null,
     one_of,
     to_dict,
+    to_json,
 )
 from meitner_aio.arrow import ArrowTable, to_arrow
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, MemoryCache
@@ -107,6 +108,11 @@ async def records(student: Student, group: Group, placement: StudentPlacement) -
     assert_type(placement.archived_at, datetime | None)
     assert_type(placement.childcare_max_hours, int | None)
     assert_type(to_dict(student), dict[str, Any])
+    assert_type(to_dict(student, mode="json", by_alias=True), dict[str, Any])
+    assert_type(to_dict([student]), list[dict[str, Any]])
+    assert_type(to_dict(await meitner.students.list()), list[dict[str, Any]])
+    assert_type(to_json(student), str)
+    assert_type(to_json((student, student), indent=2), str)
     if student.meta is not None:
         assert_type(student.meta.created_at, datetime)
     assert_type(Gender.FEMALE.known, bool)

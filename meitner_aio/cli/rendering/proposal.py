@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from ..._pipeline.server_limiter import Quota
+from ...plain import to_dict
 from ...reconcile import (
     Action,
     ActionKind,
@@ -21,7 +22,7 @@ from ...reconcile import (
     Result,
 )
 from ...reconcile.planning._rendered import plan_table, remarks, table, ways_on
-from ...records import Record, to_dict
+from ...records import Record
 from .amounts import counted, duration
 from .output import wrapped, write_json, write_table, write_text
 

@@ -68,10 +68,12 @@ from .query import (
 )
 from .records import (
     Address as Address,
+    AddressDict as AddressDict,
     DirectoryRecord as DirectoryRecord,
     Error as Error,
     ErrorCode as ErrorCode,
     External as External,
+    ExternalDict as ExternalDict,
     ExternalRequest as ExternalRequest,
     Meta as Meta,
     Pagination as Pagination,

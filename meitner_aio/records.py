@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from functools import cache
@@ -18,8 +18,10 @@ from typing import (
     Any,
     NamedTuple,
     Self,
+    TypedDict,
     TypeVar,
     Union,
+    cast,
     dataclass_transform,
     get_args,
     get_origin,
@@ -85,7 +87,7 @@ class Record(Struct, metaclass=_RecordMeta, frozen=True, gc=False, rename=wire_n
     def __repr__(self) -> str:
         """Show the type and every field that is set, with personal values masked."""
         shown = (
-            f"{field.name}={'***' if field.personal and value is not None else repr(value)}"
+            f"{field.name}={'***' if _is_hidden(field, value) else repr(value)}"
             for field in fields(type(self))
             if (value := getattr(self, field.name)) is not UNSET
         )
@@ -95,9 +97,7 @@ class Record(Struct, metaclass=_RecordMeta, frozen=True, gc=False, rename=wire_n
         """Mask for rich, too: it would otherwise read the fields itself."""
         given = ((field, getattr(self, field.name)) for field in fields(type(self)))
         return [
-            (field.name, "***" if field.personal and value is not None else value)
-            for field, value in given
-            if value is not UNSET
+            (field.name, "***" if _is_hidden(field, value) else value) for field, value in given if value is not UNSET
         ]
 
     def _repr_html_(self) -> str:
@@ -189,6 +189,16 @@ class Address(Record, metaclass=_SparseMeta):
     """Four digits (SCB)."""
 
 
+class AddressDict(TypedDict, total=False):
+    """An `Address` in a write, as a dictionary: the same fields."""
+
+    postal_address: str | None
+    postal_code: str | None
+    postal_city: str | None
+    country_code: str | None
+    municipality_code: str | None
+
+
 class External(Record, metaclass=_SparseMeta):
     """The record's id in another system. `source` is set by the server, so a write sends `source_id` only.
 
@@ -205,6 +215,16 @@ class ExternalRequest(Record):
     source_id: str
 
 
+class ExternalDict(TypedDict):
+    """An `ExternalRequest` as a dictionary: the same fields."""
+
+    source_id: str
+
+
+SPELLED: Mapping[object, type[Record]] = {AddressDict: Address, ExternalDict: ExternalRequest}
+"""Dictionaries that a write takes in place of a record: another spelling, and no kind of its own."""
+
+
 class DirectoryRecord(Record):
     """A record that the directory keeps. `meta` may be absent."""
 
@@ -219,9 +239,17 @@ class SourcedRecord(DirectoryRecord):
 
 
 class SourcedFields(Record):
-    """What a write says of a record that may have an id in another system: of the two spellings the shorter will do."""
+    """What a write says of a record that may have an id in another system: of the spellings the shorter will do."""
 
-    external: ExternalRequest | External | UnsetType = UNSET
+    external: ExternalRequest | External | ExternalDict | UnsetType = UNSET
+
+
+def _is_hidden(field: Field, value: object) -> bool:
+    """Whether `repr` masks a value: a personal one, or a dictionary in place of a record that would mask its own."""
+    if field.personal:
+        return value is not None
+    values = cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else (value,)
+    return field.kind is Kind.OBJECT and any(isinstance(one, Mapping) for one in values)
 
 
 class Field(NamedTuple):
@@ -300,7 +328,7 @@ def _alternatives(hint: object, marks: dict[str, Any]) -> Iterator[Any]:
     elif get_origin(hint) in (Union, types.UnionType):
         for member in get_args(hint):
             yield from _alternatives(member, marks)
-    else:
+    elif hint not in SPELLED:
         yield hint
 
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeGuard, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET
 
-from ..errors import MeitnerError
+from ..errors import MeitnerError, mask
 from ..records import External, ExternalRequest, Field, Kind, OpenEnum, Record, fields
 
 P = ParamSpec("P")
@@ -110,7 +110,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def checked(body: R) -> R:
-    """Return a write whose values all fit their fields, with `External` reduced to what a write may contain."""
+    """Return a write whose values all fit their fields; every object in it is the record that a write has there."""
     owner = type(body).__name__
     changes: dict[str, Any] = {}
     for field in fields(type(body)):
@@ -120,13 +120,60 @@ def checked(body: R) -> R:
         if value is None:
             if not field.nullable:
                 raise TypeError(f"{owner}.{field.name} cannot be null; leave it out to leave it alone")
-        elif isinstance(value, External):
-            changes[field.name] = checked(_external_request(value, f"{owner}.{field.name}"))
+        elif field.kind is Kind.OBJECT:
+            if (nested := _nested(field, value, f"{owner}.{field.name}")) is not value:
+                changes[field.name] = nested
         else:
             check(field, value, f"{owner}.{field.name}")
             if isinstance(value, datetime):
                 changes[field.name] = in_utc(value)
     return msgspec.structs.replace(body, **changes) if changes else body
+
+
+def _nested(field: Field, value: object, name: str) -> object:
+    """Return an object in a write, perhaps a dictionary or as it was read, as a checked record; a list likewise."""
+    if isinstance(value, External):
+        return checked(_external_request(value, name))
+    if _is_mapping(value) and not field.many and issubclass(field.type, Record):
+        return checked(_from_names(field, value, name))
+    check(field, value, name)
+    if isinstance(value, Record):
+        return checked(value)
+    if not field.many:
+        return value
+    given = list(cast("Sequence[object]", value))
+    found = [checked(one) if isinstance(one, Record) else one for one in given]
+    return found if any(one is not other for one, other in zip(found, given, strict=True)) else value
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
+
+
+def _from_names(field: Field, given: Mapping[object, object], name: str) -> Record:
+    """Return the record that a dictionary with the names of Python spells."""
+    record = cast("type[Record]", field.type)
+    declared = {inner.name: inner for inner in fields(record)}
+    for key in given:
+        if not isinstance(key, str):
+            raise TypeError(f"{name} must have names of fields, not {type(key).__name__}")
+        if key not in declared:
+            raise TypeError(f"{name} has no field {mask(key)!r}{_hint(field, key)}")
+    missing = [key for key, inner in declared.items() if inner.required and given.get(key, UNSET) is UNSET]
+    if missing:
+        raise TypeError(f"{name} lacks the required {', '.join(missing)}")
+    return record(**cast("Mapping[str, Any]", given))
+
+
+def _hint(field: Field, key: str) -> str:
+    """Return what a caller may have meant by a name that an object in a write does not have."""
+    declared = fields(cast("type[Record]", field.type))
+    for inner in declared:
+        if key == inner.wire:
+            return f", which is the API's name of {inner.name!r}"
+    if any(key in choice.__struct_fields__ for choice in field.choices):
+        return ": the server sets it"
+    return suggestion(key, [inner.name for inner in declared])
 
 
 def _external_request(external: External, name: str) -> ExternalRequest:

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from .._operations.keys import Keys
 from ..query import AddressQuery, Exact, Null, Ordered, SourcedQuery, Text
-from ..records import Address, OpenEnum, OrAbsent, Personal, SourcedFields, SourcedRecord
+from ..records import Address, AddressDict, OpenEnum, OrAbsent, Personal, SourcedFields, SourcedRecord
 
 PersonKey = Literal["identity_number", "source_id"]
 PERSON_KEYS: Keys[PersonKey] = Keys(("identity_number", "source_id"))
@@ -45,7 +45,7 @@ class PersonFields(SourcedFields):
     identity_temporary: bool | UnsetType = UNSET
     first_name: Personal[str]
     last_name: Personal[str]
-    address: Address | UnsetType = UNSET
+    address: Address | AddressDict | UnsetType = UNSET
     email_address1: Personal[str | None | UnsetType] = UNSET
     email_address2: Personal[str | None | UnsetType] = UNSET
     phone_number1: Personal[str | None | UnsetType] = UNSET

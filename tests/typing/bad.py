@@ -47,6 +47,11 @@ async def writes(meitner: Meitner) -> None:
     await meitner.units.create(title="Norr", external=None)  # wrong: external cannot be null
     await meitner.units.create(title="Norr", external=ExternalRequest())  # wrong: without a source id
     await meitner.units.create(title="Norr", external=ExternalRequest(source_id="5", source="x"))  # wrong: server's
+    await meitner.units.create(title="Norr", external={})  # wrong: a dictionary without a source id
+    await meitner.units.create(title="Norr", external={"sourceID": "5"})  # wrong: the API's name
+    await meitner.units.create(title="Norr", external={"source_id": 5})  # wrong: text is expected
+    await meitner.units.create(title="Norr", external={"source_id": "5", "source": "x"})  # wrong: the server's
+    await meitner.units.upsert("source_id", title="Norr", external={"source_id": None})  # wrong: cannot be null
     await meitner.units.update(ID)  # wrong: an update carries its required fields
     await meitner.units.update(title="Norr")  # wrong: which one?
     await meitner.units.update(7, title="Norr")  # wrong: ids are text
@@ -61,6 +66,8 @@ async def writes(meitner: Meitner) -> None:
     await change(ID, identity_number="x", first_name="Bo", last_name="Ek", address=None)  # wrong: an object cannot, too
     await change(ID, identity_number="x", first_name="Bo", last_name="Ek", date_of_birth="2015")  # wrong: text
     await change(ID, identity_number="x", first_name="Bo", last_name="Ek", address=Address(town="S"))  # wrong: no such
+    await change(ID, identity_number="x", first_name="Bo", last_name="Ek", address={"town": "Solna"})  # wrong: no such
+    await change(ID, identity_number="x", first_name="Bo", last_name="Ek", address={"postal_code": 17})  # wrong: text
 
 
 async def searches(meitner: Meitner, now: datetime) -> None:
@@ -82,6 +89,7 @@ async def searches(meitner: Meitner, now: datetime) -> None:
     meitner.students.search(address="Solna")  # wrong: an object is expected
     meitner.students.search(address=null)  # wrong: conditions are on its fields
     meitner.students.search(address=AddressQuery(postal_city=7))  # wrong: text is expected
+    meitner.students.search(address={"postal_city": "Solna"})  # wrong: conditions are no values
     meitner.students.search(meta=MetaQuery(created_at=null))  # wrong: it is never null
     meitner.students.search(meta=MetaQuery(updated_at=one_of(now)))  # wrong: an instant is not one of some
     meitner.students.search(meta=MetaQuery(updated_at=like("2026%")))  # wrong: like on an instant

@@ -15,6 +15,7 @@ import aiohttp
 
 from meitner_aio import (
     Address,
+    AddressDict,
     AddressQuery,
     AuditEvent,
     AuditEventResource,
@@ -92,7 +93,7 @@ async def reading(meitner: Meitner) -> None:
     assert_type(await meitner.audit_events.get(ID), AuditEvent)
 
 
-async def records(student: Student, group: Group, placement: StudentPlacement) -> None:
+async def records(student: Student, group: Group, placement: StudentPlacement, page: Page[Student]) -> None:
     """Attributes have the types of the API."""
     assert_type(student.id, str)
     assert_type(student.date_of_birth, date | None)
@@ -110,7 +111,7 @@ async def records(student: Student, group: Group, placement: StudentPlacement) -
     assert_type(to_dict(student), dict[str, Any])
     assert_type(to_dict(student, mode="json", by_alias=True), dict[str, Any])
     assert_type(to_dict([student]), list[dict[str, Any]])
-    assert_type(to_dict(await meitner.students.list()), list[dict[str, Any]])
+    assert_type(to_dict(page), list[dict[str, Any]])
     assert_type(to_json(student), str)
     assert_type(to_json((student, student), indent=2), str)
     if student.meta is not None:
@@ -242,6 +243,12 @@ async def single(meitner: Meitner) -> None:
     assert_type(upserted.record, Student)
     assert_type(upserted.created, bool)
     assert_type(upserted.changed, bool)
+    address: AddressDict = {"postal_city": "Solna", "postal_code": None}
+    await meitner.students.create(identity_number="20150101-0000", first_name="Bo", last_name="Ek", address=address)
+    await meitner.students.update(
+        ID, identity_number="20150101-0000", first_name="Bo", last_name="Ek", address={}, external={"source_id": "5"}
+    )
+    await meitner.units.upsert("source_id", title="Norr", external={"source_id": "5"})
     unit = await meitner.units.upsert("source_id", title="Norr", external=External(source_id="5"))
     assert_type(unit, Upserted[Unit])
     group = await meitner.groups.upsert(("school_id", "title"), school_id=ID, title="7A")

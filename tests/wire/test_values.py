@@ -133,8 +133,12 @@ BAD = {
     "enum": (StudentFields, "gender", ["Later", "FEMALE", "female", "", SchoolType.GR, Colour.RED, 7]),
     "ids": (GroupCreate, "member_ids", [ID, ["5"], [None], {ID}, {ID: 1}, None, iter([ID]), b"", b"ab", [CANARY]]),
     "enums": (GroupCreate, "types", ["Class", GroupType.CLASS, [Gender.MALE], ["Later"]]),
-    "address": (StudentFields, "address", [{"postal_city": "Solna"}, "Solna", None, Address(postal_city=7)]),
-    "external": (UnitFields, "external", ["5", None, External(), External(source_id=None), External(source="x")]),
+    "address": (
+        StudentFields,
+        "address",
+        [{"town": "Solna"}, {"postal_city": 7}, "Solna", None, Address(postal_city=7)],
+    ),
+    "external": (UnitFields, "external", ["5", None, {}, External(), External(source_id=None), External(source="x")]),
 }
 
 

@@ -17,6 +17,7 @@ from ._pipeline.server_limiter import Quota as Quota
 from ._pipeline.smoothing import Rate as Rate
 from ._wire.messages import RawResponse as RawResponse
 from .client import Meitner as Meitner
+from .error_response import ErrorResponse as ErrorResponse
 from .errors import (
     AmbiguousWriteError as AmbiguousWriteError,
     APIConnectionError as APIConnectionError,

@@ -23,7 +23,7 @@ MeitnerError                      message; request_id, method, route and attempt
     └── InternalServerError       5xx
 
 `str(error)`, `repr(error)` and `error.args` carry one line in which identity numbers, e-mail addresses and phone
-numbers are masked. The unmasked facts are on attributes, for code that asks for them. Imports nothing of the package.
+numbers are masked. The unmasked facts are on attributes, for code that asks for them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from .error_response import ErrorResponse, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -302,6 +304,7 @@ class APIStatusError(MeitnerError):
     """The server answered with a status that is not a success; a redirect, never followed, is one of these too.
 
     `headers` and `body` are the answer's own, `code` and `data` the decoded error object when there was one.
+    `body`, `text`, `data` and `message` may be personal: they are on attributes only, for code that asks.
     """
 
     def __init__(
@@ -322,6 +325,16 @@ class APIStatusError(MeitnerError):
         self.body = body
         self.code = code
         self.data = data
+
+    @property
+    def text(self) -> str:
+        """The body as text, unmasked, 100,000 bytes of it at most; made when it is asked for."""
+        return text_of(self.headers, self.body)
+
+    @property
+    def response(self) -> ErrorResponse:
+        """The answer: status, headers without those that hold secrets, body, request id. Its `repr` shows no body."""
+        return ErrorResponse.of(self.status_code, self.headers, self.body, self.request_id)
 
 
 class BadRequestError(APIStatusError):

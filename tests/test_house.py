@@ -22,7 +22,7 @@ PACKAGE = Path(meitner_aio.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 FLOORS = (
-    ("errors", "_html", "records", "events"),  # facts
+    ("error_response", "errors", "_html", "records", "events"),  # facts
     ("_runtime", "_wire", "query", "plain", "_pseudonyms"),  # what a request and an answer are
     ("_listing", "_operations"),  # the typed half of a call, which knows only `Send`
     ("_pipeline",),  # how a request travels

@@ -109,14 +109,18 @@ class Outbox:
             await asyncio.wait(early)
         self._seen[0] = len(self.failures)
 
+    def leave(self) -> None:
+        """Take no more writes, and leave it to the caller to tell of those that were not sent."""
+        self._closed = True
+        self._dropped.detach()
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed = True
-        self._dropped.detach()
+        self.leave()
         if kind is not None and not issubclass(kind, Exception):
             await self._abandon()
             return

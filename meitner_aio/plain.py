@@ -48,10 +48,11 @@ def to_json(record: Record | Iterable[Record], *, indent: int | None = None, by_
 
 
 def _records(given: object) -> list[Record]:
+    kind = type(given).__name__
     if hasattr(given, "__aiter__"):
-        raise TypeError(f"a {type(given).__name__} is read first: to_dict(await listing.all())")
+        raise TypeError(f"a {kind} is read first: to_dict(await listing.all())")
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise TypeError(f"this takes a record or several, not {type(given).__name__}")
+        raise TypeError(f"this takes a record or several, not {kind}")
     rows = list(cast("Iterable[object]", given))
     for row in rows:
         if not isinstance(row, Record):

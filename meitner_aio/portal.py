@@ -16,6 +16,7 @@ from ._listing.listing import Listing
 from ._runtime.loop_thread import LoopThread
 from ._runtime.threads import wait_for
 from .errors import MeitnerError
+from .portal_outbox import PortalOutbox
 
 if TYPE_CHECKING:
     from .client import Meitner
@@ -96,6 +97,13 @@ class Portal:
                 yield from batch
         finally:
             self._finish(source)
+
+    def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> PortalOutbox:
+        """Return an outbox for writes that nobody waits for; leaving its `with` block sends what is left.
+
+        At most `concurrency` writes are in flight; `put` waits while `maxsize` writes are queued.
+        """
+        return PortalOutbox(self.run, self.meitner.outbox(concurrency=concurrency, maxsize=maxsize))
 
     def close(self) -> None:
         """Close the client, cancel the calls in flight, and wait until the thread has ended.

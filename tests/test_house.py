@@ -29,9 +29,9 @@ FLOORS = (
     ("resources", "_profiles"),  # the directory; settings that are kept
     ("sandbox", "client"),  # that of this process knows no client: what is made with the client may stand on it
     # Made with the client, and strangers to each other: everything without an underscore that is not named here, and
-    # "changes"; "arrow", "mirror" and "dlt" may stand on those, "tenants" on all of them, and "distributed" on
-    # tenants.
-    ("changes", "arrow", "mirror", "dlt", "tenants", "distributed"),
+    # "changes"; "portal" stands on its outbox, "arrow", "mirror" and "dlt" may stand on those, "tenants" on all of
+    # them, and "distributed" on tenants.
+    ("changes", "portal_outbox", "portal", "arrow", "mirror", "dlt", "tenants", "distributed"),
     ("_exports", "cli", "testing", "__main__"),
 )
 """A part (a module, or a folder with all it holds) imports from floors below, and from those before it on its own."""

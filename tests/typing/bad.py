@@ -247,6 +247,9 @@ async def cached(meitner: Meitner) -> None:
 
 def without_asyncio(meitner: Meitner, portal: Portal) -> None:
     portal.run(meitner.students.get)  # wrong: not called
+    with portal.outbox() as outbox:
+        outbox.put(meitner.students.get)  # wrong: not called
+        outbox.put(meitner.students.list())  # wrong: a listing is no write
     _one: School = portal.run(meitner.students.get(ID))  # wrong: another record
     for _row in portal.iterate(meitner.students.get(ID)):  # wrong: not a listing
         pass

@@ -430,6 +430,10 @@ def without_asyncio(meitner: Meitner, offline: str) -> None:
         assert_type(portal.run(meitner.students.list().all()), list[Student])
         assert_type(portal.run(portal.meitner.students.delete(ID)), None)
         rows: Iterator[Student] = portal.iterate(meitner.students.list())
+        with portal.outbox(concurrency=4) as outbox:
+            assert_type(outbox.put(meitner.students.delete(ID)), None)
+            outbox.flush()
+        assert_type(outbox.sent, int)
         assert_type(next(rows), Student)
         for outcome in portal.iterate(meitner.units.create_many([{"title": "Norr"}])):
             assert_type(outcome, Outcome[Unit])

@@ -217,7 +217,9 @@ class IncompleteListing(MeitnerError):
 
 
 class MultipleFound(MeitnerError):
-    """A single record was asked for, but several match."""
+    """A single record was asked for, but several match; `ids` are theirs, where an upsert read them."""
+
+    ids: tuple[str, ...] = ()
 
 
 class QuotaExhausted(MeitnerError):

@@ -257,7 +257,7 @@ KEYS = {
     "students": PERSON,
     "student_placements": SOURCE | tuple[Literal["student_id"], Literal["school_id"]],
 }
-"""By what each resource is upserted."""
+"""By what each resource is upserted; by several of these where there are several."""
 
 
 @pytest.mark.parametrize(("attribute", "name"), FACED)
@@ -273,7 +273,9 @@ def test_find_and_upsert_show_their_fields(attribute, name):
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}
     if name == "upsert":
         assert parameters["key"].kind is inspect.Parameter.POSITIONAL_ONLY
-        assert parameters["key"].annotation == KEYS[attribute]
+        key: Any = KEYS[attribute]
+        several = key | tuple[key, ...] if key != SOURCE else key
+        assert parameters["key"].annotation == several
     assert call.__qualname__ == f"{resource.__name__}.{name}"
     assert call.__module__ == resource.__module__
 

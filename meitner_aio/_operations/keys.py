@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import product
 from typing import Generic, Literal, TypeVar
 
 from msgspec import UNSET, Struct
@@ -23,6 +24,11 @@ KeyName = str | tuple[str, ...]
 """How a caller names a key: one field, or several that identify a record together."""
 
 K = TypeVar("K", bound=KeyName)
+R = TypeVar("R", bound=Record)
+
+
+Several = tuple[K, K, *tuple[K, ...]]
+"""How a caller names several keys, of which any may find the record."""
 
 
 class Keys(Struct, Generic[K], frozen=True):
@@ -61,8 +67,13 @@ class Key(Struct, frozen=True):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """A value that is equal for equal keys, however they were written."""
+        """A value that is equal for equal keys of the same fields, however they were written."""
         return tuple(forms[0] for forms in self.spellings.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that form the key."""
+        return tuple(self.spellings)
 
     def __repr__(self) -> str:
         return f"Key({', '.join(self.spellings)})"
@@ -72,6 +83,33 @@ class Key(Struct, frozen=True):
 
 
 NO_KEY = Key({})
+
+
+class Found(Generic[R]):
+    """Records by their values in the fields of one or several keys."""
+
+    def __init__(self, rows: Sequence[R], fields: Sequence[tuple[str, ...]]) -> None:
+        """Sort records by the fields of each key."""
+        self._rows = rows
+        self._by: list[dict[tuple[str | None, ...], list[R]]] = []
+        for names in fields:
+            by: dict[tuple[str | None, ...], list[R]] = {}
+            for row in rows:
+                by.setdefault(values_in(row, names), []).append(row)
+            self._by.append(by)
+
+    def of(self, keys: Sequence[Key]) -> list[R]:
+        """Return the records that have any of these keys, one for each of the fields, in any of its spellings."""
+        rows = (
+            row
+            for key, by in zip(keys, self._by, strict=True)
+            for spelled in product(*key.spellings.values())
+            for row in by.get(spelled, ())
+        )
+        return list({id(row): row for row in rows}.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def key_of(body: Record, names: tuple[str, ...], *, unique: bool = False, several: bool = False) -> Key:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing, suppress
-from itertools import product
 from typing import Generic, Protocol, Self, TypeVar, overload
 
 from msgspec import UNSET, UnsetType
@@ -14,7 +13,7 @@ from .._wire.validation import check_whole, given_fields, strip_traceback
 from ..errors import APIStatusError, MeitnerError
 from ..records import DirectoryRecord, Record
 from .bulk import Outcome, chunks, outcomes
-from .keys import Key, KeyName, values_in
+from .keys import Found, KeyName, Several
 from .operations import CallSignature, Resource
 from .upsert import Upsert, Upserted, Upserting, UpsertItem
 
@@ -38,7 +37,7 @@ REFUSED_SEARCH = (400, 413, 422)
 class _Item(Generic[T]):
     """One item: its index, its input, and what is known of the record with its key."""
 
-    __slots__ = ("asked", "error", "followed", "found", "index", "previous", "record")
+    __slots__ = ("asked", "before", "error", "followed", "found", "index", "record")
 
     def __init__(self, index: int, asked: UpsertItem) -> None:
         self.index = index
@@ -46,55 +45,38 @@ class _Item(Generic[T]):
         self.error: MeitnerError | None = None
         """Why the record could not be looked up."""
         self.found: T | None | UnsetType = UNSET
-        self.previous: _Item[T] | None = None
-        """The previous item in the chunk with the same key."""
+        self.before: list[_Item[T]] = []
+        """The previous items in the chunk with a key in common."""
         self.followed = False
         self.record: T | None = None
         """The record after the upsert."""
 
     def known(self) -> T | None | UnsetType:
         """Return what is known of the record when this item is processed."""
-        if self.previous is None:
+        if not self.before:
             return self.found
-        return UNSET if self.previous.record is None else self.previous.record
+        alike = len(self.before) == 1 and self.before[0].asked.identities == self.asked.identities
+        return self.before[0].record or UNSET if alike else UNSET
 
     @property
     def open(self) -> bool:
         """Whether a record created for it may be a duplicate, which one search for many items shows."""
-        return not (self.asked.key.unique or self.followed)
-
-
-class Found(Generic[T]):
-    """Records by their values in the fields of a key."""
-
-    def __init__(self, rows: list[T], names: tuple[str, ...]) -> None:
-        """Sort records by the fields named."""
-        self._rows = rows
-        self._by: dict[tuple[str | None, ...], list[T]] = {}
-        for row in rows:
-            self._by.setdefault(values_in(row, names), []).append(row)
-
-    def of(self, key: Key) -> list[T]:
-        """Return the records that have a key, in any of its spellings."""
-        return [row for spelled in product(*key.spellings.values()) for row in self._by.get(spelled, ())]
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        return not (self.asked.unique or self.followed)
 
 
 class _Many(Generic[T]):
     """The upserts of one call of `upsert_many`."""
 
-    def __init__(self, upserting: Upserting[T], key: KeyName, concurrency: int) -> None:
+    def __init__(self, upserting: Upserting[T], keys: tuple[KeyName, ...], concurrency: int) -> None:
         self._upserting = upserting
         self._create = strip_traceback(upserting.creating(bulk=True))
-        self._key = key
-        self._names = key if isinstance(key, tuple) else (key,)
+        self._keys = keys
+        self._fields = [key if isinstance(key, tuple) else (key,) for key in keys]
         self._concurrency = concurrency
 
     async def outcomes(self, items: Items) -> AsyncGenerator[Outcome[Upserted[T]], None]:
         """Yield the outcomes chunk by chunk; the next chunk is read when those of this one were consumed."""
-        async with aclosing(chunks(items, _CHUNK)) as taking:
+        async with aclosing(chunks(items, _CHUNK // len(self._keys))) as taking:
             async for chunk in taking:
                 async with aclosing(self._chunk(chunk)) as done:
                     async for outcome in done:
@@ -102,7 +84,7 @@ class _Many(Generic[T]):
 
     async def _chunk(self, chunk: _Chunk) -> AsyncGenerator[Outcome[Upserted[T]], None]:
         items, refused = self._read(chunk)
-        await self._look_up([item for item in items if item.previous is None])
+        await self._look_up([item for item in items if not item.before])
         for outcome in refused:
             yield outcome
         for item in items:
@@ -121,21 +103,20 @@ class _Many(Generic[T]):
             yield outcome
 
     def _read(self, chunk: _Chunk) -> tuple[list[_Item[T]], list[Outcome[Upserted[T]]]]:
-        """Return the items of a chunk, linked where they have the same key, and an outcome for each invalid one."""
+        """Return the items of a chunk, linked where they have a key in common, and an outcome for each invalid one."""
         items: list[_Item[T]] = []
         refused: list[Outcome[Upserted[T]]] = []
         latest: dict[tuple[str, ...], _Item[T]] = {}
         for index, given in chunk:
             try:
-                item = _Item[T](index, self._upserting.asked(self._key, given_fields(given)))
+                item = _Item[T](index, self._upserting.asked(self._keys, given_fields(given)))
             except Exception as error:  # noqa: BLE001 - any error of an item is its outcome
                 refused.append(Outcome(index, None, error.with_traceback(None)))  # its frames hold the item
                 continue
-            identity = item.asked.key.identity
-            item.previous = latest.get(identity)
-            if item.previous is not None:
-                item.previous.followed = True
-            latest[identity] = item
+            item.before = list(dict.fromkeys(latest[name] for name in item.asked.identities if name in latest))
+            for before in item.before:
+                before.followed = True
+            latest.update(dict.fromkeys(item.asked.identities, item))
             items.append(item)
         return items, refused
 
@@ -143,9 +124,9 @@ class _Many(Generic[T]):
         """Find the records of items whose keys differ. If one of them spoils the search, repeat it in halves."""
         if not items:
             return
-        listing = self._upserting.search([item.asked.key for item in items])
+        listing = self._upserting.search([item.asked for item in items])
         try:
-            found = Found[T](await listing.all(), self._names)
+            found = Found[T](await listing.all(), self._fields)
         except MeitnerError as error:
             if len(items) > 1 and isinstance(error, APIStatusError) and error.status_code in REFUSED_SEARCH:
                 await self._look_up(items[: len(items) // 2])
@@ -163,17 +144,24 @@ class _Many(Generic[T]):
         and every record found must match an item: otherwise the server compares text in its own way.
         """
         recognised: set[str] = set()
+        users: dict[str, list[_Item[T]]] = {}
         for item in items:
-            rows = found.of(item.asked.key)
+            rows = found.of(item.asked.keys)
             recognised.update(row.id for row in rows)
             try:
                 item.found = self._upserting.chosen(rows, item.asked)
             except MeitnerError as error:
                 item.error = error
+            if isinstance(item.found, DirectoryRecord):
+                users.setdefault(item.found.id, []).append(item)
+        for id_, same in users.items():
+            for item in same if len(same) > 1 else ():  # by different keys: which of them is the record is not clear
+                item.error = self._upserting.disputed(id_, item.asked.keys)
         strangers = len(recognised) < len(found)
         for item in items:
-            key = item.asked.key
-            if item.found is None and not key.unique and (not whole or (strangers and not key.several)):
+            keys = item.asked.keys
+            unclear = not whole or (strangers and not all(key.several for key in keys))
+            if item.found is None and unclear and not all(key.unique for key in keys):
                 item.found = UNSET
 
     async def _write(self, item: _Item[T]) -> Upserted[T]:
@@ -186,14 +174,14 @@ class _Many(Generic[T]):
 
         If that search fails the records stay: it is certain that they were created.
         """
-        found = Found[T]([], self._names)
+        found = Found[T]([], self._fields)
         if made:
             with suppress(MeitnerError):
-                found = Found(await self._upserting.search([item.asked.key for item, _ in made]).all(), self._names)
+                found = Found(await self._upserting.search([item.asked for item, _ in made]).all(), self._fields)
 
         async def settle(one: tuple[_Item[T], T]) -> Upserted[T]:
             item, record = one
-            return await self._upserting.settle(record, item.asked, found.of(item.asked.key))
+            return await self._upserting.settle(record, item.asked, found.of(item.asked.keys))
 
         async with aclosing(outcomes(made, settle, self._concurrency)) as settling:
             async for outcome in settling:
@@ -204,7 +192,7 @@ class UpsertManyCall(Protocol[K_contra, T]):
     """The type of `resource.upsert_many`."""
 
     def __call__(
-        self, key: K_contra, items: Items, *, concurrency: int = 8
+        self, key: K_contra | Several[K_contra], items: Items, *, concurrency: int = 8
     ) -> AsyncGenerator[Outcome[Upserted[T]], None]:
         """Upsert a record for each item; yield each outcome when it is ready."""
         ...
@@ -240,10 +228,12 @@ class UpsertMany(Generic[K]):
             return self
         upserting = self._upsert.upserting(resource)
 
-        def call(key: K, items: Items, *, concurrency: int = 8) -> AsyncGenerator[Outcome[Upserted[T]], None]:
-            upserting.check(key)
+        def call(
+            key: K | Several[K], items: Items, *, concurrency: int = 8
+        ) -> AsyncGenerator[Outcome[Upserted[T]], None]:
+            keys = upserting.keys(key)
             check_whole("concurrency", concurrency, 1)
-            return _Many(upserting, key, concurrency).outcomes(items)
+            return _Many(upserting, keys, concurrency).outcomes(items)
 
         bound: UpsertManyCall[K, T] = self._face.bind(resource, call)
         return bound

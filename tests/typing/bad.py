@@ -172,6 +172,9 @@ async def composed(meitner: Meitner, student: Student, school: School) -> None:
     await meitner.groups.upsert(("title", "school_id"), school_id=ID, title="7A")  # wrong: the other way round
     await meitner.groups.upsert(("student_id", "school_id"), school_id=ID, title="7A")  # wrong: a key of placements
     await meitner.students.upsert(("identity_number",), identity_number="x", first_name="B", last_name="E")  # wrong
+    await upsert(("identity_number", "phone_number1"), identity_number="x", first_name="B", last_name="E")  # wrong
+    await meitner.groups.upsert((("title", "school_id"), "source_id"), school_id=ID, title="7A")  # wrong: the wrong way
+    meitner.students.upsert_many(["identity_number", "source_id"], ())  # wrong: several keys are a tuple
     meitner.units.upsert_many("title", [{"title": "Norr"}])  # wrong: titles of units are not unique
     meitner.units.upsert_many([{"title": "Norr"}])  # wrong: by which key?
     meitner.units.upsert_many("source_id", ["Norr"])  # wrong: fields are expected

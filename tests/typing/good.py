@@ -253,6 +253,17 @@ async def single(meitner: Meitner) -> None:
     assert_type(unit, Upserted[Unit])
     group = await meitner.groups.upsert(("school_id", "title"), school_id=ID, title="7A")
     assert_type(group, Upserted[Group])
+    either = await meitner.groups.upsert(
+        ("source_id", ("school_id", "title")), school_id=ID, title="7A", external={"source_id": "5"}
+    )
+    assert_type(either, Upserted[Group])
+    await meitner.students.upsert(
+        ("identity_number", "source_id"),
+        identity_number="20150101-0000",
+        first_name="Bo",
+        last_name="Ek",
+        external={"source_id": "5"},
+    )
     await meitner.groups.upsert("source_id", school_id=ID, title="7A", external=External(source_id="5"))
     placement = await meitner.student_placements.upsert(
         ("student_id", "school_id"),
@@ -296,6 +307,7 @@ async def bulk(meitner: Meitner) -> None:
     async for one in meitner.groups.upsert_many(("school_id", "title"), [{"school_id": ID, "title": "7A"}]):
         assert_type(one, Outcome[Upserted[Group]])
     meitner.student_placements.upsert_many(("student_id", "school_id"), ())
+    meitner.student_placements.upsert_many((("student_id", "school_id"), "source_id"), ())
     async for changed in meitner.units.update_many([(ID, {"title": "Norr"})]):
         assert_type(changed, Outcome[Unit])
     async for gone in meitner.students.delete_many([ID]):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..._listing.listing import Listing
-from ..._operations.keys import SOURCE, Key, conditions
+from ..._operations.keys import SOURCE, Found, Key, conditions
 from ..._operations.operations import operations, search_of
-from ..._operations.upsert_many import REFUSED_SEARCH, Found
+from ..._operations.upsert_many import REFUSED_SEARCH
 from ..._pipeline.server_limiter import Quota
 from ...errors import APIStatusError
 from ...query import ExternalQuery, SourcedQuery, one_of
@@ -96,9 +96,9 @@ class Guard:
             ours = ExternalQuery(source_id=one_of(*source_ids))
             listing = search(any_of=[query(**cast("dict[str, Any]", conditions(keys))), query(external=ours)])
         rows = await _whole(listing).all()
-        found, by_source = Found(rows, names), {raw_source_id_of(row): row for row in rows}
+        found, by_source = Found(rows, [names]), {raw_source_id_of(row): row for row in rows}
         for item in items:
-            same = found.of(cast("Key", item.key))
+            same = found.of([cast("Key", item.key)])
             own = None if item.source_id is None else by_source.get(item.source_id)
             item.found = own or (same[0] if same else None)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from meitner_aio.reconcile.applying import _journal
+from meitner_aio._pipeline import journals
 from meitner_aio.sandbox import Sandbox
 
 
@@ -37,7 +37,7 @@ class Death:
     @contextmanager
     def watching(self, sandbox: Sandbox) -> Iterator[None]:
         """Stand between a run and its directory, and between it and its journal."""
-        app, send, add, finish = sandbox.app, sandbox.app.send, _journal.Journal._add, _journal.put_private
+        app, send, add, finish = sandbox.app, sandbox.app.send, journals.JournalFile.add, journals.put_private
 
         async def sent(request: Any) -> Any:
             if self.dead.is_set() or self.step():
@@ -53,9 +53,8 @@ class Death:
         def added(journal: Any, line: Any) -> None:
             if self.dead.is_set() or self.step():
                 if self._torn and not self._has_died:
-                    data = _journal._encode(line)
+                    data = journals._line(line)
                     journal._file.write(data[: len(data) // 2])
-                    journal._file.flush()
                 self._has_died = True
                 raise OSError("dead")
             add(journal, line)
@@ -66,12 +65,12 @@ class Death:
             finish(path, data)
 
         app.send = sent  # type: ignore[method-assign]
-        _journal.Journal._add, _journal.put_private = added, finished  # type: ignore[method-assign]
+        journals.JournalFile.add, journals.put_private = added, finished  # type: ignore[method-assign]
         try:
             yield
         finally:
             app.send = send  # type: ignore[method-assign]
-            _journal.Journal._add, _journal.put_private = add, finish  # type: ignore[method-assign]
+            journals.JournalFile.add, journals.put_private = add, finish  # type: ignore[method-assign]
 
     async def of(self, run: Callable[[], Awaitable[Any]]) -> bool:
         """Run until the death, or the end; whether it died."""

@@ -12,10 +12,9 @@ from plans import Planner, pupils
 from poor_mounts import on_windows, without_locks
 
 from meitner_aio import AmbiguousWriteError, ConfigurationError, Meitner, MeitnerError, RetryPolicy
-from meitner_aio._pipeline import identity
+from meitner_aio._pipeline import identity, journals
 from meitner_aio._pipeline.identity import reader_of
 from meitner_aio.reconcile import Desired
-from meitner_aio.reconcile.applying import _journal
 from meitner_aio.reconcile.applying._journal import Intent, Journal, last_row_counts
 from meitner_aio.reconcile.applying._report import Result
 from meitner_aio.reconcile.planning._actions import ActionKind
@@ -175,7 +174,7 @@ def test_two_runs_do_not_share_a_journal_elsewhere_either(path, reader, monkeypa
 
 def test_a_journal_that_is_always_another_is_refused(path, reader, monkeypatch):
     """Rather than opened for ever, where a file system says so of every file."""
-    monkeypatch.setattr(_journal.os.path, "samestat", lambda *_: False)
+    monkeypatch.setattr(journals.os.path, "samestat", lambda *_: False)
     with pytest.raises(MeitnerError, match="another run uses"):
         Journal.open(path, reader)
 
@@ -183,16 +182,16 @@ def test_a_journal_that_is_always_another_is_refused(path, reader, monkeypatch):
 def test_a_journal_that_was_replaced_meanwhile_is_opened_anew(path, reader, monkeypatch):
     """Whoever waited at the old file would hold one that nobody else looks at."""
     first = _intended(path, reader, "a")
-    real = _journal.open_private
+    real = journals.open_private
 
     def late(*args, **kwargs):
         handle = real(*args, **kwargs)
-        monkeypatch.setattr(_journal, "open_private", real)
+        monkeypatch.setattr(journals, "open_private", real)
         first.finish({"students": 1})
         first.close()
         return handle
 
-    monkeypatch.setattr(_journal, "open_private", late)
+    monkeypatch.setattr(journals, "open_private", late)
     second = Journal.open(path, reader)
     assert second.row_counts == {"students": 1}
     with pytest.raises(MeitnerError, match="another run uses"):
@@ -229,7 +228,7 @@ async def test_a_full_disk_sends_nothing(path, meitner, sandbox, monkeypatch, ca
     real = Journal.intend
 
     def intend(journal, intents):
-        monkeypatch.setattr(Journal, "_add" if call == "write" else "_sync", full)
+        monkeypatch.setattr(journals.JournalFile, "add" if call == "write" else "sync", full)
         real(journal, intents)
 
     monkeypatch.setattr(Journal, "intend", intend)

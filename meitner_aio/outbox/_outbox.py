@@ -12,11 +12,11 @@ from weakref import finalize
 
 from msgspec import Struct
 
-from ._runtime.amounts import counted
-from ._runtime.bulk_context import bulk_task
-from ._runtime.cleanup import stopped
-from ._wire.validation import check_whole
-from .errors import MeitnerError
+from .._runtime.amounts import counted
+from .._runtime.bulk_context import bulk_task
+from .._runtime.cleanup import stopped
+from .._wire.validation import check_whole
+from ..errors import MeitnerError
 
 
 class Failure(Struct, frozen=True):

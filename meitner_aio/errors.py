@@ -195,7 +195,8 @@ class AmbiguousWriteError(MeitnerError):
     """A create whose answer was lost: it may or may not have happened, and was not sent again.
 
     `deadline` is when the call has to end, by the event loop's clock; `max_sends` how often its policy allows to send
-    it at all, each time after looking in vain for what the last one made.
+    it at all, each time after looking in vain for what the last one made. `lookup` names the fields by which the record
+    can be found; where it is empty, nothing identifies it.
     """
 
     def __init__(
@@ -204,12 +205,14 @@ class AmbiguousWriteError(MeitnerError):
         *,
         deadline: float | None = None,
         max_sends: int = 1,
+        lookup: tuple[str, ...] = (),
         **facts: Unpack[Facts],
     ) -> None:
         """Keep what may still be done."""
         super().__init__(message, **facts)
         self.deadline = deadline
         self.max_sends = max_sends
+        self.lookup = lookup
 
 
 class IncompleteListing(MeitnerError):

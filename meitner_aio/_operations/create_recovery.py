@@ -7,6 +7,7 @@ create is sent again only after the time in which a late one would have become v
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Generic, TypeVar
 
@@ -41,12 +42,17 @@ class Recovery(Generic[T]):
         *,
         send: Callable[[], Coroutine[None, None, T]],
         look: Callable[[Key], Coroutine[None, None, DecodedPage[T]]],
+        sent_at: float | None = None,
     ) -> None:
-        """Create with `send`; look up the records that have the key with `look`."""
+        """Create with `send`; look up the records that have the key with `look`.
+
+        `sent_at`, in seconds since 1970, is when an earlier process may have sent it: it is looked up first, then.
+        """
         self._key = key
         self._body = body
         self._send = send
         self._look = look
+        self._sent_at = sent_at
         self._began = self._lost_at = 0.0
         self._lost: AmbiguousWriteError | None = None
         self._attempts = 0
@@ -66,8 +72,14 @@ class Recovery(Generic[T]):
 
     async def _created(self) -> T:
         self._began = _now()
-        sends, most = 0, _SENDS if self._key.unique else _SENDS_NOT_UNIQUE
-        while sends < (most if self._lost is None else min(most, self._lost.max_sends)):
+        if self._sent_at is not None:
+            self._lose(_unanswered(type(self._body)))
+            self._began -= max(0.0, time.time() - self._sent_at)
+            found = await self._looked() if self._key.spellings else None
+            if found is not None:
+                return found
+        sends = 0
+        while sends < self._most_sends:
             sends += 1
             refusal: MeitnerError | None = None
             try:
@@ -78,9 +90,7 @@ class Recovery(Generic[T]):
                 if self._lost is None:
                     raise
                 refusal = error
-            if not self._key.spellings:
-                break
-            found = await self._looked()
+            found = await self._looked() if self._key.spellings else None
             if found is not None:
                 return found
             if isinstance(refusal, UnprocessableEntityError) or (
@@ -90,6 +100,13 @@ class Recovery(Generic[T]):
             if refusal is not None:
                 break
         raise self._ambiguous("nothing was found so far" if self._key.spellings else "it has no key to look it up by")
+
+    @property
+    def _most_sends(self) -> int:
+        most = _SENDS if self._key.unique else _SENDS_NOT_UNIQUE
+        if self._lost is None:
+            return most
+        return min(most, self._lost.max_sends) if self._key.spellings else 0
 
     def _lose(self, error: AmbiguousWriteError) -> None:
         # Counted from now: the create may have waited for the rate limit before it was sent.
@@ -159,7 +176,7 @@ class Recovery(Generic[T]):
     def _ambiguous(self, why: str) -> AmbiguousWriteError:
         """Return the error for a create that may or may not have happened."""
         what = "" if self._lost is None else self._open(self._lost)
-        return AmbiguousWriteError(f"{what} ({why})", **self._facts())
+        return AmbiguousWriteError(f"{what} ({why})", lookup=tuple(self._key.spellings), **self._facts())
 
     def _open(self, lost: AmbiguousWriteError) -> str:
         """Say what may have happened and which fields to look it up by, without their values."""
@@ -179,6 +196,15 @@ class Recovery(Generic[T]):
 def _named(record: Record) -> str:
     id: object = getattr(record, "id", None)
     return "another record" if id is None else f"record {id}"
+
+
+def _unanswered(body: type[Record]) -> AmbiguousWriteError:
+    """Return the error for a create of a process that ended before it was answered."""
+    return AmbiguousWriteError(
+        f"the create with {body.__name__} of a process that ended may or may not have happened; look it up before "
+        "creating it again",
+        max_sends=_SENDS,
+    )
 
 
 def _now() -> float:

@@ -13,6 +13,7 @@ from .._wire.page_size import PageSizes
 from .._wire.paths import Place, check_api, check_path, joined, place_of, placeholders
 from .._wire.validation import strip_traceback
 from ..records import Record
+from .deferred import WRITES, noting
 from .signatures import described, returning, signature
 
 T = TypeVar("T", bound=Record)
@@ -150,7 +151,10 @@ class Operation:
 
     def _bound(self, resource: Resource[Any], call: Callable[P, V]) -> Callable[P, V]:
         """Give the call its name, signature and docstring, and store it on the resource as a plain attribute."""
-        kind, call = type(resource), strip_traceback(call)
+        kind = type(resource)
+        if self.name in WRITES:
+            call = noting(kind, self.name, binding_of(resource).send, call)
+        call = strip_traceback(call)
         call.__name__ = self.name
         call.__qualname__ = f"{kind.__name__}.{self.name}"
         call.__module__ = kind.__module__

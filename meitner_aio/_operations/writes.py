@@ -60,8 +60,13 @@ class Create(Operation, Generic[P]):
         """Bind to a resource."""
         return self if resource is None else self._bound(resource, self.calling(resource))
 
-    def calling(self, resource: Resource[T], *, bulk: bool = False) -> Callable[..., Coroutine[None, None, T]]:
-        """Return the call. In `bulk`, a create may use an idle connection if a lost answer can be recovered."""
+    def calling(
+        self, resource: Resource[T], *, bulk: bool = False, sent_at: float | None = None
+    ) -> Callable[..., Coroutine[None, None, T]]:
+        """Return the call. In `bulk`, a create may use an idle connection if a lost answer can be recovered.
+
+        `sent_at`, in seconds since 1970, is when a process that ended may have sent the same create.
+        """
         send, (route, path, api) = binding_of(resource).send, self.place(resource)
         body, reader = cast("type[Record]", self.body), record_reader(resource.model)
         look, recoverable = self._lookup(resource), bulk and bool(self.key) and self.unique
@@ -77,7 +82,8 @@ class Create(Operation, Generic[P]):
                 api=api,
             )
             key = NO_KEY if look is None else lost_key(write, self.key, unique=self.unique)
-            return Recovery(key, write, send=lambda: sent(send, request), look=look or no_look).create()
+            look_up = look or no_look
+            return Recovery(key, write, send=lambda: sent(send, request), look=look_up, sent_at=sent_at).create()
 
         return call
 

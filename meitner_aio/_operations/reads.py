@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from msgspec import UNSET
 
+from .._wire.decoding import LACKED
 from .._wire.validation import is_id
-from ..errors import APIConnectionError, InternalServerError, QuotaExhausted, RateLimitError
+from ..errors import APIConnectionError, InternalServerError, NotFoundError, QuotaExhausted, RateLimitError
 from ..records import DirectoryRecord
 from .operations import ListCall, Search
 
@@ -101,4 +102,8 @@ async def _defaulted(asking: Coroutine[None, None, V], default: D) -> V | D:
     try:
         return await asking
     except DOWN:
+        return default
+    except NotFoundError as error:
+        if LACKED not in error.headers:
+            raise
         return default

@@ -28,6 +28,8 @@ R = TypeVar("R", bound=Record)
 
 PART = "X-Meitner-Aio-Part"
 """The header by which a snapshot says that it holds only a part of what it is asked for."""
+LACKED = "X-Meitner-Aio-Lacked"
+"""The header by which a snapshot or a mirror says that it has no such record: the directory may have one by now."""
 
 
 class Decoder(Protocol[T_co]):

@@ -11,7 +11,6 @@ import logging
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -23,9 +22,10 @@ from .._runtime.private_files import read_private
 from .._runtime.threads import threaded
 from .._wire.decoding import PART
 from .._wire.messages import FOREIGN, Headers, RawResponse, Request
-from ..errors import APIConnectionError, ConfigurationError, ConnectionReason, MeitnerError
+from ..errors import ConfigurationError
 from ..resources import RESOURCES
 from ..sandbox.frozen import Frozen, reads
+from ._answers import away, marked, unwritten
 
 _log = logging.getLogger("meitner_aio")
 
@@ -95,25 +95,22 @@ class Snapshot:
     async def send(self, request: Request) -> RawResponse:
         """Answer a read.
 
-        Raises `MeitnerError` for a write, `APIConnectionError` for a resource that was not exported, and
+        Raises `APIConnectionError` for a write and for a resource that was not exported, and
         `ConfigurationError` for a file that is not the one exported.
         """
         attribute = reads(request)
-        facts: dict[str, Any] = {"method": request.method, "route": request.route}
         if attribute is None:
-            raise MeitnerError(
-                f"offline: {request.method} {request.route} would write; a snapshot is read-only", **facts
-            )
+            raise unwritten(request, "a snapshot is read-only")
         if attribute and attribute not in self._files:
-            problem = f"offline: the snapshot {self._folder} holds no {attribute}; export them, too"
-            raise APIConnectionError(problem, reason=ConnectionReason.OFFLINE, sent=False, attempts=0, **facts)
+            raise away(request, f"the snapshot {self._folder} holds no {attribute}; export them, too")
         response = await (await self._directory(attribute)).send(request)
         file = self._files.get(attribute)
         if file is None or (file.complete and not file.narrowed):
-            return response
+            return marked(response)
         if response.status == _NOT_FOUND:
-            problem = f"offline: the snapshot {self._folder} holds a part of {attribute}, and this record is not in it"
-            raise APIConnectionError(problem, reason=ConnectionReason.OFFLINE, sent=False, attempts=0, **facts)
+            raise away(
+                request, f"the snapshot {self._folder} holds a part of {attribute}, and this record is not in it"
+            )
         return replace(response, headers=Headers({**response.headers, PART: "1"}))
 
     async def close(self) -> None:

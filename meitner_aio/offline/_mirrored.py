@@ -19,7 +19,7 @@ from .._runtime.threads import threaded
 from .._wire.decoding import PART
 from .._wire.messages import Headers, RawResponse, Request
 from .._wire.validation import plausible
-from ..errors import APIConnectionError, ConfigurationError, ConnectionReason, MeitnerError
+from ..errors import ConfigurationError, MeitnerError
 from ..records import DirectoryRecord
 from ..resources import RESOURCES
 from ..sandbox.faults import Faults
@@ -33,6 +33,7 @@ from ..sandbox.http.quota import HOUR, Unlimited
 from ..sandbox.http.reading import read_object
 from ..sandbox.store.directory import Directory, decoded
 from ..sandbox.store.filters import compile_filter
+from ._answers import away, marked, unwritten
 from ._file import open_to_read, plainly
 from ._records import Reader
 from ._where import Where, where
@@ -89,15 +90,11 @@ class Mirrored:
     async def send(self, request: Request) -> RawResponse:
         """Answer a read.
 
-        Raises `MeitnerError` for a write, and `APIConnectionError` for a resource that the mirror does not keep.
+        Raises `APIConnectionError` for a write and for a resource that the mirror does not keep.
         """
         attribute = reads(request)
         if attribute is None:
-            raise MeitnerError(
-                f"offline: {request.method} {request.route} would write; a mirror is read-only",
-                method=request.method,
-                route=request.route,
-            )
+            raise unwritten(request, "a mirror is read-only")
         async with self._turn:
             return await threaded(self._answer, attribute, request)
 
@@ -115,19 +112,12 @@ class Mirrored:
             try:
                 self._stored.look()
                 if attribute and attribute not in self._stored.whole:
-                    raise APIConnectionError(
-                        f"offline: the mirror {self._path} keeps no {attribute}",
-                        reason=ConnectionReason.OFFLINE,
-                        sent=False,
-                        attempts=0,
-                        method=request.method,
-                        route=request.route,
-                    )
+                    raise away(request, f"the mirror {self._path} keeps no {attribute}")
                 if attribute in self._stored.foreign:
                     raise MeitnerError(
                         f"offline: {attribute} in {self._path} are of another version of meitner_aio: sync it first"
                     )
-                response = _ended(self._stored.send(request))
+                response = marked(_ended(self._stored.send(request)))
             finally:
                 database.execute("ROLLBACK")
         if (attribute and not self._stored.whole[attribute]) or self._moved(request):

@@ -33,7 +33,7 @@ from .authentication import TOKEN_RETRIES, BearerAuth, over, signing
 from .capture import listening
 from .credentials import Auth, OAuth2
 from .gate import gated
-from .identity import quota_key
+from .identity import Reader, quota_key
 from .logging import LOG, CallEnded, Log, harmless, listener
 from .pipeline import Stage, pipeline
 from .rate_limit import RateLimiter
@@ -157,6 +157,11 @@ class Core:
         self._insecure = insecure
         self.place = url
         """Where the directory is: equal for all its clients, also for one in this process."""
+        self.online = True
+        self.meant: Reader | None = None
+        """Offline, the directory that would be asked online; None where nothing says which."""
+        self.dropped = False
+        """Whether a write went nowhere, which is told once."""
         self.transport = transport
         self.rate_limiter = rate_limiter
         self.widest = options.concurrency

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from ..errors import MeitnerError
 from .authentication import BearerAuth
-from .credentials import ApiKey, Auth, Secret
+from .credentials import ApiKey, Auth, OAuth2, Secret
 
 _VERSION = "meitner_aio 1"
 """Version of what is digested, and how."""
@@ -107,10 +107,21 @@ async def quota_key(place: str, auth: Auth) -> str:
 
 async def _who(auth: Auth) -> Mapping[str, str]:
     """Return the headers that identify a client."""
+    named = _named_by(auth)
+    return await auth.headers() if named is None else {_CLIENT: named}
+
+
+def _named_by(auth: Auth | OAuth2) -> str | None:
     if isinstance(auth, ApiKey | BearerAuth):
-        return {_CLIENT: auth.secrets()[0].reveal()}
-    named = getattr(auth, "client_id", None)
-    return {_CLIENT: named} if isinstance(named, str) else await auth.headers()
+        return auth.secrets()[0].reveal()
+    named: object = auth.client_id.reveal() if isinstance(auth, OAuth2) else getattr(auth, "client_id", None)
+    return named if isinstance(named, str) else None
+
+
+def reader_at(place: str, auth: Auth | OAuth2) -> Reader | None:
+    """Return who would read a server with these credentials; None where only headers, which are not asked for, tell."""
+    named = _named_by(auth)
+    return None if named is None else Reader(address(place), {_CLIENT: named})
 
 
 def address(place: str) -> str:

@@ -146,8 +146,7 @@ class JournalFile(Generic[Line]):
 
     def add(self, line: Head | Line) -> None:
         """Write a line down. It survives the end of the process; a power cut only after `sync`."""
-        if self._is_broken:
-            raise MeitnerError(f"{self._path} could not be written before: nothing follows what is in it")
+        self._refuse_if_broken()
         data = _line(line)
         try:
             self._file.write(data)
@@ -156,8 +155,13 @@ class JournalFile(Generic[Line]):
             raise
         self.size += len(data)
 
+    def _refuse_if_broken(self) -> None:
+        if self._is_broken:
+            raise MeitnerError(f"{self._path} could not be written before: nothing follows what is in it")
+
     def sync(self) -> None:
         """Return when the disk has what was added. After an error nothing is taken any more: see `durable`."""
+        self._refuse_if_broken()
         try:
             self._file.sync()
         except OSError:

@@ -31,8 +31,8 @@ class Outbox:
 
     Leaving the block waits until all queued writes are sent, also when the block raised. A cancellation does not wait:
     writes in flight are cancelled and may have happened, and writes not yet started are not sent; `failures` lists both
-    with `CancelledError`, and every write that failed with its error. If the process dies, unsent writes are lost: keep
-    your own list if that matters.
+    with `CancelledError`, and every write that failed with its error. If the process dies, unsent writes are lost:
+    `meitner.outbox(journal=path)` keeps them.
 
     Without a block, writes are sent as long as the event loop runs. When it ends, as by a cancellation, those that are
     left are not; an outbox that is dropped with such writes, or with failures that no `flush()` waited for, warns of
@@ -96,10 +96,13 @@ class Outbox:
         if error is None:
             self.sent += 1
         else:
-            self.failures.append(Failure(index, error))
+            self._failed(index, error)
         if _was_cancelled(task) and all(map(_was_cancelled, self._tasks)):  # the loop ends: nothing else is sent
             self._give_up()
         self._start()
+
+    def _failed(self, index: int, error: BaseException) -> None:
+        self.failures.append(Failure(index, error))
 
     async def flush(self) -> None:
         """Wait until every write that was put before this call has been sent or has failed."""

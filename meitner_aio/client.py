@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack, overload
 
 from msgspec import UNSET, UnsetType
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from .cached import Caches
     from .changes import Changes
-    from .outbox import Outbox
+    from .outbox import KeptOutbox, Outbox
     from .sandbox import Sandbox
     from .sandbox._choices import Choices
 
@@ -114,8 +114,11 @@ class Meitner(Resources, Client):
     turns off no check of a certificate.
 
     `offline` is a folder that an export wrote in NDJSON, or the file of a `meitner_aio.mirror.Mirror`: reads are
-    answered from it, writes raise, and nothing is asked of any server; credentials and everything else then mean
-    nothing.
+    answered from it. With True there is neither: reads raise `APIConnectionError`, unless a cached view has a
+    `default`. Either way writes raise, those of an outbox are dropped or kept (`outbox(journal=path)`), and nothing is
+    asked of any server. Credentials may be missing; those given, or their id alone, say for which directory a journal
+    is. What makes connections (`session`, `proxy`, `ssl`, `trust_env`, `trace_configs`, `quota_store`) is refused;
+    everything else is checked and means what it means online. False and None are online.
 
     Raises `ConfigurationError` when the client cannot be built as asked, and `TypeError` or `ValueError` for a value
     that means nothing, without any request.
@@ -146,18 +149,10 @@ class Meitner(Resources, Client):
         logger: Log | None = None,
         on_event: OnEvent | None = None,
         user_agent: str | None = None,
-        offline: str | os.PathLike[str] | None = None,
+        offline: str | os.PathLike[str] | bool | None = None,
         profile: str | None = None,
         insecure: bool = False,
     ) -> None:
-        if offline is not None:
-            from .offline import opened
-
-            unlimited = QuotaPolicy(per_hour=math.inf)
-            url, auth = f"offline:{os.fspath(offline)}", ApiKey("offline", "offline")
-            place = f"a snapshot in {os.path.realpath(offline)}"
-            self._within(opened(offline), url, auth, unlimited, max_concurrency, place=place)
-            return
         check_kinds(
             rate=(rate, Rate), quota=(quota, QuotaPolicy), trust_env=(trust_env, bool), insecure=(insecure, bool)
         )
@@ -165,8 +160,6 @@ class Meitner(Resources, Client):
         given = {name: value for name, value in connection.items() if value is not None}
         if session is not None and given:
             raise TypeError(f"{', '.join(given)} cannot be given beside a session: the session decides")
-        where = partial(_connection, auth=auth, profile=profile, server=server, base_url=base_url)
-        url, proof = where(client_credentials, client_secret, insecure=insecure)
         options = Options(
             policy=RetryPolicy(max_retries=max_retries) if retry is None else retry,
             headers=every_header(headers, user_agent),
@@ -175,6 +168,18 @@ class Meitner(Resources, Client):
             on_event=on_event,
             log=LOG if logger is None else logger,
         )
+        where = partial(_connection, auth=auth, profile=profile, server=server, base_url=base_url, insecure=insecure)
+        if offline is not None and offline is not False:
+            from .offline import directory_of
+
+            quota = QuotaPolicy(per_hour=math.inf) if quota is None else quota
+            others = {"session": session, "quota_store": quota_store}
+            unused = [*given, *(name for name, value in others.items() if value is not None)]
+            self._without_server(offline, options, RateLimiter(max_concurrency, rate, quota), unused)
+            named = (client_credentials, client_secret, auth, profile)
+            self._core.meant = directory_of(where, *named, server=server, base_url=base_url, insecure=insecure)
+            return
+        url, proof = where(client_credentials, client_secret)
         from ._pipeline.transport import HttpTransport
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
@@ -216,22 +221,32 @@ class Meitner(Resources, Client):
         url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers
         quota = QuotaPolicy(per_hour=math.inf) if directory.app.unlimited else None
         auth = ApiKey(*directory.credentials)
-        client._within(directory.app, url, auth, quota, max_concurrency, place=directory.name)  # noqa: SLF001 - its own
+        options = Options(policy=RetryPolicy(), headers=every_header(None, None), concurrency=max_concurrency)
+        limiter = RateLimiter(max_concurrency, policy=quota)
+        client._within(directory.app, url, auth, limiter, options, place=directory.name)  # noqa: SLF001 - its own
         return client
 
-    def _within(
+    def _without_server(
         self,
-        transport: Transport,
-        url: str,
-        auth: Auth,
-        quota: QuotaPolicy | None,
-        max_concurrency: int,
-        *,
-        place: str,
+        offline: str | os.PathLike[str] | bool,  # noqa: FBT001 - as it was given
+        options: Options,
+        limiter: RateLimiter,
+        unused: Sequence[str],
+    ) -> None:
+        """Make this an offline client; refuse what would make its connections."""
+        from .offline import opened
+
+        if unused:
+            raise TypeError(f"{', '.join(unused)} cannot be given beside offline: no connection is made")
+        answering, place = opened(offline)
+        self._within(answering, f"offline:{offline}", ApiKey("offline", "offline"), limiter, options, place=place)
+        self._core.online = False
+
+    def _within(
+        self, transport: Transport, url: str, auth: Auth, limiter: RateLimiter, options: Options, *, place: str
     ) -> None:
         """Make this a client of a directory in this process; `place` tells it from others."""
-        options = Options(policy=RetryPolicy(), headers=every_header(None, None), concurrency=max_concurrency)
-        core = Core(url, transport, auth, RateLimiter(max_concurrency, policy=quota), options)
+        core = Core(url, transport, auth, limiter, options)
         core.place = place
         self._join(core, options)
 
@@ -314,17 +329,29 @@ class Meitner(Resources, Client):
         from ._pipeline.identity import reader_of
         from .changes import Changes
 
-        if self._core.url.startswith("offline:"):
-            raise ConfigurationError("offline: a snapshot does not change; ask a server for changes")
+        if not self._core.online:
+            raise ConfigurationError("offline: what answers here does not change; ask a server for changes")
         times = {"lookback": lookback, "retention": retention}
         reader = partial(reader_of, self)
         return Changes(self._wire, reader, since, resources, grades_every=grades_every, **times)
 
-    def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> Outbox:
-        """Return an outbox for writes that nobody waits for; leaving its `async with` block sends what is left."""
-        from .outbox import Outbox
+    @overload
+    def outbox(self, *, concurrency: int = 8, maxsize: int = 1000, journal: None = None) -> Outbox: ...
+    @overload
+    def outbox(self, *, concurrency: int = 8, maxsize: int = 1000, journal: str | os.PathLike[str]) -> KeptOutbox: ...
+    def outbox(
+        self, *, concurrency: int = 8, maxsize: int = 1000, journal: str | os.PathLike[str] | None = None
+    ) -> Outbox:
+        """Return an outbox for writes that nobody waits for; leaving its `async with` block sends what is left.
 
-        return Outbox(concurrency=concurrency, maxsize=maxsize)
+        With a `journal`, the name of a file, writes are on the disk before they are sent, and what a kill or an outage
+        leaves is sent by the next outbox with it: see `meitner_aio.outbox.KeptOutbox`. An `offline` client keeps its
+        writes there; without a journal it drops them, of which its logger tells once.
+        """
+        from .outbox import outbox_of
+
+        given = {"concurrency": concurrency, "maxsize": maxsize}
+        return outbox_of(self, self._core, self._options.log, journal=journal, **given)
 
     @property
     def cached(self) -> Caches:

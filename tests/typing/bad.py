@@ -259,7 +259,9 @@ def without_asyncio(meitner: Meitner, portal: Portal) -> None:
     _rows: list[Student] = portal.iterate(meitner.students.list())  # wrong: one by one
     Portal()  # wrong: to which client?
     Portal("an-id")  # wrong: not a client
-    Meitner(offline=True)  # wrong: which folder?
+    Meitner(offline=7)  # wrong: neither a path nor a switch
+    meitner.outbox(journal=True)  # wrong: where?
+    meitner.outbox().kept  # wrong: without a journal nothing is kept
 
 
 def sandboxes() -> None:

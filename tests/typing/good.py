@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, assert_type
 
 import aiohttp
@@ -74,6 +75,7 @@ from meitner_aio import (
 from meitner_aio.arrow import ArrowTable, to_arrow
 from meitner_aio.cached import Cached, CachedMeitner, CacheProvider, MemoryCache
 from meitner_aio.notebook import Table, show
+from meitner_aio.outbox import KeptOutbox, Outbox
 
 ID = "5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64"
 
@@ -433,6 +435,16 @@ def providers(meitner: Meitner) -> CacheProvider:
     return OwnCache()
 
 
+async def kept(meitner: Meitner, path: Path) -> None:
+    """An outbox with a journal knows what it keeps."""
+    assert_type(meitner.outbox(), Outbox)
+    async with meitner.outbox(journal=path, concurrency=2) as outbox:
+        assert_type(outbox, KeptOutbox)
+        assert_type(outbox.kept, int)
+        await outbox.put(meitner.students.delete(ID))
+        assert_type(outbox.refused, Path)
+
+
 def without_asyncio(meitner: Meitner, offline: str) -> None:
     """A portal gives what a coroutine gives, and the rows of a listing."""
     with Portal(meitner) as portal:
@@ -450,6 +462,7 @@ def without_asyncio(meitner: Meitner, offline: str) -> None:
         for outcome in portal.iterate(meitner.units.create_many([{"title": "Norr"}])):
             assert_type(outcome, Outcome[Unit])
     Portal(Meitner(offline=offline)).close()
+    Portal(Meitner(offline=True)).close()
 
 
 def sandboxes(meitner: Meitner, students: Students) -> None:

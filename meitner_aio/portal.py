@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable
@@ -98,12 +99,18 @@ class Portal:
         finally:
             self._finish(source)
 
-    def outbox(self, *, concurrency: int = 8, maxsize: int = 1000) -> PortalOutbox:
+    def outbox(
+        self, *, concurrency: int = 8, maxsize: int = 1000, journal: str | os.PathLike[str] | None = None
+    ) -> PortalOutbox:
         """Return an outbox for writes that nobody waits for; leaving its `with` block sends what is left.
 
-        At most `concurrency` writes are in flight; `put` waits while `maxsize` writes are queued.
+        At most `concurrency` writes are in flight; `put` waits while `maxsize` writes are queued, and with a `journal`
+        until the disk has the write: see `Meitner.outbox`.
         """
-        return PortalOutbox(self.run, self.meitner.outbox(concurrency=concurrency, maxsize=maxsize))
+        if journal is None:
+            return PortalOutbox(self.run, self.meitner.outbox(concurrency=concurrency, maxsize=maxsize))
+        kept = self.meitner.outbox(concurrency=concurrency, maxsize=maxsize, journal=journal)
+        return PortalOutbox(self.run, kept)
 
     def close(self) -> None:
         """Close the client, cancel the calls in flight, and wait until the thread has ended.

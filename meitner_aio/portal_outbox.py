@@ -77,6 +77,11 @@ class PortalOutbox:
         self._run(self._outbox.flush())
 
     def __enter__(self) -> Self:
+        """Open its journal, where it has one; raises what entering that outbox raises."""
+        from .outbox import KeptOutbox
+
+        if isinstance(self._outbox, KeptOutbox):
+            self._run(self._outbox.__aenter__())
         self._open = True
         return self
 

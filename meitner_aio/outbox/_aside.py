@@ -44,7 +44,10 @@ class Aside:
         self.path = journal.with_name(f"{journal.name}.refused")
 
     def put(self, entry: Entry, error: MeitnerError, *, may_have_happened: bool) -> None:
-        """Add a write, and return when the disk has it. One that is in the file already is not added again."""
+        """Add a write, and return when the disk has it. One that is in the file already is not added again.
+
+        For one thread at a time: what is there is read first.
+        """
         line = _Aside(
             name=entry.name,
             at=datetime.now(UTC),

@@ -76,6 +76,7 @@ class KeptOutbox(Outbox):
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Lock] = WeakValueDictionary()
         self._stuck: set[tuple[str, str | None]] = set()
         """Records of which a write is not over."""
+        self._setting_aside = asyncio.Lock()
         self._syncing = asyncio.Lock()
         self._written = self._synced = 0
 
@@ -224,7 +225,8 @@ class KeptOutbox(Outbox):
     async def _put_aside(self, entry: Entry, journal: WriteJournal, error: MeitnerError, *, unsure: bool) -> None:
         """Keep a write aside that will never succeed, or of which nobody can tell."""
         unsure |= isinstance(error, AmbiguousWriteError)
-        await threaded(self._aside.put, entry, error, may_have_happened=unsure)
+        async with self._setting_aside:
+            await threaded(self._aside.put, entry, error, may_have_happened=unsure)
         journal.settle(entry)
         _log.warning(
             "%s.%s of an outbox %s: it is kept in %s",

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from meitner_aio import (
 from meitner_aio._operations.operations import operations
 from meitner_aio._pipeline import identity, journals
 from meitner_aio._wire.validation import built, checked, encode
-from meitner_aio.outbox import _kept
+from meitner_aio.outbox import _aside, _kept
+from meitner_aio.portal import Portal
 from meitner_aio.resources import RESOURCES
 from meitner_aio.sandbox import Sandbox
 
@@ -156,6 +158,29 @@ async def test_what_is_refused_for_good_is_kept_aside_and_blocks_nothing(
         async with meitner.outbox(journal=path):
             pass
         assert "holds 2 writes that were refused" in caplog.text
+
+
+async def test_many_refusals_at_once_are_all_kept_aside(path, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in the file is read before it is added to: so one thread at a time does."""
+    names, running, most = _aside._names, 0, 0
+
+    def slowly(said: bytes) -> set[str]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        threading.Event().wait(0.002)
+        running -= 1
+        return names(said)
+
+    monkeypatch.setattr(_aside, "_names", slowly)
+    taken = sandbox.records("students")[0].identity_number
+    async with Meitner.sandbox(sandbox) as client:
+        meitner = client.with_options(max_retries=0)
+        async with meitner.outbox(journal=path) as outbox:
+            for _ in range(20):
+                outbox.put(meitner.students.create(**{**BO, "identity_number": taken}))
+    assert len(outbox.failures) == len(outbox.refused.read_text().splitlines()) == outbox._aside.count() == 20
+    assert most == 1
 
 
 def test_what_fails_for_want_of_a_server_stays_in_order(path, sandbox) -> None:
@@ -417,3 +442,18 @@ def test_nothing_personal_is_shown(path, sandbox) -> None:
             assert "Deferred(Students.create)" in shown
 
     asyncio.run(main())
+
+
+def test_a_portal_has_journals_too(path) -> None:
+    """What one process put offline, the portal of the next sends; a busy journal is told when the block is entered."""
+    sandbox = Sandbox(students=3, schools=1, seed=4)
+    with Portal(_offline(sandbox)) as offline:
+        with offline.outbox(journal=path) as outbox:
+            outbox.put(offline.meitner.students.create(**BO))
+        assert (outbox.sent, outbox.failures) == (0, [])
+    with Portal(Meitner.sandbox(sandbox)) as portal:
+        with portal.outbox(journal=path) as outbox:
+            with pytest.raises(MeitnerError, match="another outbox uses"):
+                portal.outbox(journal=path).__enter__()
+            outbox.put(portal.meitner.students.delete(sandbox.records("students")[0].id))
+        assert (outbox.sent, outbox.failures, path.exists()) == (2, [], False)

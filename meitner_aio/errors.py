@@ -146,7 +146,7 @@ class ConnectionReason(Enum):
     UNREADABLE = "unreadable"
     """What arrived is not HTTP."""
     OFFLINE = "offline"
-    """A snapshot does not hold what was asked for; there is no server."""
+    """There is no server: a snapshot does not hold what was asked for, or a write would go nowhere."""
     OTHER = "other"
     """Anything else."""
 

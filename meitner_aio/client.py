@@ -32,7 +32,7 @@ from ._wire.raw_request import Params, any_request
 from ._wire.validation import strip_traceback
 from .errors import ConfigurationError
 from .events import OnEvent
-from .resources import RESOURCES, Resources
+from .resources import RESOURCES, DataExport, Resources
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -291,6 +291,11 @@ class Meitner(Resources, Client):
         `TypeError` or `ValueError` for a missing or unknown parameter, or one that is no single segment of a path.
         """
         return self._wire.to(declared(kind), parameters)
+
+    @property
+    def data_export(self) -> DataExport:
+        """The Data Export API of the same origin: `meitner.data_export.attendances.list()`. Its rows have no ids."""
+        return DataExport(self._wire)
 
     async def request(
         self, method: str, path: str, *, params: Params | None = None, json: object = None

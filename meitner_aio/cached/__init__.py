@@ -14,7 +14,7 @@ from .._operations.members import View
 from .._operations.reads import Reads, Searches
 from .._operations.resource import Binding, Resource, declared
 from .._wire.validation import check_seconds, check_whole, is_id
-from ..resources import Resources
+from ..resources import DataExport, Resources
 from ._providers import Cached, CacheProvider, MemoryCache
 from ._redis_cache import RedisCache
 from ._store import Caching, reading
@@ -55,6 +55,11 @@ class CachedMeitner(Resources, View[D]):
         that are not those of the path.
         """
         return self._wire._replace(send=reading(self._wire.send)).to(declared(kind), parameters)
+
+    @property
+    def data_export(self) -> DataExport:
+        """The Data Export API, whose listings go through the cache; they have no default, as no listing has."""
+        return DataExport(self._wire._replace(send=reading(self._wire.send)))
 
     async def clear(self) -> None:
         """Forget every answer, including those of other views with the same provider: the next reads ask the server.

@@ -1,7 +1,8 @@
 """The resources of the API: one file each, with its records first and its table of operations last.
 
 **A resource is declared here by one line**, beside the import of its file. The client, its cached view, the command
-line, exports and the sandbox have it from `Resources`; the package exports what `__all__` of its file names.
+line, exports and the sandbox have it from `Resources`; the package exports what `__all__` of its file names. Those of
+the Data Export API are a line of `DataExport`, in its file: what reads rows has them too, what needs ids does not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from .._operations.members import Member, SearchableMember
 from .._operations.operations import Resource
 from .._wire.validation import suggestion
 from .audit_events import *
+from .data_export import *
 from .employee_placements import *
 from .employees import *
 from .grade_elementaries import *
@@ -41,25 +43,50 @@ class Resources:
     audit_events = SearchableMember(AuditEvents, AuditEvents.search)
 
 
-RESOURCES: dict[str, type[Resource[Any]]] = {
-    name: cast("Member[Resource[Any]]", member).kind
-    for name, member in vars(Resources).items()
-    if isinstance(member, Member)
-}
-"""The tables of operations by the same names."""
+def _tables(owner: type) -> dict[str, type[Resource[Any]]]:
+    members = {name: member for name, member in vars(owner).items() if isinstance(member, Member)}
+    return {name: cast("Member[Resource[Any]]", member).kind for name, member in members.items()}
+
+
+RESOURCES: dict[str, type[Resource[Any]]] = _tables(Resources)
+"""The tables of operations by the same names: those of the Directory API."""
+
+DATA_EXPORT: dict[str, type[Resource[Any]]] = _tables(DataExport)
+"""Those of the Data Export API, whose rows have no ids, by the attributes of `meitner.data_export`."""
+
+LISTED: dict[str, type[Resource[Any]]] = {**RESOURCES, **DATA_EXPORT}
+"""Everything that can be listed, counted and exported."""
 
 
 def attribute_of(name: str) -> str:
-    """Return the attribute of a resource by its name: `student-placements` is `student_placements`.
+    """Return the attribute of a resource of the directory by its name: `student-placements` is `student_placements`.
 
     Raises `ValueError` for a name that no resource has, with the closest one that exists.
     """
     attribute = name.replace("-", "_")
+    if attribute in DATA_EXPORT:
+        raise ValueError(
+            f"{attribute} is of the Data Export API, whose rows have no ids: it can be listed, counted and exported, "
+            "and not followed, mirrored, synced, reconciled or loaded"
+        )
     if attribute not in RESOURCES:
         raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")
     return attribute
 
 
+def listed_name(name: str) -> str:
+    """Return the attribute of whatever can be listed, by its name; raises `ValueError` as `attribute_of` does."""
+    attribute = name.replace("-", "_")
+    if attribute not in LISTED:
+        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, LISTED)}")
+    return attribute
+
+
+def resource_in(client: Any, name: str) -> Any:  # noqa: ANN401 - any client or view, any table
+    """Return what a client has by the name of a resource, in whichever API."""
+    return getattr(client.data_export if name in DATA_EXPORT else client, name)
+
+
 if not TYPE_CHECKING:  # to type checkers, what the files export is exported
-    _files = (sys.modules[kind.__module__] for kind in RESOURCES.values())
+    _files = dict.fromkeys(sys.modules[kind.__module__] for kind in LISTED.values())
     __all__ = ["RESOURCES"] + [name for file in _files for name in file.__all__]

@@ -47,11 +47,13 @@ class Rule(Enum):
     PUBLIC = auto()
     """Text about an organisation, not a person, as public registers have it."""
     LANGUAGE = auto()
-    """A code of ISO 639; other text is dropped, and so it is by the next two."""
+    """A code of ISO 639; other text is dropped, and so it is by the next three."""
     YEARS = auto()
     """`2026/2027` or `2026_2027`."""
     COURSE = auto()
     """The code of a subject or course."""
+    CHOICE = auto()
+    """A choice whose values the API does not publish: one word of ASCII letters, or a number of two digits."""
     ID = auto()
     """Ids of records, whichever: a UUID made of their HMAC, one realm for all of them, so that joins survive."""
     NUMBER = auto()
@@ -98,6 +100,17 @@ _GRADE = _SOURCED | {
     "grade": Rule.KEEP,
     "grade_date": Rule.KEEP,
 }
+_EXPORTED_STUDENT = {
+    "id": Rule.ID,
+    "identity_number": Rule.NUMBER,
+    "first_name": Rule.DROP,
+    "last_name": Rule.DROP,
+    "date_of_birth": Rule.YEAR,
+    "gender": Rule.KEEP,
+    "school_type": Rule.CHOICE,
+    "school_year": Rule.CHOICE,
+}
+_EXPORTED = {"school": Rule.INSIDE, "student": Rule.INSIDE, "subject": Rule.INSIDE, "course": Rule.INSIDE}
 
 RULES: dict[str, dict[str, Rule]] = {
     "Meta": {"created_at": Rule.KEEP, "created_by": Rule.ID, "updated_at": Rule.KEEP, "updated_by": Rule.ID},
@@ -169,6 +182,33 @@ RULES: dict[str, dict[str, Rule]] = {
         "start_date": Rule.KEEP,
         "end_date": Rule.KEEP,
     },
+    "ExportedSchool": {"id": Rule.ID, "display_name": Rule.PUBLIC},
+    "ExportedStudent": _EXPORTED_STUDENT,
+    "ExportedPupil": _EXPORTED_STUDENT | {"class_": Rule.DROP},
+    "ExportedCourse": {"title": Rule.DROP, "code": Rule.COURSE},
+    "AttendanceReport": {
+        "status": Rule.CHOICE,
+        "date": Rule.KEEP,
+        "week": Rule.CHOICE,
+        "lesson_duration_minutes": Rule.KEEP,
+        "absence_duration_minutes": Rule.KEEP,
+    },
+    "Attendance": _EXPORTED | {"report": Rule.INSIDE},
+    "CriterionResult": _EXPORTED | {"archive_year": Rule.YEARS, "archive_term": Rule.CHOICE, "state": Rule.CHOICE},
+    "UpperSecondaryGrade": _EXPORTED
+    | {
+        "grade": Rule.KEEP,
+        "grade_date": Rule.KEEP,
+        "school_year": Rule.CHOICE,
+        "language_code": Rule.LANGUAGE,
+        "start_date": Rule.KEEP,
+        "end_date": Rule.KEEP,
+        "section": Rule.KEEP,
+        "program_display_name": Rule.DROP,
+        "program_template_title": Rule.DROP,
+        "orientation_title": Rule.DROP,
+        "orientation_code": Rule.COURSE,
+    },
     "AuditEvent": {
         "id": Rule.ID,
         "meta": Rule.INSIDE,
@@ -183,6 +223,7 @@ RULES: dict[str, dict[str, Rule]] = {
 _SHAPES = {
     Rule.LANGUAGE: re.compile(r"[A-Za-z]{2,3}"),
     Rule.YEARS: re.compile(r"[0-9]{4}[/_][0-9]{4}"),
+    Rule.CHOICE: re.compile(r"[A-Za-z]{1,40}|[0-9]{1,2}"),
     Rule.COURSE: re.compile(r"(?![0-9]{6,8}[-+]?[0-9A-Za-z]{4}$)[0-9A-Za-zÅÄÖåäö+-]{1,12}"),
 }
 

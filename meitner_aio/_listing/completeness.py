@@ -138,9 +138,7 @@ class CompletenessTracker:
 
     def again(self) -> CompletenessTracker:
         """Return an empty tracker, for reading the listing, or a part of it, again."""
-        if self.identified:
-            return CompletenessTracker(updates=self._searched)
-        return CompletenessTracker(offset=self._offset, updates=self._searched, keep=True)
+        return CompletenessTracker(updates=self._searched, keep=not self.identified)
 
     def agrees(self, other: CompletenessTracker) -> bool:
         """Whether two reads of rows without ids, both with `keep`, brought the same rows, in any order."""
@@ -246,11 +244,6 @@ class CompletenessTracker:
         """Return how many of the rows that arrived, including skipped ones, are not among the deleted ones."""
         lost = sum(id_ in self._distinct or id_ in self.invalid for id_ in gone)
         return self.rows + len(self.invalid) - lost
-
-    @property
-    def start(self) -> int:
-        """The offset that the read began at."""
-        return self._offset
 
     @property
     def steady(self) -> bool:

@@ -338,7 +338,7 @@ async def _compare(source: Source[T], tracker: CompletenessTracker, ask: PageReq
     """
     if not tracker.steady:
         return  # what arrived was delivered, and no other pass takes it back
-    recount, offset, total = tracker.again(), tracker.start, tracker.counted
+    recount, offset, total = tracker.again(), 0, tracker.counted
     while offset < total == tracker.counted and recount.rows <= tracker.rows:
         page = await source.fetch(ask._replace(offset=offset))
         tracker.requests += page.requests

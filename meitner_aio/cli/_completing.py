@@ -9,7 +9,7 @@ from .._operations.resource import model_of
 from .._wire.field_names import paths
 from ..export import resource_names
 from ..records import Field, Record, fields, wire_name
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._exit import UsageError
 from .conditions import operators, query_of, searchable
 
@@ -46,7 +46,7 @@ def _whole(model: type[Record]) -> Mapping[str, Field]:
 def _lists(context: CompletionContext, of: Callable[[type[Record]], Mapping[str, Field]]) -> list[str]:
     *before, incomplete = _typed(context).split(",")
     try:
-        known = _common(lambda name: of(model_of(RESOURCES[name])), _resources(context))
+        known = _common(lambda name: of(model_of(LISTED[name])), _resources(context))
     except ValueError:
         return []
     found = [",".join((*before, path)) for path in _beginning(incomplete, known) if path not in before]

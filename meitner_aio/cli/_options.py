@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 from .._pipeline.settings import SERVERS, safe_url
 from ..errors import ConfigurationError
 from ..export import resource_names
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._completing import complete_conditions
 from ._exit import UsageError
 from ._profile import Profile, config_path, load
@@ -38,11 +38,9 @@ Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 if TYPE_CHECKING:
     _Name = str
 else:
-    _Name = Literal[tuple(RESOURCES)]  # what a shell completes; the converter accepts more
+    _Name = Literal[tuple(LISTED)]  # what a shell completes; the converter accepts more
 
-ResourceName = Annotated[
-    _Name, Parameter(converter=_resource, help=", ".join(RESOURCES), n_tokens=1, show_choices=False)
-]
+ResourceName = Annotated[_Name, Parameter(converter=_resource, help=", ".join(LISTED), n_tokens=1, show_choices=False)]
 """The name of a resource, as commands take it; `student-placements` is `student_placements`."""
 
 Json = Annotated[bool, Parameter(help="Print the result as JSON.", show_default=False)]

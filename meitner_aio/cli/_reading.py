@@ -18,7 +18,7 @@ from ..export._read import level
 from ..export._selection import Selection, listing_of
 from ..export._source import ExportSource
 from ..records import Record
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._completing import complete_paths
 from ._exit import Exit, UsageError
 from ._options import DirectoryOptions, Natural, PagingOptions, Positive, Since, names_of, since_of
@@ -117,7 +117,7 @@ class _Wanted(NamedTuple):
 
     @property
     def model(self) -> type[Record]:
-        return model_of(RESOURCES[self.resource])
+        return model_of(LISTED[self.resource])
 
 
 async def show_records(
@@ -165,7 +165,7 @@ def _wanted(
 
 
 def _named(typed: str | None, resource: str) -> tuple[str, ...] | None:
-    model: type[Record] = model_of(RESOURCES[resource])
+    model: type[Record] = model_of(LISTED[resource])
     names, known = names_of(typed), paths(model)
     try:
         return None if names is None else tuple(resolved(name, known, resource) for name in names)

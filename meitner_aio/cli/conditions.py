@@ -46,7 +46,7 @@ from ..query import (
     to_filter,
 )
 from ..records import Field, Kind, fields
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._exit import UsageError
 from .rendering.typed import value_of
 
@@ -117,7 +117,7 @@ def _read(text: str) -> _Typed:
 
 def query_of(resource: str) -> type[ResourceQuery]:
     """Return what a resource is searched by; `UsageError` for one that cannot be searched."""
-    table = operations(RESOURCES[resource])
+    table = operations(LISTED[resource])
     if "search" not in table:
         raise UsageError(
             f"{resource} cannot be searched: leave out --where and --since, or name the resources that can"

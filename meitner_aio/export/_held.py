@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._pipeline.identity import Reader, Stamp, check
 from ..errors import MeitnerError
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._journal import Journal, left_in
 from ._manifest import Manifest
 from ._names import SHARED
@@ -54,7 +54,7 @@ def check_key(folder: Folder, manifest: Manifest, key: str | None, resources: It
     """
     found = [(f"what {folder.path} holds", manifest.key)] if manifest.resources else []
     given_up = frozenset(() if resume else resources)
-    left = left_in(folder, (name for name in RESOURCES if name not in given_up))
+    left = left_in(folder, (name for name in LISTED if name not in given_up))
     found += [(f"the interrupted export of {name}", journal.choices.key) for name, journal in left.items()]
     for what, other in found:
         check_same_key(what, other, key)
@@ -69,7 +69,7 @@ def check_same_key(what: str, other: str | None, key: str | None, remedy: str = 
 
 
 def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:
-    """Raise `MeitnerError` when a part would take the place of a whole. In a table, a part updates its rows.
+    """Raise `MeitnerError` when a part would take the place of a whole. In a table with ids, a part updates its rows.
 
     What an interrupted export `left` was allowed when that began.
     """
@@ -88,10 +88,12 @@ def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], 
 def _whole(folder: Folder, known: ResourceReport | None, target: Target) -> str | None:
     """Return the file that a part would replace, or push out of the manifest, although it is no part itself."""
     if known is not None and known.file == target.file:
-        if known.partial or target.file == SHARED:
+        if known.partial or (target.keyed and target.file == SHARED):
             return None
     elif target.file != SHARED and (folder.path / target.file).exists():
         return target.file  # of no manifest: nobody knows that it is a part
+    elif target.file == SHARED and not target.keyed and _has_table(folder, target.name):
+        return SHARED
     return None if known is None or known.partial or not (folder.path / known.file).exists() else known.file
 
 
@@ -107,3 +109,9 @@ def warn_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:
                 name,
                 folder.path,
             )
+
+
+def _has_table(folder: Folder, name: str) -> bool:
+    from .formats.sqlite import held
+
+    return name in held(folder.path / SHARED).tables

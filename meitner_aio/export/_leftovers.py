@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._files import Folder
 from ._names import parts_of
 
@@ -25,7 +25,7 @@ def forget(folder: Folder, resource: str) -> None:
 def warn_abandoned(folder: Folder, but: Collection[str], older: float) -> None:
     """Warn of what is left of resources, except those in `but`, when it is `older` than so many seconds."""
     found: dict[str, list[tuple[float, str]]] = {}
-    for name, resource, changed in _left(folder, set(RESOURCES).difference(but)):
+    for name, resource, changed in _left(folder, set(LISTED).difference(but)):
         if time.time() - changed > older:
             found.setdefault(resource, []).append((changed, name))
     for resource, files in sorted(found.items()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..resources import RESOURCES, attribute_of
+from ..resources import LISTED, RESOURCES, listed_name
 
 SHARED = "directory.sqlite"
 """The one file of the format that has a table for each resource."""
@@ -25,10 +25,10 @@ def parts_of(resource: str) -> tuple[str, ...]:
 
 
 def resource_names(given: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the attributes of the resources named, each once, in the order given; all of them when none is named.
+    """Return the attributes of the resources named, each once, in the order given; the directory's when none is named.
 
-    `student-placements` is `student_placements`. Raises `ValueError` for a name that no resource has, with the
-    closest one that exists.
+    `student-placements` is `student_placements`; those of the Data Export API are only meant by name. Raises
+    `ValueError` for a name that no resource has, with the closest one that exists.
     """
     return named(given) or tuple(RESOURCES)
 
@@ -38,7 +38,7 @@ def named(given: Iterable[str]) -> tuple[str, ...]:
 
     Whether all were meant or each was named makes a difference to an export with `since`.
     """
-    return tuple(dict.fromkeys(map(attribute_of, [given] if isinstance(given, str) else given)))
+    return tuple(dict.fromkeys(map(listed_name, [given] if isinstance(given, str) else given)))
 
 
 NOTES = "upload.json"
@@ -46,13 +46,13 @@ NOTES = "upload.json"
 ATTEMPT = "attempt.json"
 """What a worker of a cluster needs to go on where another one ended."""
 MANIFEST = "manifest.json"
-FILES = frozenset(f"{name}.{form}" for name in RESOURCES for form in SINGLE) | {SHARED}
+FILES = frozenset(f"{name}.{form}" for name in LISTED for form in SINGLE) | {SHARED}
 """Whole files of an export."""
 PARTS = frozenset(
     {ATTEMPT, f"{ATTEMPT}.part", f"{SHARED}.part", f"{MANIFEST}.part", f"{NOTES}.part"},
-).union(part for name in RESOURCES for part in parts_of(name) if part.endswith(".part"))
+).union(part for name in LISTED for part in parts_of(name) if part.endswith(".part"))
 BESIDE = tuple(f"{SHARED}-{end}" for end in ("journal", "wal", "shm"))
 """What SQLite may have left beside its database."""
-JOURNALS = tuple(f"{name}.journal" for name in RESOURCES)
+JOURNALS = tuple(f"{name}.journal" for name in LISTED)
 OURS = (NOTES, *JOURNALS, *sorted(PARTS), *sorted(FILES), *BESIDE, MANIFEST)
 """All that an export puts into a folder but `exports.log`, in the order in which it goes."""

@@ -157,9 +157,14 @@ def _continued(one: ResourceJob, marks: Sequence[PageCheckpoint], selection: Sel
 
 
 def _resource(one: ResourceJob, total: int, step: int, reached: int, selection: Selection) -> PlannedResource:
-    """Return what is missing of a resource, of which so many rows are there."""
+    """Return what is missing of a resource, of which so many rows are there.
+
+    Rows without ids that take several pages are read twice, unless a limit ends the read.
+    """
     rows = total if selection.limit is None else min(total, selection.limit)
-    return PlannedResource(one.name, rows, max(0 if reached else 1, -(-(rows - reached) // step)), step)
+    requests = max(0 if reached else 1, -(-(rows - reached) // step))
+    again = "id" not in one.model.__struct_fields__ and rows == total and rows > step
+    return PlannedResource(one.name, rows, requests + (-(-total // step) if again else 0), step)
 
 
 def _left(quota: Quota, date: float | None) -> float:

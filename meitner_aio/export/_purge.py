@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from .._runtime.private_files import check_folder
 from ..errors import ConfigurationError, MeitnerError
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ._files import Folder
 from ._journal import is_journal
 from ._log import LOG, Gone, Log, PurgeLine
@@ -99,7 +99,7 @@ class _Purge:
     def __init__(self, folder: Folder, before: datetime) -> None:
         self._folder, self._place, self._before = folder, folder.path, before
         self._manifest = Manifest.of(folder)
-        journals = any(is_journal(self._place / f"{name}.journal", name) for name in RESOURCES)
+        journals = any(is_journal(self._place / f"{name}.journal", name) for name in LISTED)
         self.ours = bool(self._manifest.resources) or journals or (self._place / LOG).exists()
         """Whether an export was ever here: else nothing is known by its name alone."""
 
@@ -151,13 +151,13 @@ class _Purge:
 
     def _left(self) -> Iterator[Path]:
         """Yield journals and parts; what an export can go on with is as old as the younger of the two."""
-        for name in RESOURCES:
+        for name in LISTED:
             pair = list(self._regular(f"{name}.journal", f"{name}.part"))
             if pair and pair[0].suffix == ".journal" and not is_journal(pair[0], name):
                 pair = pair[1:]
             if all(map(self._is_old, pair)):
                 yield from pair
-        yield from filter(self._is_old, self._regular(*sorted(PARTS - {f"{name}.part" for name in RESOURCES})))
+        yield from filter(self._is_old, self._regular(*sorted(PARTS - {f"{name}.part" for name in LISTED})))
 
     def _runs(self, runs: Iterable[Path]) -> Iterator[Path]:
         """Yield the files of runs of which every file of ours is old; each is held meanwhile, as by an export."""
@@ -169,7 +169,7 @@ class _Purge:
                     raise
                 except MeitnerError:  # an export is writing to it, and may wait for the quota longer than a file is old
                     continue
-                journals = [f"{name}.journal" for name in RESOURCES if is_journal(run / f"{name}.journal", name)]
+                journals = [f"{name}.journal" for name in LISTED if is_journal(run / f"{name}.journal", name)]
                 names = [*journals, *(name for name in OURS if name not in JOURNALS)]
                 files = list(self._regular(*(f"{run.name}/{name}" for name in names)))
                 if all(map(self._is_old, files)):

@@ -14,8 +14,8 @@ from .._operations.resource import model_of
 from .._wire.field_names import resolved
 from .._wire.validation import check_whole, encode, suggestion
 from ..query import MetaQuery, ResourceQuery, at_least, to_filter
-from ..records import DirectoryRecord, fields
-from ..resources import RESOURCES
+from ..records import Record, fields
+from ..resources import LISTED, RESOURCES, resource_in
 from ._names import named
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class ResourceJob(NamedTuple):
     """What is to be read of one resource."""
 
     name: str
-    model: type[DirectoryRecord]
+    model: type[Record]
     listing: Listing[Any]
     fields: tuple[str, ...] | None
     """Names of the fields to keep, in the order of the record."""
@@ -134,7 +134,7 @@ def read_in_full(resources: Sequence[str] = ()) -> tuple[str, ...]:
 def _chosen(
     name: str, listing: Listing[Any], selection: Selection, where: Mapping[str, object] | None, concurrency: int | None
 ) -> ResourceJob:
-    model = model_of(RESOURCES[name])
+    model = model_of(LISTED[name])
     listing = selection.paged(listing).paged(concurrency=concurrency, exact=True, on_invalid=selection.on_invalid)
     fingerprint = _fingerprint(_query(name), where, selection.pseudonyms) if where else ""
     kept = _fields(name, model, selection)
@@ -143,7 +143,7 @@ def _chosen(
 
 def listing_of(meitner: Meitner, name: str, selection: Selection, where: Mapping[str, object]) -> Listing[Any]:
     """Return the listing of a resource: a list of all, or a search. Raises `ValueError` as `chosen` does."""
-    resource: Any = getattr(meitner, name)
+    resource: Any = resource_in(meitner, name)
     if not selection.filtered:
         return cast("Listing[Any]", resource.list())
     query = _query(name)
@@ -165,7 +165,7 @@ def _fingerprint(query: type[ResourceQuery], where: Mapping[str, Any], names: Ps
 
 
 def _query(name: str) -> type[ResourceQuery]:
-    search = operations(RESOURCES[name]).get("search")
+    search = operations(LISTED[name]).get("search")
     if search is None or search.body is None:
         raise ValueError(f"{name} cannot be searched, and so takes neither where nor since")
     return cast("type[ResourceQuery]", search.body)
@@ -180,7 +180,7 @@ def _changed(query: type[ResourceQuery], since: datetime) -> ResourceQuery:
     return cast("ResourceQuery", build(any_of=[build(meta=meta) for meta in times]))
 
 
-def _fields(name: str, model: type[DirectoryRecord], selection: Selection) -> tuple[str, ...] | None:
+def _fields(name: str, model: type[Record], selection: Selection) -> tuple[str, ...] | None:
     """Return the names of fields to keep, whichever way they were spelled; the id always is."""
     allowed = None if selection.pseudonyms is None else pseudonyms.kept(model)
     if selection.fields is None:
@@ -192,7 +192,7 @@ def _fields(name: str, model: type[DirectoryRecord], selection: Selection) -> tu
     return found
 
 
-def _named(name: str, model: type[DirectoryRecord], wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _named(name: str, model: type[Record], wanted: tuple[str, ...]) -> tuple[str, ...]:
     known = tuple(field.name for field in fields(model))
-    kept = {"id", *(resolved(field, known, name) for field in wanted)}
+    kept = {"id", *(resolved(field, known, name) for field in wanted)}  # of rows without one, only the named
     return tuple(field for field in known if field in kept)

@@ -18,13 +18,13 @@ import msgspec
 from .._runtime.durable import RawFile
 from .._runtime.private_files import open_private
 from .._wire.decoding import DecodedPage, Identified
-from ..records import DirectoryRecord, Pagination
+from ..records import Pagination, Record
 from ._files import Folder
 from ._journal import Journal, PageCheckpoint, ReadSummary
 from ._leftovers import forget
 from ._source import Answered
 
-T = TypeVar("T", bound=DirectoryRecord)
+T = TypeVar("T", bound=Record)
 
 PAGES = 25
 """Answers after which there is a checkpoint: another run asks for no more than these and those in flight again."""

@@ -99,7 +99,7 @@ class Attendance(Record):
 
 
 class CriterionResult(Record):
-    """How far a student meets a criterion of a subject or a course. Which criterion it is, the example does not tell."""
+    """How far a student meets a criterion of a subject or a course. The example does not tell which criterion it is."""
 
     school: ExportedSchool | None = None
     student: ExportedStudent | None = None

@@ -18,6 +18,7 @@ class Choices(TypedDict, total=False):
     students: int
     schools: int
     seed: int
+    lessons: int
     owned: bool
     order: Order
     limiter: LimiterKind

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -13,7 +14,7 @@ from .._operations.resource import Resource
 from .._wire.messages import RawResponse, Request
 from .._wire.validation import check_seconds, check_whole, suggestion
 from ..records import DirectoryRecord, Record
-from ..resources import RESOURCES
+from ..resources import LISTED, RESOURCES
 from .faults import Fault, FaultFields, Faults, Injected, as_fault, operation_names
 from .http.app import PREFIX, App
 from .http.auth import Credentials
@@ -27,6 +28,7 @@ from .store.directory import Directory
 from .store.tables import Order
 from .store.writes import SOURCE
 from .synthetic import generate
+from .synthetic.exported import EXPORTED_FROM, exported
 from .synthetic.owned import owned as all_owned
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class Sandbox:
     **Data.** The same `seed` makes the same data for a whole day (UTC). Another day has other data: placements must be
     active, and children of school age, on that day. Audit events name records that were deleted. `owned` gives every
     record a source id, under the source of what is created here; otherwise some have one, of another system. `order` is
-    how rows are listed: "created", "-created", or "updated", where an update moves its row to the end.
+    how rows are listed: "created", "-created", or "updated", where an update moves its row to the end. The Data Export
+    API beside it is derived from what the directory began with: `lessons` reports of attendance a pupil, and so on.
 
     **Quota.** `limiter="bucket"` holds `quota` tokens, full at the start, into which `quota` flow in `window` seconds;
     `burst` makes it hold fewer (or more). "window" counts `quota` requests in windows of so many seconds, each opened
@@ -77,6 +80,7 @@ class Sandbox:
         students: int = 200,
         schools: int = 4,
         seed: int = 1,
+        lessons: int = 5,
         owned: bool = False,
         order: Order = "created",
         limiter: LimiterKind = "bucket",
@@ -99,7 +103,12 @@ class Sandbox:
         token_lifetime: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        for name, count, least in (("students", students, 0), ("schools", schools, 0), ("seed", seed, None)):
+        for name, count, least in (
+            ("students", students, 0),
+            ("schools", schools, 0),
+            ("seed", seed, None),
+            ("lessons", lessons, 0),
+        ):
             check_whole(name, count, least)
         check_seconds("latency", latency, 0)
         check_seconds("token_lifetime", token_lifetime, 1)
@@ -119,6 +128,7 @@ class Sandbox:
         paging = Paging(page_cap, over_cap)
         now = datetime.fromtimestamp(clock(), UTC)
         records = _records(now, resolution, students=students, schools=schools, seed=seed)
+        source = {name: records[name] for name in EXPORTED_FROM}
         records = all_owned(records, SOURCE) if owned else records
         self._directory = Directory(records, order=order, seed=seed, clock=clock, dialect=dialect)
         self._app = App(
@@ -130,6 +140,7 @@ class Sandbox:
             dialect=dialect,
             latency=latency,
             clock=clock,
+            exported=partial(exported, source, lessons=lessons, seed=seed, today=now.date()),
         )
         self._size = students, schools, seed
         self._server: Server | None = None
@@ -191,10 +202,11 @@ class Sandbox:
 
     def records(self, attribute: str) -> list[Any]:
         """Return the records of a resource as they are now, in the order in which they are listed."""
-        if attribute not in RESOURCES:
-            raise ValueError(f"there is no resource {attribute!r}{suggestion(attribute, RESOURCES)}")
+        if attribute not in LISTED:
+            raise ValueError(f"there is no resource {attribute!r}{suggestion(attribute, LISTED)}")
         with self._app.lock:
-            return list(self._directory.rows(attribute))
+            in_directory = attribute in RESOURCES
+            return list(self._directory.rows(attribute) if in_directory else self._app.data_export(attribute))
 
     def serve(
         self,

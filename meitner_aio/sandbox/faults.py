@@ -15,7 +15,7 @@ from typing import NamedTuple, TypedDict, Unpack
 
 from .._operations.operations import operations
 from .._wire.validation import check_whole
-from ..resources import RESOURCES
+from ..resources import LISTED
 
 CUT = 0
 """The status of a fault that cuts the connection."""
@@ -26,7 +26,7 @@ NEVER = math.inf
 
 def operation_names() -> set[str]:
     """Return every name of an operation, with and without its resource."""
-    places = {(attribute, name) for attribute, resource in RESOURCES.items() for name in operations(resource)}
+    places = {(attribute, name) for attribute, resource in LISTED.items() for name in operations(resource)}
     return {"token", "openapi", *(name for _, name in places), *(".".join(place) for place in places)}
 
 

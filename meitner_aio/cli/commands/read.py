@@ -6,9 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..._operations.operations import Get, operation_of
 from ..._wire.validation import checked_id
 from ...export import resource_names
-from .._exit import Exit
+from ...resources import LISTED, resource_in
+from .._exit import Exit, UsageError
 from .._options import DIRECTORY, PAGING, DirectoryOptions, Json, PagingOptions, ResourceName, Where
 from .._reading import SHOWING, ShowingOptions, show_records
 from ..rendering.output import for_people, write_json, write_table
@@ -83,20 +85,23 @@ async def get_command(
 
     Example: meitner-aio get schools 5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64
     """
+    if operation_of(LISTED[resource], Get) is None:
+        raise UsageError(f"{resource} cannot be got by id: its rows have none; meitner-aio list {resource}")
     async with directory.client(directory.settings()) as meitner:
-        record = await getattr(meitner, resource).get(id)
+        record = await resource_in(meitner, resource).get(id)
     write_json(record, indented=for_people() and not json)
 
 
 async def count_command(*resources: ResourceName, json: Json = False, directory: DirectoryOptions = DIRECTORY) -> None:
     """Count the records of each resource.
 
-    Counts all resources unless you name some. One request per resource.
+    Counts all resources of the directory unless you name some. One request per
+    resource.
 
     Example: meitner-aio count students groups
     """
     async with directory.client(directory.settings()) as meitner:
-        counts = {name: await getattr(meitner, name).list().count() for name in resource_names(resources)}
+        counts = {name: await resource_in(meitner, name).list().count() for name in resource_names(resources)}
     if json:
         write_json(counts)
     else:

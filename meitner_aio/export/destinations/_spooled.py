@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from ...resources import RESOURCES
+from ...resources import LISTED
 from .._files import Folder
 from .._held import warn_given_up
 from .._journal import left_in
@@ -19,7 +19,7 @@ _RUN = "run="
 def newest(spool: Path) -> Folder | None:
     """Return the folder of the latest run that can be gone on with; None when there is none."""
     for path in reversed(_runs(spool)):
-        if (path / NOTES).exists() and left_in(Folder(path), RESOURCES):
+        if (path / NOTES).exists() and left_in(Folder(path), LISTED):
             return Folder(path)
     return None
 
@@ -29,7 +29,7 @@ def give_up(spool: Path, but: Folder) -> list[str]:
     others = [path for path in _runs(spool) if path != but.path]
     for path in others:
         folder = Folder(path)
-        warn_given_up(folder, left_in(folder, RESOURCES))
+        warn_given_up(folder, left_in(folder, LISTED))
         empty(folder)
     return [path.name for path in others]
 

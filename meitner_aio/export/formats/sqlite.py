@@ -4,7 +4,7 @@ Records gather in a database beside the file, without keys, locks or journal; `c
 transaction, so that a reader sees all of them or what was there before, whatever ends the writing. `id` is the primary
 key; ids of other records and identity numbers have indexes; instants, dates and lists are text (`json_each` opens a
 list), booleans 0 or 1. A table is replaced whole, indexes and triggers that somebody added to it included, or its rows
-are updated by their ids.
+are updated by their ids. Rows without ids have no key, and their table is always replaced.
 
 SQLite opens files by name, so each has passed `check_file` before: in a folder that others cannot write to, nobody can
 put another in its place. That goes for the journals beside it, too, which SQLite believes. What is deleted is
@@ -56,7 +56,9 @@ class SqliteWriter:
 
     def __init__(self, path: Path, rows: Rows, *, table: str, replace: bool, directory: Stamp | None = None) -> None:
         """Begin beside the file; `MeitnerError` when it is another program's. `replace`: these are all the rows."""
-        self._path, self._table, self._replace, self._directory = path, table, replace, directory
+        self._keyed = any(column.name == "id" for column in rows.columns)
+        self._path, self._table, self._directory = path, table, directory
+        self._replace = replace or not self._keyed
         self.held: Table | None = None
         self._rows = rows
         _examine(path, writes=True)
@@ -132,10 +134,8 @@ class SqliteWriter:
             yield f"ALTER TABLE main.{table} ADD COLUMN {declaration}"
         names = _listed(columns)
         updates = ", ".join(f"{name} = excluded.{name}" for name in map(quoted, declared))
-        yield (
-            f"INSERT INTO main.{table} ({names}) SELECT {names} FROM staged.records WHERE true "
-            f"ON CONFLICT (id) DO UPDATE SET {updates}"
-        )
+        by_id = f" ON CONFLICT (id) DO UPDATE SET {updates}" if self._keyed else ""
+        yield f"INSERT INTO main.{table} ({names}) SELECT {names} FROM staged.records WHERE true{by_id}"
         for column in columns:
             if indexed(column):
                 index = quoted(f"{self._table}_{column.name}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..._pipeline.identity import Stamp
 from ..._runtime import durable
 from ..._runtime.private_files import open_private
-from ...records import DirectoryRecord
+from ...records import Record
 from .._files import Folder
 from .._journal import ReadSummary
 from .._names import SHARED
@@ -30,7 +30,7 @@ class Target(NamedTuple):
     name: str
     """Of the resource."""
     format: str
-    model: type[DirectoryRecord]
+    model: type[Record]
     fields: tuple[str, ...] | None
     narrowed: bool
     """Whether a part is asked for, which must not take the place of a whole."""
@@ -45,6 +45,11 @@ class Target(NamedTuple):
     def of(cls, one: ResourceJob, format: str, *, replace: bool, excel: bool) -> Target:
         """Return the file to make of a resource."""
         return cls(one.name, format, one.model, one.fields, one.selection.narrowed, replace, excel)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether rows have ids, by which a part of them can be put among those of a table."""
+        return "id" in self.model.__struct_fields__
 
     @property
     def file(self) -> str:

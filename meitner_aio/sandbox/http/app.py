@@ -19,6 +19,8 @@ from ..._operations.resource import Resource
 from ..._wire.messages import Envelope, Headers, RawResponse, Request
 from ...errors import APIConnectionError, APITimeoutError, ConnectionReason
 from ...records import Record
+from ...resources import DATA_EXPORT
+from ...resources.data_export import API
 from ..faults import CUT, Fault, Faults
 from ..store.directory import Directory
 from ..store.tables import Row
@@ -39,6 +41,7 @@ OAUTH = "/oauth/token"
 OPENAPI = "/openapi.json"
 
 _KEPT = 10_000
+_DATA_EXPORT = f"/{API}/"
 
 
 class Outside(NamedTuple):
@@ -77,8 +80,11 @@ class App:
         dialect: Dialect,
         latency: float,
         clock: Callable[[], float],
+        exported: Callable[[], Mapping[str, list[Any]]],
     ) -> None:
+        """Answer for a directory, and for what the Data Export API has of it: `exported` makes that when asked."""
         self._directory = directory
+        self._exported: Callable[[], Mapping[str, list[Any]]] | None = exported
         self._credentials = credentials
         self._limiter = limiter
         self.unlimited = isinstance(limiter, Unlimited)
@@ -180,11 +186,25 @@ class App:
         with self.lock:
             self._served.insert(0, served)
 
+    def data_export(self, name: str) -> list[Any]:
+        """Return the rows of a resource of the Data Export API, in the order in which they are listed."""
+        self._serve_exported()
+        return next(served.rows for served in self._served if served.name == name)
+
+    def _serve_exported(self) -> None:
+        """Serve the Data Export API, behind what callers serve themselves."""
+        exported, self._exported = self._exported, None
+        for name, rows in exported().items() if exported else ():
+            kind = DATA_EXPORT[name]
+            self._served.append(Served(kind, rows, {}, {}, paging=self._paging, dialect=self._dialect, name=name))
+
     def _served_at(self, request: Request) -> ServedPlace | None:
         """Return what is asked of a declared resource, of whichever API below the origin."""
         path = asked_path(request)
         if not path:
             path = "/" + request.path.partition("://")[2].partition("/")[2]
+        if path.startswith(_DATA_EXPORT):
+            self._serve_exported()
         return next(filter(None, (served.find(request.method, path, request.query) for served in self._served)), None)
 
     def _find(self, method: str, path: str) -> Place | Outside | Refusal:

@@ -55,9 +55,14 @@ class Served:
         *,
         paging: Paging,
         dialect: Dialect,
+        name: str = "",
     ) -> None:
-        """Raise `TypeError` for rows of another record, and for an action whose answer nobody knows."""
+        """Raise `TypeError` for rows of another record, and for an action whose answer nobody knows.
+
+        `name` is what faults and requests call it; that of the class where it has none.
+        """
         self.kind = kind
+        self.name = name or kind.__name__
         self._model: type[Record] = model_of(kind)
         self.rows = list(rows)
         self._paging = paging
@@ -95,9 +100,7 @@ class Served:
         asked = {name for name, _ in parse_qsl(query)} - {self.kind.paging.limit, self.kind.paging.offset}
         name, one, match = next((each for each in found if asked <= _parameters(each[1])), found[0])
         id = unquote(match.groupdict().get("id", ""))
-        return ServedPlace(
-            f"{self.kind.__name__}.{name}", self.place.below(one.suffix).route, partial(self._answer, one, id)
-        )
+        return ServedPlace(f"{self.name}.{name}", self.place.below(one.suffix).route, partial(self._answer, one, id))
 
     def _answer(self, one: Operation, id: str, request: Request) -> RawResponse:
         match one:

@@ -17,14 +17,11 @@ from ...resources.schools import SchoolType
 from .calendar import current_term, graded_term, school_year
 from .chance import Register, spread
 from .places import Place
-from .words import PROGRAMS
+from .words import COURSES, PROGRAMS, SUBJECTS
 
-_SUBJECTS = ["SV", "MA", "EN", "IDH", "BI", "FY", "KE", "HI", "GE", "SH", "RE", "BL", "MU", "SL", "TK", "HKK", "M2"]
-_COURSES = [
-    ["MATMAT01a", "ENGENG05", "SVESVE01", "HISHIS01a1", "IDRIDR01", "SAMSAM01a1"],
-    ["MATMAT02a", "ENGENG06", "SVESVE02", "NAKNAK01a1", "RELREL01"],
-    ["SVESVE03", "ENGENG07", "FILFIL01", "PSKPSY01", "IDRIDR02"],
-]
+_SUBJECTS = list(SUBJECTS)
+_CODES = list(COURSES)
+_COURSES = [_CODES[:6], _CODES[6:11], _CODES[11:]]
 """Codes of courses, by year."""
 
 _GRADES = spread({Grade.A: 14, Grade.B: 15, Grade.C: 22, Grade.D: 18, Grade.E: 20, Grade.F: 9, Grade.MISSING: 2})

@@ -87,6 +87,47 @@ PROGRAMS = {
 }
 """National programmes of the upper secondary school: code and title."""
 
+SUBJECTS = {
+    "SV": "Svenska",
+    "MA": "Matematik",
+    "EN": "Engelska",
+    "IDH": "Idrott och hälsa",
+    "BI": "Biologi",
+    "FY": "Fysik",
+    "KE": "Kemi",
+    "HI": "Historia",
+    "GE": "Geografi",
+    "SH": "Samhällskunskap",
+    "RE": "Religionskunskap",
+    "BL": "Bild",
+    "MU": "Musik",
+    "SL": "Slöjd",
+    "TK": "Teknik",
+    "HKK": "Hem- och konsumentkunskap",
+    "M2": "Moderna språk",
+}
+"""Subjects of the compulsory school: code and title."""
+
+COURSES = {
+    "MATMAT01a": "Matematik 1a",
+    "ENGENG05": "Engelska 5",
+    "SVESVE01": "Svenska 1",
+    "HISHIS01a1": "Historia 1a1",
+    "IDRIDR01": "Idrott och hälsa 1",
+    "SAMSAM01a1": "Samhällskunskap 1a1",
+    "MATMAT02a": "Matematik 2a",
+    "ENGENG06": "Engelska 6",
+    "SVESVE02": "Svenska 2",
+    "NAKNAK01a1": "Naturkunskap 1a1",
+    "RELREL01": "Religionskunskap 1",
+    "SVESVE03": "Svenska 3",
+    "ENGENG07": "Engelska 7",
+    "FILFIL01": "Filosofi 1",
+    "PSKPSY01": "Psykologi 1",
+    "IDRIDR02": "Idrott och hälsa 2",
+}
+"""Courses of the upper secondary school: code and title."""
+
 MOBILE_NUMBERS = [f"070-{number}" for number in range(1740605, 1740700)]
 _LANDLINES = {"08": 46500400, "031": 3900600, "040": 6280400, "0980": 319200}
 PHONE_NUMBERS = MOBILE_NUMBERS + [

@@ -23,7 +23,7 @@ from .._runtime.threads import threaded
 from .._wire.decoding import PART
 from .._wire.messages import FOREIGN, Headers, RawResponse, Request
 from ..errors import ConfigurationError
-from ..resources import RESOURCES
+from ..resources import LISTED
 from ..sandbox.frozen import Frozen, reads
 from ._answers import away, marked, unwritten
 
@@ -145,7 +145,7 @@ def _files(folder: Path) -> dict[str, _File]:
             f"offline: {folder} is under pseudonyms, and no directory: its ids and numbers are nobody's; export without"
         )
     for attribute, file in manifest.resources.items():
-        if attribute not in RESOURCES or Path(file.file).name != file.file:
+        if attribute not in LISTED or Path(file.file).name != file.file:
             raise ConfigurationError(f"offline: {path} names a resource or a file that no export writes")
         if file.format != "ndjson":
             raise ConfigurationError(f"offline: {folder / file.file} is {file.format}; export with the format ndjson")
@@ -166,7 +166,7 @@ def _read(folder: Path, attribute: str, file: _File) -> Frozen:
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise ConfigurationError(f"offline: {path} is not the file that was exported: its SHA-256 is another")
     try:
-        rows = msgspec.json.Decoder(model_of(RESOURCES[attribute])).decode_lines(data)
+        rows = msgspec.json.Decoder(model_of(LISTED[attribute])).decode_lines(data)
     except FOREIGN:  # its text may quote a value
         raise ConfigurationError(f"offline: {path} holds rows of another shape") from None
     if not file.complete and not file.narrowed:  # what was narrowed was told of when it was opened

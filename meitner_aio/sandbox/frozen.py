@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from .._wire.messages import Request, Send
 from .._wire.validation import plausible
 from ..errors import APIConnectionError, ConnectionReason
-from ..records import DirectoryRecord
+from ..records import Meta
+from ..resources import DATA_EXPORT
 from .faults import Faults
 from .http.answers import Refusal
 from .http.app import App, asked_path
@@ -29,14 +31,16 @@ _PLAIN = Dialect(unknown="refuse")
 """An ignored condition would find everything, so unknown ones are refused."""
 
 _routes = Routes()
+_EXPORTED = {f"/{kind.api}{kind.path}": name for name, kind in DATA_EXPORT.items()}
 
 
 class Frozen:
     """The records of a resource, in the order given. All credentials are accepted, and there is no quota."""
 
-    def __init__(self, attribute: str, records: Sequence[DirectoryRecord]) -> None:
-        """Hold `records` of the resource that the client keeps as `attribute`."""
-        metas = [record.meta for record in records if record.meta is not None]
+    def __init__(self, attribute: str, records: Sequence[Any]) -> None:
+        """Hold `records` of the resource that the client, or its `data_export`, keeps as `attribute`."""
+        rows = {attribute: records}
+        metas: list[Meta] = [meta for record in records if (meta := getattr(record, "meta", None)) is not None]
         changes = (at for meta in metas for at in (meta.created_at, meta.updated_at) if at is not None)
         latest = max(filter(plausible, changes), default=None)
         settled = 0.0 if latest is None else latest.timestamp() + _SETTLED
@@ -45,7 +49,7 @@ class Frozen:
             return max(time.time(), settled)
 
         app = App(
-            Directory({attribute: records}, order="created", seed=0, clock=clock, dialect=_PLAIN),
+            Directory(rows, order="created", seed=0, clock=clock, dialect=_PLAIN),
             Credentials(None, HOUR, clock),
             Unlimited(),
             Faults((), 0),
@@ -53,6 +57,7 @@ class Frozen:
             dialect=_PLAIN,
             latency=0.0,
             clock=clock,
+            exported=lambda: rows if attribute in DATA_EXPORT else {},
         )
         self.send: Send = app.send
         """Answers a request, as the sandbox does."""
@@ -63,8 +68,11 @@ def reads(request: Request) -> str | None:
 
     Raises `APIConnectionError` for a path that the directory does not have: of a declared resource, or of another API.
     """
+    path = asked_path(request)
+    if request.method == "GET" and path in _EXPORTED:
+        return _EXPORTED[path]
     try:
-        place = _routes.find(request.method, asked_path(request))
+        place = _routes.find(request.method, path)
     except Refusal as refusal:
         if refusal.status != _NOWHERE:
             return ""

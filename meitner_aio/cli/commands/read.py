@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..._operations.operations import Get, operation_of
+from ..._operations.operations import Get
+from ..._operations.resource import operation_of
 from ..._wire.validation import checked_id
 from ...export import resource_names
 from ...resources import LISTED, resource_in

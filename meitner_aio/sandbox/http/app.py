@@ -10,7 +10,7 @@ import math
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -80,11 +80,11 @@ class App:
         dialect: Dialect,
         latency: float,
         clock: Callable[[], float],
-        exported: Callable[[], Mapping[str, list[Any]]],
+        exported: Callable[[], Mapping[str, Sequence[Any]]] = dict,
     ) -> None:
         """Answer for a directory, and for what the Data Export API has of it: `exported` makes that when asked."""
         self._directory = directory
-        self._exported: Callable[[], Mapping[str, list[Any]]] | None = exported
+        self._exported: Callable[[], Mapping[str, Sequence[Any]]] | None = exported
         self._credentials = credentials
         self._limiter = limiter
         self.unlimited = isinstance(limiter, Unlimited)

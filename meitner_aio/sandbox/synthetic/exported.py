@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from ...resources.data_export import (
     Attendance,
     AttendanceReport,
@@ -104,10 +106,9 @@ class Exported:
             if grade.grade is None or placement is None:
                 continue
             program = grade.program_title
-            pupil = self._student(ExportedPupil, placement)
             yield UpperSecondaryGrade(
                 school=self._school(grade.school_id),
-                student=pupil,
+                student=self._pupil(placement),
                 course=_course(COURSES, grade.course_code),
                 grade=grade.grade,
                 grade_date=grade.grade_date,
@@ -125,15 +126,22 @@ class Exported:
     def _school(self, id: str) -> ExportedSchool:
         return ExportedSchool(id=id, display_name=self._schools[id].title)
 
+    def _pupil(self, placement: StudentPlacement) -> ExportedPupil:
+        pupil, year = self._student(ExportedPupil, placement), placement.school_year
+        return pupil if year is None else replace(pupil, class_=f"Klass {year}A")
+
     def _student(self, kind: type[S], placement: StudentPlacement) -> S:
         student = self._students[placement.student_id]
-        year = placement.school_year
-        known = {name: getattr(student, name) for name in _OF_A_STUDENT}
-        more = {"class_": f"Klass {year}A"} if kind is ExportedPupil and year is not None else {}
-        return kind(**known, school_type=placement.school_type, school_year=year, **more)
-
-
-_OF_A_STUDENT = ("id", "identity_number", "first_name", "last_name", "date_of_birth", "gender")
+        return kind(
+            id=student.id,
+            identity_number=student.identity_number,
+            first_name=student.first_name,
+            last_name=student.last_name,
+            date_of_birth=student.date_of_birth,
+            gender=student.gender,
+            school_type=placement.school_type,
+            school_year=placement.school_year,
+        )
 
 
 def _school_days(today: date, count: int) -> Iterator[date]:

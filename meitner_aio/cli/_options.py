@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 from .._pipeline.settings import SERVERS, safe_url
 from ..errors import ConfigurationError
 from ..export import resource_names
-from ..resources import LISTED
+from ..resources import LISTED, RESOURCES, attribute_of
 from ._completing import complete_conditions
 from ._exit import UsageError
 from ._profile import Profile, config_path, load
@@ -31,17 +31,27 @@ def _resource(_: type, tokens: Sequence[Token]) -> str:
     return name
 
 
+def _in_directory(_: type, tokens: Sequence[Token]) -> str:
+    return attribute_of(tokens[0].value)
+
+
 Natural = Annotated[int, Parameter(validator=Number(gte=0))]
 Positive = Annotated[int, Parameter(validator=Number(gte=1))]
 Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 
 if TYPE_CHECKING:
-    _Name = str
+    _Name = _DirectoryName = str
 else:
     _Name = Literal[tuple(LISTED)]  # what a shell completes; the converter accepts more
+    _DirectoryName = Literal[tuple(RESOURCES)]
 
 ResourceName = Annotated[_Name, Parameter(converter=_resource, help=", ".join(LISTED), n_tokens=1, show_choices=False)]
-"""The name of a resource, as commands take it; `student-placements` is `student_placements`."""
+"""The name of whatever can be listed, as commands take it; `student-placements` is `student_placements`."""
+
+DirectoryName = Annotated[
+    _DirectoryName, Parameter(converter=_in_directory, help=", ".join(RESOURCES), n_tokens=1, show_choices=False)
+]
+"""The name of a resource of the directory: of records with ids."""
 
 Json = Annotated[bool, Parameter(help="Print the result as JSON.", show_default=False)]
 

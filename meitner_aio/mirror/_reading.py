@@ -15,7 +15,7 @@ from ..errors import MeitnerError
 from ..offline import plainly
 from ..offline._records import Reader
 from ..records import DirectoryRecord
-from ..resources import RESOURCES, attribute_of
+from ..resources import LISTED, RESOURCES, attribute_of
 from ._database import reading
 
 T = TypeVar("T", bound=DirectoryRecord)
@@ -65,7 +65,7 @@ class MirrorState:
 def _name(resource: type[Resource[Any]] | str) -> str:
     if isinstance(resource, str):
         return attribute_of(resource)
-    return next(name for name, kind in RESOURCES.items() if kind is resource)
+    return attribute_of(next(name for name, kind in LISTED.items() if kind is resource))
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def attribute_of(name: str) -> str:
     if attribute in DATA_EXPORT:
         raise ValueError(
             f"{attribute} is of the Data Export API, whose rows have no ids: it can be listed, counted and exported, "
-            "and not followed, mirrored, synced, reconciled or loaded"
+            "and nothing else (not searched, followed, mirrored, synced or reconciled)"
         )
     if attribute not in RESOURCES:
         raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")

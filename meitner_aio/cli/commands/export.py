@@ -215,7 +215,9 @@ async def export_command(
 ) -> Exit:
     """Export all records to files.
 
-    All resources when none is named.
+    Exports all resources of the directory unless you name some. Those of the Data
+    Export API (attendances, criterion_results, upper_secondary_grades) are only
+    exported by name.
     A file appears under its name when it is complete; only you can read it.
     manifest.json, beside the files, says what they hold.
     To continue an interrupted export, repeat the command with --resume.

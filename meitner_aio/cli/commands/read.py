@@ -6,13 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..._operations.operations import Get
-from ..._operations.resource import operation_of
 from ..._wire.validation import checked_id
 from ...export import resource_names
-from ...resources import LISTED, resource_in
-from .._exit import Exit, UsageError
-from .._options import DIRECTORY, PAGING, DirectoryOptions, Json, PagingOptions, ResourceName, Where
+from ...resources import resource_in
+from .._exit import Exit
+from .._options import DIRECTORY, PAGING, DirectoryName, DirectoryOptions, Json, PagingOptions, ResourceName, Where
 from .._reading import SHOWING, ShowingOptions, show_records
 from ..rendering.output import for_people, write_json, write_table
 
@@ -38,7 +36,7 @@ async def list_command(
 
 
 async def search_command(
-    resource: ResourceName,
+    resource: DirectoryName,
     /,
     *,
     where: Where | None = None,
@@ -73,7 +71,7 @@ def _uuid(_: type, value: object) -> None:
 
 
 async def get_command(
-    resource: ResourceName,
+    resource: DirectoryName,
     id: Annotated[str, Parameter(help="The record's UUID.", validator=_uuid)],
     /,
     *,
@@ -86,10 +84,8 @@ async def get_command(
 
     Example: meitner-aio get schools 5f0c8a52-6b1e-4c58-9d0e-2f7c3a1b9e64
     """
-    if operation_of(LISTED[resource], Get) is None:
-        raise UsageError(f"{resource} cannot be got by id: its rows have none; meitner-aio list {resource}")
     async with directory.client(directory.settings()) as meitner:
-        record = await resource_in(meitner, resource).get(id)
+        record = await getattr(meitner, resource).get(id)
     write_json(record, indented=for_people() and not json)
 
 

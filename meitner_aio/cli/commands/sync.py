@@ -21,7 +21,7 @@ from ...resources.audit_events import AUDIT_EVENTS, NO_CHANGES
 from .._exit import Exit, UsageError
 from .._interrupted import terminable
 from .._job import Job
-from .._options import DIRECTORY, DirectoryOptions, Json, Natural, ResourceName, given
+from .._options import DIRECTORY, DirectoryName, DirectoryOptions, Json, Natural, given
 from .._schedule import Schedule
 from .._service import Stop, serve, stoppable
 from .._systemd import unit
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _EVERY = "15m"
 """What a unit says where nobody does."""
 _OWN_TO_A_SERVICE = ("/tmp", "/var/tmp")  # noqa: S108 - a service has its own, so nothing is put there
-_Kept = Annotated[ResourceName, Parameter(help=", ".join(name for name in RESOURCES if name != AUDIT_EVENTS))]
+_Kept = Annotated[DirectoryName, Parameter(help=", ".join(name for name in RESOURCES if name != AUDIT_EVENTS))]
 _STATE = Path("/var/lib/meitner-aio")
 _WATCHED = "--accept-deletions is for a single run: leave it out with --every and --print-systemd"
 _CHANCE = random.SystemRandom()

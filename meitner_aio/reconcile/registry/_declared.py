@@ -17,7 +17,7 @@ from ..._operations.operations import operations
 from ..._operations.writes import Create
 from ..._wire.validation import suggestion
 from ...records import Field, Kind, Record, fields, wire_name
-from ...resources import RESOURCES
+from ...resources import DATA_EXPORT, RESOURCES, attribute_of
 from ...resources._references import REFERENCES
 from ._problems import Flaw
 
@@ -104,6 +104,8 @@ def declared(resource: str) -> Declared:
 def resource_of(name: str) -> str:
     """Return a resource by its name, with dashes or underscores; `ValueError` for what no registry can hold."""
     resource = name.replace("-", "_")
+    if resource in DATA_EXPORT:
+        return attribute_of(resource)  # which says why not
     if resource not in RESOURCES:
         raise ValueError(f"{name!r} is no resource{suggestion(resource, RESOURCES)}")
     declared(resource)

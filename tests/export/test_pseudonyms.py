@@ -129,11 +129,15 @@ def test_a_choice_that_is_not_known_is_dropped() -> None:
         ("grade_elementaries", "subject_code", "SVA", "150101-T123"),
         ("student_placements", "archive_year", "2025_2026", "2025"),
         ("student_placements", "modern_language_in_school_choice", "ES", "x y"),
+        ("criterion_results", "state", "PartlyFulfilled", "Kanariella Ek"),
+        ("criterion_results", "archive_term", "HT", "150101-4242"),
+        ("upper_secondary_grades", "school_year", "3", "201501014242"),
+        ("upper_secondary_grades", "orientation_code", "INR1", "20150101-4242"),
     ],
 )
 def test_text_is_kept_only_as_the_code_that_it_should_be(resource: str, field: str, good: str, bad: str) -> None:
     """Somebody types names and identity numbers into every box there is."""
-    kind: Any = RESOURCES[resource]
+    kind: Any = LISTED[resource]
     row = {"id": ID, "studentID": ID, "schoolID": ID, "subjectCode": "MA", "courseCode": "MA", "academicYear": "x"}
     row |= {"term": "HT", "schoolYear": "9", "schoolType": "GR", "startDate": "2026-01-01"}
     record = msgspec.convert(

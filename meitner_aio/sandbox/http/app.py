@@ -135,6 +135,8 @@ class App:
         """Return the answer, None when the connection is cut, and the seconds until then."""
         path, request_id = asked_path(request), str(uuid.uuid4())
         place = self._served_at(request) or self._find(request.method, path)
+        if isinstance(place, ServedPlace):
+            path = _below_origin(request)
         operation = _named(place)
         fault = self._faults.strike(operation, path)
         answer = None
@@ -200,9 +202,7 @@ class App:
 
     def _served_at(self, request: Request) -> ServedPlace | None:
         """Return what is asked of a declared resource, of whichever API below the origin."""
-        path = asked_path(request)
-        if not path:
-            path = "/" + request.path.partition("://")[2].partition("/")[2]
+        path = _below_origin(request)
         if path.startswith(_DATA_EXPORT):
             self._serve_exported()
         return next(filter(None, (served.find(request.method, path, request.query) for served in self._served)), None)
@@ -261,6 +261,11 @@ def local(path: str) -> str:
 def asked_path(request: Request) -> str:
     """Return the path of a request as the routes have it; that in another API begins with its name."""
     return f"/{request.api}{request.path}" if request.api else local(request.path)
+
+
+def _below_origin(request: Request) -> str:
+    """Return the path of a request, of whichever API below the origin; within the directory's, below its prefix."""
+    return asked_path(request) or "/" + request.path.partition("://")[2].partition("/")[2]
 
 
 def _named(place: Place | Outside | Refusal | ServedPlace) -> str:

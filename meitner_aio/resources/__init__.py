@@ -44,8 +44,11 @@ class Resources:
 
 
 def _tables(owner: type) -> dict[str, type[Resource[Any]]]:
-    members = {name: member for name, member in vars(owner).items() if isinstance(member, Member)}
-    return {name: cast("Member[Resource[Any]]", member).kind for name, member in members.items()}
+    return {
+        name: cast("Member[Resource[Any]]", member).kind
+        for name, member in vars(owner).items()
+        if isinstance(member, Member)
+    }
 
 
 RESOURCES: dict[str, type[Resource[Any]]] = _tables(Resources)

@@ -8,6 +8,8 @@ the Data Export API are a line of `DataExport`, in its file: what reads rows has
 from __future__ import annotations
 
 import sys
+from collections import ChainMap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .._operations.members import Member, SearchableMember
@@ -57,7 +59,7 @@ RESOURCES: dict[str, type[Resource[Any]]] = _tables(Resources)
 DATA_EXPORT: dict[str, type[Resource[Any]]] = _tables(DataExport)
 """Those of the Data Export API, whose rows have no ids, by the attributes of `meitner.data_export`."""
 
-LISTED: dict[str, type[Resource[Any]]] = {**RESOURCES, **DATA_EXPORT}
+LISTED: Mapping[str, type[Resource[Any]]] = ChainMap(DATA_EXPORT, RESOURCES)  # which begins with the last
 """Everything that can be listed, counted and exported."""
 
 

@@ -103,13 +103,9 @@ class Sandbox:
         token_lifetime: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        for name, count, least in (
-            ("students", students, 0),
-            ("schools", schools, 0),
-            ("seed", seed, None),
-            ("lessons", lessons, 0),
-        ):
-            check_whole(name, count, least)
+        for name, count in {"students": students, "schools": schools, "lessons": lessons}.items():
+            check_whole(name, count, 0)
+        check_whole("seed", seed)
         check_seconds("latency", latency, 0)
         check_seconds("token_lifetime", token_lifetime, 1)
         _check_faults(faults)

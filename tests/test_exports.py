@@ -22,7 +22,7 @@ from meitner_aio import ApiKey, Meitner, errors, query, records
 from meitner_aio._operations.operations import Resource, operations
 from meitner_aio.query import Condition
 from meitner_aio.records import OpenEnum, Record
-from meitner_aio.resources import RESOURCES
+from meitner_aio.resources import DATA_EXPORT, RESOURCES
 
 
 def _public(kind: type) -> Iterator[type]:
@@ -44,6 +44,8 @@ def _exported() -> set[str]:
         bodies = [operation.body for operation in operations(resource).values() if operation.body is not None]
         names |= {kind.__name__ for kind in (resource.model, *bodies)}
         names |= {kind.__name__ for body in bodies for kind in _objects_in(body)}
+    for resource in DATA_EXPORT.values():
+        names |= {kind.__name__ for kind in (resource, resource.model, *_objects_in(resource.model))}
     return names | _operators()
 
 

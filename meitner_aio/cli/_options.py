@@ -40,7 +40,8 @@ Positive = Annotated[int, Parameter(validator=Number(gte=1))]
 Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
 
 if TYPE_CHECKING:
-    _Name = _DirectoryName = str
+    _Name = str
+    _DirectoryName = str
 else:
     _Name = Literal[tuple(LISTED)]  # what a shell completes; the converter accepts more
     _DirectoryName = Literal[tuple(RESOURCES)]

@@ -14,7 +14,7 @@ from meitner_aio._operations.operations import operations
 from meitner_aio._operations.resource import model_of
 from meitner_aio._wire.validation import encode
 from meitner_aio.dlt import directory
-from meitner_aio.errors import APIConnectionError, PermissionDeniedError
+from meitner_aio.errors import APIConnectionError, PermissionDeniedError, ResponseValidationError
 from meitner_aio.mirror import Mirror
 from meitner_aio.reconcile import Desired
 from meitner_aio.records import Record, fields
@@ -242,6 +242,31 @@ async def test_what_needs_ids_refuses_it_and_says_why(name: str, tmp_path):
         with pytest.raises(ValueError, match=why):
             Desired.load(tmp_path / "registry")
     assert not sandbox.requests
+
+
+async def test_a_mirror_has_it_never(tmp_path):
+    """And says so: the rows of a mirror have ids."""
+    async with Meitner.sandbox(students=1) as meitner, Mirror(tmp_path / "m.sqlite") as mirror:
+        await mirror.sync(meitner, ["schools"])
+    async with Meitner(offline=tmp_path / "m.sqlite") as offline:
+        with pytest.raises(APIConnectionError, match="keeps no attendances"):
+            await offline.data_export.attendances.list().all()
+
+
+async def test_a_row_of_another_shape_can_be_left_out():
+    """One field of another type than the example's ends a read, unless such rows are skipped and named."""
+    rows = [{"report": {"week": "6"}}, {"report": {"week": {"number": 6}}}, {"report": None}]
+    body = answer(200, {"data": rows, "pagination": {"offset": 0, "limit": 1000, "total": 3}})
+    async with (
+        RawServer(lambda _: body) as server,
+        Meitner(*CREDENTIALS, base_url=server.url, max_retries=0) as meitner,
+    ):
+        listing = meitner.data_export.attendances.list()
+        with pytest.raises(ResponseValidationError):
+            await listing.all()
+        skipping = listing.paged(on_invalid="skip", exact=True)
+        assert len(await skipping.all()) == 2
+        assert (skipping.report.complete, len(skipping.report.invalid)) == (False, 1)
 
 
 async def test_a_snapshot_has_it_where_it_was_exported(tmp_path):

@@ -13,6 +13,7 @@ from datetime import timedelta
 import pyarrow.parquet
 import pytest
 from msgspec.structs import replace
+from object_stores import BUCKET
 
 from meitner_aio import Attendance, AttendanceReport, ExportedStudent, Meitner
 from meitner_aio._wire.validation import encode
@@ -20,6 +21,7 @@ from meitner_aio.errors import MeitnerError
 from meitner_aio.export import export, plan, purge
 from meitner_aio.resources import RESOURCES, Attendances
 from meitner_aio.sandbox import Sandbox
+from meitner_aio.tenants import export_many
 
 FORMATS = ("ndjson", "csv", "parquet", "sqlite")
 CANARY = "Kanariefågel"
@@ -206,3 +208,23 @@ async def test_rows_that_were_not_shown_to_be_all_do_not_pile_up(sandbox, tmp_pa
             report = await export(meitner, ["attendances"], to=out, format=format, page_size=100, progress=move)
             assert (report.complete, report.rows) == (False, 300)
             assert weeks(out, format).total() == 300
+
+
+async def test_it_goes_into_an_object_store(sandbox, s3):
+    """By name, beside the directory, with what was proven in the manifest."""
+    async with Meitner.sandbox(sandbox) as meitner:
+        report = await export(meitner, ["attendances", "schools"], to=f"s3://{BUCKET}/out", page_size=100)
+    assert report.complete
+    manifest = json.loads(s3.get("out/manifest.json"))["resources"]
+    assert manifest["attendances"]["level"] == "stable"
+    assert len(s3.get(f"out/{manifest['attendances']['file']}").splitlines()) == 300
+
+
+async def test_many_tenants_take_it_by_name(sandbox, tmp_path):
+    """A folder each; nothing of it where it is not named."""
+    other = Sandbox(students=5)
+    clients = {"one": Meitner.sandbox(sandbox), "two": Meitner.sandbox(other)}
+    report = await export_many(clients, ["attendances"], to=tmp_path / "out")
+    assert report.ok
+    lines = (tmp_path / "out" / "two" / "attendances.ndjson").read_bytes().splitlines()
+    assert len(lines) == len(other.records("attendances"))

@@ -103,11 +103,8 @@ class Sandbox:
         token_lifetime: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        for name, count in {"students": students, "schools": schools, "lessons": lessons}.items():
-            check_whole(name, count, 0)
-        check_whole("seed", seed)
-        check_seconds("latency", latency, 0)
-        check_seconds("token_lifetime", token_lifetime, 1)
+        _check_amounts(seed, students=students, schools=schools, lessons=lessons)
+        _check_times(latency, token_lifetime)
         _check_faults(faults)
         check_choice("order", order, Order)
         self._pair = _pair(credentials)
@@ -123,9 +120,8 @@ class Sandbox:
         counter = new_limiter(limiter, quota, window, clock, burst=burst, reset=reset, counted=headers)
         paging = Paging(page_cap, over_cap)
         now = datetime.fromtimestamp(clock(), UTC)
-        records = _records(now, resolution, students=students, schools=schools, seed=seed)
-        source = {name: records[name] for name in EXPORTED_FROM}
-        records = all_owned(records, SOURCE) if owned else records
+        born = _records(now, resolution, students=students, schools=schools, seed=seed)
+        records = all_owned(born, SOURCE) if owned else born
         self._directory = Directory(records, order=order, seed=seed, clock=clock, dialect=dialect)
         self._app = App(
             self._directory,
@@ -136,7 +132,7 @@ class Sandbox:
             dialect=dialect,
             latency=latency,
             clock=clock,
-            exported=partial(exported, source, lessons=lessons, seed=seed, today=now.date()),
+            exported=_derived(born, lessons=lessons, seed=seed, now=now),
         )
         self._size = students, schools, seed
         self._server: Server | None = None
@@ -265,6 +261,25 @@ def _records(
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     step = 1000 if resolution == "second" else 1
     return generate(students=students, schools=schools, seed=seed, now=today, step=step)
+
+
+def _derived(
+    records: Mapping[str, list[DirectoryRecord]], *, lessons: int, seed: int, now: datetime
+) -> Callable[[], dict[str, list[Any]]]:
+    """Return what makes the rows of the Data Export API; only the records that they need are kept for it."""
+    needed = {name: records[name] for name in EXPORTED_FROM}
+    return partial(exported, needed, lessons=lessons, seed=seed, today=now.date())
+
+
+def _check_times(latency: object, token_lifetime: object) -> None:
+    check_seconds("latency", latency, 0)
+    check_seconds("token_lifetime", token_lifetime, 1)
+
+
+def _check_amounts(seed: object, **amounts: object) -> None:
+    check_whole("seed", seed)
+    for name, amount in amounts.items():
+        check_whole(name, amount, 0)
 
 
 def _check_faults(faults: Sequence[object]) -> None:

@@ -626,7 +626,12 @@ async def test_the_view_has_the_reads_of_every_resource_and_nothing_else(line: L
         shown = {name for name in dir(getattr(cached, attribute)) if not name.startswith("_")}
         reads = {"get", "list", "search"} & operations(resource).keys() | {"get_many"}
         assert shown == reads | ({"find"} if "search" in reads else set()), attribute
-    assert {name for name in dir(cached) if not name.startswith("_")} == {*RESOURCES, "clear", "resource"}
+    assert {name for name in dir(cached) if not name.startswith("_")} == {
+        *RESOURCES,
+        "clear",
+        "data_export",
+        "resource",
+    }
 
 
 @on_virtual_time

@@ -18,7 +18,7 @@ from ._operations.resource import Binding, Resource, declared
 from ._pipeline.admission import QuotaPolicy
 from ._pipeline.authentication import identity
 from ._pipeline.capture import capturing
-from ._pipeline.core import Core, Dispatcher, Options, Transport
+from ._pipeline.core import CONCURRENCY, Core, Dispatcher, Options, Transport
 from ._pipeline.credentials import ApiKey, Auth, OAuth2
 from ._pipeline.logging import LOG, Log, switch_on
 from ._pipeline.rate_limit import RateLimiter
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Resource[Any])
 
-_CONCURRENCY = 8
-"""Requests in flight unless a client says more or fewer."""
-
 
 def _connection(
     client_credentials: str | None,
@@ -70,16 +67,6 @@ def _connection(
     from ._profiles.connection import connection
 
     return connection(profile, client_secret, server=server, base_url=base_url)
-
-
-def _narrowed(options: Options, slots: int) -> Options:
-    """Return options for no more requests in flight than there are slots; refuse more than the usual ones."""
-    if slots < options.concurrency and options.concurrency > _CONCURRENCY:
-        raise ConfigurationError(
-            f"max_concurrency={options.concurrency} is more than the {slots} connections of the session: "
-            "raise the limit of its connector"
-        )
-    return options.changed(concurrency=slots)
 
 
 class Meitner(Resources, Client):
@@ -139,7 +126,7 @@ class Meitner(Resources, Client):
         rate: Rate | None = None,
         quota: QuotaPolicy | None = None,
         quota_store: QuotaStore | None = None,
-        max_concurrency: int = _CONCURRENCY,
+        max_concurrency: int = CONCURRENCY,
         session: aiohttp.ClientSession | None = None,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
@@ -183,7 +170,7 @@ class Meitner(Resources, Client):
         from ._pipeline.transport import HttpTransport
 
         transport = HttpTransport(url, session=session, **given)  # type: ignore[arg-type]
-        options = _narrowed(options, transport.slots(max_concurrency))
+        options = options.narrowed(transport.slots(max_concurrency))
         limiter = RateLimiter(options.concurrency, rate, quota)
         core = Core(url, transport, proof, limiter, options, insecure=insecure)
         self._join(core.sharing(quota_store, options.log), options)

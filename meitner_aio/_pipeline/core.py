@@ -70,13 +70,17 @@ class _Others(TypedDict, total=False):
     log: Log | UnsetType
 
 
+CONCURRENCY = 8
+"""Requests in flight unless a client says more or fewer."""
+
+
 class Options(Struct, frozen=True):
     """The options of one copy of a client. Raises `TypeError` or `ValueError` for invalid ones."""
 
     policy: RetryPolicy
     headers: Mapping[str, str]
     timeout: Timeout = 60.0
-    concurrency: int = 8
+    concurrency: int = CONCURRENCY
     on_event: OnEvent | None = None
     log: Log = LOG
 
@@ -92,6 +96,15 @@ class Options(Struct, frozen=True):
             raise TypeError(f"on_event must be callable, not {type(self.on_event).__name__}")
         if not callable(getattr(self.log, "isEnabledFor", None)):
             raise TypeError(f"logger must be a logging.Logger, not {type(self.log).__name__}")
+
+    def narrowed(self, slots: int) -> Options:
+        """Return options for no more requests in flight than connections; refuse more than the usual ones."""
+        if slots < self.concurrency and self.concurrency > CONCURRENCY:
+            raise ConfigurationError(
+                f"max_concurrency={self.concurrency} is more than the {slots} connections of the session: "
+                "raise the limit of its connector"
+            )
+        return self.changed(concurrency=slots)
 
     def changed(
         self,

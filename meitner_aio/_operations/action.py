@@ -41,15 +41,20 @@ class Action(Operation, Generic[C, A]):
     a record, or a callable that returns one: its parameters become those of the call. `query` is a record whose fields
     become the query string. `answer` is what the call returns: a record, a list of records, text, bytes, or None for
     nothing. An action other than GET, PUT and DELETE is not sent again when it may have been received
-    (`AmbiguousWriteError`), unless `safe=True` says that it may be repeated.
+    (`AmbiguousWriteError`), unless `safe=True` says that it may be repeated, or `reads=True` that it changes nothing,
+    like a GET: then a cached view keeps its answer.
     """
 
     needs_model = False
 
     @overload
-    def __init__(self: Action[[str], None], method: Method, path: str, *, safe: bool = ...) -> None: ...
+    def __init__(
+        self: Action[[str], None], method: Method, path: str, *, safe: bool = ..., reads: bool = ...
+    ) -> None: ...
     @overload
-    def __init__(self: Action[[str], B], method: Method, path: str, *, answer: type[B], safe: bool = ...) -> None: ...
+    def __init__(
+        self: Action[[str], B], method: Method, path: str, *, answer: type[B], safe: bool = ..., reads: bool = ...
+    ) -> None: ...
     @overload
     def __init__(
         self: Action[Concatenate[str, P], None],
@@ -59,6 +64,7 @@ class Action(Operation, Generic[C, A]):
         body: Callable[P, Record] = ...,
         query: Callable[P, Record] = ...,
         safe: bool = ...,
+        reads: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -70,14 +76,22 @@ class Action(Operation, Generic[C, A]):
         query: Callable[P, Record] = ...,
         answer: type[B],
         safe: bool = ...,
+        reads: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
-        self: Action[[], None], method: Method, path: str, *, one: Literal[False], safe: bool = ...
+        self: Action[[], None], method: Method, path: str, *, one: Literal[False], safe: bool = ..., reads: bool = ...
     ) -> None: ...
     @overload
     def __init__(
-        self: Action[[], B], method: Method, path: str, *, one: Literal[False], answer: type[B], safe: bool = ...
+        self: Action[[], B],
+        method: Method,
+        path: str,
+        *,
+        one: Literal[False],
+        answer: type[B],
+        safe: bool = ...,
+        reads: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -89,6 +103,7 @@ class Action(Operation, Generic[C, A]):
         body: Callable[P, Record] = ...,
         query: Callable[P, Record] = ...,
         safe: bool = ...,
+        reads: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -101,6 +116,7 @@ class Action(Operation, Generic[C, A]):
         query: Callable[P, Record] = ...,
         answer: type[B],
         safe: bool = ...,
+        reads: bool = ...,
     ) -> None: ...
     def __init__(
         self,
@@ -112,14 +128,15 @@ class Action(Operation, Generic[C, A]):
         query: Callable[..., Record] | None = None,
         answer: object = None,
         safe: bool = False,
+        reads: bool = False,
     ) -> None:
         """Say what is sent and what is answered; what cannot work is refused when the class of the resource is made."""
         self.method, self.suffix, self.one = method, path, one
-        self.answer, self.safe = answer, safe
+        self.answer, self.safe, self.reads = answer, safe, reads or method == "GET"
         self.sends, self.asks = body, query
         given = body or query
         self.body = given if isinstance(given, type) else None
-        self.verb = _verb(method, safe=safe, answered=answer is not None)
+        self.verb = "get" if self.reads else _verb(method, safe=safe, answered=answer is not None)
 
     def check(self, resource: type[Resource[Any]], where: str, /) -> None:
         """Raise `TypeError` for what cannot work."""
@@ -132,6 +149,8 @@ class Action(Operation, Generic[C, A]):
             raise TypeError(f"{where}: {wrong}")
         if self.sends is not None and self.method in _BODILESS:
             raise TypeError(f"{where}: a {self.method} has no body; parameters of the URL are its query=")
+        if self.reads and self.method in ("PUT", "PATCH", "DELETE"):
+            raise TypeError(f"{where}: a {self.method} writes, so it cannot say reads=True")
         if self.sends is not None and self.asks is not None:
             raise TypeError(f"{where} has either a body or a query: the keywords of its call are those of one record")
         for fields in (self.sends, self.asks):
@@ -198,9 +217,7 @@ class Action(Operation, Generic[C, A]):
 
 
 def _verb(method: str, *, safe: bool, answered: bool) -> str:
-    """Return what the retries know an action as: a read, a deletion, or a write that may or may not be repeated."""
-    if method == "GET":
-        return "get"
+    """Return what the retries know an action that writes as: a deletion, or what may or may not be repeated."""
     if method == "DELETE" and not answered:
         return "delete"
     return "repeatable" if safe or method in _IDEMPOTENT else "action"

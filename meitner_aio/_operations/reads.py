@@ -14,7 +14,9 @@ from .._wire.decoding import LACKED
 from .._wire.validation import is_id
 from ..errors import APIConnectionError, InternalServerError, NotFoundError, QuotaExhausted, RateLimitError
 from ..records import DirectoryRecord
-from .operations import ListCall, Search
+from .action import Action
+from .operations import Get, ListCall, Search
+from .resource import Resource, operations
 
 if TYPE_CHECKING:
     from .._listing.listing import Listing
@@ -27,6 +29,7 @@ V = TypeVar("V")
 D = TypeVar("D")
 D_co = TypeVar("D_co", covariant=True)
 Other = TypeVar("Other")
+R = TypeVar("R", bound=Resource[Any])
 Arg_contra = TypeVar("Arg_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -75,21 +78,35 @@ class Searches(Reads[T, D], Generic[T, P, D]):
         self.find = _or_default(find, default)
 
 
+def defaulting(resource: R, default: object, defaults: Mapping[str, object]) -> R:
+    """Return a declared resource whose gets and actions that read take `default=`, and have these without it."""
+    for name, operation in operations(type(resource)).items():
+        if isinstance(operation, Get | Action) and operation.verb == "get":
+            by_id = defaults if "{id}" in operation.suffix else _NONE
+            vars(resource)[name] = _or_default(getattr(resource, name), default, by_id)
+    return resource
+
+
 def _or_default(
     call: Callable[Q, Coroutine[None, None, V]], usual: D, by_id: Mapping[str, object] = _NONE
 ) -> Callable[..., Coroutine[None, None, V | D]]:
-    """Return the call with one more keyword, `default`: if it is not given, that of the id asked for, else `usual`."""
+    """Return the call with one more keyword, `default`: if it is not given, that of the id asked for, else `usual`.
+
+    A call that has a `default` of its own keeps it.
+    """
+    taken = inspect.signature(call)
+    own = "default" in taken.parameters
 
     @wraps(call)
     def answered(*args: Q.args, **conditions: Q.kwargs) -> Coroutine[None, None, V | D]:
         known = by_id.get(_spelled(args[0]), usual) if by_id and args else usual
-        default = cast("D", conditions.pop("default", known))
+        default = cast("D", known if own else conditions.pop("default", known))
         asking = call(*args, **conditions)
         return asking if default is UNSET else _defaulted(asking, default)
 
-    taken = inspect.signature(call)
-    default = inspect.Parameter("default", inspect.Parameter.KEYWORD_ONLY, default=usual)
-    answered.__signature__ = taken.replace(parameters=[*taken.parameters.values(), default])  # type: ignore[attr-defined]
+    if not own:
+        default = inspect.Parameter("default", inspect.Parameter.KEYWORD_ONLY, default=usual)
+        answered.__signature__ = taken.replace(parameters=[*taken.parameters.values(), default])  # type: ignore[attr-defined]
     return answered
 
 

@@ -27,8 +27,8 @@ _DOTS = re.compile(r"(?:^|/)\.+(?:/|$)")
 _WORD = re.compile(r"[A-Za-z_-]+|v[0-9]")
 
 Scalar = str | int | float | date | Enum | None
-Params = Mapping[str, Scalar | Sequence[Scalar]]
-"""Parameters of a query string: None is left out, a sequence repeats its name."""
+Params = Mapping[str, Scalar | Sequence[Scalar] | Mapping[str, Scalar]]
+"""Parameters of a query string: None is left out, a sequence repeats its name, a mapping is `name[key]=value`."""
 
 
 def any_request(method: str, path: str, params: Params | None, json: object) -> Request:
@@ -50,7 +50,7 @@ def any_request(method: str, path: str, params: Params | None, json: object) -> 
 
 
 def query_string(query: Record) -> str:
-    """Return the set fields of a record as a query string; a list repeats its name. Raises as `any_request` does."""
+    """Return the set fields of a record as a query string, written as `Params` are. Raises as `any_request` does."""
     params = {field.wire: getattr(query, field.name) for field in fields(type(query))}
     given = {name: value for name, value in params.items() if value is not UNSET}
     return urlencode(list(_pairs(given)), quote_via=quote) if given else ""
@@ -60,10 +60,23 @@ def _pairs(params: Params) -> Iterator[tuple[str, str]]:
     for name, value in params.items():
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise TypeError("the names of params must be str")
+        if isinstance(value, Mapping):  # the style `deepObject` of OpenAPI
+            yield from _pairs(_members(name, cast("Mapping[object, object]", value)))
+            continue
         many = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
         for one in cast("Sequence[Scalar]", value) if many else (value,):
             if one is not None:
                 yield _text(name), _text(_written(name, one))
+
+
+def _members(name: str, given: Mapping[object, object]) -> dict[str, Scalar]:
+    """Return the members of an object by the names that they have in a query string."""
+    for key, value in given.items():
+        if not isinstance(key, str) or not key or set(key) & set("[]"):
+            raise TypeError(f"the keys of the param {name!r} must be text without brackets")
+        if not (value is None or isinstance(value, str | int | float | date | Enum)):
+            raise TypeError(f"the param {name!r} must have text, finite numbers or dates as its values")
+    return {f"{name}[{key}]": cast("Scalar", value) for key, value in given.items()}
 
 
 def _written(name: str, value: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, cast, overload
 from msgspec import UNSET, UnsetType
 
 from .._operations.members import View
-from .._operations.reads import Reads, Searches
+from .._operations.reads import Reads, Searches, defaulting
 from .._operations.resource import Binding, Resource, declared
 from .._wire.validation import check_seconds, check_whole, is_id
 from ..resources import DataExport, Resources
@@ -50,11 +50,13 @@ class CachedMeitner(Resources, View[D]):
     def resource(self, kind: type[R], /, **parameters: str) -> R:
         """Return a resource that you declared (`meitner_aio.declare`), whose reads go through the cache.
 
-        Its lists, searches, gets and GET actions are kept, each with the parameters of its path and query; a write
-        raises `MeitnerError`. There is no `default` for its reads. Raises `TypeError` or `ValueError` for parameters
-        that are not those of the path.
+        Its lists, searches, gets and the actions that read are kept, each with the parameters of its path and query,
+        and its body; a write raises `MeitnerError`. The defaults of the view are those of its gets and actions, too,
+        which take `default=`, as types cannot express. Raises `TypeError` or `ValueError` for parameters that are not
+        those of the path.
         """
-        return self._wire._replace(send=reading(self._wire.send)).to(declared(kind), parameters)
+        bound = self._wire._replace(send=reading(self._wire.send)).to(declared(kind), parameters)
+        return defaulting(bound, self._default, self._defaults)
 
     @property
     def data_export(self) -> DataExport:

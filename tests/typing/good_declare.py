@@ -73,6 +73,8 @@ class Members(Resource[Member]):
     every = Action("GET", "/every", one=False, query=Filter, answer=builtins.list[Member])
     reset = Action("POST", "/reset", one=False, safe=True)
     load = Action("POST", "/load", one=False, body=MemberFields)
+    check = Action("POST", "/{id}/check", body=MemberFields, answer=Member, reads=True)
+    counted = Action("POST", "/counted", one=False, answer=str, reads=True)
 
 
 async def calls(meitner: Meitner, portal: Portal) -> None:
@@ -97,6 +99,8 @@ async def calls(meitner: Meitner, portal: Portal) -> None:
     assert_type(await members.every(role="x"), list[Member])
     assert_type(await members.reset(), None)
     assert_type(await members.load(first_name="Kim"), None)
+    assert_type(await members.check("m-1", first_name="Kim"), Member)
+    assert_type(await meitner.cached(default=None).resource(Members, space="x").counted(), str)
     task: Callable[[str], Coroutine[Any, Any, Member]] = members.invite
     async for member in members.list():
         assert_type(member, Member)

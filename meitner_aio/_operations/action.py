@@ -11,7 +11,8 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar,
 import msgspec
 
 from .._runtime.coroutines import Coroutine
-from .._wire.decoding import Decoder, RecordDecoder, invalid, read
+from .._wire.decoding import RecordDecoder, invalid, read
+from .._wire.envelopes import Decoder, Inside, is_path
 from .._wire.messages import RawResponse, Request
 from .._wire.page_bounds import A_RECORD
 from .._wire.paths import check_path, id_segment
@@ -40,9 +41,9 @@ class Action(Operation, Generic[C, A]):
     The path is below that of the resource. It names the `{id}` of one record, or with `one=False` has none. `body` is
     a record, or a callable that returns one: its parameters become those of the call. `query` is a record whose fields
     become the query string. `answer` is what the call returns: a record, a list of records, text, bytes, or None for
-    nothing. An action other than GET, PUT and DELETE is not sent again when it may have been received
-    (`AmbiguousWriteError`), unless `safe=True` says that it may be repeated, or `reads=True` that it changes nothing,
-    like a GET: then a cached view keeps its answer.
+    nothing; `inside="data"` is the path of a record or a list in an envelope. An action other than GET, PUT and DELETE
+    is not sent again when it may have been received (`AmbiguousWriteError`), unless `safe=True` says that it may be
+    repeated, or `reads=True` that it changes nothing, like a GET: then a cached view keeps its answer.
     """
 
     needs_model = False
@@ -53,7 +54,14 @@ class Action(Operation, Generic[C, A]):
     ) -> None: ...
     @overload
     def __init__(
-        self: Action[[str], B], method: Method, path: str, *, answer: type[B], safe: bool = ..., reads: bool = ...
+        self: Action[[str], B],
+        method: Method,
+        path: str,
+        *,
+        answer: type[B],
+        inside: str = ...,
+        safe: bool = ...,
+        reads: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -75,6 +83,7 @@ class Action(Operation, Generic[C, A]):
         body: Callable[P, Record] = ...,
         query: Callable[P, Record] = ...,
         answer: type[B],
+        inside: str = ...,
         safe: bool = ...,
         reads: bool = ...,
     ) -> None: ...
@@ -90,6 +99,7 @@ class Action(Operation, Generic[C, A]):
         *,
         one: Literal[False],
         answer: type[B],
+        inside: str = ...,
         safe: bool = ...,
         reads: bool = ...,
     ) -> None: ...
@@ -115,6 +125,7 @@ class Action(Operation, Generic[C, A]):
         body: Callable[P, Record] = ...,
         query: Callable[P, Record] = ...,
         answer: type[B],
+        inside: str = ...,
         safe: bool = ...,
         reads: bool = ...,
     ) -> None: ...
@@ -127,12 +138,14 @@ class Action(Operation, Generic[C, A]):
         body: Callable[..., Record] | None = None,
         query: Callable[..., Record] | None = None,
         answer: object = None,
+        inside: str = "",
         safe: bool = False,
         reads: bool = False,
     ) -> None:
         """Say what is sent and what is answered; what cannot work is refused when the class of the resource is made."""
         self.method, self.suffix, self.one = method, path, one
-        self.answer, self.safe, self.reads = answer, safe, reads or method == "GET"
+        self.answer, self.inside = answer, inside
+        self.safe, self.reads = safe, reads or method == "GET"
         self.sends, self.asks = body, query
         given = body or query
         self.body = given if isinstance(given, type) else None
@@ -158,7 +171,7 @@ class Action(Operation, Generic[C, A]):
                 raise TypeError(f"{where} takes a Record or a callable that returns one, not {fields.__name__}")
             if fields is not None and not callable(fields):
                 raise TypeError(f"{where} takes a Record or a callable that returns one")
-        _reader(self.answer, where)
+        _reader(self.answer, self.inside, where)
 
     def signature(self) -> inspect.Signature:
         """Return the signature to show: the fields of a record, or the parameters of a callable."""
@@ -199,7 +212,7 @@ class Action(Operation, Generic[C, A]):
     def _asking(self, resource: Resource[Any]) -> Callable[..., Coroutine[None, None, Any]]:
         """Return what sends the request to a path, with the arguments of the call."""
         send, (route, _, api) = binding_of(resource).send, self.place(resource)
-        reader, largest = _reader(self.answer, self.name)
+        reader, largest = _reader(self.answer, self.inside, self.name)
 
         def ask(path: str, given: tuple[object, ...], named: dict[str, object]) -> Coroutine[None, None, Any]:
             record = _record(self.sends or self.asks, given, named)
@@ -239,21 +252,32 @@ def _record(fields: Callable[..., Record] | None, given: tuple[object, ...], nam
 Reader = Callable[[Request, RawResponse], Any]
 
 
-def _reader(answer: Any, where: str) -> tuple[Reader, int | None]:  # noqa: ANN401 - whatever a caller declares
+def _reader(answer: Any, inside: str, where: str) -> tuple[Reader, int | None]:  # noqa: ANN401 - whatever a caller declares
     """Return what reads an answer, and the bytes that it has at most; `TypeError` for an answer that none reads."""
+    decoder = _decoder(answer)
+    if inside:
+        if not is_path(inside) or decoder is None:
+            raise TypeError(f"{where}: inside= is where in an answer its record or its list is, such as data.company")
+        decoder = Inside(inside, decoder)
+    if decoder is not None:
+        return partial(_read, decoder=decoder), None if get_origin(answer) is list else A_RECORD
     if answer is None:
         return nothing, A_RECORD
     if answer is bytes:
         return _bytes, None
     if answer is str:
         return _text, None
-    if isinstance(answer, type) and get_origin(answer) is None and issubclass(answer, Record):
-        return partial(_read, decoder=RecordDecoder(answer)), A_RECORD
-    if get_origin(answer) is list:
-        (row,) = get_args(answer)
-        if isinstance(row, type) and issubclass(row, Record):
-            return partial(_read, decoder=msgspec.json.Decoder(list[row])), None  # type: ignore[valid-type]
     raise TypeError(f"{where}: an answer is a Record, a list of a Record, str, bytes or None, not {answer!r:.60}")
+
+
+def _decoder(answer: Any) -> Decoder[Any] | None:  # noqa: ANN401 - as above
+    """Return what decodes a record, or a list of one; None for any other answer."""
+    if isinstance(answer, type) and get_origin(answer) is None and issubclass(answer, Record):
+        return RecordDecoder(answer)
+    row = get_args(answer)[0] if get_origin(answer) is list else None
+    if isinstance(row, type) and issubclass(row, Record):
+        return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+    return None
 
 
 def _read(request: Request, response: RawResponse, decoder: Decoder[Any]) -> Any:  # noqa: ANN401 - as declared

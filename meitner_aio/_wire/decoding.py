@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
 from .. import errors
 from ..records import Field, Id, Kind, Pagination, Record, fields
-from .envelopes import USUAL_PAGING, Opened, Opener, Paging, opener
+from .envelopes import USUAL_PAGING, Decoder, Opened, Opener, Paging, opener
 from .headers import media_type
 from .messages import FOREIGN, Envelope, RawResponse, Request
 from .validation import is_id
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R", bound=Record)
 
 
@@ -30,14 +29,6 @@ PART = "X-Meitner-Aio-Part"
 """The header by which a snapshot says that it holds only a part of what it is asked for."""
 LACKED = "X-Meitner-Aio-Lacked"
 """The header by which a snapshot or a mirror says that it has no such record: the directory may have one by now."""
-
-
-class Decoder(Protocol[T_co]):
-    """Decodes a body, as msgspec's own decoders do."""
-
-    def decode(self, body: bytes, /) -> T_co:
-        """Decode a body, or raise one of `FOREIGN`."""
-        ...
 
 
 class RecordDecoder(Generic[R]):

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from ..records import Pagination
 
+T_co = TypeVar("T_co", covariant=True)
+
 Opened: TypeAlias = tuple[list[Any] | None, Pagination]
 """The rows of a page, and which part of the listing it is."""
 
 Opener: TypeAlias = Callable[[bytes, int, int], Opened]
 """Opens the body of a page that was asked for by limit and offset."""
+
+
+class Decoder(Protocol[T_co]):
+    """Decoder a body, as msgspec's own decoders do."""
+
+    def decode(self, body: bytes, /) -> T_co:
+        """Decode a body, or raise one of `FOREIGN`."""
+        ...
+
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PATH = re.compile(rf"{_NAME.pattern}(?:\.{_NAME.pattern})*")
@@ -60,6 +71,26 @@ class Paging(Struct, frozen=True, kw_only=True):
 
 
 USUAL_PAGING = Paging()
+
+
+class Inside(Generic[T_co]):
+    """Decodes the part of an answer that a path leads to, such as `data` or `result.company`."""
+
+    def __init__(self, path: str, part: Decoder[T_co]) -> None:
+        """Decode the part with `part`."""
+        self._envelope = msgspec.json.Decoder(_struct({path: ("part", msgspec.Raw)}))
+        self._part = part
+
+    def decode(self, body: bytes, /) -> T_co:
+        """Decode a body."""
+        told: dict[str, Any] = {}
+        _collect(self._envelope.decode(body), told)
+        return self._part.decode(bytes(told["part"]))
+
+
+def is_path(text: object) -> bool:
+    """Whether text leads to a place in an answer: names with dots between them."""
+    return isinstance(text, str) and _PATH.fullmatch(text) is not None
 
 
 class _Discreet(Struct):

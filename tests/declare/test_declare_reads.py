@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from conftest import AT_ONCE, CREDENTIALS, NO_QUOTA
 
-from meitner_aio import APIConnectionError, Meitner, MeitnerError, NotFoundError
+from meitner_aio import APIConnectionError, Meitner, MeitnerError, NotFoundError, ResponseValidationError
 from meitner_aio.declare import UNSET, Action, Get, Record, Resource, UnsetType
 
 
@@ -172,3 +172,62 @@ def test_what_writes_is_no_read(method):
             path = "/flags"
             model = Check
             write = Action(method, "/{id}", answer=Check, reads=True)
+
+
+class Wrapped(Resource[Check]):
+    """Answers in envelopes."""
+
+    path = "/wrapped"
+    id_pattern = "[a-z]+"
+
+    one = Action("GET", "/{id}", answer=Check, inside="data")
+    deep = Action("GET", "/{id}", answer=Check, inside="result.checks.first")
+    many = Action("GET", "/{id}", answer=list[Check], inside="data")
+
+
+A, B = {"flag": "a", "value": True}, {"flag": "b", "value": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "wanted"),
+    [
+        ("one", {"data": A, "params": {"x": [1]}}, Check(flag="a", value=True)),
+        ("deep", {"more": 1, "result": {"checks": {"last": B, "first": A}}}, Check(flag="a", value=True)),
+        ("many", {"data": [A, B]}, [Check(flag="a", value=True), Check(flag="b", value=False)]),
+        ("one", {"data": None}, "Expected `object`, got `null`"),
+        ("one", {"params": {}}, "missing required field `data`"),
+        ("deep", {"result": {"checks": A}}, "missing required field `first`"),
+        ("one", {"data": {"flag": "secret", "value": 1}}, "Expected `bool`, got `int`"),
+        ("one", A, "missing required field `data`"),
+    ],
+)
+async def test_an_answer_is_read_from_inside_its_envelope(aiohttp_server, name, said, wanted):
+    """By a path of names; what is not there is a ResponseValidationError that tells no value."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(said)
+
+    app = web.Application()
+    app.router.add_get("/wrapped/x", answer)
+    async with client((await aiohttp_server(app)).make_url("/")) as meitner:
+        call = getattr(meitner.with_options(max_retries=0).resource(Wrapped), name)
+        if not isinstance(wanted, str):
+            assert await call("x") == wanted
+            return
+        with pytest.raises(ResponseValidationError) as caught:
+            await call("x")
+    assert wanted in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "inside"),
+    [(Check, 1), (Check, "a..b"), (Check, ".data"), (Check, "da ta"), (str, "data"), (None, "data")],
+)
+def test_where_an_answer_is_must_be_a_path_to_a_record(answer, inside):
+    """Text and nothing have no inside."""
+    with pytest.raises(TypeError, match=r"Wrong\.show: inside="):
+
+        class Wrong(Resource[Check]):
+            path = "/wrapped"
+            show = Action("GET", "/{id}", answer=answer, inside=inside)

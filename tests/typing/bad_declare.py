@@ -18,6 +18,8 @@ paged = Paging(rows="items")  # wrong: no such option
 fetch = Action("FETCH", "/{id}")  # wrong: no such method
 invite = Action("POST", "/{id}", answer=Member(id="m-1", first_name="x"))  # wrong: the class is expected
 sure = Action("POST", "/{id}", sure=True)  # wrong: no such option
+nothing = Action("POST", "/{id}", inside="data")  # wrong: nothing is read
+reads = Action("POST", "/{id}", reads="yes")  # wrong: true or false
 listed = Action("POST", "/{id}", body=dict)  # wrong: a record is expected
 
 

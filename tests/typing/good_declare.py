@@ -74,6 +74,8 @@ class Members(Resource[Member]):
     reset = Action("POST", "/reset", one=False, safe=True)
     load = Action("POST", "/load", one=False, body=MemberFields)
     check = Action("POST", "/{id}/check", body=MemberFields, answer=Member, reads=True)
+    inner = Action("GET", "/{id}/inner", answer=Member, inside="data")
+    inners = Action("POST", "/inners", one=False, body=MemberFields, answer=builtins.list[Member], inside="data.rows")
     counted = Action("POST", "/counted", one=False, answer=str, reads=True)
 
 
@@ -100,6 +102,8 @@ async def calls(meitner: Meitner, portal: Portal) -> None:
     assert_type(await members.reset(), None)
     assert_type(await members.load(first_name="Kim"), None)
     assert_type(await members.check("m-1", first_name="Kim"), Member)
+    assert_type(await members.inner("m-1"), Member)
+    assert_type(await members.inners(first_name="Kim"), list[Member])
     assert_type(await meitner.cached(default=None).resource(Members, space="x").counted(), str)
     task: Callable[[str], Coroutine[Any, Any, Member]] = members.invite
     async for member in members.list():

@@ -6,8 +6,12 @@ import asyncio
 import math
 
 import pytest
+from aiohttp import web
+from aiolimiter import AsyncLimiter
+from conftest import CREDENTIALS
 from virtual_time import run
 
+from meitner_aio import Meitner
 from meitner_aio._pipeline.smoothing import AssumedQuota
 
 
@@ -41,6 +45,30 @@ def test_the_documented_bucket_is_kept_to():
         assert 99 <= await _spend(quota) <= 101
 
     run(main())
+
+
+async def test_a_client_that_says_nothing_has_the_bucket_of_aiolimiter(aiohttp_server, monkeypatch):
+    """`AsyncLimiter(1500, 3600)`, the documented quota, whose tokens the requests of all copies take."""
+    made: list[AsyncLimiter] = []
+
+    class Noted(AsyncLimiter):
+        def __init__(self, *size: float) -> None:
+            super().__init__(*size)
+            made.append(self)
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/x", answer)
+    url = str((await aiohttp_server(app)).make_url("")).rstrip("/")
+    monkeypatch.setattr("aiolimiter.AsyncLimiter", Noted)
+    async with Meitner(*CREDENTIALS, base_url=url) as meitner:
+        for one in (meitner, meitner.with_options(max_retries=0)):
+            await one.request("GET", "/x")
+    assert [(bucket.max_rate, bucket.time_period) for bucket in made] == [(1500, 3600)]
+    assert made[0].has_capacity(1498)
+    assert not made[0].has_capacity(1499.5)
 
 
 def test_a_refusal_is_followed_by_one_who_asks_ever_more_rarely():

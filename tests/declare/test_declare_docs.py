@@ -22,7 +22,7 @@ async def test_the_client_of_another_server_can_be_built():
     names = {"__name__": "docs"}
     await run(EXAMPLES[1], names)
     assert await names["Key"]("a-key").headers() == {"X-Api-Key": "a-key"}
-    assert str(inspect.signature(names["companies"].lookup)) == "(*, keys: dict[str, str])"
+    assert list(inspect.signature(names["companies"].lookup).parameters) == ["keys"]
 
 
 def test_every_example_is_one_of_these():

@@ -289,9 +289,10 @@ class Meitner(Resources, Client):
     ) -> RawResponse:
         """Return the answer of any endpoint, with the credentials, limits, retries and errors of the client.
 
-        `path` is below the base URL: `/student`. `params` become the query string, without those that are None; `json`
-        is whatever msgspec encodes, None for no body. A POST is never sent again when it may have been processed:
-        `AmbiguousWriteError`. Raises `TypeError` and `ValueError` for what means nothing, before any request.
+        `path` is below the base URL: `/student`. `params` become the query string, without those that are None, and a
+        mapping as `name[key]=value`; `json` is whatever msgspec encodes, None for no body. A POST is never sent again
+        when it may have been processed: `AmbiguousWriteError`. Raises `TypeError` and `ValueError` for what means
+        nothing, before any request.
         """
         return await self._calls.send(any_request(method, path, params, json))
 

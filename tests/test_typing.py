@@ -16,13 +16,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GOOD, BAD = (sorted((ROOT / "tests" / "typing").glob(f"{name}*.py")) for name in ("good", "bad"))
+EXAMPLES = sorted(path for path in (ROOT / "tests" / "example_apis").glob("*.py") if not path.name.startswith("test_"))
+"""Two other APIs, declared as a user would."""
+CHECKED = GOOD + BAD + EXAMPLES
 MARK = "  # wrong"
 Report = dict[Path, dict[int, str]]
 
 
 def _run(*command: object) -> str:
     """Run a checker in the project and return its report: a status of 1 says that there is something in it."""
-    words = [sys.executable, "-m", *map(str, command), *map(str, GOOD + BAD)]
+    words = [sys.executable, "-m", *map(str, command), *map(str, CHECKED)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout
@@ -40,7 +43,7 @@ def mypy() -> Report:
 def pyright() -> Report:
     """Return what pyright reports, by file and line; the first comment of a file says that it is strict."""
     told = json.loads(_run("pyright", "--pythonpath", sys.executable, "--outputjson"))
-    assert told["summary"]["filesAnalyzed"] == len(GOOD + BAD)
+    assert told["summary"]["filesAnalyzed"] == len(CHECKED)
     found: Report = defaultdict(dict)
     for item in told["generalDiagnostics"]:
         if item["severity"] == "error":
@@ -59,11 +62,12 @@ def test_there_are_pairs() -> None:
     """Of every subject there are good calls and bad ones."""
     assert [path.name.removeprefix("good") for path in GOOD] == [path.name.removeprefix("bad") for path in BAD]
     assert len(GOOD) >= 4
+    assert len(EXAMPLES) == 3
 
 
-@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", GOOD + EXAMPLES, ids=lambda path: path.stem)
 def test_good_calls_are_accepted(report: Report, path: Path) -> None:
-    """Every call of the contract type-checks, with the result that the contract promises."""
+    """Every call of the contract type-checks, with the result that the contract promises; the declared APIs do, too."""
     assert report[path] == {}
 
 

@@ -1,10 +1,11 @@
 """The endpoints of Schematic: companies and users by their keys, flags, events. `schematic_client` is their client."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from meitner_aio.declare import UNSET, Action, Personal, Record, Resource, UnsetType
 
-Keys, Traits = dict[str, str], dict[str, Any]
+Keys: TypeAlias = dict[str, str]
+Traits: TypeAlias = dict[str, Any]
 
 
 class ByKeys(Record):

@@ -1,7 +1,5 @@
 """A client of Wootiv: members of spaces, uploads to signed URLs, and its root. All that is particular to it."""
 
-from __future__ import annotations
-
 import math
 import os
 from typing import Any
@@ -66,10 +64,12 @@ class Root(Resource[Version]):
     retrieve = Action("GET", "/", one=False, query=Nested, answer=Version)
 
 
-def wootiv(api_key: str | None = None, *, environment: str = "production", **options: Any) -> Meitner:
-    """Return a client; `options` are those of `Meitner`, such as `base_url`, `timeout` and `max_retries`."""
-    options = {"base_url": SERVERS[environment], "quota": QuotaPolicy(per_hour=math.inf)} | options
-    return Meitner(auth=Key(api_key or os.environ.get("WOOTIV_API_KEY")), **options)
+def wootiv(
+    api_key: str | None = None, *, environment: str = "production", base_url: str | None = None, **options: Any
+) -> Meitner:
+    """Return a client; `options` are those of `Meitner`, such as `timeout` and `max_retries`."""
+    auth, url = Key(api_key or os.environ.get("WOOTIV_API_KEY")), base_url or SERVERS[environment]
+    return Meitner(auth=auth, base_url=url, quota=QuotaPolicy(per_hour=math.inf), **options)
 
 
 async def upload(client: Meitner, filename: str, content: bytes, session: aiohttp.ClientSession) -> None:

@@ -184,6 +184,50 @@ async def test_a_cached_view_keeps_reads_by_all_their_parameters(sandbox):
     assert (asked.count("Members.get"), asked.count("Members.list"), asked.count("Members.by")) == (2, 4, 4)
 
 
+class Company(Record):
+    """What keys find."""
+
+    id: str
+    keys: dict[str, str]
+
+
+class Keys(Record):
+    """By what it is found."""
+
+    keys: dict[str, str]
+
+
+class Companies(Resource[Company]):
+    """Companies in envelopes, found by keys."""
+
+    path = "/companies"
+    model = Company
+    id_pattern = r"c\d+"
+    list = List()
+    by = List(Keys)
+    show = Action("GET", "/{id}", answer=Company, inside="result.data")
+    found = Action("GET", "/found", one=False, query=Keys, answer=Company, inside="data")
+    check = Action("POST", "/{id}/check", body=Keys, answer=Company, inside="data", reads=True)
+
+
+async def test_the_sandbox_serves_envelopes_and_lookups_by_keys(sandbox):
+    """A list by keys has the rows with these keys; an action's answer is where its declaration has it."""
+    rows = [Company(id=f"c{n}", keys={"email": f"{n}@example.org", "size": str(n % 2)}) for n in range(4)]
+    sandbox.serve(Companies, rows, actions={"found": lambda _, __: rows[3]})
+    async with Meitner.sandbox(sandbox) as meitner:
+        companies = meitner.resource(Companies)
+        assert await companies.by(keys={"size": "1"}).all() == [rows[1], rows[3]]
+        assert await companies.by(keys={"size": "1", "email": "3@example.org"}).all() == [rows[3]]
+        assert await companies.by(keys={"colour": "1"}).all() == []
+        assert await companies.show("c1") == rows[1]
+        assert await companies.found(keys={"size": "1"}) == rows[3]
+        view = meitner.cached().resource(Companies)
+        assert [await view.check("c2", keys={"a": "b"}) for _ in range(3)] == [rows[2]] * 3
+        assert [one.operation for one in sandbox.requests].count("Companies.check") == 1
+        raw = await meitner.request("GET", "/companies/c1")
+        assert raw.body.startswith(b'{"result":{"data":{"id":"c1"')
+
+
 async def test_a_cached_view_refuses_writes(sandbox):
     """Nothing is sent."""
     async with Meitner.sandbox(sandbox) as meitner:

@@ -97,7 +97,7 @@ class Served:
         ]
         if not found:
             return None
-        asked = {name for name, _ in parse_qsl(query)} - {self.kind.paging.limit, self.kind.paging.offset}
+        asked = {_member(name)[0] for name, _ in parse_qsl(query)} - {self.kind.paging.limit, self.kind.paging.offset}
         name, one, match = next((each for each in found if asked <= _parameters(each[1])), found[0])
         id = unquote(match.groupdict().get("id", ""))
         return ServedPlace(f"{self.name}.{name}", self.place.below(one.suffix).route, partial(self._answer, one, id))
@@ -137,11 +137,12 @@ class Served:
 
     def _narrowed(self, one: Operation, asked: Mapping[str, str]) -> list[Record]:
         known = {field.wire: field.name for field in fields(one.body)} if one.body else {}
-        if unknown := asked.keys() - known.keys():
+        told = [(*_member(name), text) for name, text in asked.items()]
+        if unknown := {wire for wire, _, _ in told} - known.keys():
             malformed(f"the query has {len(unknown)} unknown parameters")
-        shown = [field.name for field in fields(self._model)]
-        told = {known[wire]: text for wire, text in asked.items() if known[wire] in shown}
-        return [row for row in self.rows if all(_written(getattr(row, name)) == text for name, text in told.items())]
+        shown = {field.name for field in fields(self._model)}
+        wanted = [(known[wire], key, text) for wire, key, text in told if known[wire] in shown]
+        return [row for row in self.rows if all(_value(row, name, key) == text for name, key, text in wanted)]
 
     def _searched(self, request: Request) -> list[Record]:
         try:
@@ -205,7 +206,8 @@ class Served:
             return RawResponse(200, Headers({"Content-Type": "application/octet-stream"}), result)
         if isinstance(result, str):
             return RawResponse(200, Headers({"Content-Type": "text/plain; charset=utf-8"}), result.encode())
-        return success(204 if result is None else 200, result)
+        shown = _placed({one.inside: result}) if one.inside and result is not None else result
+        return success(204 if shown is None else 200, shown)
 
     def _body(self, one: Action[..., Any], request: Request) -> Record | None:
         """Return what an action was sent, as the record that it declares; that of a callable as a mapping."""
@@ -240,18 +242,34 @@ def _decoded(request: Request) -> dict[str, object]:
         malformed("the body is not a JSON object")
 
 
+def _member(name: str) -> tuple[str, str]:
+    """Return the name of a parameter and, of `keys[email]`, the key of its member."""
+    wire, _, key = name.partition("[")
+    return wire, key.removesuffix("]")
+
+
+def _value(row: Record, name: str, key: str) -> object:
+    """Return the value of a field, or of a member of it, as a query writes it."""
+    value = getattr(row, name)
+    return _written(cast("Mapping[str, object]", value).get(key) if key and isinstance(value, Mapping) else value)
+
+
 def _written(value: object) -> object:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode().strip('"')
 
 
 def _enveloped(envelope: Envelope, rows: object, facts: Mapping[str, object]) -> dict[str, object]:
-    """Return a page as the paging has it: every part at its place."""
-    page: dict[str, Any] = {}
-    parts = {envelope.items: rows} | {path: facts[name] for name, path in envelope.facts.items()}
+    """Return a page as the paging has it."""
+    return _placed({envelope.items: rows} | {path: facts[name] for name, path in envelope.facts.items()})
+
+
+def _placed(parts: Mapping[str, object]) -> dict[str, object]:
+    """Return an answer with every part at its place, a path of names."""
+    answer: dict[str, Any] = {}
     for path, value in parts.items():
         *above, last = path.split(".")
-        inner = page
+        inner = answer
         for name in above:
             inner = inner.setdefault(name, {})
         inner[last] = value
-    return page
+    return answer

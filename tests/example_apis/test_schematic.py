@@ -149,7 +149,7 @@ async def test_both_clients_have_the_same_defaults_while_the_service_is_down(ser
     """What flag_defaults says of a flag, else off; the event that cannot be sent is told."""
     known = {"a": True}
     server.failing = [500] * 99
-    async with ours(server, flag_defaults=known, max_retries=0) as client:
+    async with ours(server, flag_defaults=known) as client:
         mine = [await client.check_flag(flag) for flag in ("a", "b")]
         client.track("some-action")
         await client.outbox.flush()
@@ -173,6 +173,18 @@ async def test_offline_asks_nobody(server, tmp_path):
     async with theirs(server, flag_defaults=known, offline=True) as client:
         assert mine == [await client.check_flag(flag) for flag in ("some-flag-key", "other")] == [True, False]
     assert not server.seen
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_a_method_has_its_own_timeout_and_retries(server, status):
+    """Two retries unless the client or the method says otherwise, as the official client has it."""
+    server.failing = [status] * 99
+    async with ours(server, timeout=20.0) as client:
+        for api, attempts in ((client.api, 3), (client.api.with_options(timeout=5.0, max_retries=1), 2)):
+            with pytest.raises(APIStatusError):
+                await api.resource(Companies).get_company("comp_1")
+            assert len(server.seen) == attempts
+            server.seen.clear()
 
 
 async def test_an_error_has_its_status(server):

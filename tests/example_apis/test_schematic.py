@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from contextlib import asynccontextmanager
 
@@ -194,6 +195,7 @@ async def test_an_error_has_its_status(server):
             await client.api.resource(Companies).lookup_company(keys={"id": "nobody"})
         assert isinstance(caught.value, APIStatusError)
         assert caught.value.status_code == 404
+        assert json.loads(caught.value.text) == {"error": "not found"}
     async with Schematic("wrong", base_url=server.url, capture_url=server.url) as client:
         with pytest.raises(APIStatusError) as caught:
             await client.api.resource(Companies).get_company("comp_1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import aiohttp
 import pytest
@@ -105,12 +106,13 @@ async def test_nested_parameters_reach_the_root(client, server):
     ],
 )
 async def test_every_status_has_its_error(client, server, status, kind):
-    """Each is an APIStatusError with the status, and a MeitnerError."""
+    """Each is an APIStatusError with the status and the answer, and a MeitnerError."""
     server.failing = [status] * 9
     with pytest.raises(kind) as caught:
         await client.with_options(max_retries=0).resource(Aws).create_signed_put_url(filename="x")
-    assert caught.value.status_code == status
     assert isinstance(caught.value, APIStatusError)
+    assert caught.value.status_code == caught.value.response.status == status
+    assert json.loads(caught.value.text) == {"error": "as told"}
     assert len(server.seen) == 1
 
 

@@ -26,6 +26,8 @@ from meitner_aio import (
     RateLimitError,
     RetryPolicy,
     UnprocessableEntityError,
+    to_dict,
+    to_json,
 )
 
 KEY = "a-key-of-wootiv"
@@ -52,6 +54,13 @@ async def test_members_come_across_pages(client, server):
     members = [member async for member in client.resource(Members, space="s-1").list()]
     assert members == [Member(id=f"m-{n}", name=f"Kim {n}") for n in range(120)]
     assert [request.query["offset"] for request in server.seen] == ["0", "50", "100"]
+
+
+async def test_a_member_is_written_as_json_and_as_a_dict(client):
+    """Under the API's names, in the clear; only repr masks."""
+    member = await client.resource(Members, space="s-1").list().first()
+    assert to_dict(member) == json.loads(to_json(member)) == {"id": "m-0", "name": "Kim 0", "role": "guest"}
+    assert repr(member) == "Member(id='m-0', name=***, role='guest')"
 
 
 async def test_pages_can_be_turned_by_hand(client):

@@ -31,12 +31,14 @@ class Turn:
         self.over = asyncio.Event()
 
     async def __aenter__(self) -> None:
+        seen = set[Turn]()  # many may lead to the same one: each is looked at once
         try:
             while self.before:
                 # One that was cancelled while it waited is over, but those before it may not be.
                 earlier = self.before[-1]
                 await earlier.over.wait()
-                self.before[-1:] = earlier.before
+                self.before[-1:] = [] if earlier in seen else earlier.before
+                seen.add(earlier)
         except BaseException:
             self.over.set()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+from typing import Literal
 
 import pytest
 
@@ -84,3 +85,34 @@ async def test_names_of_the_past_are_forgotten() -> None:
             pass
     gc.collect()
     assert len(turns._latest) == 0
+
+
+async def test_many_that_gave_up_are_passed_in_a_step_each() -> None:
+    """Sixty cancelled in a row, with two names in common: their paths to the first are 2**60, themselves are sixty."""
+    turns = Turns()
+    first = turns.take("ab")
+    await first.__aenter__()
+    given_up = [turns.take("ab") for _ in range(60)]
+    waiting = [asyncio.create_task(turn.__aenter__()) for turn in given_up]
+    last = turns.take("ab")
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    looked = 0
+
+    class Counted(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            nonlocal looked
+            looked += 1
+            assert looked < 1000
+            return await super().wait()
+
+    for turn in (first, *given_up):
+        over = turn.over
+        turn.over = Counted()
+        if over.is_set():
+            turn.over.set()
+    await first.__aexit__(None, None, None)
+    await last.__aenter__()
+    assert looked <= 2 * 61

@@ -37,7 +37,7 @@ def kept() -> dict[str, Profile]:
     check_makeable(path.parent)
     text, _ = _content(path)
     with usable():
-        return read(text.encode(), Profile, path)
+        return read(_bytes(text), Profile, path)
 
 
 def put(name: str, settings: Mapping[str, str]) -> list[str]:
@@ -57,7 +57,7 @@ def _changed(change: Callable[[str], str], name: str) -> list[str]:
     with _locked(folder):
         text, open_file = _content(path)
         with usable():
-            read(text.encode(), Profile, path)
+            read(_bytes(text), Profile, path)
         try:
             new = change(text)
         except UnusualTableError:
@@ -81,6 +81,11 @@ def _content(path: Path) -> tuple[str, bool]:
             return file.read().decode(errors="surrogateescape"), others
     except (FileNotFoundError, NotADirectoryError):
         return "", False
+
+
+def _bytes(text: str) -> bytes:
+    """Return what a file has, also where it is not UTF-8: who reads it says so, without what it has."""
+    return text.encode(errors="surrogateescape")
 
 
 def _closed(folder: Path) -> list[str]:

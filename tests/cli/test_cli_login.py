@@ -176,6 +176,10 @@ def _broken(path):
     path.write_text(f'[solna]\nclient_secret = "{SECRET}')
 
 
+def _latin(path):
+    path.write_bytes(b'# Malm\xf6\n' + path.read_bytes())
+
+
 @pytest.mark.parametrize(
     ("change", "code", "reason"),
     [
@@ -183,6 +187,7 @@ def _broken(path):
         (_folder_of_others, 4, "others may write"),
         (_link, 4, "is a link, which could lead"),
         (_broken, 2, "is not TOML"),
+        (_latin, 2, "is not TOML: it must be UTF-8"),
     ],
 )
 @pytest.mark.parametrize("command", ["login", "logout"])
@@ -190,10 +195,10 @@ def test_a_file_that_is_not_changed(piped: Piped, change, code, reason, command)
     """Before anything is asked or sent: it may be somebody else's work, or lead elsewhere."""
     path = settings(OTHERS)
     change(path)
-    before = path.read_text()
+    before = path.read_bytes()
     words = (*SOLNA, "--base-url", "http://127.0.0.1:1") if command == "login" else ("--profile", "lund")
     ended, _, err = piped(SECRET.encode(), command, *words)
-    assert (ended, reason in err, path.read_text()) == (code, True, before)
+    assert (ended, reason in err, path.read_bytes()) == (code, True, before)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from msgspec.structs import replace
@@ -117,10 +118,10 @@ async def _attempted(client: Client, order: Order, key: str) -> tuple[TenantRepo
     from distributed import CancelledError, KilledWorker
 
     cluster = cast("Any", client)  # most of it has no types
-    lost = False
-    future = cluster.submit(attempt, order, key, key=key, pure=False)
+    lost, futures = False, list[Any]()
     try:
-        return await future, lost
+        futures.append(cluster.submit(attempt, order, key, key=key, pure=False))
+        return await futures[0], lost
     except KilledWorker as killed:
         lost = True
         error = f"its worker died, {killed.allowed_failures + 1} times in a row: the logs of the hosts say why"
@@ -132,7 +133,8 @@ async def _attempted(client: Client, order: Order, key: str) -> tuple[TenantRepo
             f'workers need "meitner-aio[dask]" {__version__}, too'
         )
     finally:
-        await cluster.cancel([future], asynchronous=True)
+        with suppress(Exception):  # of a client that was closed: the scheduler forgets the tasks of one that is gone
+            await cluster.cancel(futures, asynchronous=True)
     return TenantReport(order.name, None, MeitnerError(error), 0, 0.0), lost
 
 

@@ -118,6 +118,32 @@ async def test_what_breaks_a_task_is_told_without_its_words(tmp_path, monkeypatc
     assert "quoted" not in repr(report) + str(vars(report["solna"].error))
 
 
+async def test_a_client_that_is_closed_meanwhile_takes_no_report_along(tmp_path, monkeypatch):
+    """What ended before is in the report, and a tenant that did not has an error, as has one sent afterwards."""
+    running, never = asyncio.Event(), asyncio.Event()
+
+    async def exported(order: Any) -> TenantReport[Any]:
+        if order.name == "lund":
+            running.set()
+            await never.wait()
+        return TenantReport(order.name, None, None, 5, 0.0)
+
+    monkeypatch.setattr(_attempt, "exported", exported)
+    async with local() as (_, client):
+        exporting = asyncio.create_task(export_many(sources("solna", "lund"), to=tmp_path, client=client))
+        await running.wait()
+        async with asyncio.timeout(60):
+            while len(client.futures) > 1:
+                await asyncio.sleep(0)
+        await client.close()
+        report = await exporting
+        order = _attempt.Order("r", "solna", FromEnvironment("SOLNA"), ("schools",), str(tmp_path), {})
+        late, _ = await _export._attempted(client, order, "late")
+    assert (report["solna"].error, report["solna"].requests) == (None, 5)
+    assert isinstance(report["lund"].error, MeitnerError)
+    assert isinstance(late.error, MeitnerError)
+
+
 async def test_another_version_on_a_worker_is_refused(tmp_path, monkeypatch):
     """It may mean something else by the same words."""
     order = _attempt.Order("r", "solna", FromEnvironment("SOLNA"), ("schools",), str(tmp_path), {}, version="0.0.1")

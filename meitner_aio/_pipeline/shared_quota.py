@@ -126,11 +126,11 @@ class SharedQuota:
 
         The server would serve `left` requests by its last answers, None if they say nothing.
         """
-        if self._returned:
-            self._returned -= 1
-            return True
         if self._rest or self._closed:
             self._look(bucket)
+            return True
+        if self._returned:
+            self._returned -= 1
             return True
         wait = await self._answer(partial(self._take, bucket), takes=True)
         if wait and left is not None and left >= _PLENTY:
@@ -143,8 +143,9 @@ class SharedQuota:
         return True
 
     def give_back(self) -> None:
-        """Keep a request that was taken and did not leave for the next one."""
-        self._returned += 1
+        """Keep a request that was taken and did not leave for the next one; while the store is away none is taken."""
+        if not self._rest:
+            self._returned += 1
 
     def heard(self, bucket: QuotaBucket, left: float | None, *, spent: bool) -> None:
         """Tell the store now and then what the server's answers say is `left`; at once that the quota is `spent`."""

@@ -108,6 +108,11 @@ async def _granted():
     return 0.0
 
 
+def _call():
+    """Return a request of its own: how far it came is noted in it."""
+    return replace(CALL, attempt=type(CALL.attempt)())
+
+
 async def _later():
     return 2.0
 
@@ -311,7 +316,7 @@ def test_what_is_cancelled_before_it_leaves_is_not_spent(where):
             await host.send(replace(CALL))
             if where == "gate":
                 await lock.acquire()
-            sending = asyncio.create_task(host.send(replace(CALL, attempt=type(CALL.attempt)())))
+            sending = asyncio.create_task(host.send(_call()))
             await asyncio.sleep(1)
             sending.cancel()
             await asyncio.wait([sending])
@@ -394,6 +399,36 @@ async def test_a_store_that_is_back_is_asked_again():
             await asyncio.sleep(0.01)
             await host.send(CALL)
         assert store.asked == asked + 5
+
+
+@on_virtual_time
+async def test_what_is_cancelled_while_the_store_is_away_was_never_taken():
+    """Eight that were cancelled before they left: once the store is back, each request is taken out of it again."""
+    away, quota, lock = [True], MemoryQuota(), asyncio.Lock()
+    bucket = QuotaBucket(1500.0, 1500)
+
+    async def take():
+        return await (_fails() if away else quota.take("0" * 64, bucket))
+
+    server = Server(Bucket(1500), latency=0.0)
+    async with Host(server, ScriptedQuota(take)) as host:
+        host.send = host.limiter.admitting(gated(server.send))
+        GATE.set(lambda: lock)
+        await host.send(_call())
+        await lock.acquire()
+        sending = [asyncio.create_task(host.send(_call())) for _ in range(8)]
+        await asyncio.sleep(0.01)
+        for task in sending:
+            task.cancel()
+        await asyncio.wait(sending)
+        lock.release()
+        away.clear()
+        await asyncio.sleep(30)
+        await host.send(_call())
+        await asyncio.sleep(1)
+        for _ in range(5):
+            await host.send(_call())
+        assert (quota.taken, server.served) == (6, 7)
 
 
 @on_virtual_time

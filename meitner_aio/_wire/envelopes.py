@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -56,8 +57,11 @@ class Paging(Struct, frozen=True, kw_only=True):
                 raise ValueError(
                     f"{field} of a Paging must be a name, or for items and total a path such as page.total"
                 )
-        if len({self.limit, self.offset}) < 2 or self.items in self.facts.values():
-            raise ValueError("items, total, limit and offset of a Paging must be different names")
+        places = [self.items, *self.facts.values()]
+        if any(f"{other}.".startswith(f"{one}.") for one, other in permutations(places, 2)):
+            raise ValueError(
+                "items, total, limit and offset of a Paging must be different names, and none may lead through another"
+            )
 
     @property
     def facts(self) -> dict[str, str]:

@@ -102,6 +102,9 @@ def test_fields_whose_names_clash_on_the_wire_are_refused_with_their_record():
         {"limit": "offset"},
         {"items": "total", "total": "total"},
         {"offset": 7},
+        {"total": "pagination.limit"},
+        {"items": "data", "total": "data.total"},
+        {"items": "page.rows", "total": "page"},
     ],
 )
 def test_a_paging_has_names(wrong):

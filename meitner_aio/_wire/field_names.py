@@ -2,7 +2,8 @@
 
 `last_name` is the field's name in Python, `lastName` in the API, `last-name` in an option. A dot leads into an object:
 `external.source_id`, `external.sourceID`; a column of an exported file has `external_source_id`. Capitals, dots,
-hyphens and underscores tell no two fields of a record or of a query apart, so they do not count.
+hyphens and underscores tell no two fields of our records or queries apart, so they do not count, unless a name is
+exactly that of a field.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def resolved(name: str, known: Collection[str], owner: str) -> str:
 
     Raises `ValueError` for a name that means none, with the closest one and with all that the `owner` has.
     """
+    if name in known:  # a record of a user's own may have fields that only signs tell apart
+        return name
     by_letters = {_letters(path): path for path in known}
     found = by_letters.get(_letters(name))
     if found is None:

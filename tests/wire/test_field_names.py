@@ -29,6 +29,13 @@ def test_every_spelling_means_the_field_and_no_other(record):
     }
 
 
+@pytest.mark.parametrize("name", ["ab", "a_b", "external.source_id", "external_source_id"])
+def test_a_name_that_is_one_means_that_field(name):
+    """In a record of a user's own, where another field may differ in signs only."""
+    assert resolved(name, ["a_b", "ab", "external.source_id", "external_source_id"], "x") == name
+    assert resolved(name, ["external_source_id", "external.source_id", "ab", "a_b"], "x") == name
+
+
 @pytest.mark.parametrize("record", MODELS, ids=lambda record: record.__name__)
 def test_the_columns_of_exports_are_the_paths(record):
     """What a header says can be typed."""

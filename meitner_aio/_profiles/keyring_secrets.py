@@ -17,10 +17,7 @@ _SERVICE = "meitner-aio"
 @strip_traceback
 def kept(name: str) -> str:
     """Return a secret; `ConfigurationError` where there is none, or no keyring."""
-    with _usable():
-        import keyring
-
-        found = keyring.get_password(_SERVICE, name)
+    found = _found(name)
     if not found:
         raise ConfigurationError(
             f"the keyring has no secret {name!r} of {_SERVICE}: run meitner-aio login --profile {name} --keyring",
@@ -35,7 +32,15 @@ def keeping(name: str, secret: str) -> Generator[None]:
 
     Raises `ConfigurationError` where there is no keyring for it.
     """
-    before = _keep(name, secret)
+    with restoring(name):
+        _keep(name, secret)
+        yield
+
+
+@contextmanager
+def restoring(name: str) -> Generator[None]:
+    """Let a secret be as it was before when the block fails. Raises `ConfigurationError` where there is no keyring."""
+    before = _found(name)
     try:
         yield
     except BaseException:
@@ -47,17 +52,22 @@ def keeping(name: str, secret: str) -> Generator[None]:
 
 
 @strip_traceback
-def _keep(name: str, secret: str) -> str | None:
-    """Keep a secret, and return the one before it."""
+def _found(name: str) -> str | None:
     with _usable():
         import keyring
 
-        before = keyring.get_password(_SERVICE, name)
+        return keyring.get_password(_SERVICE, name)
+
+
+@strip_traceback
+def _keep(name: str, secret: str) -> None:
+    with _usable():
+        import keyring
+
         keyring.set_password(_SERVICE, name, secret)
         safe = keyring.get_password(_SERVICE, name) == secret  # a null backend takes all and keeps nothing
     if not safe:
         raise ConfigurationError("the keyring did not keep the secret: keep it in the file, without --keyring")
-    return before
 
 
 @strip_traceback

@@ -103,6 +103,30 @@ async def test_a_file_that_cannot_be_changed_leaves_the_keyring_as_it_was(piped,
     assert (code, "edit the file yourself" in err, path.read_text(), memory.held) == (4, True, unusual, before)
 
 
+def test_a_logout_that_cannot_change_the_file_leaves_the_secret(piped, memory):
+    """The profile that stays would be of no use without it."""
+    entry = ("meitner-aio", "solna")
+    memory.held[entry] = "old"
+    settings(f'solna = {{client_credentials = "{CLIENT}", keyring = "solna"}}\n')
+    code, err = piped("logout", "--profile", "solna")
+    assert (code, "edit the file yourself" in err, memory.held) == (4, True, {entry: "old"})
+
+
+@pytest.mark.parametrize("words", [("logout", "--profile", "solna"), (*LOGIN, "--yes"), (*LOGIN, "--yes", "--keyring")])
+async def test_a_secret_that_another_profile_has_too_stays(piped, memory, words):
+    """Who wrote the file may have given two profiles the same entry; the last of them takes it along."""
+    memory.held["meitner-aio", "both"] = SECRET
+    async with Sandbox(students=3, credentials=CREDENTIALS) as sandbox:
+        shared = f'base_url = "{sandbox.url}"\nclient_credentials = "{CLIENT}"\nkeyring = "both"\n'
+        settings(f"[solna]\n{shared}[lund]\n{shared}")
+        code, err = await asyncio.to_thread(piped, *words)
+        assert (code, memory.held["meitner-aio", "both"]) == (0, SECRET)
+        assert "The secret both stays in the keyring: profile lund uses it." in err
+        assert (await asyncio.to_thread(piped, "count", "students", "--profile", "lund"))[0] == 0
+    assert piped("logout", "--profile", "lund")[0] == 0
+    assert ("meitner-aio", "both") not in memory.held
+
+
 @pytest.mark.parametrize(
     ("backend", "reason"),
     [

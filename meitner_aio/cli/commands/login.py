@@ -169,8 +169,8 @@ def _keep(name: str, before: Profile | None, auth: ApiKey | OAuth2, url: str, *,
         tell(line)
     also = "; the secret is in the keyring" if keyring else ""
     tell(f"Saved: profile {name} in {config_path()}, which only you can read{also}.")
-    if before is not None and before.keyring and not keyring:
-        forgotten(before.keyring)
+    if before is not None and before.keyring and before.keyring != (name if keyring else None):
+        forgotten(before.keyring, name)
 
 
 def _revealed(auth: ApiKey | OAuth2) -> tuple[str, str]:
@@ -178,9 +178,12 @@ def _revealed(auth: ApiKey | OAuth2) -> tuple[str, str]:
     return pair[0].reveal(), pair[1].reveal()
 
 
-def forgotten(entry: str) -> None:
-    """Remove a secret from the keyring, and say so."""
-    if keyring_secrets.forget(entry):
+def forgotten(entry: str, name: str) -> None:
+    """Remove the secret that a profile had from the keyring, unless another profile has it too, and say so."""
+    others = [other for other, one in _config_file.kept().items() if one.keyring == entry and other != name]
+    if others:
+        tell(f"The secret {entry} stays in the keyring: profile {others[0]} uses it.")
+    elif keyring_secrets.forget(entry):
         tell(f"Removed: the secret {entry} from the keyring.")
     else:
         say(f"The keyring had no secret {entry}.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from ..._pipeline.settings import SERVERS, safe_url
+from ..._profiles import keyring_secrets
 from ..._profiles.file import named
 from ...errors import ConfigurationError
 from .. import _config_file
@@ -54,9 +56,11 @@ def logout_command(*, profile: ProfileName = None) -> None:
     name = profile_name(profile)
     with usable():
         kept = named(name, _config_file.kept())
-    if kept.keyring:
-        forgotten(kept.keyring)
-    for line in _config_file.remove(name):
+    with keyring_secrets.restoring(kept.keyring) if kept.keyring else nullcontext():
+        if kept.keyring:
+            forgotten(kept.keyring, name)
+        mended = _config_file.remove(name)
+    for line in mended:
         tell(line)
     tell(f"Removed: profile {name} from {config_path()}.")
     if kept.client_credentials or kept.client_id:

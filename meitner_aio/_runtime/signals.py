@@ -16,7 +16,10 @@ ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasatt
 
 @contextmanager
 def handled(numbers: Iterable[signal.Signals], call: Callable[[], object]) -> Generator[None]:
-    """Call `call` on the running loop at each of these signals in the block; only the main thread hears any."""
+    """Call `call` on the running loop at each of these signals in the block; only the main thread hears any.
+
+    After it the handlers of before are back, but those that the loop itself had.
+    """
     loop = asyncio.get_running_loop()
     with ExitStack() as undone:
         for number in numbers:
@@ -27,11 +30,15 @@ def handled(numbers: Iterable[signal.Signals], call: Callable[[], object]) -> Ge
 def _handle(
     loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], object], undone: ExitStack
 ) -> None:
+    before = signal.getsignal(number)
     with suppress(RuntimeError, ValueError):  # not the main thread
         try:
+            looped = loop.remove_signal_handler(number)  # a loop gives back no handler of its own
             loop.add_signal_handler(number, call)
         except NotImplementedError:  # Windows; the event loop there wakes up for a signal by itself
-            before = signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(call))
+            signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(call))
             undone.callback(signal.signal, number, before)
         else:
+            if before is not None and not looped:  # such as the one that lets asyncio.run hear Ctrl-C
+                undone.callback(signal.signal, number, before)
             undone.callback(loop.remove_signal_handler, number)

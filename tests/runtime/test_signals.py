@@ -66,6 +66,24 @@ def test_a_signal_is_a_call_on_the_loop(runner: asyncio.Runner, number: signal.S
     assert runner.run(heard()) == [runner.get_loop()] * 2
 
 
+def test_the_handlers_of_before_are_back(runner: asyncio.Runner) -> None:
+    """That of `asyncio.run`, which ends the program in order at a Ctrl-C, and one of a caller's own."""
+
+    async def in_the_block(number: signal.Signals) -> None:
+        before = signal.getsignal(number)
+        with handled([number], lambda: None):
+            assert signal.getsignal(number) != before
+        assert signal.getsignal(number) == before
+
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        runner.run(in_the_block(signal.SIGINT))
+    usual = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        runner.run(in_the_block(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
 def test_a_thread_that_hears_no_signals_goes_on(runner: asyncio.Runner) -> None:
     """Only the main thread can take handlers, on every system."""
     called: list[bool] = []

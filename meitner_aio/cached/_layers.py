@@ -139,8 +139,8 @@ class Layers:
                 asked.append(layer)
             if best is not None and best[1] < fresh:
                 break
-        if best is not None:
-            await self._put(behind, key, best[0], best[0].lifetime - best[1], since)
+        if best is not None and (left := best[0].lifetime - best[1]) > 0:
+            await self._put(behind, key, best[0], left, since)
         return best
 
     async def keep(self, key: str, answer: Answer, since: int) -> None:

@@ -87,6 +87,33 @@ async def test_what_only_a_later_provider_has_is_given_to_the_earlier_for_the_re
     assert len(line.sent) == 2
 
 
+class Late(Far):
+    """A provider that returns what has expired as such, and lists for how many seconds it was to keep something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    async def get(self, key: str) -> Cached | None:
+        """Return what is kept, as expired."""
+        kept = await super().get(key)
+        return kept and Cached(kept.value, -1.0)
+
+    async def set(self, key: str, value: bytes, ttl: float) -> None:
+        """Keep."""
+        self.seconds.append(ttl)
+        await super().set(key, value, ttl)
+
+
+@on_virtual_time
+async def test_nobody_is_asked_to_keep_what_has_expired(line: Line) -> None:
+    """For less than no seconds: a provider that finds it late is no reason to give it to the one before."""
+    near, late, id_ = Late(), Late(), await _somebody(line)
+    await line.cached(ttl=60.0, stale_if_error=False, provider=late).students.get(id_)
+    await line.cached(ttl=60.0, stale_if_error=False, provider=[near, late]).students.get(id_)
+    assert (near.seconds, late.seconds) == ([60.0], [60.0, 60.0])
+
+
 @on_virtual_time
 async def test_an_expired_answer_in_memory_does_not_hide_a_fresh_one_in_redis(line: Line) -> None:
     """The youngest answer counts, and replaces the older one."""

@@ -22,6 +22,8 @@ USUAL = "default"
 """The profile of whoever names none."""
 
 _SECRETS = ("client_credentials", "client_secret")
+_URLS = ("base_url", "token_url")
+"""They are refused with a user or a query, where a secret may stand."""
 _BESIDE = "put {0} beside it in the file, unset the variable, or name the server yourself (--base-url, base_url=)"
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -48,7 +50,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         return f"Profile({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:  # msgspec's would show the secrets
-        masked = (*_SECRETS, "client_id")
+        masked = (*_SECRETS, "client_id", *(name for name in _URLS if set(getattr(self, name) or "") & set("@?")))
         known = [(name, getattr(self, name)) for name in self.__struct_fields__]
         return [(name, "***" if name in masked else value) for name, value in known if value is not None]
 

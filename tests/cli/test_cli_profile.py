@@ -114,6 +114,10 @@ def test_no_secret_shows():
     profile = Profile(client_credentials=SECRET, client_secret=SECRET, client_id=SECRET, server="staging")
     assert SECRET not in repr(profile) + str(list(profile.__rich_repr__()))
     assert "staging" in repr(profile)
+    for url in (f"https://me:{SECRET}@x.example", f"https://x.example?key={SECRET}"):
+        profile = Profile(base_url=url, token_url=url)
+        assert SECRET not in repr(profile) + str(list(profile.__rich_repr__()))
+    assert "https://x.example" in repr(Profile(base_url="https://x.example"))
 
 
 BOTH = {"MEITNER_CLIENT_CREDENTIALS": "e", "MEITNER_CLIENT_SECRET": "e"}

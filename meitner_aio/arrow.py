@@ -31,7 +31,7 @@ async def to_arrow(listing: Listing[Any]) -> ArrowTable:
     deleted meanwhile are left out. Raises `IncompleteListing` where that could not be shown, or where
     `on_invalid="skip"` left rows out; `listing.report` says why. From an offset nothing is fetched again.
 
-    Memory is that of the table, and of the pages fetched ahead. Raises `TypeError` for what is no listing and
+    Memory is that of the table, and of the pages fetched ahead. Raises `TypeError` for anything but a listing and
     `ConfigurationError` where pyarrow is not installed, before anything is requested. A printed table shows
     personal data.
     """

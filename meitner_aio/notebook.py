@@ -1,7 +1,7 @@
 """Records as tables in a notebook (IPython, Jupyter), masked as `repr` masks them: a notebook is saved with its output.
 
 A record and a page show themselves so anyway. `%load_ext meitner_aio.notebook` does it for lists and dictionaries of
-records, such as those of `listing.all()` and `get_many`; `show` for what is to be seen in the clear.
+records, such as those of `listing.all()` and `get_many`; `show` is for values in the clear.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def show(records: Record | Iterable[Record], *, show_values: bool = False, rows:
     """Return a table of records, for the last line of a cell; at most `rows` of them are shown.
 
     `show_values` shows personal values in the clear, and the notebook keeps them when it is saved: clear the output
-    before you share it. Raises `TypeError` for what are no records, such as a listing that was not read.
+    before you share it. Raises `TypeError` for anything but records, such as a listing that was not read.
     """
     check_whole("rows", rows, 1)
     if isinstance(records, Listing):

@@ -22,11 +22,11 @@ def to_dict(record: Iterable[Record], *, mode: Mode = ..., by_alias: bool = ...)
 def to_dict(
     record: Record | Iterable[Record], *, mode: Mode = "python", by_alias: bool = False
 ) -> dict[str, Any] | list[dict[str, Any]]:
-    """Return a record as a dictionary, or several as a list of them: every field that is set, personal data in clear.
+    """Return a record as a dictionary, or several as a list of them: every field that is set, personal ones too.
 
     Objects in it become dictionaries, too. `mode="python"` keeps dates, instants and enums as they are; `mode="json"`
     has only what JSON has, with dates and instants as text (ISO 8601). Names are those of Python, with `by_alias=True`
-    those of the API. Raises `TypeError` for what is no record, and `ValueError` for another mode.
+    those of the API. Raises `TypeError` for anything but records, and `ValueError` for another mode.
     """
     if mode not in ("python", "json"):
         raise ValueError('mode must be "python" or "json"')
@@ -40,8 +40,8 @@ def to_dict(
 def to_json(record: Record | Iterable[Record], *, indent: int | None = None, by_alias: bool = False) -> str:
     """Return a record as the text of a JSON object, or several as an array: `to_dict` in `mode="json"`, written down.
 
-    Personal data is in the clear. Text is not escaped to ASCII: write it as UTF-8. `indent` spreads it over lines, with
-    so many blanks a level. Raises `TypeError` for what is no record.
+    Personal data is in the clear. Text is not escaped to ASCII: write it as UTF-8. `indent` spreads it over
+    lines, by so many spaces a level. Raises `TypeError` for anything but records.
     """
     data = msgspec.json.encode(to_dict(cast("Record", record), mode="json", by_alias=by_alias))
     return (data if indent is None else msgspec.json.format(data, indent=indent)).decode()

@@ -53,16 +53,16 @@ async def export_many(
     `tenants` are names of profiles on the workers, or a mapping of names to `FromProfile` or `FromEnvironment`. Nothing
     else is taken: what is sent to a cluster can be read there, so no secret is, and no `where`. `to` is a folder that
     all workers share, or an object store; a relative path is one of the caller's folder. Everything else is as in
-    `meitner_aio.tenants.export_many`. The report has the ids of no rows: those left out are named in the manifest.
+    `meitner_aio.tenants.export_many`. The report has no ids of rows: the manifest names those left out.
 
-    What a tenant fails with is in the report, and stops no other. One whose workers died (more often than the cluster's
-    `allowed-failures`), or that failed for a reason that may pass, is begun again up to `retries` times, and goes on
-    where it ended if the folder is shared. A cancellation ends the tasks, within seconds, also when it comes by the end
-    of the caller's process; `resume=True` goes on with them.
+    The error of a tenant is in the report, and stops no other tenant. One whose workers died (more often than the
+    cluster's `allowed-failures`), or that failed for a reason that may pass, is started again up to `retries` times,
+    and goes on where it ended if the folder is shared. A cancellation ends the tasks within seconds, as does the end of
+    the caller's process; `resume=True` goes on with them.
 
     `client` is asynchronous. With another one: `client.sync(export_many, tenants, to=..., client=client)`.
 
-    Raises `TypeError` or `ValueError` for what cannot be meant, and `ConfigurationError` where Dask is not installed,
+    Raises `TypeError` or `ValueError` for invalid arguments, and `ConfigurationError` where Dask is not installed,
     before anything is sent.
     """
     _check_client(client)

@@ -177,7 +177,7 @@ def _broken(path):
 
 
 def _latin(path):
-    path.write_bytes(b'# Malm\xf6\n' + path.read_bytes())
+    path.write_bytes(b"# Malm\xf6\n" + path.read_bytes())
 
 
 @pytest.mark.parametrize(

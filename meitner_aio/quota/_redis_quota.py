@@ -42,8 +42,9 @@ class RedisQuota:
     """
 
     @strip_traceback
-    def __init__(self, redis: str | Redis, *, prefix: str = "meitner_aio:quota:") -> None:
+    def __init__(self, redis: str | Redis, *, prefix: str = "meitner_aio_quota:") -> None:
         """Connect on first use."""
+        # The prefix is none that begins as RedisCache's, whose clear() forgets every key that does.
         try:
             from pyrate_limiter import GCRA
         except ImportError:

@@ -77,6 +77,15 @@ async def test_four_processes_use_nearly_all_of_1500_requests_an_hour(headers, a
 # The bucket.
 
 
+async def test_a_cache_beside_it_forgets_no_quota(redis_server):
+    """With the prefixes that nobody named: what was taken stays taken when the cache is cleared."""
+    bucket = QuotaBucket(10.0, 1)
+    async with RedisQuota(redis_server.url) as quota, RedisCache(redis_server.url) as cache:
+        assert await quota.take(KEY, bucket) == 0.0
+        await cache.clear()
+        assert await quota.take(KEY, bucket) > 300
+
+
 async def test_a_bucket_is_one_for_all_stores_and_says_when_to_come_back(redis_server, prefix):
     """Two stores empty it together; the next request is there after an interval, by the time of Redis."""
     bucket = QuotaBucket(1500.0, 20)

@@ -25,7 +25,7 @@ Opener: TypeAlias = Callable[[bytes, int, int], Opened]
 
 
 class Decoder(Protocol[T_co]):
-    """Decoder a body, as msgspec's own decoders do."""
+    """Decodes a body, as msgspec's own decoders do."""
 
     def decode(self, body: bytes, /) -> T_co:
         """Decode a body, or raise one of `FOREIGN`."""

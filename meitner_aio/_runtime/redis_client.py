@@ -1,10 +1,12 @@
-"""A client of Redis from a URL, or the caller's own. The only module that imports redis."""
+"""A client of Redis, of a URL or the caller's own, and the base of what keeps something there. Alone imports redis."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ..errors import ConfigurationError
+from .cleanup import finished
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -33,3 +35,29 @@ def redis_client(redis: object, who: str) -> Any:  # noqa: ANN401 - its commands
     if client.connection_pool.connection_kwargs.get("decode_responses"):
         raise ValueError("the Redis client must return bytes: make it with decode_responses=False")
     return client
+
+
+class InRedis:
+    """What keeps something in Redis, under names that begin with a prefix."""
+
+    def __init__(self, redis: str | Redis, prefix: str) -> None:
+        """Connect on first use; raises what `redis_client` raises."""
+        self._redis: Any = redis_client(redis, type(self).__name__)
+        self._ours = isinstance(redis, str)
+        self._prefix = prefix
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: prefix {self._prefix!r}>"  # a URL may hold a password
+
+    async def close(self) -> None:
+        """Close the connections of a URL; your own client stays open."""
+        if self._ours:
+            await finished(self._redis.aclose())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from .._runtime.cleanup import finished
-from .._runtime.redis_client import redis_client
+from .._runtime.redis_client import InRedis
 from .._wire.validation import check_whole, strip_traceback
 from ._providers import Cached
 
@@ -25,7 +23,7 @@ _INDEX_LIFETIME = 30 * 86_400_000
 """Milliseconds for which the index of keys lives on after the last answer was kept."""
 
 
-class RedisCache:
+class RedisCache(InRedis):
     """Keeps answers in Redis, shared by all processes and hosts that use the same credentials.
 
     ```python
@@ -51,14 +49,9 @@ class RedisCache:
         if not prefix:
             raise ValueError("prefix must not be empty: clear() forgets every key that begins with it")
         check_whole("maxsize", maxsize, 1)
-        self._redis: Any = redis_client(redis, "RedisCache")
-        self._ours = isinstance(redis, str)
-        self._prefix = prefix
+        super().__init__(redis, prefix)
         self._index = f"{prefix}index"
         self._maxsize = maxsize
-
-    def __repr__(self) -> str:
-        return f"<RedisCache: prefix {self._prefix!r}>"  # a URL may hold a password
 
     async def get(self, key: str) -> Cached | None:
         """Return what is kept; None for a value that never expires, as this cache stores none."""
@@ -96,19 +89,6 @@ class RedisCache:
                 await self._redis.unlink(*batch)
                 batch.clear()
         await self._redis.unlink(self._index, *batch)
-
-    async def close(self) -> None:
-        """Close the connections of a URL; your own client stays open."""
-        if self._ours:
-            await finished(self._redis.aclose())
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
 
 def _quoted(prefix: str) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .._pipeline.shared_quota import QuotaBucket
-from .._runtime.cleanup import finished
-from .._runtime.redis_client import redis_client
+from .._runtime.redis_client import InRedis
 from .._wire.validation import strip_traceback
 from ..errors import ConfigurationError, MeitnerError
 
@@ -24,7 +22,7 @@ _MORE, _LESS = 5, 40
 """Requests that a bucket may hold more than the server's, and less: those on their way were taken out of it already."""
 
 
-class RedisQuota:
+class RedisQuota(InRedis):
     """Keeps the quota in Redis, for all hosts and processes that use the same credentials.
 
     ```python
@@ -49,16 +47,11 @@ class RedisQuota:
             from pyrate_limiter import GCRA
         except ImportError:
             raise ConfigurationError('RedisQuota needs pyrate-limiter: pip install "meitner-aio[redis]"') from None
-        self._redis: Any = redis_client(redis, "RedisQuota")
-        self._ours = isinstance(redis, str)
-        self._prefix = prefix
+        super().__init__(redis, prefix)
         self._algorithm = GCRA()  # one number for a bucket: the vendor's own algorithm
         self._stores: dict[str, Any] = {}  # RedisStateStore, whose methods have no types
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ahead, self._checked_at = 0.0, 0.0
-
-    def __repr__(self) -> str:
-        return f"<RedisQuota: prefix {self._prefix!r}>"  # a URL may hold a password
 
     async def take(self, key: str, bucket: QuotaBucket) -> float:
         """Take a request out of a bucket and return 0.0; or take none, and return in how many seconds there is one."""
@@ -79,16 +72,7 @@ class RedisQuota:
     async def close(self) -> None:
         """Close the connections of a URL; your own client stays open."""
         self._loop = None
-        if self._ours:
-            await finished(self._redis.aclose())
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        await super().close()
 
     async def _spend(self, key: str, bucket: QuotaBucket, requests: int) -> float:
         """Take so many requests and return 0.0; or none, and return in how many seconds there are as many."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from ._wire.validation import strip_traceback
-from .records import Record
+from .records import Kind, Record, fields, wire_name
 
 Mode = Literal["python", "json"]
 
@@ -65,10 +65,20 @@ def _of_struct(struct: Struct, *, json: bool, by_alias: bool) -> dict[str, Any]:
     names = kind.__struct_encode_fields__ if by_alias else kind.__struct_fields__
     values = zip(names, kind.__struct_fields__, strict=True)
     return {
-        name: _plain(value, json=json, by_alias=by_alias)
+        name: _plain(_aliased(struct, field, value) if by_alias else value, json=json, by_alias=by_alias)
         for name, field in values
         if (value := getattr(struct, field)) is not UNSET
     }
+
+
+def _aliased(struct: Struct, name: str, value: object) -> object:
+    """Return a value; of a dictionary in place of a record, as a write may have one, with the API's names."""
+    as_given = value
+    if isinstance(struct, Record) and isinstance(value, dict):
+        for field in fields(type(struct)):
+            if field.name == name and field.kind is Kind.OBJECT:
+                return {wire_name(key): one for key, one in cast("dict[str, object]", value).items()}
+    return as_given
 
 
 def _plain(value: object, *, json: bool, by_alias: bool) -> object:

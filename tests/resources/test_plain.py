@@ -11,7 +11,19 @@ import msgspec
 import pytest
 from samples import ID, NOON, record
 
-from meitner_aio import RESOURCES, Address, External, Gender, GroupCreate, Meitner, Meta, Student, to_dict, to_json
+from meitner_aio import (
+    RESOURCES,
+    Address,
+    External,
+    Gender,
+    GroupCreate,
+    Meitner,
+    Meta,
+    Student,
+    StudentFields,
+    to_dict,
+    to_json,
+)
 from meitner_aio.records import Record
 
 MODELS = [resource.model for resource in RESOURCES.values()]
@@ -38,6 +50,18 @@ def test_a_dictionary_of_json_is_the_json(kind: type[Record], by_alias: bool) ->
     assert json.loads(to_json(record(kind), by_alias=by_alias)) == data
     assert json.loads(json.dumps(data)) == data
     assert set(data) == set(kind.__struct_encode_fields__ if by_alias else kind.__struct_fields__)
+
+
+def test_a_dictionary_in_a_write_has_the_names_that_are_asked_for() -> None:
+    """It is another spelling of a record, and becomes what that one does."""
+    spelled = External(source_id="7")
+    for by_alias in (False, True):
+        one, other = (
+            StudentFields(identity_number="1", first_name="a", last_name="b", gender=Gender.FEMALE, external=external)
+            for external in (spelled, {"source_id": "7"})
+        )
+        expected = {"sourceID" if by_alias else "source_id": "7"}
+        assert to_dict(one, by_alias=by_alias)["external"] == to_dict(other, by_alias=by_alias)["external"] == expected
 
 
 def test_modes_differ_in_their_values_and_aliases_in_their_names() -> None:

@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import MeitnerError
 from ._exit import Exit, UsageError, exit_code
 from ._interrupted import COMMAND_LINE, notes
+from ._mistyped import mistyped
 from .rendering.loudness import loudness
 from .rendering.output import discard_output, flush, prepare_streams, say, settle_output, write
 
@@ -132,7 +133,7 @@ def run(arguments: Iterable[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):  # rich, which writes the help, ends the process itself
         discard_output()  # the reader of the output (`| head`) has closed it
     except CycloptsError as wrong:
-        return _failed(str(wrong), Exit.USAGE)
+        return _failed(mistyped(wrong), Exit.USAGE)
     except KeyboardInterrupt as interrupt:
         return _failed("interrupted", Exit.INTERRUPTED, notes(interrupt))
     except UsageError as wrong:

@@ -75,7 +75,19 @@ def test_credentials_are_never_options(command):
     ("arguments", "reason"),
     [
         (("lst",), 'Did you mean "list"'),
-        (("list",), "requires an argument"),
+        (("list",), "RESOURCE is missing: schools, units, "),
+        (("get", "students"), "ID is missing: The record's UUID."),
+        (("purge", "--older-than", "30d"), "FOLDER is missing: The folder with the exports."),
+        (("purge", "out"), "--older-than is missing. Delete what is older than this: 30d"),
+        (("export", "--to"), "--to needs a value"),
+        (("list", "students", "--where", "last_name=Ek"), "list takes no --where: search does"),
+        (("--profile", "solna", "list"), "options stand behind the command: meitner-aio COMMAND --profile ..."),
+        (("list", "students", "--format", "xlsx"), "For Excel there is --excel instead."),
+        (("export", "--to", "x", "--format", "excel"), "For Excel there is --excel instead."),
+        (("list", "students", "-n", "five"), "-n takes a whole number"),
+        (("sandbox", "--latency", "slow"), "--latency takes a number"),
+        (("doctor", "solna"), "a word too many: 'solna'"),
+        (("search", "students", "--where", "last_name=von", "Ek"), "needs quotes, --where 'last_name=von Ek'"),
         (("list", "studnets"), "there is no resource 'studnets'; did you mean 'students'?"),
         (("list", "students", "--lmit", "3"), "Did you mean --limit"),
         (("list", "students", "--limit", "0"), "--limit"),
@@ -117,6 +129,14 @@ def test_wrong_usage_is_one_line_on_stderr(cli, arguments, reason):
     assert err.startswith("meitner-aio: ")
     assert err.count("\n") == 1
     assert reason in err
+
+
+@pytest.mark.parametrize("condition", [("--where", "last_name=von"), ("--where=last_name=von",)])
+def test_a_word_behind_a_condition_is_not_repeated(cli, condition):
+    """It is the rest of a name that nobody quoted, and stderr may be a log."""
+    _, _, err = cli("search", "students", *condition, "Canary")
+    assert "a word too many" in err
+    assert "Canary" not in err
 
 
 def test_no_credentials_names_the_variables(cli):

@@ -17,7 +17,8 @@ from ..rendering.typed import span
 
 
 def purge_command(
-    folder: Annotated[str, Parameter(help="The folder with the exports.")],
+    folder: Annotated[str, Parameter(help="The folder with the exports.", name="FOLDER")],
+    /,
     *,
     older_than: Annotated[str, Parameter(help="Delete what is older than this: 30d, 12h, 8w.", metavar="TIME")],
     dry_run: Annotated[

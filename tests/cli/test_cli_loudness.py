@@ -24,6 +24,7 @@ SANDBOX = ("--sandbox", "--students", "20")
     "words",
     [
         ("export", "students", "--to", "out", *SANDBOX),
+        ("export", "--to", "week", "--since", "7d", *SANDBOX),
         ("sync", "students", "--to", "copy.sqlite", *SANDBOX),
         ("doctor", "--sandbox"),
         ("purge", ".", "--older-than", "1d"),

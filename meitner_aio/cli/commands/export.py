@@ -48,7 +48,7 @@ from .._tenants import TENANTS, TenantsOptions
 from ..conditions import conditions
 from ..rendering.exported import doubts, write_summary
 from ..rendering.loudness import quiet
-from ..rendering.output import for_people, lines_out, say, write_json
+from ..rendering.output import for_people, lines_out, say, tell, write_json
 from ..rendering.progress import Waits, can_draw, shown_progress
 from ..rendering.typed import moves
 from ..rendering.warnings import warnings_said
@@ -90,7 +90,7 @@ class SelectionOptions:
         """Say which resources `--since` does not narrow."""
         whole = read_in_full(resources) if self.since is not None and not self.where else ()
         if whole:
-            say(f"{' and '.join(whole)} cannot be searched, so --since does not narrow them: they are read in full.")
+            tell(f"{' and '.join(whole)} cannot be searched, so --since does not narrow them: they are read in full.")
 
     def columns(self) -> dict[str, Any]:
         """Return the keywords that only `export` has."""

@@ -92,7 +92,7 @@ def safe_url(url: str, name: str, *, insecure: bool = False) -> str:
     except ValueError:
         raise ConfigurationError(f"{name} is not a URL") from None
     if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigurationError(f"{name} must be an absolute http or https URL")
+        raise ConfigurationError(f"{name} must be a whole URL, such as {SERVERS['production']}")
     if parts.username is not None or set(url) & set("?#\\"):  # also empty ones, which swallow the path that follows
         raise ConfigurationError(f"{name} must hold no user, query or fragment")
     if parts.scheme == "http" and not is_loopback(host) and (not insecure or f".{host}".endswith(_VENDOR)):

@@ -47,7 +47,7 @@ def load(name: str | None, kind: type[P]) -> P:
 def named(name: str, profiles: Mapping[str, P]) -> P:
     """Return one of the profiles; `ProfileError` tells the names that there are."""
     if name not in profiles:
-        there = f"; there is {', '.join(profiles) or 'none'}"
+        there = f"; there is {', '.join(profiles)}" if profiles else ", which has none"
         raise ProfileError(f"there is no profile {name!r} in {config_path()}{suggestion(name, profiles) or there}")
     return profiles[name]
 

@@ -186,9 +186,9 @@ class DirectoryOptions:
 def credentials_hint() -> str:
     """Return where a command takes credentials from."""
     return (
-        "set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
-        "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL), "
-        f"or save them with meitner-aio login in {config_path()}; --sandbox needs none"
+        f"meitner-aio login asks for them and saves them in {config_path()}; "
+        "or set MEITNER_CLIENT_CREDENTIALS and MEITNER_CLIENT_SECRET "
+        "(for OAuth2: MEITNER_CLIENT_ID, MEITNER_CLIENT_SECRET and optionally MEITNER_TOKEN_URL); --sandbox needs none"
     )
 
 

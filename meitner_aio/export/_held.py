@@ -103,8 +103,8 @@ def warn_given_up(folder: Folder, left: Mapping[str, Journal]) -> None:
         rows = journal.summary.rows if journal.summary is not None else sum(mark.rows for mark in journal.marks)
         if rows and not journal.kept:
             _log.warning(
-                "%s rows of %s that an interrupted export had read to %s are given up, because this one begins afresh; "
-                "resume goes on instead",
+                "%s rows of %s that an interrupted export had read to %s are given up: "
+                "without resume=True (--resume) an export begins afresh",
                 f"{rows:,}",
                 name,
                 folder.path,

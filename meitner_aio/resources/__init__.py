@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .._operations.members import Member, SearchableMember
@@ -66,7 +66,7 @@ LISTED: Mapping[str, type[Resource[Any]]] = ChainMap(DATA_EXPORT, RESOURCES)  # 
 def attribute_of(name: str) -> str:
     """Return the attribute of a resource of the directory by its name: `student-placements` is `student_placements`.
 
-    Raises `ValueError` for a name that no resource has, with the closest one that exists.
+    Raises `ValueError` for a name that no resource has, with the closest one that exists, else with all of them.
     """
     attribute = name.replace("-", "_")
     if attribute in DATA_EXPORT:
@@ -75,7 +75,7 @@ def attribute_of(name: str) -> str:
             "and nothing else (not searched, followed, mirrored, synced or reconciled)"
         )
     if attribute not in RESOURCES:
-        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, RESOURCES)}")
+        raise ValueError(_unknown(name, attribute, RESOURCES))
     return attribute
 
 
@@ -83,8 +83,14 @@ def listed_name(name: str) -> str:
     """Return the attribute of whatever can be listed, by its name; raises `ValueError` as `attribute_of` does."""
     attribute = name.replace("-", "_")
     if attribute not in LISTED:
-        raise ValueError(f"there is no resource {name!r}{suggestion(attribute, LISTED)}")
+        raise ValueError(_unknown(name, attribute, LISTED))
     return attribute
+
+
+def _unknown(name: str, attribute: str, known: Iterable[str]) -> str:
+    """Return that there is no such resource, and the closest one that exists, else all."""
+    names = list(known)
+    return f"there is no resource {name!r}{suggestion(attribute, names) or '; there are ' + ', '.join(names)}"
 
 
 def resource_in(client: Any, name: str) -> Any:  # noqa: ANN401 - any client or view, any table

@@ -89,6 +89,8 @@ def test_credentials_are_never_options(command):
         (("doctor", "solna"), "a word too many: 'solna'"),
         (("search", "students", "--where", "last_name=von", "Ek"), "needs quotes, --where 'last_name=von Ek'"),
         (("list", "studnets"), "there is no resource 'studnets'; did you mean 'students'?"),
+        (("list", "elever"), "there is no resource 'elever'; there are schools, units, groups, "),
+        (("count", "--base-url", "127.0.0.1:8080"), "must be a whole URL, such as https://api."),
         (("list", "students", "--lmit", "3"), "Did you mean --limit"),
         (("list", "students", "--limit", "0"), "--limit"),
         (("list", "students", "--offset", "-1"), "--offset"),
@@ -145,6 +147,7 @@ def test_no_credentials_names_the_variables(cli):
     assert (code, out, err.count("\n")) == (4, "", 1)
     assert "MEITNER_CLIENT_CREDENTIALS" in err
     assert "MEITNER_CLIENT_SECRET" in err
+    assert err.startswith("meitner-aio: ConfigurationError: no credentials: meitner-aio login asks for them")
 
 
 @pytest.mark.parametrize(

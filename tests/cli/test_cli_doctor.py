@@ -242,7 +242,7 @@ def test_what_to_do_stands_below_what_was_found(cli):
     """In the row of its check, and on eighty columns."""
     lines = cli("doctor")[1].splitlines()
     place = lines.index("credentials  fail    not found")
-    assert lines[place + 1].split() == ["To", "do:", "set", "MEITNER_CLIENT_CREDENTIALS", "and"]
+    assert lines[place + 1].split()[:6] == ["To", "do:", "meitner-aio", "login", "asks", "for"]
     assert max(map(len, lines)) <= 80
 
 

@@ -98,7 +98,7 @@ async def test_what_is_given_up_is_said(tmp_path: Path) -> None:
     (said,) = [line for line in err.splitlines() if "given up" in line]
     assert code == 0
     assert "rows of students that an interrupted export had read" in said
-    assert said.endswith("this one begins afresh; resume goes on instead")
+    assert said.endswith("are given up: without resume=True (--resume) an export begins afresh")
     assert "given up" not in again[2]
 
 

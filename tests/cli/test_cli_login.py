@@ -253,6 +253,9 @@ def test_a_logout_removes_a_profile(piped: Piped):
     assert f"Removed: profile solna from {path}. Its key is still valid: revoke it at Meitner" in err
     code, _, err = piped(b"", "logout", "--profile", "solna")
     assert (code, "there is no profile 'solna'" in err, "; there is lund" in err) == (2, True, True)
+    piped(b"", "logout", "--profile", "lund")
+    code, _, err = piped(b"", "logout", "--profile", "lund")
+    assert (code, err) == (2, f"meitner-aio: there is no profile 'lund' in {path}, which has none")
 
 
 def test_profiles_tell_no_secret(piped: Piped):

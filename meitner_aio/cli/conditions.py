@@ -12,7 +12,8 @@ A condition is a field, an operator and a value; blanks around each of the three
 A field is named as in Python or as in the API: last_name, lastName, meta.updatedAt.
 
 Conditions on different fields must all hold. A comma separates values of every kind but text, in which a comma is a
-comma. `title~null` finds the word null itself.
+comma. `title~null` finds the word null itself. Servers keep letters such as å as one character: where two were typed,
+as macOS does in the names of files, a value is looked for in both forms, and a pattern in that of the servers.
 
 `@FILE` stands for the conditions in a file, one a line, and `@-` for those on stdin: every user of a machine may read
 what others type, an identity number too.
@@ -28,6 +29,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast, get_origin
 
+from .._operations.comparison import composed
 from .._operations.operations import operations
 from .._wire.field_names import paths, resolved
 from ..query import (
@@ -169,7 +171,7 @@ def _joined(field: Field, typed: Sequence[_Typed], now: datetime) -> Condition:
         if signs in ({"="}, {"!="}):
             condition = _one_of(field, typed, allowed, now)
         elif len(typed) == 1 and signs <= {"~", "!~"}:
-            condition = like(typed[0].text)
+            condition = like(composed(typed[0].text))
         else:
             condition = _range(field, typed, now)
     except ValueError as wrong:
@@ -187,7 +189,9 @@ def _range(field: Field, typed: Sequence[_Typed], now: datetime) -> Condition:
 
 def _one_of(field: Field, typed: Sequence[_Typed], allowed: Collection[type], now: datetime) -> Condition:
     texts = [one.text for one in typed]
-    if field.kind is not Kind.TEXT:
+    if field.kind is Kind.TEXT:
+        texts = list(dict.fromkeys(form for text in texts for form in (text, composed(text))))
+    else:
         texts = [part.strip() for text in texts for part in text.split(",")]
     if _NULL in texts:
         if Null not in allowed:

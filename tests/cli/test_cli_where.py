@@ -2,6 +2,7 @@
 
 import io
 import json
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -40,6 +41,9 @@ def _meant(*typed, resources=("students",)):
         ("last_name=Åsa\nEk", {"last_name": equals("Åsa\nEk")}),
         ("last_name~E%", {"last_name": like("E%")}),
         ("last_name!~E%", {"last_name": ~like("E%")}),
+        ("last_name=A\u030aberg", {"last_name": one_of("A\u030aberg", "\xc5berg")}),
+        ("last_name!=A\u030aberg", {"last_name": ~one_of("A\u030aberg", "\xc5berg")}),
+        ("last_name~A\u030a%", {"last_name": like("\xc5%")}),
         ("last_name~null", {"last_name": like("null")}),
         ("email_address1=null", {"email_address1": null}),
         ("email_address1!=null", {"email_address1": ~null}),
@@ -188,9 +192,11 @@ def test_every_field_of_every_resource_can_be_asked_for(resource):
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 def test_text_arrives_as_it_was_typed(text):
-    """Whatever it holds: only the blanks at its ends are lost."""
+    """Whatever it holds: only the blanks at its ends are lost. Only a form of letters that servers do not keep adds one."""
     assume(text.strip() != "null")
-    assert _meant(f"last_name={text}") == {"last_name": equals(text.strip())}
+    typed = text.strip()
+    kept = unicodedata.normalize("NFC", typed)
+    assert _meant(f"last_name={text}") == {"last_name": equals(typed) if kept == typed else one_of(typed, kept)}
 
 
 @settings(derandomize=True, max_examples=300, deadline=None)
@@ -242,6 +248,7 @@ def _found(cli, *conditions, resource="students"):
     [
         (["gender=Female,Other"], lambda row: row["gender"] in ("Female", "Other")),
         (["gender!=Female"], lambda row: row["gender"] not in ("Female", None)),
+        (["last_name=A\u030aberg"], lambda row: row["lastName"] == "\xc5berg"),
         (["last_name~%son"], lambda row: row["lastName"].endswith("son")),
         (
             ["date_of_birth>=2012-01-01", "date_of_birth<2014-01-01"],

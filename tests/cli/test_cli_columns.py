@@ -43,6 +43,14 @@ def test_references_come_last():
     assert heads == ["id", "title", "school_type", "unit_code", "unit_id"]
 
 
+def test_flags_stand_behind_what_names_a_person():
+    """On 80 columns they would take the place of a name, and they say the same of almost everybody."""
+    (heads, _), *_ = table_of([_student(gender=Gender.FEMALE, identity_temporary=False)], 80, values=True)
+    assert heads[:4] == ["id", "identity_number", "first_name", "last_name"]
+    (heads, _), *_ = table_of([_student(gender=Gender.FEMALE, identity_temporary=False)], 80)
+    assert heads == ["id", "gender", "identity_number", "first_name"]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_a_table_fits_the_terminal(width):
     """A line that wraps cannot be read as a column."""
@@ -71,7 +79,7 @@ def test_what_names_a_person_is_hidden_unless_asked_for():
     one = _student(date_of_birth=date(2010, 1, 1), gender=Gender.FEMALE, address=Address(postal_city="Alby"))
     (heads, row), _, hidden = table_of([one], 300)
     shown = dict(zip(heads, row, strict=True))
-    assert heads[:3] == ["id", "identity_temporary", "gender"]
+    assert heads[:3] == ["id", "gender", "identity_number"]
     assert {shown[name] for name in (*PERSONAL, "address.postal_city")} == {"***"}
     assert "phone_number1" not in shown
     assert (shown["gender"], hidden) == ("Female", True)

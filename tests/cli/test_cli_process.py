@@ -291,7 +291,7 @@ def test_list_draws_a_table_on_a_terminal():
     code, drawn = _on_a_terminal("list", "students", "--sandbox", "--students", "80")
     lines = drawn.splitlines()
     assert code == 0
-    assert "identity_temporary" in lines[0]
+    assert "identity_number" in lines[0]
     assert len(lines) == 52
     assert "50 of 80 students" in lines[-1]
 

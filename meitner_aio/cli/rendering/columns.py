@@ -45,8 +45,8 @@ def table_of(
 
     With the fields of the paths `chosen`, in their order: what does not fit is cut, and the last columns are left out
     where that is not enough. With None, those fields that fit as they are: the id first, then what tells records apart
-    (the required fields, then the rest), then what is hidden, references, and who changed them when. Fields that are
-    empty in every record are no loss. `records` holds at least one. `visible` escapes what cannot be written.
+    (the required fields, then the rest), then what is hidden, flags, references, and who changed them when. Fields that
+    are empty in every record are no loss. `records` holds at least one. `visible` escapes what cannot be written.
     """
     model = type(records[0])
     everything = {path: _column(records, path, visible, values=values) for path in leaves(model, chosen)}
@@ -88,7 +88,8 @@ def _narrowed(columns: Sequence[tuple[Field, list[str]]], width: int, visible: _
 
 def _rank(path: str, field: Field, *, values: bool) -> tuple[bool, ...]:
     hidden = field.personal and not values
-    return path != "id", path.startswith("meta."), field.kind is Kind.UUID, hidden, not field.required, "." in path
+    last = path.startswith("meta."), field.kind is Kind.UUID, field.kind is Kind.BOOLEAN
+    return path != "id", *last, hidden, not field.required, "." in path
 
 
 def _column(records: Sequence[Record], path: str, visible: _Visible, *, values: bool) -> list[str]:

@@ -123,6 +123,7 @@ async def test_nothing_is_written_that_the_server_has_not_accepted(piped: Piped,
     assert (ended, reason in err) == (code, True)
     assert (path.read_text() == OTHERS) is bool(code)
     assert ("othing was saved." in err) is bool(code)
+    assert ("Is the address whole? It looks like https://api." in err) is (reason == "NotFoundError")
     assert not code or len(sandbox.requests) <= 1
 
 

@@ -19,7 +19,7 @@ from ..._pipeline.environment import LARGEST_SECRET, secret_text
 from ..._pipeline.settings import SERVERS, safe_url
 from ..._profiles import keyring_secrets
 from ..._profiles.file import of_one
-from ...errors import AuthenticationError, MeitnerError, PermissionDeniedError
+from ...errors import AuthenticationError, MeitnerError, NotFoundError, PermissionDeniedError
 from .. import _config_file
 from .._asking import agreed, asked, can_ask, hidden, needed
 from .._exit import Exit, UsageError
@@ -142,6 +142,8 @@ def _accepted(auth: ApiKey | OAuth2, url: str) -> bool:
         return False
     except MeitnerError as error:
         error.add_note("Nothing was saved.")
+        if isinstance(error, NotFoundError):
+            error.add_note(f"Is the address whole? It looks like {SERVERS['production']}.")
         raise
     return True
 

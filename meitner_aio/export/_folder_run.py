@@ -13,7 +13,7 @@ from .._runtime.private_files import check_file
 from .._runtime.threads import stoppable, threaded
 from ._held import check_key, check_wholes, directory_of, warn_given_up
 from ._journal import LONGEST, Choices, Journal, ReadSummary, check_choices, left_in
-from ._leftovers import forget, warn_abandoned
+from ._leftovers import forget, warn_abandoned, warn_outlived
 from ._log import ExportLine, Log, Taken
 from ._manifest import Manifest
 from ._names import SHARED
@@ -57,6 +57,7 @@ class FolderRun:
         self._reader = reader
         self._resume = resume
         self._directory: Stamp | None = None
+        self._before: dict[str, ResourceReport] = {}
         self._reading = asyncio.Semaphore(_AT_ONCE)
         self._writing = asyncio.Lock()
 
@@ -149,6 +150,7 @@ class FolderRun:
     def _begin(self) -> dict[str, Journal]:
         """Check again, now that the folder is locked. Without `resume`, what an interrupted export left is given up."""
         left = self.allowed()
+        self._before = {one.name: known for one, _ in self._jobs if (known := self._manifest.resources.get(one.name))}
         self._manifest.directory = self._directory
         self._manifest.pseudonymised, self._manifest.key = self.key is not None, self.key
         if not self._resume:
@@ -162,8 +164,9 @@ class FolderRun:
             forget(self._folder, one.name)
 
     def _end(self) -> None:
-        """Remove journals and spools; warn of those that others abandoned."""
+        """Remove journals and spools; warn of those that others abandoned, and of files that nothing replaces."""
         self._forget()
+        warn_outlived(self._folder, self._before, self._manifest.resources)
         warn_abandoned(self._folder, [one.name for one, _ in self._jobs], LONGEST)
 
     async def _one(self, one: ResourceJob, target: Target, journal: Journal | None) -> None:

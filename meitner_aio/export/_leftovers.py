@@ -6,12 +6,16 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ..resources import LISTED
 from ._files import Folder
 from ._names import parts_of
+
+if TYPE_CHECKING:
+    from ._report import ResourceReport
 
 _log = logging.getLogger("meitner_aio.export")
 
@@ -38,6 +42,20 @@ def warn_abandoned(folder: Folder, but: Collection[str], older: float) -> None:
             ", ".join(sorted(name for _, name in files)),
             resource,
         )
+
+
+def warn_outlived(folder: Folder, before: Mapping[str, ResourceReport], now: Mapping[str, ResourceReport]) -> None:
+    """Warn of files of `before` that the manifest `now` has another one for: nothing replaces or purges them."""
+    for resource, one in before.items():
+        if now[resource].file != one.file and (folder.path / one.file).exists():
+            _log.warning(
+                "%s still holds %s of %s, and manifest.json names %s instead: no later export and no purge removes "
+                "them, so remove them yourself when nobody needs them",
+                folder.path / one.file,
+                resource,
+                one.exported_at.date(),
+                now[resource].file,
+            )
 
 
 def _left(folder: Folder, resources: Iterable[str]) -> Iterator[tuple[str, str, float]]:

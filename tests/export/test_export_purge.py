@@ -400,3 +400,22 @@ def test_other_failures_end_with_their_codes(cli: Cli, out: Path, tmp_path: Path
     out.chmod(0o777)
     code, _, said = cli("purge", str(out), "--older-than", "1d")
     assert (code, "others may write" in said) == (2, True)
+
+
+async def test_a_file_in_another_format_is_told_of_when_it_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither a later export nor purge knows it, so that its rows would stay unseen: said once, of each file that is there."""
+    folder = tmp_path / "out"
+    await export(NumberedDirectory(), ["schools", "students"], to=folder)
+    await export(NumberedDirectory(), ["schools", "students"], to=folder)
+    assert caplog.messages == []
+    (folder / "schools.ndjson").unlink()
+    await export(NumberedDirectory(), ["schools", "students"], to=folder, format="csv")
+    (said,) = caplog.messages
+    assert f"{folder / 'students.ndjson'} still holds students of " in said
+    assert "manifest.json names students.csv instead" in said
+    await export(NumberedDirectory(), ["students"], to=folder, format="csv")
+    assert caplog.messages == [said]
+    assert [one.file for one in purge(folder, timedelta(0)).removed] == ["schools.csv", "students.csv"]
+    assert (folder / "students.ndjson").exists()

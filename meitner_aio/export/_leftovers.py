@@ -45,12 +45,12 @@ def warn_abandoned(folder: Folder, but: Collection[str], older: float) -> None:
 
 
 def warn_outlived(folder: Folder, before: Mapping[str, ResourceReport], now: Mapping[str, ResourceReport]) -> None:
-    """Warn of files of `before` that the manifest `now` has another one for: nothing replaces or purges them."""
+    """Warn of files of `before` that the manifest `now` has another one for: no export replaces them."""
     for resource, one in before.items():
         if now[resource].file != one.file and (folder.path / one.file).exists():
             _log.warning(
-                "%s still holds %s of %s, and manifest.json names %s instead: no later export and no purge removes "
-                "them, so remove them yourself when nobody needs them",
+                "%s still holds %s of %s, and manifest.json names %s instead: no later export replaces them, so purge "
+                "them, or remove them yourself, when nobody needs them",
                 folder.path / one.file,
                 resource,
                 one.exported_at.date(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from msgspec import Struct
 from .. import __version__
 from .._runtime.durable import RawFile
 from .._runtime.locks import hold
-from .._runtime.private_files import open_private
+from .._runtime.private_files import open_private, read_private
 
 LOG = "exports.log"
 _PATIENCE = 30.0
@@ -112,6 +113,36 @@ class PurgeLine(Struct, frozen=True, tag_field="event", tag="purge"):
     assured: bool
     """Whether what was overwritten is known to be overwritten on the disk itself."""
     removed: tuple[Gone, ...]
+
+
+class _Published(Struct, frozen=True):
+    """A line, as far as the files of a folder go."""
+
+    event: str
+    ended: datetime
+    to: str | None = None
+    resources: tuple[Taken, ...] = ()
+
+
+def published(folder: Path) -> dict[str, tuple[datetime, str]]:
+    """Return when exports last published each file of a folder, and its SHA-256, by the name of the file.
+
+    Lines that are none are skipped. Raises `ConfigurationError` for a log that others may have written.
+    """
+    found: dict[str, tuple[datetime, str]] = {}
+    decoder = msgspec.json.Decoder(_Published)
+    try:
+        lines = read_private(folder / LOG).splitlines()
+    except FileNotFoundError:
+        return found
+    for text in lines:
+        with suppress(ValueError):
+            line = decoder.decode(text)
+            if line.event == "export" and line.to is None:
+                for one in line.resources:
+                    if one.file is not None and one.sha256 is not None:
+                        found[one.file] = (line.ended, one.sha256)
+    return found
 
 
 class Log:

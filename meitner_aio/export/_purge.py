@@ -1,11 +1,13 @@
 """Deleting what is older than allowed: exports, what interrupted ones left, old runs. Blocking.
 
-Only files of this package go: those that the manifest names, journals by their first line, and in a folder of ours what
-has the names of its parts and runs. Links are not followed, files of others and `exports.log` stay.
+Only files of this package go: those that the manifest names, or `exports.log` with the SHA-256 that they still have,
+journals by their first line, and in a folder of ours what has the names of its parts and runs. Links are not followed,
+files of others and `exports.log` stay.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -22,7 +24,7 @@ from ..errors import ConfigurationError, MeitnerError
 from ..resources import LISTED
 from ._files import Folder
 from ._journal import is_journal
-from ._log import LOG, Gone, Log, PurgeLine
+from ._log import LOG, Gone, Log, PurgeLine, published
 from ._manifest import Manifest
 from ._names import BESIDE, FILES, JOURNALS, MANIFEST, OURS, PARTS, SHARED
 from ._shred import doubt, shred
@@ -106,7 +108,7 @@ class _Purge:
     def found(self) -> Iterator[Removed]:
         """Yield what is old enough."""
         runs = self._run_folders()
-        for path in chain(dict.fromkeys([*self._exports(), *self._left()]), self._runs(runs)):
+        for path in chain(dict.fromkeys([*self._exports(), *self._outlived(), *self._left()]), self._runs(runs)):
             yield Removed(str(path.relative_to(self._place)), path.lstat().st_size, overwritten=False)
 
     def run(self, log: Log, older_than: timedelta, *, assured: bool) -> tuple[Removed, ...]:
@@ -148,6 +150,17 @@ class _Purge:
         for name, time in sorted(times.items()):
             if name in FILES and time < self._before:
                 yield from self._regular(name, *(BESIDE if name == SHARED else ()))
+
+    def _outlived(self) -> Iterator[Path]:
+        """Yield files that exports published before those in another format which the manifest names."""
+        known = {one.file for one in self._manifest.resources.values()}
+        for name, (time, sha256) in sorted(published(self._place).items()):
+            if name in FILES and name not in known and time < self._before:
+                for path in self._regular(name):
+                    with path.open("rb") as file:
+                        ours = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+                    if ours:
+                        yield from self._regular(name, *(BESIDE if name == SHARED else ()))
 
     def _left(self) -> Iterator[Path]:
         """Yield journals and parts; what an export can go on with is as old as the younger of the two."""

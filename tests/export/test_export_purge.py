@@ -405,7 +405,7 @@ def test_other_failures_end_with_their_codes(cli: Cli, out: Path, tmp_path: Path
 async def test_a_file_in_another_format_is_told_of_when_it_is_left(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither a later export nor purge knows it, so that its rows would stay unseen: said once, of each file that is there."""
+    """No later export replaces it, so that its rows would stay unseen: said once, of each file that is there."""
     folder = tmp_path / "out"
     await export(NumberedDirectory(), ["schools", "students"], to=folder)
     await export(NumberedDirectory(), ["schools", "students"], to=folder)
@@ -417,5 +417,31 @@ async def test_a_file_in_another_format_is_told_of_when_it_is_left(
     assert "manifest.json names students.csv instead" in said
     await export(NumberedDirectory(), ["students"], to=folder, format="csv")
     assert caplog.messages == [said]
-    assert [one.file for one in purge(folder, timedelta(0)).removed] == ["schools.csv", "students.csv"]
-    assert (folder / "students.ndjson").exists()
+    assert purge(folder, DAYS_7).removed == ()
+    gone = ["schools.csv", "students.csv", "students.ndjson"]
+    assert [one.file for one in purge(folder, timedelta(0)).removed] == gone
+    assert names(folder) == []
+
+
+async def test_what_was_written_over_an_older_file_is_not_ours(tmp_path: Path) -> None:
+    """A file that has the name of one of an earlier export, but other content, is somebody else's; so is what no log names."""
+    folder = tmp_path / "out"
+    for format_ in ("ndjson", "csv", "sqlite"):
+        await export(NumberedDirectory(), ["schools"], to=folder, format=format_)
+    (folder / "schools.ndjson").write_text("mine")
+    (folder / "schools.parquet").write_text("mine")
+    with (folder / LOG).open("ab") as log:
+        log.write(b'{"event":"export"}\n\xff\n')
+    removed = [one.file for one in purge(folder, timedelta(0)).removed]
+    assert sorted(removed) == ["directory.sqlite", "schools.csv"]
+    assert names(folder) == ["schools.ndjson", "schools.parquet"]
+
+
+async def test_a_database_that_an_export_left_goes_whole(tmp_path: Path) -> None:
+    """With what SQLite keeps beside it."""
+    folder = tmp_path / "out"
+    await export(NumberedDirectory(), ["schools"], to=folder, format="sqlite")
+    await export(NumberedDirectory(), ["schools"], to=folder)
+    (folder / "directory.sqlite-journal").write_bytes(b"")
+    assert "directory.sqlite" in [one.file for one in purge(folder, timedelta(0)).removed]
+    assert names(folder) == []

@@ -97,8 +97,8 @@ def safe_url(url: str, name: str, *, insecure: bool = False) -> str:
         raise ConfigurationError(f"{name} must hold no user, query or fragment")
     if parts.scheme == "http" and not is_loopback(host) and (not insecure or f".{host}".endswith(_VENDOR)):
         raise ConfigurationError(
-            f"{name} must be https: credentials and personal data would travel in the clear; within a network of your "
-            "own, insecure=True allows that"
+            f"{name} must be https: credentials and personal data would travel in the clear; in Python, "
+            "insecure=True allows that within a network of your own"
         )
     return url
 

@@ -46,7 +46,7 @@ class Told:
         if self._json and (ran.reports or isinstance(ran.error, TooManyDeletions)):
             write_json(facts(ran, rows))
         elif ran.reports and not (quiet() and ran.complete):
-            write_table(table(ran), numbers=frozenset(range(1, 6)), note=table_note(ran, str(self._file)))
+            write_table(table(ran, rows), numbers=frozenset(range(1, 6)), note=table_note(ran, str(self._file)))
         if isinstance(ran.error, TooManyDeletions):
             first, *more = held(ran.error, str(self._file), accepting(self._words, ran.error))
             say(f"meitner-aio: {first}")

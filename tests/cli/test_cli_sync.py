@@ -108,9 +108,9 @@ def test_a_run_makes_the_copy_true_and_shows_a_table(cli: Cli, file: str, direct
     lines = [line.split() for line in out.splitlines()]
     groups = str(len(directory.records("groups")))
     assert (code, err) == (0, "")
-    assert lines[0] == ["resource", "inserted", "updated", "deleted", "unchanged", "requests", "read"]
-    assert lines[1] == ["groups", groups, "0", "0", "0", "1", "full"]
-    assert lines[2] == ["students", "30", "0", "0", "0", "1", "full"]
+    assert lines[0] == ["resource", "inserted", "updated", "deleted", "in", "file", "requests", "read"]
+    assert lines[1] == ["groups", groups, "0", "0", groups, "1", "full"]
+    assert lines[2] == ["students", "30", "0", "0", "30", "1", "full"]
     assert lines[3][:2] == ["all", f"{30 + int(groups)}"]
     assert " is true as of " in out.splitlines()[4]
     assert all(len(line) <= 80 for line in out.splitlines()[:4])

@@ -73,16 +73,17 @@ def accepting(words: Sequence[str], error: Exception | None) -> str:
     return f"meitner-aio {shlex.join([*words, '--accept-deletions', str(total)])}"
 
 
-def table(ran: Ran) -> list[list[str]]:
-    """Return a row for each resource, and one for all."""
-    rows = [["resource", *KINDS, "requests", "read"]]
+def table(ran: Ran, rows_in_file: Mapping[str, int]) -> list[list[str]]:
+    """Return a row for each resource, and one for all: what changed, and how many rows the file has now."""
+    rows = [["resource", *_CHANGES, "in file", "requests", "read"]]
     for name in ran.names:
-        counts = (f"{ran.count(kind, name):,}" for kind in KINDS)
-        rows.append([name, *counts, f"{ran.requests.get(name, 0):,}", "full" if name in ran.read_anew else ""])
+        counts = (*(ran.count(kind, name) for kind in _CHANGES), rows_in_file.get(name, 0), ran.requests.get(name, 0))
+        rows.append([name, *(f"{count:,}" for count in counts), "full" if name in ran.read_anew else ""])
     # Deletions are read from audit events, which the file has no table of.
     others = {name: count for name, count in ran.requests.items() if name not in ran.names}
-    rows += ([name, *[""] * len(KINDS), f"{count:,}", ""] for name, count in others.items())
-    return [*rows, ["all", *(f"{ran.count(kind):,}" for kind in KINDS), f"{ran.sent:,}", ""]]
+    rows += ([name, *[""] * (len(_CHANGES) + 1), f"{count:,}", ""] for name, count in others.items())
+    totals = (*(ran.count(kind) for kind in _CHANGES), sum(rows_in_file.get(name, 0) for name in ran.names), ran.sent)
+    return [*rows, ["all", *(f"{total:,}" for total in totals), ""]]
 
 
 def table_note(ran: Ran, to: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from .. import __version__
-from ..errors import MeitnerError
+from ..errors import ConfigurationError, MeitnerError
 from ._exit import Exit, UsageError, exit_code
 from ._interrupted import COMMAND_LINE, notes
 from ._mistyped import mistyped
@@ -35,6 +35,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _MESSAGES = Group("Messages", sort_key=9)
+_PLAIN = (MeitnerError, ConfigurationError)
+"""Errors whose kind adds nothing to what they say."""
 _SOME = "[RESOURCE...]"
 _COMMANDS = (
     ("export", f"{_SOME} --to FOLDER", "export:export_command", "Export all records to files."),
@@ -139,7 +141,8 @@ def run(arguments: Iterable[str] | None = None) -> int:
     except UsageError as wrong:
         return _failed(str(wrong), Exit.USAGE)
     except (MeitnerError, OSError) as error:
-        return _failed(f"{type(error).__name__}: {error}", exit_code(error), notes(error))
+        kind = "" if type(error) in _PLAIN else f"{type(error).__name__}: "
+        return _failed(f"{kind}{error}", exit_code(error), notes(error))
     return code
 
 

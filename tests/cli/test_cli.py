@@ -147,7 +147,7 @@ def test_no_credentials_names_the_variables(cli):
     assert (code, out, err.count("\n")) == (4, "", 1)
     assert "MEITNER_CLIENT_CREDENTIALS" in err
     assert "MEITNER_CLIENT_SECRET" in err
-    assert err.startswith("meitner-aio: ConfigurationError: no credentials: meitner-aio login asks for them")
+    assert err.startswith("meitner-aio: no credentials: meitner-aio login asks for them")
 
 
 @pytest.mark.parametrize(

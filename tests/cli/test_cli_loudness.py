@@ -60,7 +60,7 @@ def test_a_quiet_command_tells_errors(cli, monkeypatch):
     """With the exit code, and without anything else."""
     code, out, err = cli("count", "-q")
     assert (code, out) == (4, "")
-    assert err.startswith("meitner-aio: ConfigurationError: no credentials")
+    assert err.startswith("meitner-aio: no credentials")
     code, out, err = cli("doctor", "-q")
     assert (code, err) == (4, "")
     assert [line.split()[0] for line in out.splitlines()[:2]] == ["check", "credentials"]

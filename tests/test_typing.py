@@ -16,7 +16,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GOOD, BAD = (sorted((ROOT / "tests" / "typing").glob(f"{name}*.py")) for name in ("good", "bad"))
-EXAMPLES = sorted(path for path in (ROOT / "tests" / "example_apis").glob("*.py") if not path.name.startswith("test_"))
+EXAMPLES = sorted(
+    path for path in (ROOT / "tests" / "example_apis").glob("*.py") if not path.name.startswith(("test_", "__"))
+)
 """Two other APIs, declared as a user would."""
 CHECKED = GOOD + BAD + EXAMPLES
 MARK = "  # wrong"

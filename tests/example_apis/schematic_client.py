@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Self
 from uuid import uuid4
 
-from schematic_api import Events, Fields, Flag, Flags, Keys
-
 from meitner_aio import Meitner, QuotaPolicy
+
+from .schematic import Events, Fields, Flag, Flags, Keys
 
 API, CAPTURE = "https://api.schematichq.com", "https://c.schematichq.com"
 LARGEST_BATCH = 100

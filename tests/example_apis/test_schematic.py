@@ -13,10 +13,11 @@ from conftest import AT_ONCE
 from example_servers import Schematic as Server
 from schematic.client import AsyncSchematic, AsyncSchematicConfig
 from schematic.types import EventBodyIdentifyCompany
-from schematic_api import Companies, Entity, Fields, Users
-from schematic_client import Schematic
 
 from meitner_aio import APIStatusError, InternalServerError, NotFoundError
+
+from .schematic import Companies, Entity, Fields, Users
+from .schematic_client import Schematic
 
 KEY = "a-key-of-schematic"
 ACME = {"id": "acme"}

@@ -1,4 +1,4 @@
-"""What a client of Wootiv promises, done with `wootiv_api`, against a server that knows no client."""
+"""What a client of Wootiv promises, done with `wootiv`, against a server that knows no client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import aiohttp
 import pytest
 from example_servers import Wootiv
-from wootiv_api import Aws, Member, Members, Root, upload, wootiv
 
 from meitner_aio import (
     APIConnectionError,
@@ -29,6 +28,8 @@ from meitner_aio import (
     to_dict,
     to_json,
 )
+
+from .wootiv import Aws, Member, Members, Root, upload, wootiv
 
 KEY = "a-key-of-wootiv"
 AT_ONCE = RetryPolicy(initial=0.0)

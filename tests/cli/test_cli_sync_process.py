@@ -177,7 +177,7 @@ async def _killed(cli: ForkedCli, watched: Watched, delay: float) -> bool:
     return await cli.ended() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
 async def test_a_run_that_is_killed_leaves_the_copy_whole(tmp_path: Path, kills: int) -> None:
     """The copy is as it was before, or as the run made it, and one run makes it true: the first one, and later ones."""
     chance = random.Random(kills)

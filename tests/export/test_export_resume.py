@@ -421,7 +421,7 @@ async def test_a_spool_reads_back_what_was_written():
     assert msgspec.json.Decoder(Student).decode_lines(lines) == students
 
 
-@pytest.mark.parametrize(("kills", "step"), [(8, 16), pytest.param(50, 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "step"), [(4, 16), pytest.param(50, 4, marks=pytest.mark.slow)])
 async def test_kills_at_random_moments_cost_a_few_pages(tmp_path, kills, step):
     """`kill -9` at random times, and before every so many steps on the disk: then `resume`.
 

@@ -94,7 +94,7 @@ async def lived(steps: list[str], seed: int, path: Path) -> None:
             assert replayed(mirror) == {name: set(ids) for name, ids in rows.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=12), seed=st.integers(1, 1000))
 def test_a_mirror_is_what_the_directory_is(steps: list[str], seed: int) -> None:
     """After any history, however it was followed; and who replays the feed has the ids of the tables."""

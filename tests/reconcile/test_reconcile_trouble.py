@@ -62,7 +62,7 @@ async def stopped(one: World, seed: int, clock: VirtualClock, folder: Path) -> N
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(one=worlds(), seed=SEEDS)
 def test_a_third_of_the_answers_is_lost(one: World, seed: int) -> None:
     """Requests, answers and connections of writes that are committed later; and 429 now and then."""
@@ -77,7 +77,7 @@ def test_a_third_of_the_answers_is_lost_again_and_again(one: World, seed: int) -
     on_clock(lambda clock, folder: lost(one, seed, clock, folder))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(one=worlds(), seed=SEEDS, share=st.sampled_from([0.0, 0.3]))
 def test_others_edit_meanwhile(one: World, seed: int, share: float) -> None:
     """No write goes over an edit that its guard could see; who was entered by hand is not entered again."""
@@ -92,7 +92,7 @@ def test_others_edit_meanwhile_again_and_again(one: World, seed: int, share: flo
     on_clock(lambda clock, folder: edited(one, seed, clock, folder, share))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(one=worlds(), seed=SEEDS)
 def test_runs_that_are_cancelled_are_gone_on_with(one: World, seed: int) -> None:
     """What was on its way is looked for before anything is sent again, however late it arrives."""

@@ -475,7 +475,7 @@ def judged():
     database.close()
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(deadline=None, max_examples=150, derandomize=True)
 @given(asked=_filters())
 async def test_a_search_finds_what_sql_finds(asked, judged):
     """Any combination of conditions means to the sandbox what it means to a database."""

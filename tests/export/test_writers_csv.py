@@ -1,6 +1,7 @@
 """CSV: what stands in a cell, of which programs lose nothing, and that a spreadsheet runs none."""
 
 import csv
+import io
 import re
 import shutil
 import subprocess
@@ -19,6 +20,9 @@ from samples import ID, required
 
 from meitner_aio import EmployeePlacement, Group, Student
 from meitner_aio._runtime.formulas import guarded, plain
+from meitner_aio.export.formats.columns import Column
+from meitner_aio.export.formats.csv import CsvText
+from meitner_aio.records import Kind
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 
@@ -137,6 +141,68 @@ def test_a_reader_that_distinguishes_null_from_empty_reads_everything_back(data)
 
 def _cell(field, cell):
     return {"true": True, "false": False}[cell] if field.kind == "boolean" else cell
+
+
+class _Bare(float):
+    """What csv.writer takes for a number: it writes it without quotes."""
+
+    def __new__(cls, text):
+        made = super().__new__(cls)
+        made.text = text
+        return made
+
+    def __str__(self):
+        return self.text
+
+
+def _as_python_writes(columns, rows, *, excel):
+    """Return the text of the same cells by csv.writer, one cell after another."""
+    text = io.StringIO("\ufeff" if excel else "", newline="")
+    text.seek(0, io.SEEK_END)
+    writer = csv.writer(text, delimiter=";" if excel else ",", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow([column.name for column in columns])
+    for row in rows:
+        writer.writerow([_for_python(*cell, excel=excel) for cell in zip(columns, row, strict=True)])
+    return text.getvalue()
+
+
+def _for_python(column, value, *, excel):
+    if value is None:
+        return _Bare("")
+    if column.kind is Kind.BOOLEAN:
+        return _Bare("true" if value else "false")
+    return guarded(value) if excel and column.textual else value
+
+
+_TEXT_CELLS = _HOSTILE | TEXTS | st.sampled_from(["", "%s", '"%s"', "2026-03-01", '["a","b"]', "[]", "é\0\u2028"])
+_CELLS = {Kind.BOOLEAN: st.booleans(), Kind.INTEGER: st.integers()}
+_KINDS = [Kind.UUID, Kind.TEXT, Kind.BOOLEAN, Kind.INTEGER, Kind.DATE, Kind.INSTANT, Kind.ENUM, None]
+
+
+@st.composite
+def _tables(draw):
+    """Draw columns, and rows of cells; a column has nulls or has none."""
+    columns = [
+        Column(f"c{place}", kind)
+        for place, kind in enumerate(draw(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=4)))
+    ]
+    cells = [_CELLS.get(column.kind, _TEXT_CELLS) for column in columns]
+    cells = [cell | st.none() if draw(st.booleans()) else cell for cell in cells]
+    return columns, draw(st.lists(st.tuples(*cells), max_size=5))
+
+
+@pytest.mark.parametrize("excel", [False, True])
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(table=_tables())
+def test_the_bytes_are_those_of_the_csv_module(excel, table):
+    """Of any columns and cells: quotes, separators, line breaks, nulls, empty text, numbers, truth, one column alone."""
+    columns, rows = table
+    text = io.StringIO(newline="")
+    ours = CsvText(text, columns, excel=excel)
+    ours.begin()
+    for batch in (rows[:2], rows[2:]):
+        ours.write([[row[place] for row in batch] for place in range(len(columns))])
+    assert text.getvalue() == _as_python_writes(columns, rows, excel=excel)
 
 
 _TEXT = TEXTS | _HOSTILE

@@ -143,7 +143,18 @@ DEVELOPMENT = {"test", "test-engine", "lint", "audit", "bench", "release"}
 def test_what_extras_bring_is_loaded_when_it_is_used():
     """Importing every public module but the command line loads none of it: who installed all extras pays for none."""
     brought = _libraries_of_extras()
-    assert brought >= {"cyclopts", "distributed", "dlt", "keyring", "obstore", "pyarrow", "redis", "rich", "uvloop"}
+    assert brought >= {
+        "cyclopts",
+        "distributed",
+        "dlt",
+        "isal",
+        "keyring",
+        "obstore",
+        "pyarrow",
+        "redis",
+        "rich",
+        "uvloop",
+    }
     package = Path(meitner_aio.__file__).parent
     paths = [path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.py")]
     names = {".".join(path.parts).removesuffix(".__init__") for path in paths}

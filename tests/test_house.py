@@ -53,6 +53,7 @@ SEAMS = {
     "multidict": ("_pipeline/transport.py",),
     "tenacity": ("_pipeline/retry.py",),
     "aiolimiter": ("_pipeline/smoothing.py",),
+    "isal": ("_pipeline/inflation.py",),
     "redis": ("_runtime/redis_client.py",),
     "pyrate_limiter": ("quota/_redis_quota.py",),
     "obstore": ("export/destinations/_object_store.py",),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import Protocol
+from .inflation import Stream, errors, open_stream
 
 _STEP = 1024 * 1024
 """Most bytes that are decompressed at once."""
@@ -30,18 +29,6 @@ class TooLargeError(BadAnswerError):
         super().__init__(f"more than {most} bytes")
 
 
-class _Stream(Protocol):
-    """What `zlib.decompressobj` returns: zlib does not export the type."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
-
-
 class Decompressor:
     """The body of an answer as it arrives, decompressed; `TooLargeError` for one larger than `most` bytes."""
 
@@ -50,7 +37,7 @@ class Decompressor:
         self._most = most
         self._parts: list[bytes | bytearray] = []
         self._size = self._taken = self._members = 0
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise BadAnswerError("an encoding that was not asked for")
 
@@ -62,7 +49,7 @@ class Decompressor:
         else:
             try:
                 self._inflate(data)
-            except zlib.error:
+            except errors():
                 raise BadAnswerError("a body that cannot be decompressed") from None
 
     def _inflate(self, data: bytes) -> None:
@@ -75,14 +62,14 @@ class Decompressor:
             data = self._stream.unconsumed_tail or self._stream.unused_data
             self._keep(part, self._taken - len(data))
 
-    def _next_stream(self, data: bytes) -> _Stream:
+    def _next_stream(self, data: bytes) -> Stream:
         self._members += 1
         if self._members > _MEMBERS:
             raise BadAnswerError("a body compressed in too many pieces")
         if self._encoding != "deflate":
-            return zlib.decompressobj(wbits=31)
+            return open_stream(31, data)
         # RFC 9110 asks for deflate data with a zlib header; data without one is as common.
-        return zlib.decompressobj(wbits=15 if data[0] & 0xF == 8 else -15)
+        return open_stream(15 if data[0] & 0xF == 8 else -15, data)
 
     def _keep(self, part: bytes, taken: int) -> None:
         if self._parts and len(part) < _CRUMB and isinstance(last := self._parts[-1], bytearray) and len(last) < _CRUMB:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import time
+import zlib
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import partial
@@ -32,6 +33,7 @@ from meitner_aio import (
     ResponseValidationError,
     __version__,
 )
+from meitner_aio._pipeline.inflation import Inflation
 from meitner_aio._pipeline.transport import _translated
 from meitner_aio._wire.messages import Headers, Request
 from meitner_aio.cli.commands import doctor as _doctor
@@ -166,6 +168,15 @@ def test_the_sandbox_is_well(cli):
         "latency",
     ]
     assert {state.split()[0] for _, state in states} == {"ok"}
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_the_versions_name_isal_where_it_is_in_use(monkeypatch, missing):
+    """Without it zlib decompresses, whose version is Python's."""
+    library = "zlib" if missing else "isal"
+    monkeypatch.setattr(_doctor, "fastest", lambda: Inflation(library, zlib.decompressobj, zlib.error))
+    monkeypatch.setattr(_doctor, "version", lambda name: f"of {name}")
+    assert _doctor._versions().found.endswith("msgspec of msgspec" + ("" if missing else ", isal of isal"))
 
 
 def test_no_credentials_is_exit_code_4_and_says_where_to_put_them(cli):

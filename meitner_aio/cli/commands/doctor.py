@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from ... import __version__
 from ..._pipeline.admission import QuotaPolicy
 from ..._pipeline.credentials import ApiKey
+from ..._pipeline.inflation import fastest
 from ...errors import ConfigurationError, MeitnerError, ResponseValidationError
 from ...probe import Answer, Asker, Heard, page, rights
 from ...resources import RESOURCES
@@ -105,7 +106,8 @@ def _report(code: Exit, checks: list[Check], observed: Observations | None, foun
 
 
 def _versions() -> Check:
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "msgspec"))
+    fast = {fastest().name} - {"zlib"}
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "msgspec", *fast))
     return Check("versions", "ok", f"meitner-aio {__version__}, Python {platform.python_version()}, {libraries}")
 
 

@@ -20,6 +20,10 @@ zlib headers of a 32 KiB window (RFC 1950, 2.2). isal 1.9 judges other headers d
 and refuses a right checksum of a header that arrives in pieces."""
 
 
+_OLDEST = [1, 9]
+"""The first isal that hands back all that follows a zlib stream: 1.8 loses one or two bytes, so that junk passes."""
+
+
 class Stream(Protocol):
     """What `zlib.decompressobj` returns: zlib does not export the type."""
 
@@ -47,8 +51,10 @@ _ZLIB = Inflation("zlib", zlib.decompressobj, zlib.error)
 def fastest() -> Inflation:
     """Return the fastest library there is. It is looked for once, when the first compressed body arrives."""
     try:
-        from isal import isal_zlib
+        from isal import __version__, isal_zlib
     except ImportError:  # not installed, or of another platform
+        return _ZLIB
+    if [int(number) for number in __version__.split(".")[:2]] < _OLDEST:
         return _ZLIB
     untyped: Any = isal_zlib  # its stubs call `error` an exception, which is a class of them
     return Inflation("isal", untyped.decompressobj, untyped.error)

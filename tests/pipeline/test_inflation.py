@@ -184,6 +184,16 @@ def test_isal_decompresses_what_begins_as_usual(library: str, wbits: int, begins
     assert inflation.fastest().name == library
 
 
+@pytest.mark.parametrize(
+    ("version", "used"), [("1.8.0", "zlib"), ("1.9.0", "isal"), ("1.10.dev1", "isal"), ("2.0", "isal")]
+)
+def test_an_isal_that_loses_bytes_is_not_used(version: str, used: str) -> None:
+    """An older one may be installed for another library; its zlib streams may end in junk unnoticed."""
+    with _decompressing("isal"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("isal.__version__", version)
+        assert inflation.fastest().name == used
+
+
 async def test_the_backend_of_the_process_stays_what_it_is(library: str, carried: Any) -> None:
     """aiohttp's choice belongs to the program, whatever decompresses the answers of this client."""
     from aiohttp.compression_utils import ZLibBackend

@@ -75,7 +75,7 @@ def wire_name(name: str) -> str:
 class _RecordMeta(StructMeta):
     """Keyword-only for every subclass: msgspec inherits `frozen`, `gc` and `rename`, but not `kw_only`."""
 
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> type:  # noqa: ANN401 - as StructMeta has it
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> type:
         config.setdefault("kw_only", True)
         return super().__new__(mcls, name, bases, namespace, **config)
 

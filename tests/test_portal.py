@@ -330,7 +330,7 @@ def test_a_failing_close_is_raised_and_the_thread_ends_all_the_same(monkeypatch:
         raise OSError
 
     monkeypatch.setattr(portal.meitner, "close", fail)
-    with pytest.raises(OSError), portal:  # noqa: PT011 - any will do
+    with pytest.raises(OSError), portal:
         portal.run(portal.meitner.students.list().count())
     assert not _threads()
 

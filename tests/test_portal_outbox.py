@@ -156,7 +156,7 @@ def test_put_waits_for_room(portal: Portal) -> None:
 
 def test_an_error_of_the_block_waits_for_its_writes(portal: Portal) -> None:
     """What was put before it is sent, and the error is raised as it is."""
-    with pytest.raises(ZeroDivisionError) as caught, portal.outbox() as outbox:  # noqa: PT012 - what ends the block
+    with pytest.raises(ZeroDivisionError) as caught, portal.outbox() as outbox:
         outbox.put(portal.meitner.units.create(title="Norr"))
         raise ZeroDivisionError
     assert outbox.sent == 1
@@ -170,7 +170,7 @@ def test_an_interrupt_loses_no_write_in_silence(portal: Portal, where: str) -> N
     """Those in flight are cancelled, the others not begun; all are listed, and the interrupt says how many."""
     log = Log(portal)
     outbox = portal.outbox(concurrency=2)
-    with pytest.raises(KeyboardInterrupt) as caught, outbox:  # noqa: PT012 - what ends the block
+    with pytest.raises(KeyboardInterrupt) as caught, outbox:
         outbox.put(portal.meitner.units.create(title="Norr"))
         outbox.flush()
         for number in range(5):
@@ -193,7 +193,7 @@ def test_an_interrupt_while_a_write_is_put_is_told_too(portal: Portal) -> None:
     """One that waits for room is queued, and listed with the others."""
     log = Log(portal)
     outbox = portal.outbox(concurrency=1, maxsize=1)
-    with pytest.raises(KeyboardInterrupt) as caught, outbox:  # noqa: PT012 - what ends the block
+    with pytest.raises(KeyboardInterrupt) as caught, outbox:
         outbox.put(log.write(0))
         interrupt_when(lambda: len(outbox) == 2)
         outbox.put(log.write(1))

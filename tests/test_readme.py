@@ -66,11 +66,11 @@ def test_every_python_example_runs(
 
         async def inside() -> None:
             async with Meitner() as meitner:
-                await eval(code, {"meitner": meitner, "__name__": "readme"})  # noqa: S307 - our own README
+                await eval(code, {"meitner": meitner, "__name__": "readme"})
 
         asyncio.run(inside())
     else:
-        exec(code, {"__name__": "readme"})  # noqa: S102 - our own README
+        exec(code, {"__name__": "readme"})
     assert "20150315-1234" not in capsys.readouterr().out
 
 

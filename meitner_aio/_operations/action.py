@@ -252,7 +252,7 @@ def _record(fields: Callable[..., Record] | None, given: tuple[object, ...], nam
 Reader = Callable[[Request, RawResponse], Any]
 
 
-def _reader(answer: Any, inside: str, where: str) -> tuple[Reader, int | None]:  # noqa: ANN401 - whatever a caller declares
+def _reader(answer: Any, inside: str, where: str) -> tuple[Reader, int | None]:
     """Return what reads an answer, and the bytes that it has at most; `TypeError` for an answer that none reads."""
     decoder = _decoder(answer)
     if inside:
@@ -270,7 +270,7 @@ def _reader(answer: Any, inside: str, where: str) -> tuple[Reader, int | None]: 
     raise TypeError(f"{where}: an answer is a Record, a list of a Record, str, bytes or None, not {answer!r:.60}")
 
 
-def _decoder(answer: Any) -> Decoder[Any] | None:  # noqa: ANN401 - as above
+def _decoder(answer: Any) -> Decoder[Any] | None:
     """Return what decodes a record, or a list of one; None for any other answer."""
     if isinstance(answer, type) and get_origin(answer) is None and issubclass(answer, Record):
         return RecordDecoder(answer)
@@ -280,7 +280,7 @@ def _decoder(answer: Any) -> Decoder[Any] | None:  # noqa: ANN401 - as above
     return None
 
 
-def _read(request: Request, response: RawResponse, decoder: Decoder[Any]) -> Any:  # noqa: ANN401 - as declared
+def _read(request: Request, response: RawResponse, decoder: Decoder[Any]) -> Any:
     return read(request, response, decoder)
 
 

@@ -9,7 +9,7 @@ from .._wire.headers import media_type
 from .._wire.messages import RawResponse, Request, Send, value_of
 
 
-async def sent(send: Send, request: Request) -> Any:  # noqa: ANN401 - the request's reader decides
+async def sent(send: Send, request: Request) -> Any:
     """Send a request and return what its reader makes of the answer."""
     return value_of(request, await send(request))
 

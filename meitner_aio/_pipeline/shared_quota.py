@@ -261,7 +261,7 @@ class SharedQuota:
         return True
 
 
-async def _within(asking: Callable[[], Awaitable[Any]], seconds: float) -> Any:  # noqa: ANN401 - as the store says
+async def _within(asking: Callable[[], Awaitable[Any]], seconds: float) -> Any:
     async with asyncio.timeout(seconds):
         return await asking()
 

@@ -45,7 +45,7 @@ def _is_this_threads(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def cut(transport: Any, *, forked: bool) -> None:  # noqa: ANN401 - what is read of it has no types
+def cut(transport: Any, *, forked: bool) -> None:
     """Close a connection's socket now. In a forked process the parent's loop does not hear of it."""
     layer = getattr(transport, _TLS, None)
     inner = transport if layer is None else getattr(layer, _INNER, None)

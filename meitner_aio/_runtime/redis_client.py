@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Redis: TypeAlias = redis.asyncio.Redis
 
 
-def redis_client(redis: object, who: str) -> Any:  # noqa: ANN401 - its commands have no types that a checker could use
+def redis_client(redis: object, who: str) -> Any:
     """Return the client of a URL, or the caller's own, which must return bytes; it connects on first use.
 
     `who` needs it, for the error: `ConfigurationError` if redis is not installed, `TypeError` or `ValueError` for what

@@ -107,7 +107,7 @@ class _Discreet(Struct):
         return []
 
 
-def opener(paging: Paging, row: Any) -> Opener:  # noqa: ANN401 - any type that msgspec decodes
+def opener(paging: Paging, row: Any) -> Opener:
     """Return what opens the pages of an API; `row` is the type of a row."""
     places = {"items": paging.items, **paging.facts}
     wanted = {"items": list[row] | None, "total": int, "limit": int | None, "offset": int | None}

@@ -246,7 +246,7 @@ def _described(request: Request, response: RawResponse) -> str:
     return f"{request.method} {request.route} was answered {response.status} ({what}) without an error object"
 
 
-def value_of(request: Request, response: RawResponse) -> Any:  # noqa: ANN401 - as the reader says
+def value_of(request: Request, response: RawResponse) -> Any:
     """Return what the request's reader makes of a successful answer; it is called once for an answer."""
     if response.value is msgspec.UNSET and request.reader is not None:
         response.value = request.reader(request, response)

@@ -41,7 +41,7 @@ class Reading:
         ahead = 0 if self.asked.checkpoint is None else self.asked.checkpoint.ahead
         return datetime.fromtimestamp(max(0, math.floor(since - self.asked.lookback - ahead)), UTC)
 
-    def resource(self, attribute: str) -> Any:  # noqa: ANN401 - one of many
+    def resource(self, attribute: str) -> Any:
         """Return a resource, each of whose requests is one of this run."""
         return self.wire.to(RESOURCES[attribute])
 

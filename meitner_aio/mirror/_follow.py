@@ -25,7 +25,7 @@ _BATCH = 500
 class Following:
     """Follows the directory from checkpoints on, into a run."""
 
-    def __init__(self, meitner: Meitner, run: Run, worker: Worker, **how: Any) -> None:  # noqa: ANN401 - as `changes` takes them
+    def __init__(self, meitner: Meitner, run: Run, worker: Worker, **how: Any) -> None:
         self.complete = True
         self.whole: set[str] = set()
         self._meitner, self._run, self._worker, self._how = meitner, run, worker, how

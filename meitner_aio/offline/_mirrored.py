@@ -195,7 +195,7 @@ class Stored(Directory):
         """Return every record of a resource, in the order of creation: read as far as it is looked at."""
         return cast("list[Any]", _Selected(self, attribute, Where()))
 
-    def get(self, attribute: str, record_id: str) -> Any:  # noqa: ANN401 - a record
+    def get(self, attribute: str, record_id: str) -> Any:
         """Return the record with this id; 404 when there is none."""
         found = self.selected(attribute, Where("id = ?", (record_id,)))
         if not found:

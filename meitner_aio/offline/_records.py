@@ -25,7 +25,7 @@ class Cell(NamedTuple):
     read: Callable[[Any], Any]
 
 
-def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - of any column
+def _as_it_is(value: Any) -> Any:
     return value
 
 

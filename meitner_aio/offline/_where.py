@@ -91,7 +91,7 @@ def _of_group(
             yield group, field, value, prefix + field.name
 
 
-def _condition(group: str, field: Field, value: Any, name: str, dialect: Dialect) -> Where:  # noqa: ANN401 - JSON
+def _condition(group: str, field: Field, value: Any, name: str, dialect: Dialect) -> Where:
     column = f'"{name}"'
     if field.many:
         return _of_list(group, field, value, column, dialect)
@@ -110,7 +110,7 @@ def _condition(group: str, field: Field, value: Any, name: str, dialect: Dialect
     return _ANY if cell is None else Where(f"{column} {_COMPARED[group]} ?", (cell,))
 
 
-def _of_list(group: str, field: Field, value: Any, column: str, dialect: Dialect) -> Where:  # noqa: ANN401 - JSON
+def _of_list(group: str, field: Field, value: Any, column: str, dialect: Dialect) -> Where:
     """Return what narrows down which lists hold an id: the text of it is in that of the list."""
     if field.kind is not Kind.UUID or group not in ("equals", "contains"):
         return _ANY

@@ -79,7 +79,7 @@ class RedisQuota(InRedis):
         decision = await self._store(key).check(self._algorithm, [_rate(bucket)], await self._now(), requests)
         return 0.0 if decision.allowed else float(decision.retry_after_ms) / 1000
 
-    def _store(self, key: str) -> Any:  # noqa: ANN401 - its methods have no types
+    def _store(self, key: str) -> Any:
         if key not in self._stores:
             from pyrate_limiter import RedisStateStore
 

@@ -93,7 +93,7 @@ def _unknown(name: str, attribute: str, known: Iterable[str]) -> str:
     return f"there is no resource {name!r}{suggestion(attribute, names) or '; there are ' + ', '.join(names)}"
 
 
-def resource_in(client: Any, name: str) -> Any:  # noqa: ANN401 - any client or view, any table
+def resource_in(client: Any, name: str) -> Any:
     """Return what a client has by the name of a resource, in whichever API."""
     return getattr(client.data_export if name in DATA_EXPORT else client, name)
 

@@ -45,7 +45,7 @@ def _start(*arguments, environment=None, **streams):
     return subprocess.Popen(
         (*COMMAND, *arguments),
         env=ENVIRONMENT | (environment or {}),
-        preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no threads here
+        preexec_fn=_heed_interrupts,
         **streams,
     )
 

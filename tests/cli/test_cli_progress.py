@@ -217,7 +217,7 @@ def test_what_was_begun_says_how_to_go_on(begun):
         try:
             await stopped()
         except asyncio.CancelledError:
-            raise KeyboardInterrupt  # noqa: B904 - as asyncio's runner does
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
         asyncio.run(interrupted())

@@ -179,7 +179,7 @@ async def test_only_a_safe_action_is_repeated_after_it_may_have_arrived(name, se
     """`invite` may have happened, and says so; `nudge` is declared safe, and is tried again."""
     api = Spaces(loses=1.0)
     async with client(api) as meitner:
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - which of the two is asserted below
+        with pytest.raises(Exception) as caught:
             await getattr(meitner.resource(Members, space="a"), name)("m-1")
     assert (type(caught.value) is AmbiguousWriteError) is (sent == 1)
     assert sum(api.counted.values()) <= sent == caught.value.attempts

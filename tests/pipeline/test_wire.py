@@ -324,8 +324,8 @@ async def test_a_connection_that_was_closed_while_the_program_was_busy_is_not_us
             for number in range(1, 5):
                 await meitner.students.get(ID)
                 while wire.closed < number:
-                    time.sleep(0.02)  # noqa: ASYNC251 - a program that is busy with something else
-                time.sleep(0.05)  # noqa: ASYNC251 - the goodbye crosses the loopback
+                    time.sleep(0.02)
+                time.sleep(0.05)
         assert (len(wire.methods), wire.connections) == (4, 4)
 
 

@@ -41,7 +41,7 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_to_stop(
 def test_a_failed_sync_of_a_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """A disk that fails is not a file system that has no such call."""
     without_folder_sync(monkeypatch, number)
-    with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
+    with pytest.raises(OSError) as failed:
         durable.put_private(tmp_path / "a", b"content")
     assert failed.value.errno == number
 
@@ -163,7 +163,7 @@ def test_nobody_waits_for_a_right_that_is_missing(
 ) -> None:
     """No other program decides these."""
     holder = Holder(monkeypatch, OSError(number, os.strerror(number)), 10**6)
-    with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
+    with pytest.raises(OSError) as failed:
         durable.put_private(tmp_path / "a", b"new")
     assert (failed.value.errno, holder.made, clock.slept) == (number, 1, [])
 

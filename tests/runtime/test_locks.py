@@ -109,7 +109,7 @@ def test_a_mount_without_locks_has_a_file(
 def test_a_lock_that_fails_is_an_error(take: Take, beside: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Only what says that there are no locks leads to a file."""
     without_locks(monkeypatch, number)
-    with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
+    with pytest.raises(OSError) as failed:
         take()
     assert (failed.value.errno, beside.exists()) == (number, False)
 

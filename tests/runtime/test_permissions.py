@@ -70,7 +70,7 @@ def test_where_permissions_are_kept_nothing_is_said(tmp_path: Path, caplog: pyte
 def test_another_failure_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """It says nothing about permissions."""
     without_permissions(monkeypatch, number)
-    with pytest.raises(OSError) as failed:  # noqa: PT011 - the number is looked at
+    with pytest.raises(OSError) as failed:
         _write(tmp_path / "a")
     assert failed.value.errno == number
 

@@ -53,7 +53,7 @@ def session(arguments: Sequence[str], variables: Mapping[str, str], answers: Seq
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=_take_terminal,  # noqa: PLW1509 - it makes one system call
+        preexec_fn=_take_terminal,
     ) as process:
         try:
             drawn, seen = _answered(process, ours, list(answers))

@@ -1,6 +1,6 @@
 """Calls that type checkers must refuse: one on each marked line, and nothing on any other. Never run."""
 # pyright: strict
-# ruff: noqa: D103, RUF006 - lines that are wrong on purpose
+# ruff: noqa: RUF006 - lines that are wrong on purpose
 
 from __future__ import annotations
 

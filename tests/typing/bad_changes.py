@@ -1,6 +1,5 @@
 """Calls of changes that type checkers must refuse: one on each marked line, and nothing on any other. Never run."""
 # pyright: strict
-# ruff: noqa: D103 - lines that are wrong on purpose
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Declarations and calls that type checkers must refuse: one on each marked line, and nothing on any other."""
 # pyright: strict
-# ruff: noqa: D103
 
 from __future__ import annotations
 

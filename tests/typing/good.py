@@ -1,6 +1,5 @@
 """Calls that type checkers must accept, and the types that they must see. Never run: `test_typing.py` has it checked."""
 # pyright: strict
-# ruff: noqa: D401 - each function is named for a promise
 
 from __future__ import annotations
 

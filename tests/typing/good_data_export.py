@@ -1,6 +1,5 @@
 """Calls of the Data Export API that type checkers must accept, with the types they must find."""
 # pyright: strict
-# ruff: noqa: D103
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Declarations and calls of declared resources that type checkers must accept, with the types they must find."""
 # pyright: strict
-# ruff: noqa: D103
 
 from __future__ import annotations
 

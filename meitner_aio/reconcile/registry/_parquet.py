@@ -41,7 +41,7 @@ def parquet_rows(file: BinaryIO, known: Declared) -> Iterator[RawRow]:
             yield raw_row(number, item, known)
 
 
-def _names(arrow: Any, member: Any) -> Iterator[str]:  # noqa: ANN401 - pyarrow has no types
+def _names(arrow: Any, member: Any) -> Iterator[str]:
     """Yield the columns that a member of a schema holds."""
     kind = member.type
     if arrow.types.is_list(kind) or arrow.types.is_large_list(kind):
@@ -52,7 +52,7 @@ def _names(arrow: Any, member: Any) -> Iterator[str]:  # noqa: ANN401 - pyarrow 
         yield member.name
 
 
-def _pyarrow() -> Any:  # noqa: ANN401 - pyarrow has no types
+def _pyarrow() -> Any:
     try:
         import_module("pyarrow.parquet")  # not a statement: where it is not installed, type checkers would stumble
         return import_module("pyarrow")

@@ -84,7 +84,7 @@ class RowReader:
             row = Row(self._resource, self._file, raw.line, cells.given, keys)
         return Read(row, tuple(cells.flaws), cells.changes)
 
-    def _value(self, cells: _Cells, column: Column, value: object) -> Any:  # noqa: ANN401 - the value of any field
+    def _value(self, cells: _Cells, column: Column, value: object) -> Any:
         changes: Changes = []
         try:
             found = self._normalisers[column.name](value, changes)

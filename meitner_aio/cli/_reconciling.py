@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from cyclopts import Group, Parameter
 
 from .._runtime.threads import threaded
-from ..errors import ConfigurationError, MeitnerError
 from ._asking import agreed
 from ._exit import Exit, UsageError, exit_code
 from ._interrupted import COMMAND_LINE, terminable
 from ._options import Natural, given
+from ._refusals import disk_explained
+from ._refusals import refused as early_refused
 from ._runs import Requests
 from .rendering.amounts import counted
-from .rendering.disk import explained
 from .rendering.loudness import quiet
 from .rendering.output import say, tell
 from .rendering.progress import Actions, Waits, can_draw, shown_progress
@@ -143,14 +143,8 @@ def time_of(option: str, text: str | None) -> timedelta | None:
 @contextmanager
 def refused() -> Generator[None]:
     """Turn what is refused before anything is sent into `UsageError`, and an error of the disk into a sentence."""
-    try:
+    with early_refused(), disk_explained("the file"):
         yield
-    except (ValueError, ConfigurationError) as wrong:
-        raise UsageError(str(wrong)) from None
-    except OSError as error:
-        if isinstance(error, BrokenPipeError) or error.errno is None:
-            raise
-        raise MeitnerError(explained(error, "the file")) from None
 
 
 Planning = Callable[["Meitner"], Coroutine[Any, Any, "Proposal"]]

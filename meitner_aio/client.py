@@ -190,7 +190,7 @@ class Meitner(Resources, Client):
         directory: Sandbox | None = None,
         /,
         *,
-        max_concurrency: int = 8,
+        max_concurrency: int = CONCURRENCY,
         **size: Unpack[Choices],
     ) -> Meitner:
         """Return a client whose directory lives in this process: synthetic data, no credentials, no network.

@@ -6,19 +6,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-import msgspec
-
 from .._operations.resource import model_of
 from .._pseudonyms import Pseudonyms, kept
 from ..changes import Change, Deleted
+from ..export._spool import encode_lines
 from ..export.formats.arrow import ArrowRows, ArrowTable
 from ..records import DirectoryRecord
 from ..resources import RESOURCES
 
 AT_ONCE = 5_000
 """Rows in a table."""
-
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class ResourceRows:
@@ -55,7 +52,7 @@ class ResourceRows:
     def lines(self, records: Sequence[DirectoryRecord]) -> bytes:
         """Return records as lines of JSON."""
         names = self._names
-        return _encode_lines(records if names is None else [names.record(record) for record in records])
+        return encode_lines(records if names is None else [names.record(record) for record in records])
 
 
 class Latest:

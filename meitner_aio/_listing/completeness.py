@@ -40,6 +40,10 @@ _LATE = 60.0
 _BEHIND = 300.0
 """Seconds by which the clock of the timestamps may be behind that of the answers, unless recent rows show less."""
 
+_APART = 60.0
+"""Seconds by which an answer may be older than the first one and still be part of a proof by dates: more than requests
+that are sent together differ."""
+
 _MASK = 2**64 - 1
 
 _EARLIER = timedelta(minutes=10)
@@ -79,13 +83,13 @@ class CompletenessTracker:
         recently, either. `keep` stores when each row was created, 16 bytes a row, for a repair.
         """
         self._offset = offset
-        self._searched = updates
+        self.searched = updates
         self._updates = updates or offset > 0  # behind an offset an update can move a row in from before it
         self._kept = _Kept() if keep else None
         self._distinct = Distinct()
         self._began = False
         self.asked: datetime | None = None
-        """When the first answer was requested, by the server's clock; None if no answer had a Date."""
+        """When the oldest answer was requested, by the server's clock; None if it has no Date."""
         self._horizon: datetime | None = None
         """Rows with an earlier timestamp certainly existed when the first answer was requested, however clocks
         differ."""
@@ -100,6 +104,7 @@ class CompletenessTracker:
         self._moved = False
         self._whole = False
         self._stalled = False
+        self._torn = False
         self._part = False
         self.identified = True
         """Whether rows have ids; without, none can be told from another, and each is delivered."""
@@ -113,13 +118,16 @@ class CompletenessTracker:
         self.gone: list[str] = []
         self.problems: list[str] = []
 
-    def admit(self, page: DecodedPage[T], *, replayed: bool = False) -> list[T]:
+    def admit(self, page: DecodedPage[T], *, replayed: bool = False, early: bool = False) -> list[T]:
         """Add a page of the read; return the rows that were not delivered before.
 
-        `replayed` marks a page from a journal, whose time of arrival is not known.
+        `replayed` marks a page from a journal, whose time of arrival is not known, and `early` one that was requested
+        before the first page arrived, so that it may be the older one.
         """
         if not self._began:
             self._begin(page)
+        elif early or page.kept:
+            self._look_back(page)
         if self.total is not None and page.pagination.total != self.total:
             self._moved = True
         self.total = page.pagination.total
@@ -138,7 +146,7 @@ class CompletenessTracker:
 
     def again(self) -> CompletenessTracker:
         """Return an empty tracker, for reading the listing, or a part of it, again."""
-        return CompletenessTracker(updates=self._searched, keep=not self.identified)
+        return CompletenessTracker(updates=self.searched, keep=not self.identified)
 
     def agrees(self, other: CompletenessTracker) -> bool:
         """Whether two reads of rows without ids, both with `keep`, brought the same rows, in any order."""
@@ -156,9 +164,23 @@ class CompletenessTracker:
         self._distinct = Distinct(self._expected)
         if page.asked_at is not None:
             self.asked = datetime.fromtimestamp(page.asked_at, UTC)
-            self._horizon = self.asked - timedelta(seconds=_LATE + _BEHIND)
+            self._horizon = self.asked - timedelta(seconds=_LATE + _BEHIND + _APART)
         # A single answer is a snapshot.
         self._whole = page.size >= self._expected
+
+    def _look_back(self, page: Counted) -> None:
+        """Take in an answer that may be older than the first: the proofs then begin with the oldest one.
+
+        Dates prove something if it counted as many rows as the first, whichever of the two is older.
+        """
+        if page.asked_at is None:
+            self.asked = None
+        if self.asked is None or page.asked_at is None:
+            return
+        earliest = min(self.asked.timestamp(), page.asked_at)
+        self.asked = datetime.fromtimestamp(earliest, UTC)
+        late = self._horizon is None or self.asked < self._horizon + timedelta(seconds=_LATE + _BEHIND)
+        self._torn = self._torn or late or page.pagination.total != self.counted
 
     def _name(self, invalid: Iterable[str]) -> None:
         self.invalid += [name for name in invalid if name not in self.invalid]
@@ -259,7 +281,8 @@ class CompletenessTracker:
         """Whether the read is proof by itself: one answer held everything, or every row that was counted was read."""
         if self._whole and self._counted:
             return True
-        return self.datable and not self._stalled and self._old + len(self._recent) - self._young == self.counted
+        before = self._old + len(self._recent) - self._young
+        return self.datable and not (self._stalled or self._torn) and before == self.counted
 
     @property
     def doubtful(self) -> bool:
@@ -268,7 +291,7 @@ class CompletenessTracker:
         From an offset, the number of rows proves nothing: the rows must not have moved, so all of them must be old. A
         read that skipped rows is incomplete anyway, so that only a repair needs to know.
         """
-        if self._searched or not self.steady or self._proven or self.asked is None or self._undated:
+        if self.searched or not self.steady or self._proven or self.asked is None or self._undated:
             return False
         return not self._young if self._offset else self._kept is not None or not self.invalid
 

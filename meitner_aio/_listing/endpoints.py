@@ -12,6 +12,7 @@ import msgspec
 
 from .._wire.decoding import DecodedPage, PageReader
 from .._wire.envelopes import USUAL_PAGING, Paging
+from .._wire.last_counts import LastCount
 from .._wire.messages import RawResponse, Request, Send, value_of
 from .._wire.page_bounds import bounded, largest
 from .._wire.page_size import LARGEST, Fitting, PageSizes
@@ -81,15 +82,34 @@ class RecordSource(Generic[T]):
         """Whether an update can bring a row in or out."""
         return self._filter is not None or bool(self._resource.query)
 
+    def recall(self, ask: PageRequest) -> LastCount | None:
+        """Return what a read that began with this request counted lately; None if pages have another size by now."""
+        count = self._sizes.counts.of(self._began_with(ask))
+        if count is None or not ask.open:
+            return count
+        size = self._sizes.of(self._asking.route)
+        return count if count.step == min(ask.limit, size.rows) and not size.tries(count.step) else None
+
+    def remember(self, ask: PageRequest, count: LastCount | None) -> None:
+        """Remember what a read that began with this request counted; None forgets it."""
+        self._sizes.counts.note(self._began_with(ask), count)
+
+    def _began_with(self, ask: PageRequest) -> int:
+        asking = self._asking
+        return hash((asking.api, asking.path, asking.filter, asking.body, ask.limit, ask.open))
+
     async def fetch(self, ask: PageRequest) -> DecodedPage[T]:
         """Fetch a page."""
         return await self._page(ask, self._asking)
 
     async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
         """Fetch a page without decoding it."""
+        time = asyncio.get_running_loop().time
+        began = time()
         request = self._request(ask, self._asking)
         response = await self._send(msgspec.structs.replace(request, reader=None))
-        return lambda: _as_kept(cast("DecodedPage[T]", value_of(request, response)), response)
+        waited = max(time() - began, response.elapsed)
+        return lambda: _timed(cast("DecodedPage[T]", value_of(request, response)), response, waited)
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
         """Fetch a page of rows created from `low` until before `high`; `every` leaves out the search's conditions."""
@@ -117,7 +137,7 @@ class RecordSource(Generic[T]):
         began = time()
         response = await self._send(request)
         page = cast("DecodedPage[T]", value_of(request, response))
-        return _as_kept(page, response)._replace(waited=max(time() - began, response.elapsed))
+        return _timed(page, response, max(time() - began, response.elapsed))
 
     async def _largest(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
         """Fetch as many rows as the server gives. While that is unknown, one read at a time tries; others learn."""
@@ -196,6 +216,6 @@ class RecordSource(Generic[T]):
         return Deletions(frozenset(ids), requests)
 
 
-def _as_kept(page: DecodedPage[T], response: RawResponse) -> DecodedPage[T]:
-    """Return the page, marked if a cache answered: such a response took no attempt."""
-    return page if response.attempts else page._replace(kept=True)
+def _timed(page: DecodedPage[T], response: RawResponse, waited: float) -> DecodedPage[T]:
+    """Return the page with how long it took, marked if a cache answered: such a response took no attempt."""
+    return page._replace(waited=waited, kept=not response.attempts)

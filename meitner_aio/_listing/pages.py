@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Generic, TypeAlias, TypeVar
 
 from .._wire.decoding import DecodedPage
+from .._wire.page_size import is_heavy, is_refusal
+from ..errors import MeitnerError
 from .plan import Plan
 from .prefetch import Idle, Prefetcher
 from .source import PageRequest, Source
@@ -18,6 +20,8 @@ Asked: TypeAlias = tuple[PageRequest, DecodedPage[T]]
 class Pages(Generic[T]):
     """Fetches one page at a time until the page size is known, and then ahead of the reader.
 
+    If an earlier read counted the listing, all are fetched ahead, the first one too.
+
     Not an async generator: inside another one it would be closed twice when a loop ends. Not a TaskGroup: yielding
     inside one would cancel the reader (PEP 789).
     """
@@ -30,11 +34,15 @@ class Pages(Generic[T]):
 
     async def next(self) -> Asked[T] | None:
         """Return the next page; None at the end."""
+        plan = self._plan
         if self._ahead is None:
-            ask = self._plan.alone
+            early = not plan.begun and plan.guess(self._source.recall(plan.first))
+            ask = plan.alone
             if ask is not None:
                 return await self._alone(ask)
-            self._ahead = self._prefetcher()  # after pages that were replayed
+            self._ahead = self._prefetcher(early=early)  # or after pages that were replayed
+        if not plan.begun:
+            return await self._first(self._ahead)
         return await self._rest(self._ahead) or await self._following(self._ahead)
 
     async def stop(self) -> None:
@@ -51,10 +59,24 @@ class Pages(Generic[T]):
             self._ahead = self._prefetcher(busy=busy)
         return ask, page
 
-    def _prefetcher(self, *, busy: bool = False) -> Prefetcher[T]:
-        ahead = Prefetcher(self._source, self._plan.begin_following(), self._concurrency, busy=busy)
+    def _prefetcher(self, *, busy: bool = False, early: bool = False) -> Prefetcher[T]:
+        ahead = Prefetcher(self._source, self._plan.begin_following(), self._concurrency, busy=busy, early=early)
         ahead.reach(self._plan.end)
         return ahead
+
+    async def _first(self, ahead: Prefetcher[T]) -> Asked[T] | None:
+        """Take the first of several pages; if the server gives no such pages any more, begin with one instead."""
+        plan = self._plan
+        try:
+            return await self._following(ahead)
+        except MeitnerError as error:
+            if not (is_refusal(error) or is_heavy(error, error.route or "")):
+                raise
+        await ahead.stop()
+        self._ahead = None
+        plan.guess(None)
+        self._source.remember(plan.first, None)
+        return await self._alone(plan.first)
 
     async def _rest(self, ahead: Prefetcher[T]) -> Asked[T] | None:
         """Fetch the rest of a page that was short; None if nothing is missing, or if nothing more comes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._wire.last_counts import LastCount
 from .completeness import CompletenessTracker
 from .reading import Reading
 from .source import Counted, PageRequest
@@ -14,26 +15,51 @@ wrong, and to believe it ends the read."""
 class Plan:
     """Which requests a read sends. Records requests and wrong answers in the tracker; does not handle rows.
 
-    Pages are asked for one at a time until their size is known, and then in steps of that size. If a page holds fewer
-    rows than it should, its rest is asked for.
+    Pages are asked for one at a time until their size is known, and then in steps of that size; if an earlier read
+    counted the listing, from the first page on. If a page holds fewer rows than it should, its rest is asked for.
     """
 
     def __init__(self, reading: Reading, tracker: CompletenessTracker) -> None:
         self._largest = reading.largest
         self._tracker = tracker
-        self._ask = reading.ask
+        self.first = self._ask = reading.ask
+        """The first request, if it is sent by itself."""
         self._seeking = self._ask.open
         self._total: int | None = None
         """Rows of the listing as the last answer counted them; None before the first."""
         self._got = self._short = 0
+        self._guessed = False
+        self._guesses = not (reading.exact and tracker.searched)
         self.end = 0
         """The offset up to which there may be rows."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether a page was taken."""
+        return self._total is not None
+
+    def guess(self, count: LastCount | None) -> bool:
+        """Begin with several pages if an earlier read counted more than one; return whether that is so.
+
+        None takes it back, before the first page was taken. An exact search always begins with one: its rows are what
+        speaks against an index that loses everything before a later answer.
+        """
+        self._guessed = self._guesses and count is not None and self._ask.offset + count.step < count.total
+        self._ask, self.end = self.first, 0
+        if count is not None and self._guessed:
+            self._ask, self.end = self.first._replace(limit=count.step, open=False), count.total
+        return self._guessed
+
+    @property
+    def count(self) -> LastCount | None:
+        """What the read counted, and by which step, once it has come to its end."""
+        return None if self._total is None else LastCount(self._total, self._ask.limit)
 
     @property
     def alone(self) -> PageRequest | None:
         """The next page to ask for by itself; None once the page size is known."""
         if self._total is None:
-            return self._ask
+            return None if self._guessed else self._ask
         reached = self._ask.offset + self._got
         if not (self._seeking and self._got and reached < self.end):
             return None
@@ -49,9 +75,9 @@ class Plan:
         return self._ask
 
     def begin_following(self) -> PageRequest:
-        """Return the request after which the others follow in steps of its size."""
-        self._ask = self._ask._replace(open=False)
-        return self._ask
+        """Return the first of the requests that follow each other in steps of their size."""
+        self._ask = ask = self._ask._replace(open=False)
+        return ask._replace(offset=ask.offset + ask.limit) if self.begun else ask
 
     def hear(self, ask: PageRequest, page: Counted, answers: int) -> None:
         """Take a page that was fetched ahead; `answers` is how many answers it took."""

@@ -49,12 +49,24 @@ class Prefetcher(Generic[T]):
     Of large pages there are fewer: together they hold at most `ROWS` rows.
     """
 
-    def __init__(self, source: Source[T], first: PageRequest, concurrency: int, *, busy: bool = False) -> None:
-        """Follow the page `first`; `busy` says that fetching it took more computing than waiting."""
+    def __init__(
+        self,
+        source: Source[T],
+        first: PageRequest,
+        concurrency: int,
+        *,
+        busy: bool = False,
+        early: bool = False,
+    ) -> None:
+        """Fetch from the request `first` on; `busy` says that the one before took more computing than waiting.
+
+        `early` says that there was none before.
+        """
         self._source = source
         self._pattern = first._replace(bulk=True, first=False)
-        self._offset = first.offset + first.limit
+        self._offset = first.offset
         """Where the next page begins."""
+        self._early = early
         self._most = max(_FEWEST, ROWS // first.limit)
         self._concurrency = concurrency
         self._narrow = min(_NARROW, concurrency) if first.limit >= _LARGE else concurrency
@@ -99,7 +111,9 @@ class Prefetcher(Generic[T]):
         room, most = width - self._borrowed, min(2 * width, self._most)
         while self._offset < self._total and len(self._flying) < room and len(tasks) < most:
             offset, self._offset = self._offset, self._offset + self._pattern.limit
-            ask = self._pattern._replace(offset=offset, upcoming=self._upcoming)
+            ask = self._pattern._replace(offset=offset, upcoming=self._upcoming, early=self._early)
+            if self._early and not tasks:
+                ask = ask._replace(first=True)
             task = asyncio.create_task(self._source.fetch_raw(ask))
             self._flying.add(task)
             self._unsent = True
@@ -132,6 +146,7 @@ class Prefetcher(Generic[T]):
         if not task.done():
             await self._arrival(task)
         read = await task
+        self._early = False
         self._tasks.popleft()
         self._flying.discard(task)  # a task is done before its callbacks run
         try:

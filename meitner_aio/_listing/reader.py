@@ -61,20 +61,29 @@ class Read(Generic[T]):
         self.tracker.admit(page, replayed=True)
 
     async def close(self) -> None:
-        """Stop the requests in flight."""
+        """Stop the requests in flight. After a read that was left, the next one begins with one page."""
+        if not self._ended:
+            self._source.remember(self._plan.first, None)
+        await self._stop()
+
+    async def _stop(self) -> None:
         self._ended = True
         await self._pages.stop()
 
     def _deliver(self, ask: PageRequest, page: DecodedPage[T]) -> None:
-        rows = self.tracker.admit(page)
+        rows = self.tracker.admit(page, early=ask.early)
         self._vain = 0 if rows or not page.rows else self._vain + 1
         self._offset = ask.offset
+        if ask.early and not page.size and ask.offset:
+            return  # there were more rows when they were counted
         self._ready.append(Page(rows, page.pagination, self._source, following(ask, page)))
 
     async def _settle(self) -> None:
         """Conclude how complete the read was; with `exact`, fetch the rows that it missed."""
         tracker, reading, source = self.tracker, self._reading, self._source
-        await self.close()
+        await self._stop()
+        if not tracker.kept:
+            self._source.remember(self._plan.first, None if self._vain == _IN_VAIN else self._plan.count)
         gone = None
         worth_a_request = not tracker.kept or reading.strict or reading.exact
         if tracker.doubtful and tracker.since is not None and worth_a_request:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
 from .._wire.decoding import DecodedPage
+from .._wire.last_counts import LastCount
 from ..records import Pagination
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class PageRequest(NamedTuple):
     """Requests that the read expects to send after this one; None if that is not known."""
     every: bool = False
     """Whether a window of creation times includes the rows that a search leaves out."""
+    early: bool = False
+    """Whether it is sent before the first page of the read has arrived, so that its answer may be older."""
 
 
 class Deletions(NamedTuple):
@@ -73,6 +76,14 @@ class Source(Protocol[T]):
         """Whether an update can bring a row into the listing or out of it, as in a search."""
         ...
 
+    def recall(self, ask: PageRequest, /) -> LastCount | None:
+        """Return what a read that began with this request counted lately; None if that is not known."""
+        ...
+
+    def remember(self, ask: PageRequest, count: LastCount | None, /) -> None:
+        """Remember for `recall` what a read that began with this request counted; None forgets it."""
+        ...
+
     def fetch(self, ask: PageRequest) -> Coroutine[None, None, DecodedPage[T]]:
         """Fetch a page."""
         ...
@@ -88,3 +99,13 @@ class Source(Protocol[T]):
     def deleted(self, since: datetime) -> Coroutine[None, None, Deletions]:
         """Fetch the ids of the rows deleted since `since`."""
         ...
+
+
+class Forgetful:
+    """A source that remembers nothing of earlier reads, and is never asked for several pages at the beginning."""
+
+    def recall(self, _: PageRequest, /) -> None:
+        """Return None."""
+
+    def remember(self, _: PageRequest, __: LastCount | None, /) -> None:
+        """Forget it."""

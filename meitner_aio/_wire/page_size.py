@@ -15,6 +15,7 @@ import asyncio
 import math
 
 from ..errors import APIConnectionError, InternalServerError, MeitnerError, ResponseValidationError
+from .last_counts import LastCounts
 
 LARGEST = 1000
 """Rows asked for where nothing is known."""
@@ -227,6 +228,7 @@ class PageSizes:
     """What a client knows of the pages of its server, route by route."""
 
     def __init__(self) -> None:
+        self.counts = LastCounts()
         self._usual = _Bounds()
         self._routes: dict[str, PageSize] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

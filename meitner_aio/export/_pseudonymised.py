@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from .._listing.source import Deletions, PageRequest, Source
+from .._listing.source import Deletions, Forgetful, PageRequest, Source
 from .._pseudonyms import Pseudonyms
 from .._wire.decoding import DecodedPage
 from .._wire.validation import is_id
 
 
-class Pseudonymised:
+class Pseudonymised(Forgetful):
     """The source of a listing, under pseudonyms."""
 
     def __init__(self, source: Source[Any], names: Pseudonyms) -> None:

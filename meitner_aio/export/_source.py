@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from .._listing.source import Deletions, PageRequest, Source
+from .._listing.source import Deletions, Forgetful, PageRequest, Source
 from .._wire.decoding import DecodedPage
 from ..records import Pagination
 from ._report import InvalidRow
@@ -32,7 +32,7 @@ class Answered(Pagination):
     """Rows that were left out, in their order."""
 
 
-class ExportSource(Generic[T]):
+class ExportSource(Forgetful, Generic[T]):
     """The source of a listing, with an export in front of it."""
 
     def __init__(

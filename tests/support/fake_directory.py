@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from meitner_aio._listing.source import Deletions, PageRequest
 from meitner_aio._wire.decoding import DecodedPage
+from meitner_aio._wire.last_counts import LastCount
 from meitner_aio.records import Meta, Pagination
 
 BEGIN = 1_790_000_000.0
@@ -53,7 +54,7 @@ class FakeDirectory:
 
     `before` is called before every answer and may change anything. `latency` returns the seconds until an answer,
     `failures` what an offset is answered with instead of rows. `cap` clamps limits, and the answer says so.
-    `dated` is whether answers have a Date, which is cut to whole seconds.
+    `dated` is whether answers have a Date, which is cut to whole seconds. `counted` is what an earlier read found.
     """
 
     model = Row
@@ -72,7 +73,9 @@ class FakeDirectory:
         self.searchable: bool = how.pop("searchable", True)
         self.audited: bool = how.pop("audited", True)
         self.tag: str | None = how.pop("tag", None)
+        self.counted: LastCount | None = how.pop("counted", None)
         assert not how
+        self.remembered: list[LastCount | None] = []
         self.log: list[tuple[float, str]] = []
         self.asks: list[PageRequest] = []
         self.windows: list[tuple[datetime | None, datetime]] = []
@@ -96,6 +99,14 @@ class FakeDirectory:
         gone = self.rows.pop(place)
         self.log.append((self.now, gone.id))
         return gone
+
+    def recall(self, ask: PageRequest) -> LastCount | None:
+        """Say what was counted before, if a test wants it known."""
+        return self.counted
+
+    def remember(self, ask: PageRequest, count: LastCount | None) -> None:
+        """Write down what a read found."""
+        self.remembered.append(count)
 
     async def fetch(self, ask: PageRequest) -> DecodedPage[Row]:
         """Bring a page."""

@@ -1,0 +1,59 @@
+"""How long does a short listing take that this client has read before? 1,600 students, pages of 100, 50 ms an answer.
+
+The first read asks for one page and then for the others; the next one, within five minutes, asks for all at once. The
+ideal is the time of one answer. Both reads take as many requests.
+
+    python benchmarks/bench_burst.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+
+from _harness import Cost, answer_as_peer, facts, measured, run
+from _peers import CREDENTIALS
+from _server import serving
+
+ROWS, LIMIT, FLIGHTS, LATENCY = 1_600, 100, 16, 0.05
+ROUNDS = 5
+
+
+def _read(url: str, times: int) -> Cost:
+    """Return what the last of so many reads cost."""
+    from meitner_aio import Meitner
+
+    async def main() -> Cost:
+        async with Meitner(*CREDENTIALS.values(), base_url=url, max_concurrency=FLIGHTS) as meitner:
+            await asyncio.gather(*(meitner.students.list().first() for _ in range(FLIGHTS)))  # connect
+            for _ in range(times):
+                listing = meitner.students.list(limit=LIMIT, concurrency=FLIGHTS)
+                with measured() as cost:
+                    rows = len(await listing.all())
+            if (rows, listing.report.requests) != (ROWS, ROWS // LIMIT):
+                raise RuntimeError(listing.report)
+            return cost
+
+    return asyncio.run(main())
+
+
+def once(url: str) -> Cost:
+    """Read it for the first time."""
+    return _read(url, 1)
+
+
+def again(url: str) -> Cost:
+    """Read it for the second time."""
+    return _read(url, 2)
+
+
+PEERS = {"first read": once, "second read": again}
+
+if __name__ == "__main__":
+    answer_as_peer(PEERS)
+    with serving(ROWS, LATENCY) as base_url:
+        costs = run(PEERS, rounds=ROUNDS, url=base_url)
+    print(f"\nListing {ROWS:,} students, {LIMIT} a page, {LATENCY * 1000:.0f} ms an answer\n{facts()}\n")
+    for name, taken in costs.items():
+        middle = statistics.median(cost.wall for cost in taken)
+        print(f"{name:12} {middle:6.3f} s median, {middle / LATENCY:5.2f} times one answer")

@@ -74,7 +74,7 @@ class Pages(Generic[T]):
                 raise
         await ahead.stop()
         self._ahead = None
-        plan.guess(None)
+        plan.take_back(ahead.untaken)
         self._source.remember(plan.first, None)
         return await self._alone(plan.first)
 

@@ -41,14 +41,19 @@ class Plan:
     def guess(self, count: LastCount | None) -> bool:
         """Begin with several pages if an earlier read counted more than one; return whether that is so.
 
-        None takes it back, before the first page was taken. An exact search always begins with one: its rows are what
-        speaks against an index that loses everything before a later answer.
+        An exact search always begins with one: its rows are what speaks against an index that loses everything before
+        a later answer.
         """
-        self._guessed = self._guesses and count is not None and self._ask.offset + count.step < count.total
-        self._ask, self.end = self.first, 0
-        if count is not None and self._guessed:
+        if self._guesses and count is not None and self._ask.offset + count.step < count.total:
+            self._guessed = True
             self._ask, self.end = self.first._replace(limit=count.step, open=False), count.total
         return self._guessed
+
+    def take_back(self, requests: int) -> None:
+        """Begin with one page after all: so many requests for several failed."""
+        self._tracker.requests += requests
+        self._guessed, self._guesses = False, False
+        self._ask, self.end = self.first, 0
 
     @property
     def count(self) -> LastCount | None:

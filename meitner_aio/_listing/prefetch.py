@@ -84,6 +84,11 @@ class Prefetcher(Generic[T]):
         self._issue()
 
     @property
+    def untaken(self) -> int:
+        """Requests whose pages were not taken yet."""
+        return len(self._tasks)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will be asked for."""
         return self._ended

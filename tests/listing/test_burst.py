@@ -111,7 +111,9 @@ def _refusing(status: int) -> Callable[[DecodedPage[Any], PageRequest], DecodedP
 def test_pages_that_are_refused_now_are_followed_by_one_of_another_size(status: int) -> None:
     """A server that became smaller meanwhile is met as if nothing had been known of it."""
     directory = _directory(35, 35, answer=_refusing(status))
-    assert len(run(Listing(directory, concurrency=2).all())) == 35
+    listing = Listing(directory, concurrency=2)
+    assert len(run(listing.all())) == 35
+    assert listing.report.requests == len(directory.asks)
     assert directory.remembered == [None, LastCount(35, directory.asks[-1].limit)]
 
 

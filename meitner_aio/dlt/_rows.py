@@ -16,6 +16,8 @@ from ..resources import RESOURCES
 
 AT_ONCE = 5_000
 """Rows in a table."""
+EVERYTHING = "*"
+"""What stands for an id, which it is none of, in the row that says that the rows with it are everything."""
 
 
 class ResourceRows:
@@ -47,7 +49,14 @@ class ResourceRows:
             spelled = [form for id_ in ids for form in (id_, id_.lower(), id_.upper())]
         else:
             spelled = [self._names.id(id_) for id_ in ids]
-        return self._arrow.of_deletions([*dict.fromkeys(spelled)], datetime.now(UTC))
+        return self._deletions([*dict.fromkeys(spelled)])
+
+    def everything(self) -> ArrowTable:
+        """Return what says that all rows were told: a row that is never inserted, as those that delete."""
+        return self._deletions([EVERYTHING])
+
+    def _deletions(self, ids: Sequence[str]) -> ArrowTable:
+        return self._arrow.of_deletions(ids, datetime.now(UTC))
 
     def lines(self, records: Sequence[DirectoryRecord]) -> bytes:
         """Return records as lines of JSON."""

@@ -2,7 +2,8 @@
 
 A load merges by id in one transaction of the destination a table. Whatever ends a load, rows and checkpoint stay
 together: dlt keeps the state with the package that has the rows. A resource is read in full where there is no
-checkpoint, or none that can be followed; what was not told then is deleted, by a mark that comes last, after the proof.
+checkpoint, or none that can be followed; what was not told then is deleted, by a row that comes last, after the proof.
+That is no hint: dlt may finish a package with the hints of the load before it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .._pseudonyms import Pseudonyms
 from ..changes import Change, Changes, Upserted
@@ -23,18 +24,27 @@ from ..export.formats.arrow import DELETED_AT, ArrowTable
 from ..portal import Portal
 from ..records import DirectoryRecord
 from ._client import Reading
-from ._rows import AT_ONCE, Latest, ResourceRows
+from ._rows import AT_ONCE, EVERYTHING, Latest, ResourceRows
 
 if TYPE_CHECKING:
-    from dlt.common.schema.typing import TCdcStrategyDict
+    from dlt.common.schema.typing import TDeleteInsertStrategyDict
     from dlt.extract import DltResource, DltSource
-    from dlt.extract.items import DataItemWithMeta
 
 _NAME = "meitner"
 _CHECKPOINT, _FORM = "checkpoint", "form"
 """What a resource keeps in dlt's state: how far it is, and what rows were like then."""
 _Follow = Callable[[Meitner, str | None, str], Changes]
 """What follows a resource from a checkpoint on, or from nothing."""
+_STAGED = "(SELECT id FROM {staging_table})"
+_MERGED: TDeleteInsertStrategyDict = {
+    "disposition": "merge",
+    "strategy": "delete-insert",
+    "destination_scope": f"id IN {_STAGED} OR '{EVERYTHING}' IN {_STAGED}",
+}
+"""Rows replace those with their ids, or all that are there where they are everything.
+
+After a kill dlt may stage rows that it has staged: this strategy inserts each once, `upsert` and `cdc` insert both.
+"""
 _log = logging.getLogger("meitner_aio.dlt")
 
 
@@ -94,22 +104,11 @@ def directory(
 def _resource(load: _Load) -> DltResource:
     import dlt
 
-    def items() -> Iterator[DataItemWithMeta]:  # dlt does not take a method
+    def items() -> Iterator[ArrowTable]:  # dlt does not take a method
         yield from load.items()
 
     columns: Any = {DELETED_AT: {"hard_delete": True, "data_type": "timestamp"}}
-    return dlt.resource(
-        items, name=load.resource, primary_key="id", columns=columns, write_disposition=_merged("changes")
-    )
-
-
-def _merged(what: Literal["changes", "everything"]) -> TCdcStrategyDict:
-    """Return how rows are merged: as an upsert, which deletes also what is not among them where that is `everything`.
-
-    dlt's `upsert` would insert what comes as deleted and was never there.
-    """
-    scope = "1 = 1" if what == "everything" else "1 = 0"
-    return {"disposition": "merge", "strategy": "cdc", "destination_scope": scope}
+    return dlt.resource(items, name=load.resource, primary_key="id", columns=columns, write_disposition=_MERGED)
 
 
 class _Load:
@@ -121,7 +120,7 @@ class _Load:
         self._reading = reading
         self._follow = follow
 
-    def items(self) -> Generator[DataItemWithMeta, None, None]:
+    def items(self) -> Generator[ArrowTable, None, None]:
         """Yield what dlt is to merge, and keep the checkpoint when all of it was taken."""
         import dlt
 
@@ -134,7 +133,7 @@ class _Load:
                 checkpoint = yield from self._whole(portal)
         state[_CHECKPOINT], state[_FORM] = checkpoint, self._rows.form
 
-    def _followed(self, portal: Portal, since: str) -> Generator[DataItemWithMeta, None, str | None]:
+    def _followed(self, portal: Portal, since: str) -> Generator[ArrowTable, None, str | None]:
         """Tell what changed since a checkpoint; return the next one, None where that can no longer be known."""
         latest = Latest(self._rows)
         changes = self._follow(portal.meitner, since, self.resource)
@@ -146,17 +145,16 @@ class _Load:
             _log.warning("%s are read anew: %s", self.resource, error)
             return None
         checkpoint = self._proven(changes)
-        for table in latest.tables():
-            yield self._item(table, "changes")
+        yield from latest.tables()
         return checkpoint
 
-    def _whole(self, portal: Portal) -> Generator[DataItemWithMeta, None, str]:
+    def _whole(self, portal: Portal) -> Generator[ArrowTable, None, str]:
         """Tell everything, then that it was everything."""
         changes = self._follow(portal.meitner, None, self.resource)
         for batch in portal.iterate(_batches(changes)):
-            yield self._item(self._rows.of_records(_records(batch)), "changes")
+            yield self._rows.of_records(_records(batch))
         checkpoint = self._proven(changes)
-        yield self._item(self._rows.of_records([]), "everything")
+        yield self._rows.everything()
         return checkpoint
 
     def _proven(self, changes: Changes) -> str:
@@ -166,11 +164,6 @@ class _Load:
                 found = f"{report.rows} rows of {report.total}, {report.level}"
                 raise IncompleteListing(f"{name}: {found}: {'; '.join(report.problems)}")
         return changes.checkpoint
-
-    def _item(self, table: ArrowTable, what: Literal["changes", "everything"]) -> DataItemWithMeta:
-        import dlt
-
-        return dlt.mark.with_hints(table, dlt.mark.make_hints(write_disposition=_merged(what)))
 
 
 async def _batches(changes: Changes) -> AsyncGenerator[list[Change], None]:

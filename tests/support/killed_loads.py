@@ -1,7 +1,7 @@
 """Loads a directory in processes that are killed on the way: a program for `forked.forks`.
 
 `(FOLDER, URL, AT)`: URL is that of PostgreSQL, or empty for a file of DuckDB in FOLDER. AT counts statements, and what is
-done to files in FOLDER; 0 is never.
+done to files in FOLDER; 0 is never. As a text it is a part of a path: what is about to be put there never arrives.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ __all__ = ["RESOURCES", "changed", "load", "sandbox", "warehouse"]
 
 
 def warehouse(folder: Path, url: str) -> Warehouse:
-    """Return the warehouse that is loaded."""
-    place = dlt.destinations.postgres(url) if url else dlt.destinations.duckdb(str(folder / "warehouse.duckdb"))
-    return Warehouse(folder / "pipelines", place)
+    """Return the warehouse that is loaded; PostgreSQL as docs/warehouse.md says."""
+    if url:
+        return Warehouse(folder / "pipelines", dlt.destinations.postgres(url, create_indexes=False))
+    return Warehouse(folder / "pipelines", dlt.destinations.duckdb(str(folder / "warehouse.duckdb")))
 
 
 def changed(portal: Portal) -> None:
@@ -41,9 +42,9 @@ def changed(portal: Portal) -> None:
 
 
 class Killer:
-    """Counts what is done, and kills this process at a number."""
+    """Counts what is done, and kills this process at a number, or before a file gets its name."""
 
-    def __init__(self, folder: Path, at: int) -> None:
+    def __init__(self, folder: Path, at: int | str) -> None:
         self.count = 0
         self._folder, self._at = str(folder), at
         sys.addaudithook(self._heard)
@@ -53,6 +54,8 @@ class Killer:
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("open", "os.rename", "os.remove", "os.mkdir") and str(arguments[0]).startswith(self._folder):
             self._counted()
+        if event == "os.rename" and isinstance(self._at, str) and self._at in str(arguments[1]):
+            _kill()
 
     def _watch(self, client: Any) -> None:
         execute = client.execute_query
@@ -66,7 +69,11 @@ class Killer:
     def _counted(self) -> None:
         self.count += 1
         if self.count == self._at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            _kill()
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def load(folder: Path, url: str, *, change: bool) -> None:
@@ -77,7 +84,7 @@ def load(folder: Path, url: str, *, change: bool) -> None:
         warehouse(folder, url).load(directory(portal, RESOURCES))
 
 
-def killed(folder: str, url: str, at: int) -> int:
+def killed(folder: str, url: str, at: int | str) -> int:
     """Load the directory after its changes, and return how much that was."""
     killer = Killer(Path(folder), at)
     load(Path(folder), url, change=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import warehouses
+from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 from dlt.pipeline.exceptions import PipelineStepFailed
 from msgspec.structs import replace
 from warehouses import ALL, Warehouse, altered
@@ -163,6 +164,25 @@ def test_another_directory_takes_the_place_of_the_first(
     warehouse.check(empty, names)
 
 
+@pytest.mark.parametrize("meitner", ["another", "same"])
+def test_a_merge_that_fails_takes_nothing_away(
+    meitner: str, warehouse: Warehouse, portal: Portal, sandbox: Sandbox, monkeypatch: Any
+) -> None:
+    """Rows go and come in one transaction: of everything, and of what changed."""
+    warehouse.load(directory(portal, ["students"]))
+    before = warehouse.records("students")
+    if meitner == "another":
+        portal = Portal(Meitner.sandbox(students=8, seed=5))
+    else:
+        portal.run(portal.meitner.students.modify(sandbox.records("students")[0], first_name="Bo"))
+    merged = SqlMergeFollowupJob.gen_merge_sql
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlMergeFollowupJob, "gen_merge_sql", lambda *args: [*merged(*args), "SELECT missing"])
+        with pytest.raises(PipelineStepFailed, match="missing"):
+            warehouse.load(directory(portal, ["students"]))
+    assert warehouse.records("students") == before
+
+
 def test_a_load_that_is_given_up(duckdb: Warehouse, portal: Portal, sandbox: Sandbox) -> None:
     """Its rows go, and its checkpoint with them: the next load begins before it."""
     duckdb.load(directory(portal, ["schools", "students"]))
@@ -171,6 +191,31 @@ def test_a_load_that_is_given_up(duckdb: Warehouse, portal: Portal, sandbox: San
     duckdb.pipeline.abort_packages()
     duckdb.load(directory(portal, ["schools", "students"]))
     duckdb.check(sandbox, ["schools", "students"])
+
+
+def test_a_package_that_is_finished_with_an_older_schema(
+    warehouse: Warehouse, portal: Portal, sandbox: Sandbox
+) -> None:
+    """As by dlt after a kill in between: what changed takes nothing else away, and everything takes the rest away."""
+    names = ["schools", "guardians", "students"]
+    warehouse.load(directory(portal, names))
+    change(portal, sandbox)
+    extracted(warehouse, directory(portal, names))
+    warehouse.load(directory(portal, names))
+    warehouse.check(sandbox, names)
+    other = Sandbox(students=8, schools=2, seed=5)
+    with Portal(Meitner.sandbox(other)) as another:
+        extracted(warehouse, directory(another, names))
+        warehouse.load(directory(another, names))
+    warehouse.check(other, names)
+
+
+def extracted(warehouse: Warehouse, source: Any) -> None:
+    """Extract a source, and put back the schema of the load before it."""
+    (schema,) = (warehouse.folder / "meitner" / "schemas").iterdir()
+    before = schema.read_bytes()
+    warehouse.pipeline.extract(source)
+    schema.write_bytes(before)
 
 
 def test_resources_have_checkpoints_of_their_own(duckdb: Warehouse, portal: Portal, sandbox: Sandbox) -> None:

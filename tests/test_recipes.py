@@ -1,4 +1,4 @@
-"""The recipes of the README run: a service and its tests, and tracing that shows no personal data."""
+"""The larger recipes run: a service and its tests, and tracing that shows no personal data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from opentelemetry.instrumentation.aiohttp_client import create_trace_config
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pages import block
 from raw_server import STUDENT_ID, answer
 from yarl import URL
 
@@ -23,7 +24,6 @@ from meitner_aio.sandbox import fault
 
 HERE = Path(__file__).resolve().parent
 SERVICE = HERE / "example_service"
-README = (HERE.parent / "README.md").read_text(encoding="utf-8")
 CANARY = "Kanariefagel"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -57,12 +57,13 @@ def test_the_tests_of_the_example_service_pass(
     result.assert_outcomes(passed=9)
 
 
-def test_the_readme_quotes_the_example_as_it_is() -> None:
+QUOTED = {"service.py": "service.md", "test_service.py": "testing.md", "tracing.py": "operate.md"}
+
+
+def test_pages_quote_the_example_as_it_is() -> None:
     """A recipe that only lives in a document rots: each quoted file is the one that the tests above run."""
-    quoted = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
-    assert set(quoted) == {"service.py", "test_service.py", "tracing.py"}
-    for name, text in quoted.items():
-        assert text == (SERVICE / name).read_text(encoding="utf-8"), name
+    for name, where in QUOTED.items():
+        assert block(where, name) == (SERVICE / name).read_text(encoding="utf-8"), name
 
 
 # Tracing

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pages import commands
 from raw_server import RawServer, answer
 from test_cli_process import ANY, COMMAND, DEADLINE, ENVIRONMENT, _on_a_terminal, _start
 
@@ -360,12 +361,10 @@ async def test_a_table_fits_and_names_nobody(width, environment):
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", drawn)
 
 
-def test_the_readme_shows_what_is_drawn():
+def test_the_page_about_the_shell_shows_what_is_drawn():
     """Its table, but for the ids."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    block = readme.partition("$ meitner-aio list ")[2].partition("```")[0]
-    command, *shown = block.splitlines()
-    code, drawn = _on_a_terminal("list", *command.split(), environment={"TERM": "dumb", "COLUMNS": "80"})
+    (words, shown), *_ = (command for command in commands("shell.md") if command.shown)
+    code, drawn = _on_a_terminal(*words, environment={"TERM": "dumb", "COLUMNS": "80"})
     head, *rows, note = drawn.splitlines()
     assert (code, [head, note]) == (0, [shown[0], shown[-1]])
     assert [row[36:44] for row in rows] == [row[36:44] for row in shown[1:-1]] == ["  ***"] * 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import page
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -139,10 +140,9 @@ def test_labels_and_helps_survive_whatever_they_hold(label: str, words: str) -> 
 
 def test_the_page_about_it_names_every_metric() -> None:
     """And no other."""
-    page = (Path(__file__).parents[2] / "docs" / "sync.md").read_text(encoding="utf-8")
     totals = Totals()
     totals.add(_ran(students=Count()))
-    named = set(re.findall(r"`(meitner_(?:sync|mirror|quota)_\w+)", page))
+    named = set(re.findall(r"`(meitner_(?:sync|mirror|quota)_\w+)", page("sync.md")))
     assert named == {family.name for family in totals.families(AT, AT, {"students": 9}, QUOTA)}
 
 

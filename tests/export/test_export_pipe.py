@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pages import blocks
 
 import meitner_aio
 
-PRIVACY = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
-(RECIPE,) = re.findall(r"^```bash\n(.*?)^```$", PRIVACY, re.MULTILINE | re.DOTALL)
+(RECIPE,) = (block.text for block in blocks("privacy.md", "bash"))
 BASH = shutil.which("bash") or "bash"
 FAKE = """#!/bin/sh
 [ "$1" = -R ] && [ -s "$2" ] || exit 1

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import blocks, examples, page
 
 from meitner_aio import DestinationReason, Meitner
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "object-stores.md").read_text(encoding="utf-8")
+PAGE = page("object-stores.md")
 BUCKET = "kommun-exports"
-
-
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 async def test_the_examples_in_python_run(
@@ -29,7 +26,7 @@ async def test_the_examples_in_python_run(
     """An export, then a reader of it; `meitner` is an open client, and the store is on this machine."""
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")  # for the reader, who is none of ours
     s3.bucket(BUCKET)
-    exporting, reading = _blocks("python")
+    exporting, reading = examples("object-stores.md")
     (tmp_path / "exporting.py").write_text("async def example(meitner):\n" + textwrap.indent(exporting, "    "))
     (tmp_path / "reading.py").write_text(reading)
     async with Meitner.sandbox(students=20) as meitner:
@@ -44,8 +41,8 @@ async def test_the_examples_in_python_run(
 def test_the_command_runs(cli: Callable[..., tuple[int, str, str]], s3: Any) -> None:
     """As it is written, with a sandbox for the directory."""
     s3.bucket(BUCKET)
-    (block,) = _blocks("sh")
-    program, *words = shlex.split(block)
+    (block,) = blocks("object-stores.md", "sh")
+    program, *words = shlex.split(block.text)
     assert program == "meitner-aio"
     assert cli(*words, "--sandbox", "--students", "20")[0] == 0
     assert "meitner/manifest.json" in s3.objects(BUCKET)
@@ -54,7 +51,7 @@ def test_the_command_runs(cli: Callable[..., tuple[int, str, str]], s3: Any) -> 
 def test_the_rule_for_abandoned_uploads_is_one(s3: Any) -> None:
     """A store takes it, and has it then; the rights are JSON that names what is called."""
     s3.bucket(BUCKET)
-    rights, rule = (json.loads(block) for block in _blocks("json"))
+    rights, rule = (json.loads(block.text) for block in blocks("object-stores.md", "json"))
     s3.client.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration=rule)
     (known,) = s3.client.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     assert known["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from canaries import CREDENTIALS, sung
-from pages import examples, page, run
+from pages import blocks, examples, page, run
 from profile_files import settings
 
 from meitner_aio._pipeline.environment import LARGEST_SECRET
@@ -45,7 +45,9 @@ async def test_the_first_command_of_the_shell_logs_in(cli, monkeypatch):
         code, out, err = await asyncio.to_thread(cli, *words, "--base-url", sandbox.url)
     assert (code, sung(out + err), list(load_all(Profile))) == (0, [], ["solna"])
     shown = [re.sub(r"(https?://|/)\S+", "X", line) for line in err.splitlines()]
-    assert shown == [re.sub(r"(https?://|/)\S+", "X", line) for line in PAGE.split("```")[1].splitlines()[-2:]]
+    assert shown == [
+        re.sub(r"(https?://|/)\S+", "X", line) for line in blocks("credentials.md", "text")[0].text.splitlines()[-2:]
+    ]
 
 
 def test_every_command_of_the_page_is_one(cli):

@@ -1,21 +1,17 @@
-"""The README's `.env` file and what reads it: python-dotenv takes the secret as it is, and what is set already wins."""
+"""The `.env` file of the first page and what reads it: python-dotenv takes the secret as it is, and what is set already wins."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
-from pages import run
+from pages import block, examples, run
 
 from meitner_aio.sandbox import Sandbox
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-(FILE,) = re.findall(r"^```text\n(MEITNER_.*?)^```$", README, re.MULTILINE | re.DOTALL)
-(EXAMPLE,) = (
-    block for block in re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if "dotenv" in block
-)
+FILE = block("start.md", ".env")
+(EXAMPLE,) = (example for example in examples("start.md") if "dotenv" in example)
 SECRET = "a-secret#with-${signs}"
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pytest
 from lacking import lacking
+from pages import block, page
 from wheelhouse import metadata_of, needed, repack
 
 import meitner_aio
@@ -218,11 +219,11 @@ def test_the_command_of_the_readme_needs_no_installation(uv: Installer, tmp_path
     assert (tmp_path / "out" / "students.ndjson").read_text(encoding="utf-8").count("\n") == 20
 
 
-async def test_the_script_of_the_readme_brings_what_it_needs(uv: Installer, tmp_path: Path) -> None:
+async def test_the_script_of_the_first_page_brings_what_it_needs(uv: Installer, tmp_path: Path) -> None:
     """`uv run` of a file with nothing installed around it; credentials come from the environment, as ever."""
-    (script,) = re.findall(r"^```python\n(# /// script\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    (name,) = re.findall(r"^uv run (\S+\.py)$", README, re.MULTILINE)
-    (tmp_path / name).write_text(script, encoding="utf-8")
+    name = "schools.py"
+    assert f"\nuv run {name}\n" in page("start.md")
+    (tmp_path / name).write_text(block("start.md", name), encoding="utf-8")
     async with Sandbox(students=20) as sandbox:
         secrets = {
             "MEITNER_CLIENT_CREDENTIALS": "an-id",

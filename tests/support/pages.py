@@ -30,7 +30,7 @@ def page(name: str) -> str:
 
 def blocks(name: str, language: str = "") -> list[Block]:
     """Return the blocks of a page, or those in one language."""
-    found = re.findall(r"^( *)```(\w*) ?(\S*)\n(.*?)^\1```$", page(name), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^( *)```([\w{}-]*) ?([^\n]*)\n(.*?)^\1```$", page(name), re.MULTILINE | re.DOTALL)
     return [Block(kind, title, text) for _, kind, title, text in found if language in ("", kind)]
 
 

@@ -77,7 +77,7 @@ CONTRACT = {
     "to_json",
     "__version__",
 }
-"""Names that the README teaches and no declaration implies."""
+"""Names that the documentation teaches and no declaration implies."""
 
 
 def test_all_is_complete():

@@ -1,7 +1,8 @@
 """What three documents of other clients promise, as far as a client of this API can keep it: one test per promise.
 
 "Meitner" is the official client of this API, "Wootiv" and "Schematic" are clients of others. Each docstring names the
-documents that a promise comes from, and says how it is kept here. The README maps their idioms to those of this package.
+documents that a promise comes from, and says how it is kept here. `docs/coming-from.md` maps
+their idioms to those of this package.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class PagingOptions:
     """How listings are read."""
 
     page_size: Annotated[Positive | None, Parameter(show=False)] = None
-    """For experts: the client finds the largest page by itself (README, "Exports")."""
+    """For experts: the client finds the largest page by itself (`docs/export.md`)."""
     concurrency: Annotated[Positive | None, Parameter(help="Requests at the same time, at most.")] = None
 
     def completed(self, profile: Profile) -> PagingOptions:

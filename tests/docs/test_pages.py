@@ -60,7 +60,7 @@ _SOMEBODY = "20150315-1234"
 @pytest.fixture(scope="module")
 def directory() -> Iterator[str]:
     """Serve one sandbox for all pages, from a loop of its own."""
-    loop, sandbox = asyncio.new_event_loop(), Sandbox(students=150)
+    loop, sandbox = asyncio.new_event_loop(), Sandbox(students=60)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
@@ -129,6 +129,7 @@ PLACES = {
     "--all-profiles": "likewise",
     "/": "is outside of the reader's folder",
     "s3://": "needs a store, see export/test_object_store_docs.py",
+    "--probe": "takes its time, see cli/test_cli_doctor.py",
     "--install": "writes into the settings of a shell",
     "--pseudonymise": "needs a key, see export/test_export_pseudonyms.py",
     "reconcile": "needs its files, see reconcile/test_reconcile_docs.py",

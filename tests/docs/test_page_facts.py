@@ -6,12 +6,14 @@ import inspect
 import re
 import tomllib
 
-from pages import ROOT, page
+from pages import PAGES, ROOT, page
 
 from meitner_aio import errors
 from meitner_aio.cli import Exit, app
 from meitner_aio.export._run import FORMATS
 from meitner_aio.sandbox import Sandbox
+
+COMMANDS = [name for name in app if not name.startswith("-")]
 
 
 def _section(name: str, heading: str) -> str:
@@ -43,7 +45,7 @@ def test_every_exit_code_is_listed() -> None:
 def test_every_command_is_listed() -> None:
     """And no other."""
     listed = _first_cells(page("shell.md").partition("| command | does |")[2].partition("\n\n")[0])
-    assert sorted(listed) == sorted(name for name in app if not name.startswith("-"))
+    assert sorted(listed) == sorted(COMMANDS)
 
 
 def test_every_extra_is_listed() -> None:
@@ -69,3 +71,20 @@ def test_every_benchmark_is_there() -> None:
     """That a figure is said to come from, and each is told of."""
     named = set(re.findall(r"`(bench_\w+\.py)`", page("benchmarks.md")))
     assert named <= {path.name for path in (ROOT / "benchmarks").glob("bench_*.py")}
+
+
+LOUDNESS = {"--help", "--quiet", "--verbose"}
+"""Options of all commands."""
+
+
+def test_every_option_that_a_sentence_names_exists() -> None:
+    """Commands within a text are not run, but what is typed for them is there."""
+    known = {
+        name: {word for one in app[name].assemble_argument_collection() for word in one.names} for name in COMMANDS
+    }
+    seen = 0
+    for name in PAGES:
+        for command, rest in re.findall(r"`meitner-aio ([a-z-]+)([^`\n]*)`", page(name)):
+            seen += 1
+            assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest)) <= known[command] | LOUDNESS, (name, rest)
+    assert seen > 20

@@ -89,7 +89,11 @@ def reader(directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_examples_of_a_page_run(
     name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """One after the other, beside the files of the page; `meitner` is an open client. Nobody is shown by accident."""
+    """One after the other, beside the files of the page; `meitner` is an open client.
+
+    What stands behind a `print` and does not begin as a sentence here does (in lower case) is printed, `...` being
+    anything. Nobody is shown by accident.
+    """
     write_files(name, tmp_path)
     names: dict[str, Any] = {"__name__": "docs"}
     with asyncio.Runner() as runner:
@@ -103,7 +107,11 @@ def test_the_examples_of_a_page_run(
             else:
                 exec(code, names)
         runner.run(meitner.close())
-    assert _SOMEBODY not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert _SOMEBODY not in out
+    for example in examples(name):
+        for said in re.findall(r"^ *print\(.*\)  # ([A-Z<\d].*)$", example, re.MULTILINE):
+            assert re.search(".*".join(map(re.escape, said.split("..."))), out), said
 
 
 def test_no_example_is_left_out() -> None:

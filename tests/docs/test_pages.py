@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import configparser
 import csv
@@ -120,6 +121,21 @@ def test_no_example_is_left_out() -> None:
     wanted += [(ELSEWHERE[name], f'examples("{name}")') for name in PAGES if examples(name) and name not in HERE]
     for test, said in wanted:
         assert said in (ROOT / "tests" / test).read_text(encoding="utf-8")
+
+
+def _takes_a_client(example: str) -> bool:
+    tree = ast.parse(example)  # what awaits at its top is a tree all the same
+    uses = {type(one.ctx) for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id == "meitner"}
+    return uses == {ast.Load}
+
+
+def test_a_page_says_where_its_examples_run() -> None:
+    """That `meitner` is an open client, wherever an example makes none; in a notebook an earlier cell has made it."""
+    said = "inside `async with Meitner() as meitner:`"
+    pages = set(PAGES) - {"notebooks.md"}
+    taking = {name for name in pages if any(map(_takes_a_client, examples(name)))}
+    assert [name for name in sorted(taking) if said not in " ".join(page(name).split())] == []
+    assert len(taking) > 12
 
 
 def test_a_test_elsewhere_is_of_a_page() -> None:

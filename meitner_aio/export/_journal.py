@@ -48,6 +48,11 @@ class Choices(Struct, frozen=True):
     dialect: str | None = None
     """Of a csv."""
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether the spool becomes the file as it is, unless rows were deleted meanwhile."""
+        return self.format == "ndjson" and self.fields is None
+
 
 class PageCheckpoint(Struct, frozen=True, array_like=True):
     """An answer that was read, and where in the spool its rows end."""
@@ -83,7 +88,8 @@ class ReadSummary(Struct, frozen=True):
     """Places in the spool, from 0, of rows that were found deleted afterwards."""
     end: int
     crc: int
-    sha256: str
+    sha256: str | None
+    """Of the spool, where it may become the file."""
     invalid: tuple[InvalidRow, ...] = ()
     """Rows that broke the contract, and were left out."""
 

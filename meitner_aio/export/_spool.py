@@ -46,6 +46,7 @@ class Spool:
         self.size = self.crc = 0
         """Bytes, and their CRC-32."""
         self._hash = hashlib.sha256()
+        self._hashed = journal.choices.verbatim  # else another file is made of it, and the CRC-32 is enough
         self._folder = folder
         self._name = part_name(journal.resource)
         self._file: RawFile | None = None
@@ -91,7 +92,8 @@ class Spool:
         for start in range(self.size, end, _CHUNK):
             data = self.read(start, min(end, start + _CHUNK))
             found = zlib.crc32(data, found)
-            digest.update(data)
+            if self._hashed:
+                digest.update(data)
         if found != crc or end > self._path.stat().st_size:
             return False
         self.size, self.crc, self._hash = end, crc, digest
@@ -101,7 +103,8 @@ class Spool:
         """Add rows; those of an `Answered` can be read from here again, should the export be interrupted."""
         data = encode_lines(rows)
         self._raw.write(data)
-        self._hash.update(data)
+        if self._hashed:
+            self._hash.update(data)
         self.size += len(data)
         self.crc = zlib.crc32(data, self.crc)
         if isinstance(answer, Answered):
@@ -143,9 +146,9 @@ class Spool:
         return sum(mark.rows for mark in self.journal.marks)
 
     @property
-    def sha256(self) -> str:
-        """The SHA-256 of the spool, in hexadecimal digits."""
-        return self._hash.hexdigest()
+    def sha256(self) -> str | None:
+        """The SHA-256 of the spool, in hexadecimal digits; None where another file is made of it."""
+        return self._hash.hexdigest() if self._hashed else None
 
     def read(self, start: int, end: int) -> bytes:
         """Return bytes of the spool; fewer where it ends."""

@@ -19,7 +19,7 @@ from conftest import importing
 from numbered_directory import NumberedDirectory, refusing
 
 from meitner_aio import Meitner, MeitnerError, NotFoundError, QuotaExhausted
-from meitner_aio.export import _journal, _spool, export
+from meitner_aio.export import _folder_run, _journal, _spool, export
 from meitner_aio.export._manifest import Manifest
 from meitner_aio.export.formats import writers as _writers
 from meitner_aio.export.formats.ndjson import NdjsonWriter
@@ -240,6 +240,44 @@ async def test_what_a_power_cut_spoiled_is_not_believed(directory, tmp_path, nam
     report = await export(directory, ["students"], to=tmp_path / "out", resume=True)
     assert _files(tmp_path / "out") == await _undisturbed(directory, tmp_path / "whole")
     assert report.complete
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "sqlite"])
+async def test_a_wrong_byte_costs_pages_whatever_the_format(directory, tmp_path, format):
+    """A spool that is no file has a checksum all the same: what it proves is kept, and the rest is asked for again."""
+    await _interrupted(directory, tmp_path, format=format)
+    spool = tmp_path / "students.part"
+    spool.write_bytes(_garbled(spool.read_bytes()))
+    (one,) = (await export(directory, ["students"], to=tmp_path, format=format, resume=True)).resources
+    assert 0 < len(_offsets(directory)) < 10
+    assert 30 in _offsets(directory)
+    data = (tmp_path / one.file).read_bytes()
+    assert (one.rows, one.complete, one.sha256) == (95, True, hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("how", "hashed"),
+    [({}, True), ({"fields": ["first_name"]}, False), ({"format": "csv"}, False), ({"format": "sqlite"}, False)],
+)
+async def test_only_a_spool_that_becomes_the_file_is_hashed(directory, tmp_path, monkeypatch, how, hashed):
+    """SHA-256 of what nobody will see costs as much as writing it; a journal that has one is taken up all the same."""
+    summaries = []
+
+    def failing(spool, summary, *_):
+        summaries.append(summary)
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_folder_run, "put_in_place", failing)
+        with pytest.raises(OSError):
+            await export(directory, ["students"], to=tmp_path, **how)
+    spool = (tmp_path / "students.part").read_bytes()
+    assert [one.sha256 for one in summaries] == [hashlib.sha256(spool).hexdigest() if hashed else None]
+    journal = tmp_path / "students.journal"
+    journal.write_bytes(journal.read_bytes().replace(b'"sha256":null', b'"sha256":"00"'))  # a version of before
+    (one,) = (await export(directory, ["students"], to=tmp_path, resume=True, **how)).resources
+    assert one.sha256 == hashlib.sha256((tmp_path / one.file).read_bytes()).hexdigest()
+    assert (one.rows, one.file.endswith(how.get("format", "ndjson"))) == (95, True)
 
 
 async def test_a_journal_without_its_rows_is_worth_nothing(directory, tmp_path):

@@ -82,7 +82,7 @@ def put_in_place(spool: Spool, summary: ReadSummary, folder: Folder, target: Tar
     What had the name before is there until the new file is whole and on the disk.
     """
     part, rows = f"{target.file}.part", summary.rows - len(summary.gone)
-    if target.format == "ndjson" and target.fields is None and not summary.gone:
+    if spool.journal.choices.verbatim and summary.sha256 is not None and not summary.gone:
         folder.duplicate(f"{target.name}.part", part)
         folder.rename(part, target.file)
         return Placed(summary.end, summary.sha256, rows)

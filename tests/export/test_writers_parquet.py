@@ -5,6 +5,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -81,6 +83,52 @@ def test_the_file_is_compressed_and_choices_are_stored_once(tmp_path):
     columns = {group.column(number).path_in_schema: group.column(number) for number in range(group.num_columns)}
     assert {column.compression for column in columns.values()} == {"ZSTD"}
     assert "RLE_DICTIONARY" in columns["gender"].encodings
+
+
+def _with_dictionary(path):
+    group = pyarrow.parquet.ParquetFile(path).metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings}
+
+
+def test_only_what_repeats_has_a_dictionary(tmp_path):
+    """By the values that there are, in structs and lists as well: a dictionary of ids is a copy of the column."""
+    ids = [f"{number:08d}{ID[8:]}" for number in range(200)]
+    rows = [
+        Group(
+            **required(Group) | {"id": one, "title": one, "school_id": ids[number % 100], "member_ids": [one, ID, ID]}
+        )
+        for number, one in enumerate(ids)
+    ]
+    write("parquet", Group, rows, tmp_path / "g.parquet")
+    found = _with_dictionary(tmp_path / "g.parquet")
+    assert found.isdisjoint({"id", "title"})
+    assert found >= {"school_id", "meta.created_by", "category"}
+    rows = [msgspec.structs.replace(row, member_ids=[row.id]) for row in rows]
+    write("parquet", Group, rows, tmp_path / "h.parquet")
+    assert found - _with_dictionary(tmp_path / "h.parquet") == {"member_ids.list.element"}
+    assert pyarrow.parquet.read_table(tmp_path / "h.parquet")["member_ids"].to_pylist() == [[one] for one in ids]
+
+
+def test_later_rows_do_not_change_how_columns_are_written(tmp_path, monkeypatch):
+    """One layout for all row groups, though values that repeated at first do so no more; they read back the same."""
+    monkeypatch.setattr(_parquet, "_ROWS", 50)
+    monkeypatch.setattr(_parquet, "_PIECE", 5000)
+    names = ["Åsa"] * 100 + [f"Å{number}" for number in range(100)]
+    rows = [Student(**required(Student) | {"first_name": name}) for name in names]
+    path = tmp_path / "s.parquet"
+    write("parquet", Student, rows, path)
+    assert pyarrow.parquet.ParquetFile(path).num_row_groups > 2
+    assert "first_name" in _with_dictionary(path)
+    assert pyarrow.parquet.read_table(path)["first_name"].to_pylist() == names
+    assert [name for (name,) in duckdb.sql(f"SELECT first_name FROM '{path}'").fetchall()] == names
+
+
+def test_a_file_without_rows_has_its_schema(tmp_path):
+    """Nothing repeats in it, and nothing is missing from it."""
+    write("parquet", Student, [], tmp_path / "none.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "none.parquet")
+    assert (table.num_rows, table.schema) == (0, schema_of(Student, tmp_path / "one.parquet"))
 
 
 def test_an_instant_keeps_its_moment(tmp_path):

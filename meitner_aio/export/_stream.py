@@ -18,7 +18,7 @@ from ._read import Emit, begun, level, pages_of, progress
 from ._report import Progress, Report, ResourceReport
 from ._source import Turns
 from ._spool import encode_lines
-from .formats.ndjson import picked
+from .formats.ndjson import picker
 
 if TYPE_CHECKING:
     from ._selection import ResourceJob, Selection
@@ -75,13 +75,13 @@ class _Output:
         self.size = 0
         self.hash = hashlib.sha256()
         self._stream = stream
-        self._names = None if fields is None else tuple(map(wire_name, fields))
+        self._pick = None if fields is None else picker(tuple(map(wire_name, fields)))
         self._before = b"" if tag is None else b'{"resource":"%b","record":' % tag.encode()
 
     def write(self, records: list[Any]) -> None:
         data = encode_lines(records)
-        if self._names is not None:
-            data = picked(data, self._names)
+        if self._pick is not None:
+            data = self._pick(data)
         if self._before:  # no line break is in a line of JSON
             data = b"".join(b"%b%b}\n" % (self._before, line) for line in data.splitlines())
         self._stream.write(data)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
 from ..._runtime.durable import new_file
 from ...records import wire_name
 
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode_lines
 _encode = msgspec.json.Encoder().encode_lines
 
 
-def picked(lines: bytes, names: Iterable[str]) -> bytes:
-    """Return the lines with the fields of these wire names only, their values untouched."""
-    return _encode([{name: row[name] for name in names if name in row} for row in _decode(lines)])
+def picker(names: Sequence[str]) -> Callable[[bytes], bytes]:
+    """Return what makes of lines those with the fields of these wire names only, their values untouched."""
+    places = {f"field{number}": name for number, name in enumerate(names)}
+    members = [(place, Raw | UnsetType, UNSET) for place in places]
+    decode = msgspec.json.Decoder(msgspec.defstruct("Picked", members, rename=places, gc=False)).decode_lines
+    return lambda lines: _encode(decode(lines))
 
 
 class NdjsonWriter:
@@ -26,13 +29,13 @@ class NdjsonWriter:
 
     def __init__(self, path: Path, fields: tuple[str, ...] | None) -> None:
         """Keep the fields with these names of the record; all of them for None."""
-        self._names = None if fields is None else tuple(map(wire_name, fields))
+        self._pick = None if fields is None else picker(tuple(map(wire_name, fields)))
         self._path = path
         self._file = new_file(path)
 
     def write(self, lines: bytes) -> None:
         """Add whole lines."""
-        self._file.write(lines if self._names is None else picked(lines, self._names))
+        self._file.write(lines if self._pick is None else self._pick(lines))
 
     def close(self) -> None:
         """Make the file whole."""

@@ -38,6 +38,8 @@ STRAY = (
     "docs/.venv/lib/python3.11/site-packages/README.md",
     "docs/_build/index.html",
     "docs/_build/index.md",
+    "docs/reference/index.md",
+    "docs/reference/api/index.md",
     "meitner_aio/x.pyc",
     "meitner_aio/x.py.orig",
     "meitner_aio/.DS_Store",

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from sphinx.domains.python import PythonDomain
     from sphinx.util.typing import ExtensionMetadata
 
-_CALL = re.compile(r"(?:await )?(?P<name>[A-Za-z_][\w.]*)(?:\(.*\))?", re.DOTALL)
+_CODE = re.compile(
+    r"(?:await )?(?P<name>[A-Za-z_][\w.]*)(?:\(.*\))?"
+    r"|(?:tuple|list)?\[?(?P<type>[A-Z]\w*)(?:, \.\.\.)?\]?(?: \| None)?",
+    re.DOTALL,
+)
+"""A name, a call of it, or a type of such values."""
 _LINKED = (nodes.reference, pending_xref, nodes.title, nodes.raw)
 
 
@@ -50,8 +55,8 @@ class Names:
 
         Without `words`, a word in lower case, or in capitals, is a name only on the page that tells of such a function.
         """
-        said = _CALL.fullmatch(text)
-        name = said["name"] if said else ""
+        said = _CODE.fullmatch(text)
+        name = said["name"] or said["type"] if said else ""
         if name in self._full:
             return self._full[name]
         found = [*dict.fromkeys(self._short.get(name, ()))]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _OPEN = re.compile(r"(?P<fence>:{3,}|`{3,})\{(?P<name>[\w:-]+)\}(?: (?P<rest>.*))?")
 _OPTION = re.compile(r":[\w-]+:.*")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _LABEL = re.compile(r"\([\w-]+\)=")
 _LONG = 100
 
@@ -91,7 +92,7 @@ def summary(text: str) -> str:
     """Return the first paragraph of a page, on one line."""
     for paragraph in text.split("\n\n"):
         if not re.match(r"[#|`<:>-]|\s*$", paragraph):
-            return " ".join(paragraph.split())
+            return " ".join(_LINK.sub(r"\1", paragraph).split())
     return ""
 
 

@@ -66,7 +66,9 @@ def test_a_module_without_a_list_exports_what_it_defines():
     [
         ("api/meitner_aio.client.md", "with_options(*, timeout: float | aiohttp.ClientTimeout | UnsetType = UNSET"),
         ("api/meitner_aio.client.md", "| `students` | `Students` | Personal data about students;"),
-        ("api/meitner_aio.errors.md", "| `retry_budget_exhausted` | Whether the call was not tried again because"),
+        ("api/meitner_aio.errors.md", "| `retry_budget_exhausted` |  | Whether the call was not tried again"),
+        ("api/meitner_aio.errors.md", "| `request_id` | `str \\| None` |"),
+        ("api/meitner_aio.errors.md", "| `status_code` | `int` |"),
         ("api/meitner_aio.errors.md", "```text\nMeitnerError                      message;"),
         (
             "api/meitner_aio.errors.md",

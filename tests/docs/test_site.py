@@ -174,7 +174,7 @@ def test_a_long_signature_has_a_line_a_parameter():
 
 def test_the_summary_of_a_page_is_its_first_paragraph():
     """What comes before it (a heading, code, a list) says nothing by itself."""
-    assert summary("# T\n\n```python\nx\n```\n\n- a\n\nSays\nthis.\n\nMore.") == "Says this."
+    assert summary("# T\n\n```python\nx\n```\n\n- a\n\nSays\n[this](a.md).\n\nMore.") == "Says this."
     assert summary("# T") == ""
 
 
@@ -184,6 +184,8 @@ def test_the_summary_of_a_page_is_its_first_paragraph():
         ("Listing", "read", "meitner_aio.Listing"),
         ("await meitner.students.list()", "read", "meitner.students.list"),
         ("export.Report", "read", "meitner_aio.export.Report"),
+        ("tuple[Report, ...]", "read", "meitner_aio.export.Report"),
+        ("Listing | None", "read", "meitner_aio.Listing"),
         ("Upserted", "read", "meitner_aio.Upserted"),
         ("Upserted", "changes-page", "meitner_aio.changes.Upserted"),
         ("Count", "read", None),  # two modules have one

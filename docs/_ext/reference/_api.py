@@ -10,6 +10,7 @@ from typing import Any
 from ._classes import class_entry, function
 from ._markdown import code, directive, joined, prose, summary, table
 from ._names import ROOT, Name, modules, names
+from ._signatures import default
 from ._source import Attribute, module_attributes, origin
 
 
@@ -66,7 +67,8 @@ def _entry(one: Name) -> str:
         )
     told = _attribute(one)
     doc = told.doc or _summary(one)
-    shown = code(f"{one.name} = {told.default}") if told.default and len(told.default) < 200 else ""
+    written = default(value) if default(value) != "..." else told.default
+    shown = code(f"{one.name} = {written}") if written and len(written) < 200 else ""
     return _directive("py:data", one, one.name, joined(prose(doc), shown))
 
 

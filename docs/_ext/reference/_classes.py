@@ -19,7 +19,7 @@ from ._fields import notes, rows, type_of, when_read
 from ._markdown import code, directive, fence, joined, prose, summary, table
 from ._names import ROOT, Name, is_public
 from ._signatures import of_call, spelled, written
-from ._source import Attribute, attributes, told_attributes
+from ._source import Attribute, attributes, set_attributes
 
 
 def function(kind: str, name: str, call: Callable[..., Any], **options: str) -> str:
@@ -57,7 +57,7 @@ def _own_doc(kind: type) -> str:
 
 def _constructor(kind: type) -> str:
     """Return the parameters of a class that users make; types are left to the table, where there is one."""
-    if issubclass(kind, (Record, Exception)) or getattr(kind, "_is_protocol", False) or inspect.isabstract(kind):
+    if issubclass(kind, (Record, Exception, Enum)) or getattr(kind, "_is_protocol", False) or inspect.isabstract(kind):
         return ""
     try:
         signature = inspect.signature(kind)
@@ -102,7 +102,7 @@ def _attributes(kind: type) -> str:
     """Return the attributes of a class as a table: those that it declares, and those that its constructor explains."""
     found: dict[str, Attribute] = {}
     for base in reversed(_shown_bases(kind)):
-        found |= attributes(base) | told_attributes(base)
+        found |= attributes(base) | set_attributes(base)
     listed = (_attribute_row(kind, one) for one in found.values())
     return table(("Attribute", "Type", "Meaning"), listed)
 
@@ -111,7 +111,8 @@ def _attribute_row(kind: type, one: Attribute) -> tuple[str, str, str]:
     value = vars(kind).get(one.name) or getattr(kind, one.name, None)
     if isinstance(value, Member):  # a resource
         return code(one.name), code(value.kind.__name__), summary(value.kind.__doc__ or "")
-    return code(one.name), code(one.annotation) if one.annotation else "", one.doc
+    hint = one.annotation or ("" if value is None else type(value).__name__)
+    return code(one.name), code(hint) if hint else "", one.doc
 
 
 def _members(kind: type) -> Iterator[str]:

@@ -73,15 +73,19 @@ def attributes(kind: type) -> dict[str, Attribute]:
 
 
 @cache
-def told_attributes(kind: type) -> dict[str, Attribute]:
-    """Return the attributes that `__init__` sets and explains."""
+def set_attributes(kind: type) -> dict[str, Attribute]:
+    """Return the attributes that `__init__` sets: of an error all, of other classes those that it explains."""
     found = _class(kind)
-    made = (
-        next((one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
-        if found
-        else None
-    )
-    return {} if made is None else {name: one for name, one in _assigned(made.body, "self").items() if one.doc}
+    inside = found.body if found else []
+    made = next((one for one in inside if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    if made is None:
+        return {}
+    given = {one.arg: ast.unparse(one.annotation) for one in made.args.kwonlyargs + made.args.args if one.annotation}
+    every = {
+        name: one._replace(annotation=one.annotation or given.get(name, ""))
+        for name, one in _assigned(made.body, "self").items()
+    }
+    return every if issubclass(kind, Exception) else {name: one for name, one in every.items() if one.doc}
 
 
 def module_attributes(module: str) -> dict[str, Attribute]:

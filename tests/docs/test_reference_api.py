@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import reference
@@ -134,3 +135,20 @@ def test_markdown_means_what_it_says():
     inner = _markdown.directive("py:method", "m()", "text", async_="")
     assert _markdown.directive("py:class", "C", inner).splitlines()[0] == "::::{py:class} C"
     assert _markdown.summary("One `x.y`: this.  That.\n\nMore.") == "One `x.y`: this."
+
+
+def test_every_member_of_the_public_api_is_told(pages):
+    """Each method, property and field that is written down as public, whatever has it."""
+    whole = "\n".join(pages.values())
+    calls = set(re.findall(r"\{py:(?:method|property)\} (?:[\w.]+\.)?(\w+)", whole))
+    names = {part for name in re.findall(r"`([\w.]+)`", whole) for part in name.split(".")}
+    written = (Path(__file__).parents[1] / "release" / "public_api.txt").read_text(encoding="utf-8")
+    members = set(
+        re.findall(
+            r"^    (?:async |classmethod |staticmethod )?(?:def )?(?!_|async |def )([a-z]\w*)[(:]",
+            written,
+            re.MULTILINE,
+        )
+    )
+    assert len(members) > 300
+    assert sorted(members - calls - names) == []

@@ -36,7 +36,7 @@ def function(kind: str, name: str, call: Callable[..., Any], **options: str) -> 
 
 def class_entry(one: Name, kind: type) -> str:
     if issubclass(kind, Enum) and len(kind):
-        return _resources.enum(kind, one.module)
+        return _resources.enum(kind, one.module, _members(kind))
     public = [base.__name__ for base in kind.__bases__ if is_public(base)]
     body = joined(
         f"Bases: {', '.join(map(code, public))}" if public else "",

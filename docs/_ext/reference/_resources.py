@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, get_args, get_origin
 
@@ -198,15 +198,15 @@ def _is_repeated(here: type[Resource[Any]], tells: Callable[[type[Resource[Any]]
     return next(filter(tells, LISTED.values()), here) is not here
 
 
-def enum(kind: type[Enum], module: str = "meitner_aio", *, repeated: bool = False) -> str:
-    """Return an enum with its values; `repeated` where another page is its home."""
+def enum(kind: type[Enum], module: str = "meitner_aio", members: Iterable[str] = (), *, repeated: bool = False) -> str:
+    """Return an enum with its values, and its other members; `repeated` where another page is its home."""
     told = attributes(kind)
     values = (
         (code(member.name), code(str(member.value)), told[member.name].doc if member.name in told else "")
         for member in kind
     )
     options = {"module": module} | ({"no-index": ""} if repeated else {})
-    body = joined(prose(inspect.getdoc(kind) or ""), table(("Member", "Value", "Meaning"), values))
+    body = joined(prose(inspect.getdoc(kind) or ""), table(("Member", "Value", "Meaning"), values), *members)
     return directive("py:class", kind.__name__, body, **options)
 
 

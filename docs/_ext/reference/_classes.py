@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, get_overloads
+from typing import Any, get_overloads, is_typeddict
 
 from msgspec import Struct
 
@@ -101,6 +101,9 @@ def _record(kind: type[Record]) -> str:
 def _attributes(kind: type) -> str:
     """Return the attributes of a class as a table: those that it declares, and those that its constructor explains."""
     found: dict[str, Attribute] = {}
+    if is_typeddict(kind):  # it forgets its bases, but not what they had
+        keys = kind.__annotations__.items()
+        found = {name: Attribute(name, getattr(one, "__forward_arg__", ""), "", "") for name, one in keys}
     for base in reversed(_shown_bases(kind)):
         found |= attributes(base) | set_attributes(base)
     listed = (_attribute_row(kind, one) for one in found.values())

@@ -89,10 +89,11 @@ def _pages(app: Sphinx) -> Iterator[tuple[str, str]]:
 
 
 def summary(text: str) -> str:
-    """Return the first paragraph of a page, on one line."""
+    """Return the first sentence of the first paragraph of a page, on one line."""
     for paragraph in text.split("\n\n"):
-        if not re.match(r"[#|`<:>-]|\s*$", paragraph):
-            return " ".join(_LINK.sub(r"\1", paragraph).split())
+        if not re.match(r"```|[#|<:>-]|\s*$", paragraph):
+            line = " ".join(_LINK.sub(r"\1", paragraph).split())
+            return re.split(r"(?<=\.)\s+(?=[A-Z`])", line, maxsplit=1)[0]
     return ""
 
 

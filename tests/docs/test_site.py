@@ -173,8 +173,8 @@ def test_a_long_signature_has_a_line_a_parameter():
 
 
 def test_the_summary_of_a_page_is_its_first_paragraph():
-    """What comes before it (a heading, code, a list) says nothing by itself."""
-    assert summary("# T\n\n```python\nx\n```\n\n- a\n\nSays\n[this](a.md).\n\nMore.") == "Says this."
+    """Its first sentence; what comes before (a heading, code, a list) says nothing by itself."""
+    assert summary("# T\n\n```python\nx\n```\n\n- a\n\n`Says`\n[this](a.md). That.\n\nMore.") == "`Says` this."
     assert summary("# T") == ""
 
 

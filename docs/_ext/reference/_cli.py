@@ -94,7 +94,7 @@ def page() -> str:
     return (
         joined(
             "# The command line",
-            '`pip install "meitner-aio[cli]"` brings these commands; `--help` after any of them says the same.',
+            'What can be done from a terminal: `pip install "meitner-aio[cli]"`, then these; `--help` says the same.',
             table(("Command", "What it does"), listed),
             "## Every command",
             table(("Option", "Meaning"), every),

@@ -142,12 +142,12 @@ def test_the_reference_is_written_as_it_is_now(tmp_path, monkeypatch):
 def test_markdown_has_nothing_that_only_myst_reads():
     """Directives of signatures are code, other directives and labels go, and code is left as it is."""
     text = (
-        "(a-label)=\n# T\n\n::::{py:class} C\n:module: m\n\nSays.\n\n:::{py:method} f(x: int) -> int\n:async:\n\nF.\n:::\n::::\n"
-        "\n```text\n:::{py:class} left\n(as-it-is)=\n```\n"
+        "(a-label)=\n# T\n\n::::{py:class} C\n:module: m\n\nSays.\n\n:::{py:method} f(x: int) -> int\n:async:\n\nF.\n\n"
+        "```text\n:::{py:class} left\n:::\n(as-it-is)=\n```\n:::\n::::\n\nThe end.\n"
     )
     assert plain(text) == (
-        "# T\n\n```python\nC\n```\n\nSays.\n\n```python\nasync f(x: int) -> int\n```\n\nF.\n"
-        "\n```text\n:::{py:class} left\n(as-it-is)=\n```\n"
+        "# T\n\n```python\nC\n```\n\nSays.\n\n```python\nasync f(x: int) -> int\n```\n\nF.\n\n"
+        "```text\n:::{py:class} left\n:::\n(as-it-is)=\n```\n\nThe end.\n"
     )
 
 

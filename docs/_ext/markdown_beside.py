@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,27 +88,38 @@ def _pages(app: Sphinx) -> Iterator[tuple[str, str]]:
         yield page, plain(led_to(app.config.repository, text, page))
 
 
-def summary(text: str) -> str:
-    """Return the first sentence of the first paragraph of a page, on one line."""
-    for paragraph in text.split("\n\n"):
-        if not re.match(r"```|[#|<:>-]|\s*$", paragraph):
-            line = " ".join(_LINK.sub(r"\1", paragraph).split())
-            return re.split(r"(?<=\.)\s+(?=[A-Z`])", line, maxsplit=1)[0]
-    return ""
+def sentences(text: str) -> list[str]:
+    """Return the first sentence of each paragraph of a page, on one line: of text, not of code, lists and tables."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines = (
+        " ".join(_LINK.sub(r"\1", paragraph).split())
+        for paragraph in re.split(r"\n\s*\n", prose)
+        if not re.match(r"\s*(?:[#|<:>-]|$)", paragraph)
+    )
+    return [re.split(r"(?<=\.)\s+(?=[A-Z`])", line, maxsplit=1)[0] for line in lines]
+
+
+def index(pages: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each page with the first sentence that no other page says too."""
+    said = {page: sentences(text) for page, text in pages.items()}
+    common = Counter(sentence for several in said.values() for sentence in set(several))
+    for page, several in said.items():
+        yield page, next((one for one in several if common[one] == 1), "")
 
 
 def _write(app: Sphinx, failure: Exception | None) -> None:
     if failure is not None or app.builder.name != "html":
         return
-    listed = []
-    for page, text in _pages(app):
+    pages = dict(_pages(app))
+    for page, text in pages.items():
         path = Path(app.outdir) / f"{page}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        said = summary(text)
-        listed.append(f"- [{app.env.titles[page].astext()}]({page}.md)" + f": {said}" * bool(said))
-    index = [f"# {app.config.project} {app.config.version}", f"> {app.config.site_description}", "\n".join(listed)]
-    (Path(app.outdir) / "llms.txt").write_text("\n\n".join(index) + "\n", encoding="utf-8")
+    listed = (
+        f"- [{app.env.titles[page].astext()}]({page}.md)" + f": {said}" * bool(said) for page, said in index(pages)
+    )
+    parts = [f"# {app.config.project} {app.config.version}", f"> {app.config.site_description}", "\n".join(listed)]
+    (Path(app.outdir) / "llms.txt").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _alternate(_app: Sphinx, page: str, _template: str, context: dict[str, Any], tree: object) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import reference
 from linked_names import Names
-from markdown_beside import plain, summary, wrapped
+from markdown_beside import index, plain, wrapped
 from repository_links import led_to
 from self_contained import found_in
 from sphinx.application import Sphinx
@@ -172,10 +172,11 @@ def test_a_long_signature_has_a_line_a_parameter():
     assert wrapped("call(a: int) -> int") == "call(a: int) -> int"
 
 
-def test_the_summary_of_a_page_is_its_first_paragraph():
-    """Its first sentence; what comes before (a heading, code, a list) says nothing by itself."""
-    assert summary("# T\n\n```python\nx\n```\n\n- a\n\n`Says`\n[this](a.md). That.\n\nMore.") == "`Says` this."
-    assert summary("# T") == ""
+def test_a_page_is_summed_up_by_what_it_alone_says():
+    """The first sentence of its text; not code with its empty lines, a list, a table, or what every page begins with."""
+    first = "# T\n\nSnippets run.\n\n```python\nx\n\nAnd y.\n```\n\n- a\n\n`Says`\n[this](a.md). That.\n\nMore."
+    pages = {"a": first, "b": "# B\n\nSnippets run.\n\n| A |\n| - |\n\nOther.", "c": "# C"}
+    assert dict(index(pages)) == {"a": "`Says` this.", "b": "Other.", "c": ""}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,10 @@ def test_a_module_without_a_list_exports_what_it_defines():
         ("api/meitner_aio.testing.md", "{py:function} meitner_clock\n:module: meitner_aio.testing\n"),
         ("api/meitner_aio.md", "{py:class} Listing\n"),  # users make none: its constructor is nobody's business
         ("api/meitner_aio.md", "{py:class} RetryPolicy("),
+        ("api/meitner_aio.md", "| `level` | `Literal['unfinished', 'unverified',"),
+        ("api/meitner_aio.sandbox.md", "order: Literal['created',"),
+        ("api/meitner_aio.export.md", "format: Format | None = None"),
+        ("api/meitner_aio.query.md", "| `created_by` | `createdBy` | uuid | `equals`, `one_of`, `null` |"),
         ("resources/students.md", "`GET /student/{id}`"),
         ("resources/student_placements.md", 'Keys: `"source_id"`, `("student_id", "school_id")`.'),
         (

@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, get_overloads, is_typeddict
+from typing import Any, Literal, get_origin, get_overloads, is_typeddict
 
 from msgspec import Struct
 
 from meitner_aio._operations.members import Member
+from meitner_aio.query import Query
 from meitner_aio.records import Record
 
 from . import _resources
-from ._fields import notes, rows, type_of, when_read
+from ._fields import notes, operators, rows, type_of, when_read
 from ._markdown import code, directive, fence, joined, prose, summary, table
 from ._names import ROOT, Name, is_public
-from ._signatures import of_call, spelled, written
+from ._signatures import spelled, written
 from ._source import Attribute, attributes, set_attributes
 
 
@@ -26,7 +27,7 @@ def function(kind: str, name: str, call: Callable[..., Any], **options: str) -> 
     """Return a function or a method, with all its overloads."""
     plain = inspect.unwrap(call)
     calls = get_overloads(plain) or [plain]
-    signatures = [of_call(one) for one in calls]
+    signatures = [written(_unfolded(inspect.signature(one), one.__globals__)) for one in calls]
     if inspect.iscoroutinefunction(plain) or any(one.awaited for one in signatures):
         options["async"] = ""
     more = fence("\n".join(f"{name}{one.text}" for one in signatures[1:])) if signatures[1:] else ""
@@ -65,13 +66,30 @@ def _constructor(kind: type) -> str:
         return ""
     if _needs_ours(kind, signature):
         return ""
-    shown = signature.replace(return_annotation=signature.empty)
+    shown = _unfolded(signature.replace(return_annotation=signature.empty), vars(sys.modules[kind.__module__]))
     return written(shown, types_shown=_is_typed(kind)).text if signature.parameters else ""
 
 
 def _is_typed(kind: type) -> bool:
     """Whether the constructor shows its types: those of fields are in a table."""
     return not issubclass(kind, (Struct, tuple)) and not hasattr(kind, "__dataclass_fields__")
+
+
+def _unfolded(signature: inspect.Signature, known: Mapping[str, object]) -> inspect.Signature:
+    """Return a signature in which a name for some values, of which no page tells, gives way to the values."""
+    given = signature.parameters.values()
+    return signature.replace(parameters=[one.replace(annotation=_values(one.annotation, known)) for one in given])
+
+
+def _values(annotation: object, known: Mapping[str, object]) -> object:
+    if not isinstance(annotation, str):
+        return annotation
+
+    def values(word: re.Match[str]) -> str:
+        value = known.get(word[0])
+        return str(value).removeprefix("typing.") if get_origin(value) is Literal and not is_public(value) else word[0]
+
+    return re.sub(r"[A-Za-z_]\w*", values, annotation)
 
 
 def _needs_ours(kind: type, signature: inspect.Signature) -> bool:
@@ -90,6 +108,9 @@ def _shown_bases(kind: type) -> list[type]:
 
 
 def _record(kind: type[Record]) -> str:
+    if issubclass(kind, Query):
+        listed = ((code(row.name), code(row.wire), row.field.kind.value, operators(row.field)) for row in rows(kind))
+        return table(("Condition", "In the API", "Type", "Takes"), listed)
     found = (
         (code(row.name), code(row.wire), type_of(row.field), when_read(row), notes(row))
         for row in rows(kind)
@@ -114,7 +135,8 @@ def _attribute_row(kind: type, one: Attribute) -> tuple[str, str, str]:
     value = vars(kind).get(one.name) or getattr(kind, one.name, None)
     if isinstance(value, Member):  # a resource
         return code(one.name), code(value.kind.__name__), summary(value.kind.__doc__ or "")
-    hint = one.annotation or ("" if value is None else type(value).__name__)
+    hint = str(_values(one.annotation, vars(sys.modules[kind.__module__])))
+    hint = hint or ("" if value is None else type(value).__name__)
     return code(one.name), code(hint) if hint else "", one.doc
 
 

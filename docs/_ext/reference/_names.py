@@ -88,5 +88,5 @@ def _public_ids() -> frozenset[int]:
     return _on_resources() | {id(one.value) for module in modules() for one in names(module)}
 
 
-def is_public(kind: type) -> bool:
-    return id(kind) in _public_ids()
+def is_public(value: object) -> bool:
+    return id(value) in _public_ids()

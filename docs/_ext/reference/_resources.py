@@ -219,13 +219,13 @@ def _class(kind: type, here: type[Resource[Any]]) -> str:
 def pages() -> dict[str, str]:
     """Return the page of every resource by its file, and the list of them."""
     listed = (
-        (f"[{title(kind)}]({name}.md)", code(attribute_path(name)), summary(kind.__doc__ or ""))
+        (f"[{title(kind)}]({name}.md)<br>{code(attribute_path(name))}", summary(kind.__doc__ or ""))
         for name, kind in LISTED.items()
     )
     index = joined(
         "# Resources",
         "What the directory holds, and what can be done with it; made from the declarations that the client runs.",
-        table(("Resource", "Attribute", "What it is"), listed),
+        table(("Resource", "What it is"), listed),
         directive("toctree", "", "\n".join(LISTED), hidden=""),
     )
     return {"index.md": index + "\n", **{f"{name}.md": page(name, kind) for name, kind in LISTED.items()}}

@@ -110,7 +110,7 @@ def test_the_wheel_is_the_package(built: Built) -> None:
 
 
 def test_the_page_of_the_package_has_no_link_beside_itself(built: Built) -> None:
-    """Links of the README to files lead to those of this version in the repository; the files are there."""
+    """Links of the README to files, and its pictures, lead to those of this version in the repository; they are there."""
     metadata = metadata_of(built.wheel).metadata
     assert metadata["Description-Content-Type"] == "text/markdown"
     page = metadata.get_payload()
@@ -119,14 +119,17 @@ def test_the_page_of_the_package_has_no_link_beside_itself(built: Built) -> None
     assert len(files) == len(re.findall(r"\]\((?!https://|#)", README)) > 10
     assert set(files) <= built.tracked
     assert re.findall(r"\]\((?!https://|#)", page) == []
+    pictures = re.findall(rf'(?:src|srcset)="{repository}/raw/v{VERSION}/([^"]*)"', page)
+    assert pictures == re.findall(r'(?:src|srcset)="([^"]*)"', README)
+    assert set(pictures) <= built.tracked
 
 
 def test_every_address_is_of_one_repository() -> None:
     """Who moves the repository changes one address, and is told of a place that was forgotten."""
     urls = PROJECT["project"]["urls"]
     assert list(urls) == ["Homepage", "Documentation", "Changelog", "Issues", "Source"]
-    (link,) = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
-    places = [*urls.values(), link["replacement"].removeprefix("](")]
+    links = PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    places = [*urls.values(), *(re.search("https:.*", link["replacement"])[0] for link in links)]
     assert [place for place in places if not f"{place}/".startswith(f"{urls['Source']}/")] == []
 
 

@@ -30,7 +30,7 @@ def check_kills(folder: Path, number: int, server: PostgresServer | None = None,
     def copied(turn: int) -> tuple[Path, str]:
         """Return a copy of what was loaded."""
         shutil.copytree(folder / "0", folder / str(turn))
-        return folder / str(turn), server.copied(f"turn{turn}") if server else ""
+        return folder / str(turn), server.copied(f"turn{turn}_{number}_{seed}") if server else ""
 
     with forks(killed_loads.__file__) as killed:
         code, total = killed(*copied(number + 1), 0)

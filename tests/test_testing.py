@@ -361,7 +361,7 @@ async def test_an_answer_that_never_comes_ends_with_the_sandbox(monkeypatch):
 def test_a_fault_that_has_no_name(name):
     """The message lists the names."""
     with pytest.raises(
-        ValueError, match=r"one of reset, timeout, lost_answer, late_answer, garbage, bad_gateway, not "
+        ValueError, match=r"one of reset, timeout, lost_answer, late_answer, slow, garbage, bad_gateway, not "
     ):
         fault(name)
 

@@ -96,6 +96,7 @@ _NAMED = {
     "timeout": Fault(CUT, delay=NEVER),
     "lost_answer": Fault(CUT, committed=True),
     "late_answer": Fault(CUT, committed=True, delay=NEVER),
+    "slow": Fault(None, delay=2.0),
     "garbage": Fault(200, body=b'{"data": [{'),
     "bad_gateway": Fault(502, headers={"Content-Type": "text/html"}, body=b"<html>bad gateway</html>"),
 }
@@ -105,14 +106,31 @@ def fault(name: str, **narrowed: Unpack[FaultFields]) -> Fault:
     """Return a fault by its name, narrowed by the other fields of `Fault`: `fault("503", times=2)`.
 
     "reset" cuts the connection, "timeout" never answers; "lost_answer" and "late_answer" do the same after the
-    directory did what it was asked. "garbage" is a success that is no JSON, "bad_gateway" a proxy's HTML. A number from
-    400 to 599, such as "429", is that status with the API's error object. Raises `ValueError` for any other name.
+    directory did what it was asked. "slow" is a good answer after two seconds, "garbage" a success whose JSON breaks
+    off, "bad_gateway" a proxy's HTML. A number from 400 to 599, such as "429", is that status with the API's error
+    object. Raises `ValueError` for any other name.
     """
     if name in _NAMED:
         return replace(_NAMED[name], **narrowed)
     if len(name) != 3 or not name.isdecimal() or not name.isascii() or not 400 <= int(name) <= 599:
         raise ValueError(f"a fault must be a status from 400 to 599 or one of {', '.join(_NAMED)}, not {name!r}")
     return Fault(int(name), **narrowed)
+
+
+def fault_names() -> list[str]:
+    """Return the names that `fault` takes, of the statuses those that are met most."""
+    return ["503", "429", "500", *_NAMED]
+
+
+def label(one: Fault) -> str:
+    """Return the name of a fault; of one that has none its status, or what it does."""
+    same = (name for name, named in _NAMED.items() if _effect(named) == _effect(one))
+    fallback = "slow" if one.status is None else "reset" if one.status == CUT else str(one.status)
+    return next(same, fallback)
+
+
+def _effect(one: Fault) -> tuple[object, ...]:
+    return one.status, one.committed, one.delay, one.body, dict(one.headers)
 
 
 def as_fault(wanted: Fault | str, **narrowed: Unpack[FaultFields]) -> Fault:
@@ -146,6 +164,11 @@ class Faults:
     def clear(self) -> None:
         """Let no fault strike any more; the log stays."""
         self._armed.clear()
+
+    @property
+    def armed(self) -> list[tuple[Fault, int | None]]:
+        """The faults that may still strike, and how often; None is without end."""
+        return [(armed.fault, armed.left) for armed in self._armed if armed.left != 0]
 
     @property
     def idle(self) -> list[Fault]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ..._operations.resource import Resource
 from ..._wire.messages import Envelope, Headers, RawResponse, Request
@@ -58,7 +61,7 @@ def _nothing(_request: Request, _headers: Headers) -> RawResponse:
 
 
 def _document(_request: Request, _headers: Headers) -> RawResponse:
-    return json_answer(200, document())
+    return json_answer(200, msgspec.json.encode(document()))
 
 
 _NOWHERE = Outside("", _nothing)
@@ -106,6 +109,8 @@ class App:
             "restore": lambda place, _request, actor: directory.restore(place.attribute, place.id, actor),
         }
         self.received: deque[ReceivedRequest] = deque(maxlen=_KEPT)
+        self.count = 0
+        """How many requests came in; the last of `received` has this number."""
         self.lock = threading.Lock()
         """Held by all who read or change the directory or the faults."""
         self._served: list[Served] = []
@@ -117,11 +122,14 @@ class App:
         Raises `APIConnectionError` where a fault cuts the connection, `APITimeoutError` when latency or a fault take
         longer than the timeout of the request.
         """
-        patience = _patience(request)
+        patience, began = _patience(request), time.perf_counter()
         await self._travel(self._latency, patience)
         with self.lock:
-            answer, delay = self._decide(request)
-        await self._travel(delay, patience - self._latency)
+            answer, received, delay = self._decide(request)
+        try:
+            await self._travel(delay, patience - self._latency)
+        finally:
+            received.seconds = time.perf_counter() - began
         if answer is None:
             raise APIConnectionError(
                 "the connection was cut",
@@ -131,8 +139,8 @@ class App:
             )
         return answer
 
-    def _decide(self, request: Request) -> tuple[RawResponse | None, float]:
-        """Return the answer, None when the connection is cut, and the seconds until then."""
+    def _decide(self, request: Request) -> tuple[RawResponse | None, ReceivedRequest, float]:
+        """Return the answer, None when the connection is cut, what is remembered, and the seconds until then."""
         path, request_id = asked_path(request), str(uuid.uuid4())
         place = self._served_at(request) or self._find(request.method, path)
         if isinstance(place, ServedPlace):
@@ -145,10 +153,14 @@ class App:
         if fault is not None and fault.status is not None:
             answer = _failed(fault, fault.status, request_id)
         route = place.route if isinstance(place, (Place, ServedPlace)) else ""
-        self.received.append(ReceivedRequest(request, path, operation, route, answer))
         if answer is not None:
             answer = self._headed(answer, request_id, counted=not isinstance(place, Outside))
-        return answer, 0.0 if fault is None else fault.delay
+        received = ReceivedRequest(
+            request, path, answer, operation=operation, route=route, fault=fault, at=self._clock()
+        )
+        self.received.append(received)
+        self.count += 1
+        return answer, received, 0.0 if fault is None else fault.delay
 
     async def _travel(self, seconds: float, patience: float) -> None:
         """Wait so many seconds; `APITimeoutError` when the client's timeout comes first."""

@@ -6,21 +6,21 @@ search takes of each field.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import TypeAlias, cast
-
-import msgspec
+from http import HTTPStatus
+from typing import Any, TypeAlias, cast
 
 from ..._operations.operations import List, Operation, Search, operations
+from ..._operations.resource import Resource, model_of
 from ...query import GROUPS
 from ...records import Error, Field, Kind, Pagination, Record, fields
-from ...resources import RESOURCES
+from ...resources import DATA_EXPORT, RESOURCES
 from ..store.filters import applies
-from ..store.schemas import resource_schemas
 
-_Json: TypeAlias = "Mapping[str, _Json] | Sequence[_Json] | str | int"
-Schema: TypeAlias = Mapping[str, _Json]
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | None"
+Schema: TypeAlias = Mapping[str, Json]
 
 _SIMPLE: dict[Kind, Schema] = {
     Kind.UUID: {"type": "string", "format": "uuid"},
@@ -44,26 +44,45 @@ _REFUSALS = (400, 401, 403, 404, 405, 409, 429, 500)
 _BROKEN_RULE = 422
 """The refusal of a body that can be read."""
 
+_ONLY_LISTED = (400, 401, 429, 500)
+"""The refusals of the Data Export API, where nothing is found by its id and another method is nowhere."""
 
-def document() -> bytes:
-    """Return the document as JSON."""
+_SUMMARIES = {
+    "list": "All records, page by page",
+    "search": "The records that meet conditions, page by page",
+    "get": "One record",
+    "create": "A new record",
+    "update": "Change a record: what is left out stays as it is, null clears a field",
+    "delete": "Delete a record",
+    "archive": "Archive a placement whose end date has passed",
+    "restore": "Restore an archived placement",
+}
+
+
+def document(*, data_export: bool = False) -> Schema:
+    """Return the document: of the Directory API, which the vendor's own is about, or of all that the sandbox serves."""
     schemas = _Schemas()
     schemas["Failure"] = _object({"error": schemas.record(Error)}, ["error"])
-    paths: dict[str, dict[str, Schema]] = {}
-    for attribute, kind in resource_schemas().items():
-        for name, operation in operations(RESOURCES[attribute]).items():
-            place = paths.setdefault(operation.route(RESOURCES[attribute]), {})
-            described = _operation(schemas, kind.model, operation)
-            place[operation.method.lower()] = {"operationId": f"{attribute}.{name}", **described}
-    whole: Schema = {
+    kinds: Mapping[str, type[Resource[Any]]] = RESOURCES | (DATA_EXPORT if data_export else {})
+    paths: dict[str, dict[str, Json]] = {}
+    for attribute, kind in kinds.items():
+        for name, operation in operations(kind).items():
+            place = paths.setdefault(operation.route(kind), {"servers": [{"url": f"/{kind.api}"}]} if kind.api else {})
+            described = _operation(schemas, kind, operation)
+            place[operation.method.lower()] = {"operationId": f"{attribute}.{name}", "tags": [attribute], **described}
+    return {
         "openapi": "3.1.0",
         "info": {"title": "Meitner Directory API", "version": "1"},
         "servers": [{"url": "/directory/v1"}],
+        "tags": [{"name": attribute, "description": _first_line(kind)} for attribute, kind in kinds.items()],
         "paths": paths,
         "security": [{name: [] for name in _KEYS}, {"oauth2": []}],
         "components": {"schemas": schemas, "securitySchemes": _security()},
     }
-    return msgspec.json.encode(whole)
+
+
+def _first_line(kind: type) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
 
 
 def _security() -> Schema:
@@ -72,18 +91,19 @@ def _security() -> Schema:
     return {**keys, "oauth2": {"type": "oauth2", "flows": flows}}
 
 
-def _operation(schemas: _Schemas, model: type[Record], operation: Operation) -> Schema:
-    listed = isinstance(operation, (List, Search))
-    refusals = (*_REFUSALS, *([_BROKEN_RULE] if operation.body else []))
+def _operation(schemas: _Schemas, kind: type[Resource[Any]], operation: Operation) -> Schema:
+    listed, model = isinstance(operation, (List, Search)), model_of(kind)
+    refusals = _ONLY_LISTED if kind.api else (*_REFUSALS, *([_BROKEN_RULE] if operation.body else []))
     answer = schemas.page(model) if listed else schemas.record(model)
     parameters: list[Schema] = [{"name": one, "in": "query", "schema": _PAGE[one]} for one in (_PAGE if listed else ())]
     if "{id}" in operation.suffix:
         parameters.append({"name": "id", "in": "path", "required": True, "schema": _SIMPLE[Kind.UUID]})
-    described: dict[str, _Json] = {
+    described: dict[str, Json] = {
+        "summary": _SUMMARIES[operation.name],
         "parameters": parameters,
         "responses": {
-            str(operation.status): _response(None if operation.status == 204 else answer),
-            **{str(status): _response(_ref("Failure")) for status in refusals},
+            str(operation.status): _response(operation.status, None if operation.status == 204 else answer),
+            **{str(status): _response(status, _ref("Failure")) for status in refusals},
         },
     }
     body, name = operation.body, f"{model.__name__}{operation.name.capitalize()}"
@@ -93,14 +113,14 @@ def _operation(schemas: _Schemas, model: type[Record], operation: Operation) -> 
     return described
 
 
-def _response(schema: Schema | None) -> Schema:
+def _response(status: int, schema: Schema | None) -> Schema:
     whole = {"type": "string", "pattern": "^[0-9]{1,15}$"}
     headers: dict[str, Schema] = {
         name: {"required": True, "description": what, "schema": whole} for name, what in _HEADERS.items()
     }
     headers["X-Request-ID"] = {"required": True, "schema": _SIMPLE[Kind.UUID]}
     content = {} if schema is None else {"content": {"application/json": {"schema": schema}}}
-    return {"description": "-", "headers": headers, **content}
+    return {"description": HTTPStatus(status).phrase, "headers": headers, **content}
 
 
 class _Schemas(dict[str, Schema]):

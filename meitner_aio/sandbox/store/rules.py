@@ -1,7 +1,7 @@
 """The rules between records: references, uniqueness, and those of single resources. Pure: changes no table.
 
 A broken rule is 422, a value that is taken 409. Rules that follow from a field's name hold for every resource that
-has such a field; only `_RULES` and `_UNIQUE` name resources.
+has such a field; only `_RULES` and `UNIQUE` name resources.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .tables import Row, Table
 Tables = Mapping[str, Table]
 _Placement: TypeAlias = EmployeePlacement | StudentPlacement
 
-_UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
+UNIQUE: dict[str, tuple[tuple[str, ...], ...]] = {
     "students": (("identity_number",), ("email_address1",)),
     "employees": (("identity_number",), ("email_address1",), ("phone_number1",)),
     "guardians": (("identity_number",), ("email_address1",)),
@@ -63,7 +63,7 @@ def allowed(attribute: str, write: Write) -> Row:
     _check_period(write.row)
     rule = _RULES.get(attribute)
     row = write.row if rule is None else rule(write)
-    _check_unique(write.tables[attribute], _UNIQUE.get(attribute, ()), row)
+    _check_unique(write.tables[attribute], UNIQUE.get(attribute, ()), row)
     return row
 
 

@@ -146,6 +146,11 @@ class Sandbox:
         return self._url
 
     @property
+    def origin(self) -> str:
+        """Where the pages are, while it is served: the explorer at `/`, the last requests at `/requests`."""
+        return self.url.removesuffix(PREFIX)
+
+    @property
     def name(self) -> str:
         """A name for people: its size and its seed."""
         students, schools, seed = self._size
@@ -227,9 +232,10 @@ class Sandbox:
         """Serve over HTTP until `close`, and return `url`; port 0 takes a free one."""
         if self._server is not None:
             raise RuntimeError(f"the sandbox is served already, at {self._url}: close() it first")
+        from .http.pages import Pages
         from .http.server import Server
 
-        server = Server(self._app.send)
+        server = Server(self._app.send, Pages(self._app, self._directory, self._faults, self.credentials))
         self._url = f"{await server.start(host, port)}{PREFIX}"
         self._server = server
         return self._url

@@ -217,7 +217,7 @@ async def test_the_sandbox_command_writes_a_registry(tmp_path):
     assert [row.fields["external"].source_id for row in rows] == [one.external.source_id for one in served]
     (folder / "students.csv").write_text("mine", encoding="utf-8")
     with _start("sandbox", "--port", "0", "--students", "7", "--registry", str(folder)) as process:
-        said = [(await asyncio.to_thread(process.stdout.readline)).decode() for _ in range(10)]
+        said = [(await asyncio.to_thread(process.stdout.readline)).decode() for _ in range(13)]
         process.send_signal(signal.SIGINT)
         await asyncio.to_thread(process.communicate, timeout=DEADLINE)
     assert f"{folder} is not empty and was left as it is" in "".join(said)

@@ -45,6 +45,9 @@ STRAY = (
     "meitner_aio/.DS_Store",
     "meitner_aio/resources/__pycache__/students.cpython-311.pyc",
     "meitner_aio/config.toml",
+    "meitner_aio/sandbox/http/static/pages.css.orig",
+    "meitner_aio/sandbox/http/static/shot.png",
+    "meitner_aio/stray.html",
     "tests/out/students.ndjson",
     "dist/meitner_aio-0.0.1.tar.gz",
     "out/students.ndjson",
@@ -100,13 +103,13 @@ def test_the_sdist_is_what_is_under_version_control(built: Built) -> None:
 
 
 def test_the_wheel_is_the_package(built: Built) -> None:
-    """The modules, the mark of a typed package, and metadata: no tests, documents or settings."""
+    """The modules, the files of the sandbox's pages, the mark of a typed package, and metadata: no tests or documents."""
     with zipfile.ZipFile(built.wheel) as archive:
         files = set(archive.namelist())
     about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
     package = {name for name in built.tracked if name.startswith("meitner_aio/")}
     assert files == package | {f"meitner_aio-{VERSION}.dist-info/{name}" for name in about}
-    assert "meitner_aio/py.typed" in files
+    assert files > {"meitner_aio/py.typed", "meitner_aio/sandbox/http/static/requests.html"}
 
 
 def test_the_page_of_the_package_has_no_link_beside_itself(built: Built) -> None:

@@ -99,17 +99,20 @@ def _explored(sandbox: Sandbox) -> dict[str, Any]:
 async def test_every_example_of_the_explorer_works():
     """In OpenAPI 3.0, for Swagger UI: each of 61 operations carries a call that succeeds on the directory as it is."""
     sandbox = Sandbox(students=40, limiter="none")
-    OpenAPIV30SpecValidator(_explored(sandbox)).validate()
-    paths = _explored(sandbox)["paths"]
+    explored = _explored(sandbox)
+    OpenAPIV30SpecValidator(explored).validate()
+    paths = explored["paths"]
     asked = [(path, method) for path, place in paths.items() for method in place if "servers" not in place]
     assert len(asked) == 61
     for path, method in asked:
-        operation = _explored(sandbox)["paths"][path][method]
+        operation = explored["paths"][path][method]
         ids = [one["example"] for one in operation["parameters"] if one["in"] == "path"]
         content = operation.get("requestBody", {"content": {}})["content"].get("application/json", {})
         answer = await call(sandbox, method.upper(), path.replace("{id}", "".join(ids)), content.get("example"))
         assert answer.status == int(next(iter(operation["responses"]))), (operation["operationId"], answer.data)
         assert not path.endswith("_search") or answer.rows
+        if method != "get":
+            explored = _explored(sandbox)
 
 
 def test_a_directory_without_records_has_no_examples():

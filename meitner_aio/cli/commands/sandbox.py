@@ -25,6 +25,11 @@ It accepts any credentials. In another terminal:
   export MEITNER_BASE_URL={url}
   export MEITNER_CLIENT_CREDENTIALS=sandbox MEITNER_CLIENT_SECRET=sandbox
   meitner-aio count
+
+In a browser:
+
+  {origin}/          its operations, to try out
+  {origin}/requests  what was asked, and faults to let it fail
 """
 
 _TRY = """
@@ -83,7 +88,8 @@ async def sandbox_command(
     """Serve synthetic data on this machine until Ctrl-C.
 
     Behaves as the API does, with its filters, rules, quota and errors: any
-    client of the API can use its URL.
+    client of the API can use its URL. For a browser on this machine it has an
+    explorer (extra: explorer), and a page of requests that lets them fail.
 
     By default it has the quota that the vendor has published, a bucket of 1,500
     requests per hour, and timestamps in whole seconds.
@@ -115,7 +121,7 @@ async def sandbox_command(
         if json:
             write_json({"url": url, **given(registry=rows)})
         else:
-            how = f"{url}\n" if quiet() else _HOW.format(url=url)
+            how = f"{url}\n" if quiet() else _HOW.format(url=url, origin=sandbox.origin)
             write(how + ("" if registry is None or quiet() else _registry(registry, rows)))
         flush()
         await asyncio.Event().wait()

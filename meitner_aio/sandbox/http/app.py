@@ -155,9 +155,10 @@ class App:
         route = place.route if isinstance(place, (Place, ServedPlace)) else ""
         if answer is not None:
             answer = self._headed(answer, request_id, counted=not isinstance(place, Outside))
-        received = ReceivedRequest(
-            request, path, answer, operation=operation, route=route, fault=fault, at=self._clock()
-        )
+        received = ReceivedRequest(request, path, operation, route, answer)
+        received.at = self._clock()
+        if fault is not None:
+            received.fault = fault
         self.received.append(received)
         self.count += 1
         return answer, received, 0.0 if fault is None else fault.delay

@@ -29,52 +29,33 @@ class ReceivedRequest(tuple[str, str, int]):  # noqa: SLOT001 - what varies in l
     """Such as `{"limit": "50", "offset": "0"}`."""
     problem: str
     """What the sandbox refused it for: the message of the error object; empty for a success."""
-    fault: Fault | None
+    fault: Fault | None = None
     """What struck it."""
-    at: float
+    at: float = 0.0
     """When it came in, in seconds since 1970 by the clock of the sandbox."""
-    seconds: float | None
+    seconds: float | None = None
     """How long it took; None while it goes on."""
-    remaining: int | None
-    """What the answer said is left of the quota; None where it said nothing."""
 
-    def __new__(
-        cls,
-        request: Request,
-        path: str,
-        answer: RawResponse | None,
-        *,
-        operation: str,
-        route: str,
-        fault: Fault | None,
-        at: float,
-    ) -> Self:
+    def __new__(cls, request: Request, path: str, operation: str, route: str, answer: RawResponse | None) -> Self:
         """Remember what was asked at a path, and what it came to: None where no answer reached the client."""
-        del operation, route, fault, at  # of `__init__`
+        del operation, route  # of `__init__`
         return super().__new__(cls, (request.method, path, 0 if answer is None else answer.status))
 
-    def __init__(
-        self,
-        request: Request,
-        path: str,
-        answer: RawResponse | None,
-        *,
-        operation: str,
-        route: str,
-        fault: Fault | None,
-        at: float,
-    ) -> None:
+    def __init__(self, request: Request, path: str, operation: str, route: str, answer: RawResponse | None) -> None:
         del path
         self.operation = operation
         self.route = route
-        self.fault, self.at, self.seconds = fault, at, None
-        left = None if answer is None else answer.headers.get("RateLimit-Remaining")
-        self.remaining = int(left) if left is not None and left.isdecimal() else None
         self.headers = Headers({k: v for k, v in request.headers.items() if k.lower() not in _SECRET})
         self.query = dict(parse_qsl(request.query, keep_blank_values=True))
         data = None if answer is None or answer.status < 400 else error_object(answer)  # the first status of a failure
         self.problem = "" if data is None else data.message
+        self._left = None if answer is None else answer.headers.get("RateLimit-Remaining")
         self._body = request.body if operation != "token" else None  # a form with the secret
+
+    @property
+    def remaining(self) -> int | None:
+        """What the answer said is left of the quota; None where it said nothing."""
+        return int(self._left) if self._left is not None and self._left.isdecimal() else None
 
     @property
     def method(self) -> str:

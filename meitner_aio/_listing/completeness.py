@@ -21,6 +21,7 @@ from ..records import Meta
 from .creation import CreationTimes, creation_times
 from .seen_ids import Distinct
 from .source import Counted
+from .steps import Steps, at_once
 
 T = TypeVar("T")
 
@@ -124,10 +125,15 @@ class CompletenessTracker:
         `replayed` marks a page from a journal, whose time of arrival is not known, and `early` one that was requested
         before the first page arrived, so that it may be the older one.
         """
+        return at_once(self.admitting(page, replayed=replayed, early=early))
+
+    def admitting(self, page: DecodedPage[T], *, replayed: bool = False, early: bool = False) -> Steps[list[T]]:
+        """Do what `admit` does, in short steps; before the last of them, nothing is added."""
         if not self._began:
             self._begin(page)
         elif early or page.kept:
             self._look_back(page)
+        rows = yield from self._fresh(page.rows, None if replayed else page.server_time)
         if self.total is not None and page.pagination.total != self.total:
             self._moved = True
         self.total = page.pagination.total
@@ -135,14 +141,22 @@ class CompletenessTracker:
         self.kept = self.kept and page.kept
         self._size += page.size
         self._name(page.invalid)
-        rows = self._fresh(page.rows, None if replayed else page.server_time)
         self.duplicates += len(page.rows) - len(rows)
         return rows
 
     def found(self, page: DecodedPage[T]) -> list[T]:
         """Add rows that were fetched again; return those that were not delivered before."""
+        return at_once(self.finding(page))
+
+    def finding(self, page: DecodedPage[T]) -> Steps[list[T]]:
+        """Do what `found` does, in short steps."""
         self._name(page.invalid)
-        return self._fresh(page.rows, page.server_time)
+        return (yield from self._fresh(page.rows, page.server_time))
+
+    def looking_up(self, ids: frozenset[str] | None) -> Steps[None]:
+        """Prepare to say of some ids whether their rows arrived, in short steps."""
+        if ids:
+            yield from self._distinct.preparing()
 
     def again(self) -> CompletenessTracker:
         """Return an empty tracker, for reading the listing, or a part of it, again."""
@@ -185,7 +199,7 @@ class CompletenessTracker:
     def _name(self, invalid: Iterable[str]) -> None:
         self.invalid += [name for name in invalid if name not in self.invalid]
 
-    def _fresh(self, rows: list[T], date: float | None) -> list[T]:
+    def _fresh(self, rows: list[T], date: float | None) -> Steps[list[T]]:
         if not rows:
             return rows
         try:
@@ -193,6 +207,7 @@ class CompletenessTracker:
         except AttributeError:
             return self._unidentified(rows)
         created = creation_times(rows)
+        yield from self._distinct.preparing(created, len(ids))
         if created is not None and date is not None:
             self._compare_clocks(created.latest, date)
         new = self._distinct.fresh(ids, created)

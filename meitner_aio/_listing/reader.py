@@ -15,11 +15,12 @@ from ..errors import IncompleteListing
 from ..records import Pagination
 from .completeness import CompletenessTracker, ListingReport
 from .page import Page, following
-from .pages import Pages
+from .pages import Asked, Pages
 from .plan import Plan
 from .reading import Reading
 from .repair import repair
 from .source import PageRequest, Source
+from .steps import in_turns
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Read(Generic[T]):
         self._plan = Plan(reading, self.tracker)
         self._pages = Pages(source, self._plan, reading.concurrency)
         self._vain = 0
+        self._held: Asked[T] | None = None
+        """A page that is being checked: a reader that was cancelled meanwhile may come back for it."""
         self._offset = reading.offset
         self._ready: deque[Page[T]] = deque()
         self._ended = False
@@ -49,10 +52,12 @@ class Read(Generic[T]):
             if self._vain == _IN_VAIN:
                 self.tracker.stall(self._offset)
                 await self._settle()
-            elif (asked := await self._pages.next()) is None:
+            elif (asked := self._held or await self._pages.next()) is None:
                 await self._settle()
             else:
-                self._deliver(*asked)
+                self._held = asked
+                await self._deliver(*asked)
+                self._held = None
         return self._ready.popleft()
 
     def again(self, page: DecodedPage[T]) -> None:
@@ -70,8 +75,8 @@ class Read(Generic[T]):
         self._ended = True
         await self._pages.stop()
 
-    def _deliver(self, ask: PageRequest, page: DecodedPage[T]) -> None:
-        rows = self.tracker.admit(page, early=ask.early)
+    async def _deliver(self, ask: PageRequest, page: DecodedPage[T]) -> None:
+        rows = await in_turns(self.tracker.admitting(page, early=ask.early))
         self._vain = 0 if rows or not page.rows else self._vain + 1
         self._offset = ask.offset
         if ask.early and not page.size and ask.offset:
@@ -90,6 +95,7 @@ class Read(Generic[T]):
             deletions = await source.deleted(tracker.since)
             tracker.requests += deletions.requests
             gone = deletions.ids
+            await in_turns(tracker.looking_up(gone))
         tracker.conclude(gone=gone)
         if reading.exact and tracker.level != "certified":
             ask = reading.ask._replace(offset=0, first=False)

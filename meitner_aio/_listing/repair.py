@@ -21,6 +21,7 @@ from .._wire.page_size import LARGEST
 from .completeness import CompletenessTracker, Row
 from .creation import creation_times
 from .source import PageRequest, Source
+from .steps import in_turns
 
 T = TypeVar("T")
 
@@ -129,6 +130,7 @@ async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset
         return None
     deletions = await source.deleted(tracker.since)
     tracker.requests += deletions.requests
+    await in_turns(tracker.looking_up(deletions.ids))
     return deletions.ids
 
 
@@ -213,7 +215,7 @@ class _CreationWindows(Generic[T]):
     async def _checked(self, window: _CreationWindow) -> AsyncGenerator[list[T], None]:
         """Read a window; yield its missing rows, or leave it to be read again."""
         page = await self._created(window, self._largest if window == self._young else self._ask)
-        yield self._found(page)
+        yield await self._found(page)
         total = page.pagination.total
         if page.size >= total:
             self._miss(window, _keys(page.rows))
@@ -225,9 +227,9 @@ class _CreationWindows(Generic[T]):
             async for rows in self._crowd(window, page):
                 yield rows
 
-    def _found(self, page: DecodedPage[T]) -> list[T]:
+    async def _found(self, page: DecodedPage[T]) -> list[T]:
         """Add the rows of an answer; return those that were missing."""
-        rows = self._tracker.found(page)
+        rows = await in_turns(self._tracker.finding(page))
         created = creation_times(rows)
         if created is not None:
             for made, row in zip(created.stamps, cast("list[Row]", rows), strict=True):
@@ -283,7 +285,7 @@ class _CreationWindows(Generic[T]):
             total = first.pagination.total
         if first.size >= total:
             self._miss(window, _keys(first.rows))
-            yield self._found(first)
+            yield await self._found(first)
             return
         recount, step = self._tracker.again(), max(1, first.size)
         present: set[int] = set()
@@ -291,8 +293,8 @@ class _CreationWindows(Generic[T]):
             if not self.affordable:
                 break
             page = await self._created(window, self._ask._replace(limit=step, offset=offset, open=False))
-            present |= _keys(recount.admit(page))
-            yield self._found(page)
+            present |= _keys(await in_turns(recount.admitting(page)))
+            yield await self._found(page)
         recount.conclude()
         if recount.level == "certified":
             self._miss(window, present)
@@ -312,7 +314,7 @@ async def _passes(source: Source[T], tracker: CompletenessTracker, ask: PageRequ
         while offset < total and vain < _IN_VAIN:
             page = await source.fetch(ask._replace(offset=offset))
             tracker.requests += page.requests
-            new, missed = recount.admit(page), tracker.found(page)
+            new, missed = await in_turns(recount.admitting(page)), await in_turns(tracker.finding(page))
             fresh += len(missed)
             vain = 0 if new or page.invalid else vain + 1
             yield missed

@@ -1,94 +1,103 @@
 """Which ids were seen before, for rows in any order. Pure.
 
-Rows in the strict order of their creation need no lookup: each is younger (or older) than all before it, so it is new.
-Their ids are only noted. The first row out of order turns the notes into a set, and from then on every row is looked
-up. Very long listings are looked up from the start, in a table that is allocated at once.
+A row that comes twice was created at one time. So a page can only repeat rows of pages whose creation times overlap its
+own: none, where rows come in the order of their creation, or those of the page before, where rows of one instant lie on
+both sides of a boundary. Their ids are only noted. The first page that overlaps others moves the notes to where ids are
+looked up, in short steps.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from operator import gt, lt
+from typing import NamedTuple, TypeVar
 
 from msgspec import msgpack
 
 from .creation import CreationTimes
 
+K = TypeVar("K", int, str)
+
 _SHORT = 200_000
-"""Rows up to which ids are noted (38 bytes each) or kept in a set (about 80); longer listings use a table (8 to 32)."""
+"""Rows up to which ids are looked up in a set (about 80 bytes each); longer listings use a table (8 to 32)."""
+
+_WHOLE = 100_000
+"""Rows up to which ids are noted as they are (38 bytes each): that computes nothing. Of more rows, hashes (9 bytes)."""
 
 _LONGEST = 4_000_000
 """Rows for which memory is allocated in advance at most: a server may report any total."""
 
+STEP = 4096
+"""Rows that one step moves at most, beside those of a page: about two milliseconds."""
+
+_BLOCK = 1 << 17
+"""Slots that one step allocates: a megabyte."""
+
 _MASK = 2**64 - 1
 
 _pack = msgpack.Encoder().encode
-_unpack = msgpack.Decoder(list[str]).decode
+_unpack_ids = msgpack.Decoder(list[str]).decode
+_unpack_hashes = msgpack.Decoder(list[int]).decode
 
 
 class _Notes:
-    """Ids of rows that arrived in the strict order of their creation."""
+    """Ids of rows that needed no look-up."""
 
-    __slots__ = ("_follows", "_last", "_packed")
+    __slots__ = ("_hashes", "_ids", "rows")
 
     def __init__(self) -> None:
-        self._packed: list[bytes] = []
-        self._last: datetime | None = None
-        self._follows: Callable[[datetime, datetime], bool] | None = None
+        self._ids: list[bytes] = []
+        self._hashes: list[bytes] = []
+        self.rows = 0
 
-    def take(self, ids: Sequence[str], created: CreationTimes) -> bool:
-        """Note the rows of a page that continues the order; return False if it does not."""
-        last, (stamps, *_, within) = self._last, created
-        follows = self._follows
-        if last is not None:
-            follows = follows or (lt if last < stamps[0] else gt)
-            if not follows(last, stamps[0]):
-                return False
-        if len(stamps) > 1:
-            follows = follows or within
-            if within is None or within is not follows:
-                return False
-        self._packed.append(_pack(ids))
-        self._last, self._follows = stamps[-1], follows
-        return True
+    def add(self, ids: Sequence[str]) -> None:
+        """Note the ids of a page."""
+        if self.rows < _WHOLE:
+            self._ids.append(_pack(ids))
+        else:
+            self._hashes.append(_pack(list(map(hash, ids))))
+        self.rows += len(ids)
 
-    def keys(self) -> list[int]:
-        """Return the hashes of all ids noted."""
-        return [hash(id_) for packed in self._packed for id_ in _unpack(packed)]
+    def drained(self) -> Iterator[list[int]]:
+        """Yield the hashes of all ids, and forget those that were yielded."""
+        while self._hashes or self._ids:
+            packed = self._hashes or self._ids
+            keys = _unpack_hashes(packed[-1]) if self._hashes else list(map(hash, _unpack_ids(packed[-1])))
+            yield keys
+            packed.pop()
+            self.rows -= len(keys)
 
 
 class _Table:
-    """Hashes in an open-addressed table, allocated at once, so that memory stays flat while rows arrive."""
+    """Hashes in an open-addressed table, so that memory stays flat while rows arrive."""
 
     __slots__ = ("_count", "_slots")
 
-    def __init__(self, expected: int) -> None:
-        self._slots = array("Q", bytes(8 << (min(expected, _LONGEST) * 3 // 2).bit_length()))
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 << 10))
         self._count = 0
 
-    def fresh(self, keys: Sequence[int]) -> list[int]:
+    def room(self, rows: int) -> Iterator[None]:
+        """Allocate memory for so many rows more, in steps; nothing changes before the last."""
+        if (self._count + rows) * 4 <= len(self._slots) * 3:
+            return
+        size = 1 << ((self._count + rows) * 3 // 2).bit_length()
+        old, slots = self._slots, array("Q")
+        while len(slots) < size:
+            slots.frombytes(bytes(8 * min(_BLOCK, size - len(slots))))
+            yield
+        for start in range(0, len(old), STEP):
+            _enter(slots, [mark for mark in old[start : start + STEP] if mark])
+            yield
+        self._slots = slots
+
+    def fresh(self, keys: Sequence[int]) -> list[int] | None:
         """Add hashes, and return the positions of those that are new."""
-        while (self._count + len(keys)) * 4 > len(self._slots) * 3:
-            self._grow()
-        slots, mask = self._slots, len(self._slots) - 1
-        new: list[int] = []
-        for place, key in enumerate(keys):
-            mark = key & _MASK or 1  # 0 marks an empty slot
-            slot = mark & mask
-            while (found := slots[slot]) and found != mark:
-                slot = (slot + 1) & mask
-            if not found:
-                slots[slot] = mark
-                new.append(place)
+        _finish(self.room(len(keys)))
+        new = _enter(self._slots, keys)
         self._count += len(new)
         return new
-
-    def _grow(self) -> None:
-        old = [key for key in self._slots if key]
-        self._slots, self._count = array("Q", bytes(2 * 8 * len(self._slots))), 0
-        self.fresh(old)
 
     def __contains__(self, key: int) -> bool:
         slots, mask = self._slots, len(self._slots) - 1
@@ -99,6 +108,21 @@ class _Table:
         return bool(found)
 
 
+def _enter(slots: array[int], keys: Iterable[int]) -> list[int]:
+    """Add hashes to the slots of a table, and return the positions of those that were not there."""
+    mask = len(slots) - 1
+    new: list[int] = []
+    for place, key in enumerate(keys):
+        mark = key & _MASK or 1  # 0 marks an empty slot
+        slot = mark & mask
+        while (found := slots[slot]) and found != mark:
+            slot = (slot + 1) & mask
+        if not found:
+            slots[slot] = mark
+            new.append(place)
+    return new
+
+
 class _Set:
     """Hashes in a set."""
 
@@ -106,6 +130,11 @@ class _Set:
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
+
+    def room(self, rows: int) -> Iterable[None]:
+        """Do nothing: a set grows by itself."""
+        del rows
+        return ()
 
     def fresh(self, keys: Sequence[int]) -> list[int] | None:
         """Add hashes, and return the positions of those that are new, or None if all are."""
@@ -115,15 +144,25 @@ class _Set:
             if len(known) - before == len(keys):
                 return None
             known.difference_update(keys)
-        new: list[int] = []
-        for place, key in enumerate(keys):
-            if key not in known:
-                known.add(key)
-                new.append(place)
-        return new
+        return _first(keys, known)
 
     def __contains__(self, key: int) -> bool:
         return key in self._keys
+
+
+class _Span(NamedTuple):
+    """The creation times of some pages, from the earliest to the latest."""
+
+    earliest: datetime
+    latest: datetime
+
+    def apart(self, created: CreationTimes) -> bool:
+        """Whether all rows of a page were created before, or all after."""
+        return created.earliest > self.latest or created.latest < self.earliest
+
+    def joined(self, other: _Span) -> _Span:
+        """Return the span of both."""
+        return _Span(min(self.earliest, other.earliest), max(self.latest, other.latest))
 
 
 class Distinct:
@@ -133,30 +172,103 @@ class Distinct:
     as incomplete; a row is never taken to be new by mistake.
     """
 
-    __slots__ = ("_keys", "_notes")
+    __slots__ = ("_dated", "_expected", "_keys", "_last", "_last_ids", "_notes", "_past")
 
     def __init__(self, expected: int = 0) -> None:
-        """Allocate memory for so many ids."""
-        short = expected <= _SHORT
-        self._notes = _Notes() if short else None
-        self._keys = _Set() if short else _Table(expected)
+        """Expect so many ids; memory is allocated when they have to be looked up."""
+        self._expected = min(expected, _LONGEST)
+        self._notes = _Notes()
+        self._keys: _Set | _Table | None = None
+        self._dated = True
+        """Whether every page so far had creation times: one without may repeat, and be repeated by, any row."""
+        self._past: _Span | None = None
+        """All pages before the last."""
+        self._last: _Span | None = None
+        self._last_ids: Sequence[str] = ()
+
+    def preparing(self, created: CreationTimes | None = None, rows: int = 0) -> Iterator[None]:
+        """Do what `fresh` needs to look up a page of so many rows, in short steps; without a page, what `in` needs.
+
+        May be left at any step. What is not prepared, `fresh` and `in` do at once.
+        """
+        if self._candidates(created) is None:
+            yield from self._gathering(rows)
 
     def fresh(self, ids: Sequence[str], created: CreationTimes | None) -> list[int] | None:
         """Remember the ids of a page; return the positions of those that are new, or None if all are."""
         if not ids:
             return None
-        if self._notes is not None:
-            if created is not None and self._notes.take(ids, created):
-                return None
-            self._look_up()
-        new = self._keys.fresh(list(map(hash, ids)))
+        candidates = self._candidates(created)
+        self._advance(ids, created)
+        if candidates is None:
+            new = self._gathered(len(ids)).fresh(list(map(hash, ids)))
+        else:
+            new = _new(ids, candidates, distinct=created is not None and created.follows is not None)
+            self._notes.add(ids if new is None else [ids[place] for place in new])
         return None if new is not None and len(new) == len(ids) else new
 
-    def _look_up(self) -> None:
-        if self._notes is not None:
-            notes, self._notes = self._notes, None
-            self._keys.fresh(notes.keys())
+    def _candidates(self, created: CreationTimes | None) -> Sequence[str] | None:
+        """Return the ids of earlier pages that a page may repeat; None if they may be any."""
+        if created is None or not self._dated or not (self._past is None or self._past.apart(created)):
+            return None
+        return () if self._last is None or self._last.apart(created) else self._last_ids
+
+    def _advance(self, ids: Sequence[str], created: CreationTimes | None) -> None:
+        if created is None:
+            self._dated, self._last_ids = False, ()
+            return
+        if self._last is not None:
+            self._past = self._last if self._past is None else self._past.joined(self._last)
+        self._last, self._last_ids = _Span(created.earliest, created.latest), ids
+
+    def _gathered(self, rows: int = 0) -> _Set | _Table:
+        """Return where every id is looked up, with room for so many more."""
+        _finish(self._gathering(rows))
+        return self._looked_up()
+
+    def _gathering(self, rows: int) -> Iterator[None]:
+        """Move the notes to where ids are looked up."""
+        notes, moved = self._notes, 0
+        room = max(notes.rows + rows, 0 if self._keys else self._expected)
+        keys = self._looked_up()
+        yield from keys.room(room)
+        for hashes in notes.drained():
+            keys.fresh(hashes)
+            moved += len(hashes)
+            if moved >= STEP:
+                moved = 0
+                yield
+
+    def _looked_up(self) -> _Set | _Table:
+        if self._keys is None:
+            self._keys = _Set() if max(self._expected, self._notes.rows) <= _SHORT else _Table()
+        return self._keys
 
     def __contains__(self, id: str) -> bool:
-        self._look_up()
-        return hash(id) in self._keys
+        return hash(id) in self._gathered()
+
+
+def _new(ids: Sequence[str], candidates: Sequence[str], *, distinct: bool) -> list[int] | None:
+    """Return the positions of the ids that are not among the candidates, each once; None if that is all of them.
+
+    `distinct` says that no id is in the page twice.
+    """
+    known = set(candidates)
+    if known.isdisjoint(ids) and (distinct or len(set(ids)) == len(ids)):
+        return None
+    return _first(ids, known)
+
+
+def _first(keys: Sequence[K], known: set[K]) -> list[int]:
+    """Add keys to those known, and return the positions of those that were not."""
+    new: list[int] = []
+    for place, key in enumerate(keys):
+        if key not in known:
+            known.add(key)
+            new.append(place)
+    return new
+
+
+def _finish(steps: Iterable[None]) -> None:
+    for _ in steps:
+        pass

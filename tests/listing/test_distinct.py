@@ -57,6 +57,11 @@ def _drifting(straight: tuple[bool, list[int], list[list[int]]]) -> list[list[in
     return [page[::-1] for page in pages[::-1]] if backwards else pages
 
 
+def _shuffled(order: list[int]) -> list[list[int]]:
+    """Return pages that are in order within, and follow each other in any order."""
+    return [list(range(at * 20, at * 20 + 25)) for at in order]
+
+
 @pytest.mark.parametrize("expected", [0, 300, seen_ids._SHORT + 1])
 @settings(max_examples=150, deadline=None)
 @given(pages=st.one_of(PAGES, STRAIGHT.map(_drifting)), dated=st.sampled_from(["all", "none", "some"]))
@@ -118,11 +123,12 @@ def test_ids_of_any_length_are_told_apart(lengths: tuple[int, int]) -> None:
 
 def test_a_table_holds_more_than_it_was_made_for() -> None:
     """A total may be wrong: more rows than it says, even in one page, find their place."""
-    table: Any = seen_ids._Table(10)
-    assert len(table.fresh(list(range(1, 5001)))) == 5000
-    assert table.fresh(list(range(4990, 5011))) == list(range(11, 21))
-    assert 5010 in table
-    assert 5011 not in table
+    table: Any = seen_ids._Table()
+    list(table.room(10))
+    assert len(table.fresh(list(range(1, 50_001)))) == 50_000
+    assert table.fresh(list(range(49_990, 50_011))) == list(range(11, 21))
+    assert 50_010 in table
+    assert 50_011 not in table
 
 
 @pytest.mark.parametrize("total", [10**8, 10**12, 10**30])
@@ -130,4 +136,130 @@ def test_a_total_beyond_belief_reserves_no_memory_for_it(total: int) -> None:
     """A huge total in an answer does not allocate memory for it."""
     distinct = Distinct(total)
     assert distinct.fresh([row_id(1), row_id(2), row_id(1)], None) == [0, 1]
-    assert len(distinct._keys._slots) <= 2**23  # type: ignore[union-attr]
+    assert isinstance(distinct._keys, seen_ids._Table)
+    assert len(distinct._keys._slots) <= 2**23
+
+
+def _instants(page: list[int], ties: int) -> CreationTimes | None:
+    """Return when rows were created, of which so many share each instant."""
+    return _times([DAWN + timedelta(seconds=number // ties) for number in page])
+
+
+def _halfway(distinct: Distinct, created: CreationTimes | None, steps: int) -> None:
+    """Begin to prepare for a page, as a reader does that is cancelled meanwhile."""
+    for _, _ in zip(distinct.preparing(created), range(steps), strict=False):
+        pass
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pages=st.one_of(PAGES, STRAIGHT.map(_drifting), st.permutations(range(12)).map(_shuffled)),
+    ties=st.sampled_from([1, 3, 7, 40, 1000]),
+    limits=st.tuples(st.sampled_from([0, 20, 10**6]), st.sampled_from([0, 20, 10**6]), st.sampled_from([1, 7, 4096])),
+    halfway=st.integers(0, 3),
+)
+def test_whatever_is_kept_and_however_it_is_moved_what_is_new_is_what_a_set_says(
+    pages: list[list[int]], ties: int, limits: tuple[int, int, int], halfway: int
+) -> None:
+    """Notes of ids and of hashes, set and table, many rows of one instant, and a move that was left at any step."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, limit in zip(("_SHORT", "_WHOLE", "STEP"), limits, strict=True):
+            patch.setattr(seen_ids, name, limit)
+        distinct, known = Distinct(0), set[int]()
+        for numbers in pages:
+            created = _instants(numbers, ties)
+            _halfway(distinct, created, halfway)
+            new = distinct.fresh([row_id(number) for number in numbers], created)
+            assert (list(range(len(numbers))) if new is None else new) == _places(known, numbers)
+        _halfway(distinct, None, halfway)
+        assert all(row_id(number) in distinct for number in known)
+        assert not any(row_id(number) in distinct for number in range(1000, 1100))
+
+
+@pytest.mark.parametrize("expected", [0, seen_ids._SHORT + 1])
+def test_ids_of_one_hash_are_new_where_the_order_says_so_and_seen_before_elsewhere(
+    expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is not delivered is told as a duplicate, so that the read is not proven; none is told as new twice."""
+    monkeypatch.setattr(seen_ids, "hash", lambda _: 1, raising=False)
+    distinct = Distinct(expected)
+    assert distinct.fresh(["a", "b"], _instants([0, 1], 1)) is None
+    assert distinct.fresh(["c", "b"], _instants([1, 2], 1)) == [0]
+    assert distinct.fresh(["d"], None) == []
+
+
+@pytest.mark.parametrize("ties", [1, 7])
+@pytest.mark.parametrize("step", [1, -1])
+def test_rows_in_order_are_noted_and_not_looked_up(step: int, ties: int) -> None:
+    """Forwards and backwards, with rows of one instant on both sides of a boundary, and rows that come again there."""
+    distinct = Distinct(seen_ids._SHORT + 1)
+    numbers = list(range(1000))[::step]
+    for start in range(0, 1000, 50):
+        page = numbers[max(0, start - 3) : start + 50]
+        new = distinct.fresh([row_id(number) for number in page], _instants(page, ties))
+        assert new == (list(range(3, 53)) if start else None)
+    assert distinct._keys is None
+
+
+def test_one_page_out_of_order_does_not_have_the_others_looked_up() -> None:
+    """A read that drifts once goes on at the cost of one that did not."""
+    distinct = Distinct(1000)
+    for start in [*range(0, 500, 50), 100, *range(500, 1000, 50)]:
+        page = list(range(start, start + 50))
+        distinct.fresh([row_id(number) for number in page], _instants(page, 1))
+    assert distinct._notes.rows == 500
+
+
+@pytest.mark.parametrize("short", [0, 10**6])
+def test_the_notes_of_a_long_listing_are_moved_in_short_steps(short: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two turns of the event loop, no more is looked up or allocated than a step may; and nothing is left."""
+    monkeypatch.setattr(seen_ids, "_SHORT", short)
+    monkeypatch.setattr(seen_ids, "_WHOLE", 10_000)
+    distinct = Distinct(10**6)
+    for start in range(0, 40_000, 500):
+        page = list(range(start, start + 500))
+        assert distinct.fresh([row_id(number) for number in page], _instants(page, 1)) is None
+    work = _Work(monkeypatch)
+    largest = steps = 0
+    for _ in distinct.preparing():
+        largest, work.done, steps = max(largest, work.done), 0, steps + 1
+    assert max(largest, work.done) <= seen_ids.STEP + 500
+    assert steps >= 40_000 // (seen_ids.STEP + 500)
+    work.done = 0
+    assert row_id(39_999) in distinct
+    assert work.done == 0
+
+
+def test_a_table_grows_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its slots are allocated, and its hashes moved, a step at a time; until the last, it is as it was."""
+    table = seen_ids._Table()
+    table.fresh(list(range(1, 100_001)))
+    work = _Work(monkeypatch)
+    before, largest = table._slots, 0
+    for _ in table.room(400_000):
+        assert table._slots is before
+        largest, work.done = max(largest, work.done), 0
+    assert 0 < largest <= seen_ids.STEP
+    assert len(table._slots) > len(before)
+    work.done = 0
+    assert table.fresh([5, 400_001]) == [1]
+    assert work.done == 2
+
+
+class _Work:
+    """Counts the hashes that are entered into sets and tables."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.done = 0
+        enter, fresh = seen_ids._enter, seen_ids._Set.fresh
+
+        def entered(slots: Any, keys: Any) -> Any:
+            self.done += len(keys)
+            return enter(slots, keys)
+
+        def added(self_: Any, keys: Any) -> Any:
+            self.done += len(keys)
+            return fresh(self_, keys)
+
+        patch.setattr(seen_ids, "_enter", entered)
+        patch.setattr(seen_ids._Set, "fresh", added)

@@ -14,7 +14,7 @@ from fake_directory import row_id
 from meitner_aio._listing import seen_ids
 from meitner_aio._listing.reader import Read
 from meitner_aio._listing.reading import Reading
-from meitner_aio._listing.source import Deletions, PageRequest
+from meitner_aio._listing.source import Deletions, Forgetful, PageRequest
 from meitner_aio._listing.steps import at_once, in_turns
 from meitner_aio._wire.decoding import DecodedPage
 from meitner_aio.records import Pagination
@@ -25,7 +25,7 @@ BACK = [*range(30), 3, *range(30, 35)]
 """Pages as they come: one of those at the beginning comes again after thirty."""
 
 
-class _Directory:
+class _Directory(Forgetful):
     """A list whose pages come as `BACK` says."""
 
     model, searchable, updates_matter = SimpleNamespace, False, False

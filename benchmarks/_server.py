@@ -42,12 +42,12 @@ def students(count: int) -> list[Any]:
 class Answers:
     """Whole answers by request target; a page is put together when it is first asked for.
 
-    A thousand students stand for any number: each row is one of them under an id of its own, made a second after the
-    row before.
+    Some students stand for any number: each row is one of them under an id of its own, made a second after the row
+    before.
     """
 
-    def __init__(self, count: int) -> None:
-        rows = students(1000)
+    def __init__(self, count: int, *, different: int = 1000) -> None:
+        rows = students(different)
         self._count = count
         self._rows = [_template(row) for row in rows]
         self._ready: dict[bytes, bytes] = {}

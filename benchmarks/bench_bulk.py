@@ -17,8 +17,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 
-from _harness import Cost, answer_as_peer, facts, measured, run
+from _harness import Cost, answer_as_peer, measured, run, sized, tell
 from _peers import CREDENTIALS, by_hand, official
+from _tables import Column, Row, Table
 
 LATENCY, FLIGHTS = 0.05, 16
 ROUNDS = 2
@@ -107,10 +108,10 @@ def official_gathered(url: str, count: int) -> Cost:
 
 
 KINDS: dict[str, tuple[Callable[[str, int], Cost], int, int]] = {
-    "meitner_aio": (ours, 10_000, 1000),
-    "bare aiohttp": (bare, 10_000, 1000),
-    "official, gathered": (official_gathered, 200, 100),
-    "official, awaited": (official_awaited, 100, 20),
+    "meitner_aio": (ours, sized(10_000, quick=500, count=200), sized(1000, quick=100)),
+    "aiohttp + msgspec by hand": (bare, sized(10_000, quick=500, count=200), sized(1000, quick=100)),
+    "meitner (official), gathered": (official_gathered, sized(200, quick=50), sized(100, quick=50)),
+    "meitner (official), awaited": (official_awaited, sized(100, quick=20), sized(20, quick=10)),
 }
 """How to create, how many when answers come at once, and how many when they take their time."""
 
@@ -144,23 +145,35 @@ def serving(latency: float) -> Iterator[str]:
             process.terminate()
 
 
+COLUMNS = [
+    Column("cpu", "CPU, µs a create"),
+    Column("seconds", "creates a second", 0),
+    Column("instructions", "instructions a create", 0),
+]
+
+
 def report(title: str, load: int, costs: dict[str, list[Cost]]) -> None:
-    """Print what a create costs and how many went through in a second, against bare aiohttp."""
-    print(f"\n{title}\n\n{'':30} CPU us a create   against bare   creates a second   against bare")
-    figures: dict[str, tuple[float, float]] = {}
-    for name, taken in costs.items():
-        count = KINDS[name.strip()][1 + load]
-        figures[name.strip()] = (min(c.cpu for c in taken) / count * 1e6, count / median(c.wall for c in taken))
-    cpu_bare, rate_bare = figures["bare aiohttp"]
-    for name, (cpu, rate) in figures.items():
-        print(f"{name:30} {cpu:15.1f} {cpu / cpu_bare:13.2f}x {rate:18.0f} {rate / rate_bare:13.2f}x")
+    """Tell what a create costs and how many went through in a second."""
+    rows = [_row(name.strip(), KINDS[name.strip()][1 + load], taken) for name, taken in costs.items()]
+    told = [column for column in COLUMNS if any(column.key in row.values for row in rows)]
+    table = Table(("bulk", "bulk-latency")[load], title, told, rows, "cpu", "µs of CPU a create")
+    table.rounds = max(map(len, costs.values()))
+    tell(table)
+
+
+def _row(name: str, count: int, taken: list[Cost]) -> Row:
+    instructions = taken[0].instructions
+    if instructions is not None:
+        return Row(name, {"instructions": instructions / count})
+    cpu, wall = median(cost.cpu for cost in taken), median(cost.wall for cost in taken)
+    return Row(name, {"cpu": cpu / count * 1e6, "seconds": count / wall} if wall else {})
 
 
 if __name__ == "__main__":
     answer_as_peer({name: peer for peers in LOADS for name, peer in peers.items()})
     if sys.argv[1:2] == ["--serve"]:
         asyncio.run(_serve(float(sys.argv[2])))
-    print(facts())
-    for index, (latency, title) in enumerate(((0.0, "Answers at once"), (LATENCY, "50 ms an answer"))):
+    for index, (latency, title) in enumerate(((0.0, "answers at once"), (LATENCY, "50 ms an answer"))):
         with serving(latency) as base_url:
-            report(f"{title}, {FLIGHTS} in flight", index, run(LOADS[index], rounds=ROUNDS, url=base_url))
+            found = run(LOADS[index], rounds=ROUNDS, url=base_url)
+        report(f"Creating students, {title}, {FLIGHTS} in flight", index, found)

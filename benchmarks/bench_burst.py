@@ -9,11 +9,12 @@ ideal is the time of one answer. Both reads take as many requests.
 from __future__ import annotations
 
 import asyncio
-import statistics
+from statistics import median
 
-from _harness import Cost, answer_as_peer, facts, measured, run
+from _harness import Cost, answer_as_peer, measured, run, tell
 from _peers import CREDENTIALS
 from _server import serving
+from _tables import Column, Row, Table
 
 ROWS, LIMIT, FLIGHTS, LATENCY = 1_600, 100, 16, 0.05
 ROUNDS = 5
@@ -53,7 +54,9 @@ if __name__ == "__main__":
     answer_as_peer(PEERS)
     with serving(ROWS, LATENCY) as base_url:
         costs = run(PEERS, rounds=ROUNDS, url=base_url)
-    print(f"\nListing {ROWS:,} students, {LIMIT} a page, {LATENCY * 1000:.0f} ms an answer\n{facts()}\n")
-    for name, taken in costs.items():
-        middle = statistics.median(cost.wall for cost in taken)
-        print(f"{name:12} {middle:6.3f} s median, {middle / LATENCY:5.2f} times one answer")
+    rows = [Row("one answer", {"seconds": LATENCY})]
+    rows += [Row(name, {"seconds": median(cost.wall for cost in taken)}) for name, taken in costs.items()]
+    title = f"Listing {ROWS:,} students, {LIMIT} a page, {LATENCY * 1000:.0f} ms an answer"
+    table = Table("burst", title, [Column("seconds", "s", 3)], rows, "seconds", "seconds")
+    table.rounds = max(map(len, costs.values()))
+    tell(table)

@@ -1,8 +1,9 @@
 """What does it cost to put a resource on disk? 100,000 students, pages of 1,000, to every format.
 
 Three questions. Exporting, from the server to a closed file: this client, with every safeguard on, to each format; the
-loop that one would write by hand with aiohttp and msgspec, and the official client with hand-made offsets, because its
-own `next()` ends after page one, both to the same NDJSON; and dlt's REST source to Parquet, where dlt is installed.
+loop that one would write by hand with aiohttp and msgspec, or with httpx and the models of the official client, and
+that client with hand-made offsets, because its own `next()` ends after page one, all to the same NDJSON; and dlt's REST
+source to Parquet, where dlt is installed.
 Writing alone: the writers of the export, given the lines. Memory: an export of a million students, in a fresh process.
 
     python benchmarks/bench_export.py
@@ -20,12 +21,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
-from _harness import Cost, answer_as_peer, child, facts, measured, report, run
-from _peers import CREDENTIALS, rows_by_hand, rows_of_official
+from _harness import SIZE, Cost, answer_as_peer, child, measured, report, run, sized, tell
+from _peers import CREDENTIALS, less, rows_by_hand, rows_of_httpx, rows_of_official, source_of_dlt
 from _server import serving, students
+from _tables import Column, Row, Table
 
-ROWS, LIMIT, ROUNDS = 100_000, 1000, 5
-MANY = 1_000_000
+ROWS, LIMIT, ROUNDS = sized(100_000, quick=5000, count=2000), 1000, 5
+MANY = sized(1_000_000, quick=10_000)
 CHUNK = 4 << 20
 FORMATS = ("ndjson", "csv", "parquet", "sqlite")
 WRITTEN = FORMATS[1:]
@@ -73,6 +75,20 @@ def by_hand(url: str) -> Cost:
     return _to_ndjson(lambda path: asyncio.run(main(path)))
 
 
+def with_httpx(url: str) -> Cost:
+    """Write NDJSON in a loop over httpx, by the models of the official client."""
+
+    async def main(path: Path) -> Cost:
+        async for _ in rows_of_httpx(url, 1):
+            break
+        with measured() as cost, path.open("w", encoding="utf-8") as file:
+            async for page in rows_of_httpx(url, LIMIT):
+                file.writelines(f"{student.model_dump_json(by_alias=True)}\n" for student in page)
+        return cost
+
+    return _to_ndjson(lambda path: asyncio.run(main(path)))
+
+
 def official(url: str) -> Cost:
     """Write NDJSON with the official client and hand-made offsets."""
 
@@ -99,20 +115,10 @@ def _to_ndjson(write: Callable[[Path], Cost]) -> Cost:
 
 def of_dlt(url: str) -> Cost:
     """Write Parquet with dlt's REST source."""
-    import os
-
-    os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+    source = source_of_dlt(url, LIMIT)
     import dlt
     import pyarrow.parquet
-    from dlt.sources.rest_api import rest_api_source
 
-    paginator = {"type": "offset", "limit": LIMIT, "total_path": "pagination.total"}
-    source = rest_api_source(
-        {
-            "client": {"base_url": f"{url}/", "headers": CREDENTIALS, "paginator": paginator},
-            "resources": [{"name": "students", "endpoint": {"path": "student", "data_selector": "data"}}],
-        }
-    )
     with tempfile.TemporaryDirectory() as folder:
         destination = dlt.destinations.filesystem(bucket_url=f"{folder}/out")
         pipeline = dlt.pipeline("bench", destination=destination, dataset_name="d", pipelines_dir=f"{folder}/state")
@@ -185,10 +191,19 @@ def _memory(form: str, url: str) -> int:
     return int(child([sys.executable, sys.argv[0], "--remember", form, url])[1])
 
 
+def _tell_memory() -> None:
+    with serving(MANY) as base_url:
+        rows = [Row(form, {"mebibytes": _memory(form, base_url) / 2**20}) for form in FORMATS]
+    columns = [Column("mebibytes", "MiB resident at most")]
+    title = f"Memory of an export of {MANY:,} students"
+    tell(Table("export-memory", title, columns, rows, "mebibytes", "MiB resident at most"))
+
+
 def _exporting() -> dict[str, Callable[[str], Cost]]:
     peers: dict[str, Callable[[str], Cost]] = {f"meitner_aio, {form}": partial(ours, form) for form in FORMATS}
-    peers |= {"aiohttp + msgspec by hand, ndjson": by_hand, "meitner (official), ndjson": official}
-    if find_spec("dlt"):
+    peers["aiohttp + msgspec by hand, ndjson"] = by_hand
+    peers |= {"httpx + official models, ndjson": with_httpx, "meitner (official), ndjson": official}
+    if find_spec("dlt") and SIZE != "counted":  # it takes minutes to start under valgrind
         peers["dlt, parquet"] = of_dlt
     return peers
 
@@ -204,11 +219,9 @@ if __name__ == "__main__":
     answer_as_peer(_exporting() | _writing())
     with serving(ROWS) as base_url:
         costs = run(_exporting(), rounds=ROUNDS, url=base_url)
-    report(f"Exporting {ROWS:,} students, {LIMIT:,} a page", costs, unit="µs a row", units=ROWS)
-    if "dlt, parquet" not in costs:
-        print("dlt is not installed: left out")
-    report(f"Writing {ROWS:,} students", run(_writing(), rounds=ROUNDS), unit="µs a row", units=ROWS)
-    print(f"\nExporting {MANY:,} students\n{facts()}\n")
-    with serving(MANY) as base_url:
-        for name in FORMATS:
-            print(f"{name:10} {_memory(name, base_url) / 2**20:6.1f} MiB resident at most")
+    title = f"Exporting {ROWS:,} students, {LIMIT:,} a page"
+    report("export", title, costs, unit="µs a row", units=ROWS, notes=less(costs))
+    costs = run(_writing(), rounds=ROUNDS)
+    report("export-writers", f"Writing {ROWS:,} students", costs, unit="µs a row", units=ROWS)
+    if SIZE != "counted":
+        _tell_memory()

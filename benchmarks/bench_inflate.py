@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, cast
 
 import msgspec
-from _harness import Cost, answer_as_peer, measured, report, run
+from _harness import Cost, answer_as_peer, measured, report, run, sized
 from _server import page, students
 
 ROWS = 1000
 ROUNDS = 7
-PASSES = 100
+PASSES = sized(100, quick=10)
 PIECE = 64 * 1024
 """Bytes that arrive at once."""
 
@@ -50,7 +50,7 @@ def _load(library: str, _: str, *, decoded: bool) -> Cost:
     with measured() as cost:
         for _ in range(PASSES):
             once()
-    return Cost(cost.cpu / PASSES, cost.wall / PASSES)
+    return cost.per(PASSES)
 
 
 PEERS = {
@@ -62,4 +62,4 @@ PEERS = {
 
 if __name__ == "__main__":
     answer_as_peer(PEERS)
-    report(f"Decompressing a page of {ROWS:,} students", run(PEERS, rounds=ROUNDS), unit="µs a page")
+    report("inflate", f"Decompressing a page of {ROWS:,} students", run(PEERS, rounds=ROUNDS), unit="µs a page")

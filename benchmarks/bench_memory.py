@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 import msgspec
-from _harness import child, facts
+from _harness import child, sized, tell
 from _peers import CREDENTIALS
 from _server import serving
+from _tables import Column, Row, Table
 
-ROWS, LIMIT = 1_000_000, 1000
+ROWS, LIMIT = sized(1_000_000, quick=20_000), 1000
 
 
 class Memory(msgspec.Struct):
@@ -54,7 +55,15 @@ if __name__ == "__main__":
     with serving(ROWS) as base_url:
         cost, said = child([sys.executable, sys.argv[0], "--peer", base_url])
     memory = msgspec.json.decode(said, type=Memory)
-    print(f"\nListing {memory.rows:,} students, {LIMIT:,} a page, {memory.level}\n{facts()}\n")
-    for name, size in (("at 10 %", memory.early), ("at the end", memory.end), ("growth", memory.end - memory.early)):
-        print(f"{name:12} {size / 2**20:8.1f} MiB")
-    print(f"{'CPU':12} {cost.cpu:8.1f} s, {cost.cpu / memory.rows * 1e6:.2f} µs a row")
+    sizes = {"at 10 %": memory.early, "at the end": memory.end, "growth": memory.end - memory.early}
+    tell(
+        Table(
+            "memory",
+            f"Listing {memory.rows:,} students, {LIMIT:,} a page, {memory.level}",
+            [Column("mebibytes", "MiB resident")],
+            [Row(name, {"mebibytes": size / 2**20}) for name, size in sizes.items()],
+            "mebibytes",
+            "MiB resident",
+            notes=[f"CPU: {cost.cpu:.1f} s, {cost.cpu / memory.rows * 1e6:.2f} µs a row."],
+        )
+    )

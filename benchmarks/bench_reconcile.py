@@ -22,16 +22,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import msgspec
-from _harness import child, facts
+from _harness import child, sized, tell, turns
 from _peers import CREDENTIALS, by_hand
+from _tables import Column, Row, Table
 from bench_requests import LATENCY, least
-from bench_sync import Spent, _pipes, spending
+from bench_sync import Spent, _pipes, spending, values
 
-PUPILS, SCHOOLS, EACH, ROUNDS = 30_000, 30, 100, 2
+PUPILS, SCHOOLS, EACH, ROUNDS = sized(30_000, quick=1000), 30, 100, 2
 """One row in so many changed."""
 MOMENTS = ("changed", "quiet")
 QUOTA = 1500
@@ -261,10 +261,8 @@ def serving() -> Iterator[tuple[str, Callable[[], int]]]:
 def rounds(registry: str) -> dict[tuple[str, str], list[Spent]]:
     """Measure every peer at both moments, in fresh processes, each with a directory of its own."""
     spent: dict[tuple[str, str], list[Spent]] = {(moment, name): [] for moment in MOMENTS for name in PEERS}
-    names = list(PEERS)
-    for turn in range(ROUNDS):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
+    for names in turns(list(PEERS), ROUNDS):
+        for name in names:
             with serving() as (url, count), tempfile.TemporaryDirectory() as folder:
                 for moment in MOMENTS:
                     count()
@@ -275,36 +273,41 @@ def rounds(registry: str) -> dict[tuple[str, str], list[Spent]]:
     return spent
 
 
-def tell(spent: Mapping[tuple[str, str], list[Spent]], seconds: Mapping[str, float]) -> None:
-    """Print what each run took, and how that compares to ours at the same moment."""
-    width = max(map(len, PEERS))
-    print(f"\n{PUPILS:,} pupils with a placement each, a hundredth changed\n{facts()}\n")
-    print(
-        f"{'':8} {'':{width}}  writes requests  CPU s best median  wall best  MiB more  minutes at {QUOTA:,}/h   ratios"
-    )
-    for (moment, name), runs in spent.items():
-        base = spent[moment, next(iter(PEERS))]
-        cpu, wall = [run.cost.cpu for run in runs], [run.cost.wall for run in runs]
-        more = max(run.peak - run.base for run in runs) / 2**20
-        requests = runs[-1].requests
-        time = seconds[moment] if runs is base else least(requests, "bucket", QUOTA)
-        ratios = requests / base[-1].requests, min(cpu) / min(run.cost.cpu for run in base), time / seconds[moment]
-        print(
-            f"{moment:8} {name:{width}}  {runs[-1].rows:6,} {requests:8,}  {min(cpu):10.3f} {median(cpu):6.3f}"
-            f"  {min(wall):9.3f}  {more:8.1f}  {time / 60:18.1f}"
-            f"   requests {ratios[0]:.2f}x, CPU {ratios[1]:.2f}x, time {ratios[2]:.2f}x"
-        )
+COLUMNS = [
+    Column("rows", "writes", 0),
+    Column("requests", "requests", 0),
+    Column("cpu", "CPU, s", 2),
+    Column("wall", "wall, s", 2),
+    Column("more", "MiB more"),
+    Column("minutes", f"minutes at {QUOTA:,} an hour"),
+]
+
+
+def tables(spent: Mapping[tuple[str, str], list[Spent]], seconds: Mapping[str, float]) -> Iterator[Table]:
+    """Yield a table for each moment."""
+    for moment in MOMENTS:
+        rows = [Row(name, values(spent[moment, name])) for name in PEERS]
+        rows[0].values["minutes"] = seconds[moment] / 60
+        for row in rows[1:]:
+            row.values["minutes"] = least(int(row.values["requests"]), "bucket", QUOTA) / 60
+        what = "a hundredth changed" if moment == "changed" else "nothing changed"
+        title = f"Pushing {PUPILS:,} pupils with a placement each, {what}"
+        table = Table(f"reconcile-{moment}", title, COLUMNS, rows, "requests", "requests")
+        table.rounds = max(map(len, spent.values()))
+        table.notes = ["By hand: no guard, no journal, no check of the registry."]
+        yield table
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure, and tell the tables."""
     with tempfile.TemporaryDirectory() as registry, tempfile.TemporaryDirectory() as folder:
         write_registry(Path(registry))
         seconds = {}
         for moment in MOMENTS:
             made = child([sys.executable, sys.argv[0], "--quota", moment, registry, tempfile.mkdtemp(dir=folder)])[1]
             seconds[moment] = float(made)
-        tell(rounds(registry), seconds)
+        for table in tables(rounds(registry), seconds):
+            tell(table)
 
 
 if __name__ == "__main__":

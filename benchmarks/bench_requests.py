@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
-from _harness import child
+from _harness import child, sized, tell
 from _peers import official
+from _tables import Column, Row, Table
 
-STUDENTS = 30_000
+STUDENTS = sized(30_000, quick=1000)
 LATENCY = 0.05
 """Seconds of each answer."""
 LIMITERS: dict[str, tuple[Literal["bucket", "window"], int]] = {
@@ -113,23 +114,33 @@ async def _official(step: int) -> Spent:
         return await asyncio.to_thread(_measure, "official", sandbox.url, str(step))
 
 
+COLUMNS = [
+    Column("requests", "requests", 0),
+    Column("of_bound", "of the bound", 2),
+    Column("refused", "refused", 0),
+    Column("minutes", "minutes"),
+]
+
+
 def main() -> None:
-    """Print the table."""
+    """Measure, and tell a table for each limiter."""
     by_hand = {step: asyncio.run(_official(step)) for step in (50, 100)}
     for title, (limiter, quota) in LIMITERS.items():
         first, second = _measure("ours", limiter, str(quota)), _measure("again", limiter, str(quota))
-        print(f"\n{first.rows:,} rows, {title}; bound {first.bound} requests")
-        print(f"{'':32}  requests  of bound   429  minutes")
-        for name, spent in (("meitner_aio, first read", first), ("meitner_aio, second read", second)):
-            _line(name, spent.requests, first.bound, spent.refused, spent.seconds)
+        rows = [_row("meitner_aio, first read", first, first.bound), _row("meitner_aio, again", second, first.bound)]
         for step, spent in by_hand.items():
-            seconds = least(spent.requests, limiter, quota)
-            _line(f"official client, by {step} by hand", spent.requests, first.bound, None, seconds)
+            spent.seconds = least(spent.requests, limiter, quota)
+            rows.append(_row(f"meitner (official), by {step}, least", spent, first.bound))
+            del rows[-1].values["refused"]
+        what = f"Reading {first.rows:,} rows, {title}"
+        table = Table(f"requests-{limiter}", what, COLUMNS, rows, "minutes", "minutes")
+        table.notes = [f"One request for each 1,000 rows is {first.bound}."]
+        tell(table)
 
 
-def _line(name: str, requests: int, bound: int, refused: int | None, seconds: float) -> None:
-    refusals = "     -" if refused is None else f"{refused:6}"
-    print(f"{name:32}  {requests:8,}  {requests / bound:7.2f}x{refusals}  {seconds / 60:7.1f}")
+def _row(name: str, spent: Spent, bound: int) -> Row:
+    told = {"requests": spent.requests, "of_bound": spent.requests / bound, "refused": spent.refused}
+    return Row(name, {**told, "minutes": spent.seconds / 60})
 
 
 if __name__ == "__main__":

@@ -29,13 +29,14 @@ from statistics import median
 from typing import IO, Any
 
 import msgspec
-from _harness import Cost, child, facts, measured
+from _harness import Cost, child, measured, sized, tell, turns
+from _tables import Column, Row, Table
 
-STUDENTS, ROUNDS = 20_000, 3
+STUDENTS, ROUNDS = sized(20_000, quick=1000), 3
 MOMENTS = ("first", "quiet", "changed")
 CREDENTIALS = ("sandbox", "sandbox")
 LATEST = "meta.latest"
-RENAMED, ENTERED, DELETED = 1000, 160, 160
+RENAMED, ENTERED, DELETED = sized(1000, quick=50), sized(160, quick=8), sized(160, quick=8)
 
 
 class Spent(msgspec.Struct):
@@ -48,7 +49,9 @@ class Spent(msgspec.Struct):
     requests: int = 0
 
 
-def of_mirror(url: str, folder: str, resources: Sequence[str] | None = None) -> Spent:
+def of_mirror(
+    url: str, folder: str, resources: Sequence[str] | None = None, grades_every: float | None = None
+) -> Spent:
     """Follow with a mirror."""
     import sqlite3
 
@@ -60,7 +63,7 @@ def of_mirror(url: str, folder: str, resources: Sequence[str] | None = None) -> 
         async with Meitner(*CREDENTIALS, base_url=url) as meitner:
             await meitner.schools.list(limit=1)  # connect and import before the clock runs
             with Mirror(path) as mirror, spending(after=1) as spent:
-                await mirror.sync(meitner, resources)
+                await mirror.sync(meitner, resources, grades_every=grades_every)
         with sqlite3.connect(path) as database:
             tables = resources or [name for name in RESOURCES if name != "audit_events"]
             spent.rows = sum(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
@@ -125,7 +128,11 @@ def _stamped(row: dict[str, Any]) -> dict[str, Any]:
 
 
 Peer = Callable[[str, str], Spent]
-ALL: dict[str, Peer] = {"meitner_aio, mirror": of_mirror, "meitner_aio, export": of_export}
+ALL: dict[str, Peer] = {
+    "meitner_aio, mirror": of_mirror,
+    "meitner_aio, mirror, grades once a day": partial(of_mirror, grades_every=86400.0),
+    "meitner_aio, export": of_export,
+}
 DLT: dict[str, Peer] = {}
 if find_spec("dlt") and find_spec("duckdb"):
     DLT["students: dlt, updatedAt"] = of_dlt
@@ -216,15 +223,14 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 def rounds() -> dict[tuple[str, str], list[Spent]]:
     """Measure every peer at every moment, in fresh processes: each round with a directory and copies of its own."""
     spent: dict[tuple[str, str], list[Spent]] = {(moment, name): [] for moment in MOMENTS for name in PEERS}
-    names = list(PEERS)
-    for turn in range(ROUNDS):
-        first = turn % len(names)
+    peers = list(PEERS)
+    for names in turns(peers, ROUNDS):
         with serving() as (url, order), tempfile.TemporaryDirectory() as folder:
             for moment in MOMENTS:
                 if moment == "changed":
                     order("change")
-                for name in names[first:] + names[:first]:
-                    mine = Path(folder, str(names.index(name)))
+                for name in names:
+                    mine = Path(folder, str(peers.index(name)))
                     mine.mkdir(mode=0o700, exist_ok=True)
                     order("count")
                     run = msgspec.json.decode(child([sys.executable, sys.argv[0], name, url, str(mine)])[1], type=Spent)
@@ -233,21 +239,39 @@ def rounds() -> dict[tuple[str, str], list[Spent]]:
     return spent
 
 
-def tell(spent: dict[tuple[str, str], list[Spent]]) -> None:
-    """Print what each run took, and how its processor time compares to that of the mirror of the same rows."""
-    width = max(map(len, PEERS))
-    print(f"\nKeeping a copy true\n{facts()}\n")
-    print(f"{'':8} {'':{width}}     rows requests  CPU s best median  wall best  us/row  MiB more   against the mirror")
-    for (moment, name), runs in spent.items():
-        cpu, wall = [run.cost.cpu for run in runs], [run.cost.wall for run in runs]
-        mirror = next(iter(ALL if name in ALL else STUDENTS_ONLY))
-        first = min(run.cost.cpu for run in spent[moment, mirror])
-        more = max(run.peak - run.base for run in runs) / 2**20
-        rows = runs[-1].rows
-        print(
-            f"{moment:8} {name:{width}} {rows:8} {runs[-1].requests:8}  {min(cpu):10.3f} {median(cpu):6.3f}"
-            f"  {min(wall):9.3f}  {min(cpu) / max(rows, 1) * 1e6:6.1f}  {more:8.1f}   {min(cpu) / first:6.2f}x"
-        )
+COLUMNS = [
+    Column("rows", "rows", 0),
+    Column("requests", "requests", 0),
+    Column("cpu", "CPU, s", 2),
+    Column("wall", "wall, s", 2),
+    Column("per_row", "µs a row"),
+    Column("more", "MiB more"),
+]
+DONE = {"first": "the first time", "quiet": "when nothing happened", "changed": "when a hundredth changed"}
+
+
+def tables(spent: dict[tuple[str, str], list[Spent]]) -> Iterator[Table]:
+    """Yield a table for each moment, of all resources and of students only, each against a mirror of the same rows."""
+    for moment in MOMENTS:
+        for kind, peers in (("", ALL), ("-students", STUDENTS_ONLY)):
+            rows = [Row(name, values(spent[moment, name])) for name in peers]
+            title = f"Keeping a copy of {'students' if kind else 'a directory'}, {DONE[moment]}"
+            table = Table(f"sync-{moment}{kind}", title, COLUMNS, rows, "cpu", "seconds of CPU")
+            table.rounds = max(map(len, spent.values()))
+            yield table
+
+
+def values(runs: list[Spent]) -> dict[str, float]:
+    """Return the medians of some runs."""
+    cpu, rows = median(run.cost.cpu for run in runs), runs[-1].rows
+    return {
+        "rows": rows,
+        "requests": runs[-1].requests,
+        "cpu": cpu,
+        "wall": median(run.cost.wall for run in runs),
+        "per_row": cpu / max(rows, 1) * 1e6,
+        "more": max(run.peak - run.base for run in runs) / 2**20,
+    }
 
 
 if __name__ == "__main__":
@@ -256,6 +280,7 @@ if __name__ == "__main__":
     elif sys.argv[1:]:
         print(msgspec.json.encode(PEERS[sys.argv[1]](*sys.argv[2:])).decode())
     else:
-        tell(rounds())
+        for table in tables(rounds()):
+            tell(table)
         if not DLT:
             print('\ndlt is left out, as it is not installed: pip install "dlt[duckdb]"')

@@ -21,9 +21,10 @@ from statistics import median
 from typing import IO, Any
 
 import msgspec
-from _harness import Cost, child, facts, measured
+from _harness import Cost, child, measured, sized, tell, turns
+from _tables import Column, Row, Table
 
-TENANTS, STUDENTS, LATENCY, ROUNDS = 200, 60, 0.05, 3
+TENANTS, STUDENTS, LATENCY, ROUNDS = sized(200, quick=10), 60, 0.05, 3
 CREDENTIALS = ("sandbox", "sandbox")
 
 
@@ -151,11 +152,9 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 def rounds() -> dict[str, list[Spent]]:
     """Measure every peer in fresh processes, each round beginning with another one."""
     spent: dict[str, list[Spent]] = {name: [] for name in PEERS}
-    names = list(PEERS)
-    for turn in range(ROUNDS):
-        first = turn % len(names)
+    for names in turns(list(PEERS), ROUNDS):
         with serving() as (urls, counts):  # with new servers, whose quotas are whole
-            for name in names[first:] + names[:first]:
+            for name in names:
                 counts()
                 run = msgspec.json.decode(child([sys.executable, sys.argv[0], name, urls])[1], type=Spent)
                 run.requests, run.in_flight = counts()
@@ -163,22 +162,32 @@ def rounds() -> dict[str, list[Spent]]:
     return spent
 
 
-def tell(spent: dict[str, list[Spent]]) -> None:
-    """Print what each took, and how its time on the wall compares to that of the first."""
-    width = max(map(len, PEERS))
-    print(f"\n{TENANTS} directories of {STUDENTS} students, {LATENCY * 1000:.0f} ms an answer\n{facts()}\n")
-    print(
-        f"{'':{width}}     rows requests in flight  CPU s best median  wall best median  MiB more   against the first"
-    )
-    first = min(run.cost.wall for run in next(iter(spent.values())))
-    for name, runs in spent.items():
-        cpu, wall = [run.cost.cpu for run in runs], [run.cost.wall for run in runs]
-        more = max(run.peak - run.base for run in runs) / 2**20
-        print(
-            f"{name:{width}} {runs[-1].rows:8} {runs[-1].requests:8} {max(run.in_flight for run in runs):9}"
-            f"  {min(cpu):10.2f} {median(cpu):6.2f}  {min(wall):9.2f} {median(wall):6.2f}  {more:8.1f}"
-            f"   {min(wall) / first:6.2f}x"
-        )
+COLUMNS = [
+    Column("rows", "rows", 0),
+    Column("requests", "requests", 0),
+    Column("in_flight", "in flight at most", 0),
+    Column("cpu", "CPU, s"),
+    Column("wall", "wall, s"),
+    Column("more", "MiB more"),
+]
+
+
+def told(spent: dict[str, list[Spent]]) -> Table:
+    """Return what each took, and how its time on the wall compares to that of the first."""
+    rows = [Row(name, _values(runs)) for name, runs in spent.items()]
+    title = f"{TENANTS} directories of {STUDENTS} students, {LATENCY * 1000:.0f} ms an answer"
+    return Table("tenants", title, COLUMNS, rows, "wall", "seconds", rounds=max(map(len, spent.values())))
+
+
+def _values(runs: list[Spent]) -> dict[str, float]:
+    return {
+        "rows": runs[-1].rows,
+        "requests": runs[-1].requests,
+        "in_flight": max(run.in_flight for run in runs),
+        "cpu": median(run.cost.cpu for run in runs),
+        "wall": median(run.cost.wall for run in runs),
+        "more": max(run.peak - run.base for run in runs) / 2**20,
+    }
 
 
 if __name__ == "__main__":
@@ -187,4 +196,4 @@ if __name__ == "__main__":
     elif sys.argv[1:]:
         print(msgspec.json.encode(spend(sys.argv[1], sys.argv[2].split())).decode())
     else:
-        tell(rounds())
+        tell(told(rounds()))

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -107,8 +108,16 @@ def _ended(command: list[str], told: dict[str, str], seconds: float) -> bool:
             print(f"ended after {seconds:.0f} s", file=sys.stderr)
             return False
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children, if it runs: it is interrupted first, as some have sessions of their own."""
+    for one, patience in ((signal.SIGINT, 10), (signal.SIGKILL, None)):
+        if process.poll() is None:
+            os.killpg(process.pid, one)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
 
 
 def merge(tables: list[Table], counted: list[Table]) -> None:

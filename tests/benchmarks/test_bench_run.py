@@ -51,6 +51,21 @@ def test_one_that_fails_is_told_and_leaves_its_results(tmp_path, monkeypatch, ca
     assert [path.name for path in (tmp_path / "benchmarks" / "results").iterdir()] == ["decode.json"]
 
 
+def test_one_that_takes_too_long_is_interrupted_before_it_is_killed(tmp_path):
+    """So that it ends what it started in sessions of their own; who does not heed that is killed."""
+    import run
+
+    code = (
+        "import pathlib, sys, time\ntry:\n print(1, flush=True)\n time.sleep(60)\n"
+        "except KeyboardInterrupt:\n pathlib.Path(sys.argv[1]).touch()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "heeded")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        process.stdout.readline()
+        run._end(process)
+    assert (tmp_path / "heeded").exists()
+
+
 def test_instructions_join_the_seconds_of_the_same_peer():
     """By name of table and row: what was counted of another one is not shown."""
     column = Column("instructions", "instructions a row", 0)

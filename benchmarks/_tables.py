@@ -119,7 +119,7 @@ def section(results: Results, figures: str = "figures") -> str:
 
 
 def _of_table(table: Table, figures: str) -> Iterator[str]:
-    rounds = f", medians of {table.rounds} rounds" if table.rounds > 1 else ""
+    rounds = f", medians of {table.rounds} rounds" if table.rounds > 1 else ", one round"
     yield f"**{table.title}**{rounds}"
     if table.drawn:
         light, dark = (f"{figures}/{table.name}-{theme}.svg" for theme in ("light", "dark"))

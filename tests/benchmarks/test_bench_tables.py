@@ -58,6 +58,7 @@ def test_a_section_says_what_its_numbers_depend_on():
         "CPython 3.11.7", "Linux x86_64", "msgspec 0.21", "2026-11-29", "`python run.py`",
     ):  # fmt: skip
         assert needed in said
+    assert "**Listing**, one round" in section(Results(RESULTS.facts, [_table()]))
 
 
 def test_a_description_ends_no_attribute():

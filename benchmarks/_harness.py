@@ -19,7 +19,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -102,6 +102,13 @@ def counted(command: Sequence[str]) -> tuple[Cost, bytes]:
         print(f"not counted: {error}", file=sys.stderr)
         return Cost(), b""
     return Cost(instructions=instructions), said
+
+
+def compile_first(starts: Iterable[Sequence[str]]) -> None:
+    """Start an interpreter with each of these arguments, so that byte code of all that it imports is there."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for arguments in starts:
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 def answer_as_peer(peers: Mapping[str, Peer]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from _harness import SIZE, Cost, child, counted, interleave, report
+from _harness import SIZE, Cost, child, compile_first, counted, interleave, report
 
 ROUNDS = 15
 
@@ -27,18 +27,11 @@ PEERS = {
 
 
 def _started(code: str) -> Cost:
-    """Start once. What a process imports, one before it may have had to compile: see `compiled`."""
     command = [sys.executable, "-c", code]
     return counted(command)[0] if SIZE == "counted" else child(command)[0]
 
 
-def compiled() -> None:
-    """Compile what the peers import, so that no start pays for it."""
-    for code in PEERS.values():
-        child([sys.executable, "-c", code])
-
-
 if __name__ == "__main__":
-    compiled()
+    compile_first(["-c", code] for code in PEERS.values())
     costs = interleave({name: partial(_started, code) for name, code in PEERS.items()}, ROUNDS)
     report("import", "Starting an interpreter", costs, unit="ms a start", scale=1e3)

@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 from _counting import VALGRIND, count_of, mark, under_valgrind
 from _gate import Baseline, compared, differences, judged
-from _harness import facts
+from _harness import compile_first, facts
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = Path(__file__).with_name("instructions.json")
@@ -58,8 +58,7 @@ def counts(package: Path) -> dict[str, int]:
     """Return the instructions of every load with the package in a folder."""
     os.environ["PYTHONPATH"] = str(package)
     commands = {"nothing": ["-c", "pass"], **STARTS}
-    for arguments in commands.values():  # compiles the byte code
-        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    compile_first(commands.values())
     with ThreadPoolExecutor(2) as pool:
         loads = pool.submit(under_valgrind, [sys.executable, __file__, "--loads"])
         starts = {name: pool.submit(_started, arguments) for name, arguments in commands.items()}

@@ -8,7 +8,7 @@ import _harness
 import msgspec
 import pytest
 from _counting import VALGRIND, under_valgrind
-from _harness import Cost, interleave, report, sized, turns
+from _harness import Cost, compile_first, interleave, report, sized, turns
 from _tables import Table
 from lacking import lacking
 
@@ -54,6 +54,19 @@ def test_a_ratio_is_the_median_of_those_of_each_round(monkeypatch, tmp_path, cap
 def _valgrind():
     if VALGRIND is None:
         lacking("valgrind is not installed")
+
+
+def test_byte_code_is_written_before_starts_are_measured(monkeypatch):
+    """Also where the environment says that none is to be written: else each start would compile."""
+    started = []
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(
+        _harness.subprocess, "run", lambda command, **options: started.append((command, options["env"]))
+    )
+    compile_first([["-c", "import imported"]])
+    ((command, environment),) = started
+    assert command == [sys.executable, "-c", "import imported"]
+    assert "PYTHONDONTWRITEBYTECODE" not in environment
 
 
 LOOP = """

@@ -124,8 +124,8 @@ def _of_table(table: Table, figures: str) -> Iterator[str]:
     if table.drawn:
         light, dark = (f"{figures}/{table.name}-{theme}.svg" for theme in ("light", "dark"))
         yield (
-            f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" width="600" alt="{described(table)}"></picture>'
+            f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{dark}">\n'
+            f'  <img src="{light}" width="600" alt="{described(table)}">\n</picture>'
         )
     yield as_markdown(table)
     if table.notes:

@@ -107,9 +107,16 @@ def resource_of(name: str) -> str:
     if resource in DATA_EXPORT:
         return attribute_of(resource)  # which says why not
     if resource not in RESOURCES:
-        raise ValueError(f"{name!r} is no resource{suggestion(resource, RESOURCES)}")
+        raise ValueError(f"{name!r} is no resource{suggestion(resource, RESOURCES) or _holds()}")
     declared(resource)
     return resource
+
+
+def _holds() -> str:
+    """Return what a registry may hold, as the end of a sentence."""
+    tables = {name: operations(api) for name, api in RESOURCES.items()}
+    held = (name for name, table in tables.items() if isinstance(table.get("create"), Create) and "search" in table)
+    return f"; there are {', '.join(held)}"
 
 
 def _key_names(natural: tuple[str, ...]) -> tuple[KeyName, ...]:

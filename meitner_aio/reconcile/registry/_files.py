@@ -20,6 +20,7 @@ _IGNORED = ("readme", "license", "makefile")
 _IGNORED_ENDS = (".md", ".rst", ".txt", ".journal")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 BOM = b"\xef\xbb\xbf"
+_CP1252 = 'encoding="cp1252" (--encoding cp1252)'
 
 
 class Snapshot(NamedTuple):
@@ -93,7 +94,8 @@ def _stat(file: BinaryIO) -> tuple[int, int]:
 def checked_encoding(file: BinaryIO, encoding: str) -> str:
     """Return how a file is to be read, and go back to its beginning; `UnreadableFileError` where that fails.
 
-    A byte order mark says that a file is UTF-8, whatever else was said.
+    A byte order mark says that a file is UTF-8, whatever else was said. One without that is UTF-8 to the last letter
+    is not read as anything else: every letter beyond ASCII would become two.
     """
     first = file.read(3)
     if first.startswith(_UTF16):
@@ -101,14 +103,32 @@ def checked_encoding(file: BinaryIO, encoding: str) -> str:
     if first == BOM:
         encoding = "utf-8-sig"
     file.seek(0)
+    if encoding == "cp1252" and _is_utf8(file):
+        raise UnreadableFileError(
+            Flaw("", "is UTF-8, not cp1252", "leave out the encoding, or save all files as UTF-8")
+        )
     offset = 0
     for number, line in enumerate(file, 1):
         try:
             line.decode(encoding)
         except UnicodeDecodeError as error:
             place = f"is not {encoding.removesuffix('-sig')}: byte {offset + error.start + 1:,} of the file is none"
-            proposal = 'encoding="cp1252" reads what older Windows programs write' if encoding == "utf-8" else ""
+            proposal = f"{_CP1252} reads what older Windows programs write" if encoding == "utf-8" else ""
             raise UnreadableFileError(Flaw("", place, proposal), line=number) from None
         offset += len(line)
     file.seek(0)
     return encoding
+
+
+def _is_utf8(file: BinaryIO) -> bool:
+    """Whether a file has letters beyond ASCII, all of them in UTF-8; go back to where it was."""
+    begin, beyond = file.tell(), False
+    try:
+        for line in file:
+            beyond = beyond or not line.isascii()
+            line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    finally:
+        file.seek(begin)
+    return beyond

@@ -32,6 +32,8 @@ _WHOLE = re.compile(r"([+-]?[0-9]{1,19})(?:[.,]0+)?")
 
 _ASKED = re.compile(r"(?<=[^\W\d_])\?(?=[^\W\d_])")
 """A question mark between letters: what many programs write for a letter that they do not have."""
+_ASKED_IN_A_NAME = re.compile(r"(?<=[^\W\d_])\?|\?(?=[^\W\d_])")
+"""One beside a letter, which asks nothing in a name: Hodžić is `Hodži?` where there is no ć."""
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 _TWICE = frozenset("ÃÂâ")
 """How the UTF-8 of a letter of western Europe begins when it is read as cp1252."""
@@ -103,7 +105,8 @@ def _undamaged(value: str | None, changes: Changes, *, strictly: bool) -> str | 
         return None
     if _REPLACED in value:
         raise UnfitError("a letter was lost in an earlier conversion", "export it again, as UTF-8")
-    if ("?" in value and _ASKED.search(value)) or _is_decoded_twice(value):
+    asked = _ASKED_IN_A_NAME if strictly else _ASKED
+    if ("?" in value and asked.search(value)) or _is_decoded_twice(value):
         if strictly:
             raise UnfitError("a letter was lost in an earlier conversion", "export it again, as UTF-8")
         changes.append(NoteKind.DAMAGED_TEXT)

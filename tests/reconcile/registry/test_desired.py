@@ -83,6 +83,7 @@ def test_a_folder_is_read_file_by_file(load):
         (["students.cvs"], "did you mean 'csv'"),
         (["students.csv", "students.ndjson"], "both"),
         (["student-placements.csv", "student_placements.parquet"], "both"),
+        (["elever.csv"], "'elever' is no resource; there are schools, units, .*student_placements$"),
         (["grade_elementaries.csv"], "no key"),
         (["audit_events.csv"], "server only"),
         ([], "no file"),
@@ -339,6 +340,13 @@ def test_the_wrong_encoding_is_said_with_its_remedy(load):
     assert f"byte {place} " in desired.problems[0].message
     assert "cp1252" in desired.problems[0].proposal
     assert _fields(load(encoding="cp1252"))[0]["first_name"] == "Åsa"
+
+
+def test_utf8_is_not_read_as_cp1252(load):
+    """Each letter beyond ASCII would be two, in titles without a problem; a file of ASCII is the same in both."""
+    problem, *_ = load(students_csv=HEAD + f"{BO},Åsa,Ek\n", encoding="cp1252").problems
+    assert "is UTF-8" in problem.message
+    assert _fields(load(students_csv=HEAD + f"{BO},Asa,Ek\n", encoding="cp1252"))[0]["first_name"] == "Asa"
 
 
 def test_utf16_is_said_by_its_name(load):

@@ -128,6 +128,9 @@ def test_values(resource, column, written, meant, noted):
     [
         ("students", "first_name", "Andr\ufffd"),
         ("students", "first_name", "Andr?as"),
+        ("students", "last_name", "Hodži?"),
+        ("students", "last_name", "?imić"),
+        ("students", "first_name", "Ale? Jan"),
         ("students", "last_name", "SjÃ¶"),
         ("groups", "title", "7\ufffd"),
         ("students", "first_name", True),

@@ -152,6 +152,15 @@ def test_a_printed_proposal_is_what_the_terminal_shows(cli: Cli, new: Path, dire
     assert not any(value in text for value in PERSONAL)
 
 
+def test_problems_that_are_not_told_are_counted_with_what_shows_them(cli: Cli, new: Path, directory: Sandbox) -> None:
+    """Five are told, and `--details` tells all."""
+    _edit(new / "students.csv", lambda rows: [*rows, *(f"W{n};2015;Disa;Holm\n" for n in range(7))])
+    _, out, _ = cli("reconcile", str(new), "--plan")
+    assert "  and 2 more: --details" in out.splitlines()
+    _, out, _ = cli("reconcile", str(new), "--plan", "--details")
+    assert out.count("  students.csv:") == 7
+
+
 # -- carrying out
 
 
@@ -463,6 +472,8 @@ def test_placements_that_are_over_are_retired(
     code, out, err = cli("retire-placements", "--ended", "7d", "--plan", "--json")
     kinds = {action["kind"] for action in json.loads(out)["plan"]["actions"]}
     assert (code, err, kinds) == (0, "", {"archive"})
+    code, out, _ = cli("retire-placements", "--ended", "9999d", "--plan")
+    assert (code, "There is nothing to do." in out, "registry" in out) == (0, True, False)
     code, _, _ = cli("retire-placements", "--ended", "7d", "--yes")
     assert (code, (tmp_path / "retire-placements.journal").exists()) == (0, True)
     code, out, _ = cli("retire-placements", "--ended", "7d", "--archived", "0d", "--plan", "--json")

@@ -46,7 +46,7 @@ def show_proposal(proposal: Proposal, quota: Quota | None, *, detailed: bool, va
         write_text(f"held: {action_line(one.action, values=values)}" for one in plan.held)
         write_text(str(note) for note in plan.notes)
     _write_table(plan_table(plan))
-    write_text([wrapped(remarks(plan, quota, **({"problems": len(plan.problems)} if detailed else {})))])
+    write_text([wrapped(remarks(plan, quota, "--details", **({"problems": len(plan.problems)} if detailed else {})))])
     write_text([wrapped(ways_on(plan, "--claim", "--accept-removals ", "--max-updates"))])
 
 

@@ -24,7 +24,7 @@ def rendered(plan: Plan, quota: Quota | None) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(_aligned(cells, widths)).rstrip() for cells in rows]
     return "\n".join(
-        (*lines, *remarks(plan, quota), *ways_on(plan, "claim=True", "accept_removals=", "Brakes(update=)"))
+        (*lines, *remarks(plan, quota, "problems"), *ways_on(plan, "claim=True", "accept_removals=", "Brakes(update=)"))
     )
 
 
@@ -54,14 +54,18 @@ def table(counts: Counts, others: Mapping[str, Mapping[str, int]]) -> list[list[
     return [["resource", *columns], *rows]
 
 
-def remarks(plan: Plan, quota: Quota | None, problems: int = _MOST) -> Iterator[str]:
-    """Yield what there is to say of a plan, a sentence or two a line, and the first of its problems."""
+def remarks(plan: Plan, quota: Quota | None, more: str, problems: int = _MOST) -> Iterator[str]:
+    """Yield what there is to say of a plan, a sentence or two a line, and the first of its problems.
+
+    `more` is what shows the others, in the caller's spelling.
+    """
     if not (plan.actions or plan.held or plan.problems):
-        yield "The directory agrees with the registry: there is nothing to do."
+        agrees = "The directory agrees with the registry: there is" if plan.row_counts else "There is"
+        yield f"{agrees} nothing to do."
     yield from held_back(plan.held)
     if sum(plan.waiting.values()):
         yield "Waiting until it is time: placements within their grace or retention, people who have placements."
-    yield from _told(plan.problems, problems)
+    yield from _told(plan.problems, problems, more)
     odd = Counter[str]()
     for note in plan.notes:
         if note.kind.is_warning:
@@ -96,13 +100,13 @@ def _many(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _told(problems: Sequence[Problem], most: int) -> Iterator[str]:
+def _told(problems: Sequence[Problem], most: int, more: str) -> Iterator[str]:
     if not problems:
         return
     yield f"{counted(len(problems), 'problem')}; rows with a problem are left out, and do not count as missing:"
     yield from (f"  {problem}" for problem in problems[:most])
     if len(problems) > most:
-        yield f"  and {len(problems) - most:,} more"
+        yield f"  and {len(problems) - most:,} more: {more}"
 
 
 def _ownership(plan: Plan) -> str:

@@ -6,7 +6,7 @@ import getpass
 import signal
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ._exit import UsageError
 from .rendering.output import visible
@@ -18,8 +18,18 @@ def can_ask() -> bool:
 
 
 def agreed(question: str) -> bool:
-    """Ask whether to go on."""
+    """Ask whether to go on. What was typed before the question was drawn is no answer to it."""
+    _forget_typed()
     return asked(f"{question} [y/N] ").lower() in ("y", "yes")
+
+
+def _forget_typed() -> None:
+    if sys.platform == "win32":
+        return
+    import termios
+
+    with suppress(OSError, termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def asked(prompt: str) -> str:

@@ -51,6 +51,17 @@ async def test_a_login_on_a_terminal(home):
     assert SECRET in path.read_text()
 
 
+async def test_a_server_that_can_be_none_is_asked_for_again(home):
+    """What is wrong is said, and nothing is lost: the id and the secret are still to come."""
+    async with Sandbox(students=3, credentials=CREDENTIALS) as sandbox:
+        answers = [("[production]: ", b"htp:/mistyped\n"), ("[production]: ", b"prodution\n")]
+        answers += [("[production]: ", sandbox.url.encode() + b"\n")]
+        answers += [(ID, CLIENT.encode() + b"\n"), (HIDE, SECRET.encode() + b"\n")]
+        done = await asyncio.to_thread(session, ["login"], home, answers)
+    assert (done.code, kept(home).exists()) == (0, True)
+    assert done.drawn.count("the server must be a whole URL") == 2
+
+
 @pytest.mark.parametrize(
     "interrupt", [b"\x03", lambda process: os.kill(process, signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"]
 )

@@ -107,14 +107,26 @@ def _may_write(name: str, before: Profile | None, *, yes: bool) -> bool:
 
 
 def _url(typed: str | None, before: Profile | None) -> str:
-    """Return the server: as typed, else as answered, else that of the profile, else production."""
+    """Return the server: as typed, else as answered, else that of the profile, else production.
+
+    An answer that can be no server is asked for again: the next ones are the id and the secret.
+    """
     usual = (before and (before.base_url or SERVERS.get(before.server or ""))) or SERVERS["production"]
-    if typed is None and can_ask():
-        known = next((name for name, url in SERVERS.items() if url == usual), usual)
+    known = next((name for name, url in SERVERS.items() if url == usual), usual)
+    while typed is None and can_ask():
         answer = asked(f"Server (production, staging or a URL) [{known}]: ")
-        typed = SERVERS.get(answer, answer)
+        if not answer:
+            break
+        try:
+            return _checked(SERVERS.get(answer.lower(), answer))
+        except UsageError as wrong:
+            say(f"meitner-aio: {wrong}")
+    return _checked(typed or usual)
+
+
+def _checked(url: str) -> str:
     with refused():
-        return safe_url(typed or usual, "the server").rstrip("/")
+        return safe_url(url, "the server").rstrip("/")
 
 
 def _credentials(client_id: str | None, token_url: str | None, *, oauth2: bool) -> ApiKey | OAuth2:

@@ -68,6 +68,10 @@ def check_same_key(what: str, other: str | None, key: str | None, remedy: str = 
     raise MeitnerError(f"{what} is {was}, and this export is {is_}: the two do not mix, {remedy}")
 
 
+class PartOfWholeError(MeitnerError, ValueError):
+    """What was asked for is a part, and would replace a whole: asking otherwise is all that helps."""
+
+
 def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:
     """Raise `MeitnerError` when a part would take the place of a whole. In a table with ids, a part updates its rows.
 
@@ -79,7 +83,7 @@ def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], 
         file = _whole(folder, manifest.resources.get(target.name), target)
         if file is None:
             continue
-        raise MeitnerError(
+        raise PartOfWholeError(
             f"{folder.path / file} holds all {target.name}, as far as is known, and this export is a part of them: "
             "pass replace=True (--replace) to replace the whole, or export to another folder"
         )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from terminals import session
 from test_cli_process import ANY, DEADLINE, _run, _start
 
 from meitner_aio._runtime import durable
@@ -102,6 +103,34 @@ async def test_what_is_given_up_is_said(tmp_path: Path) -> None:
     assert "given up" not in again[2]
 
 
+def test_whoever_sits_there_is_asked_before_rows_are_given_up(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No keeps them, and says how to go on; yes and `--force` begin afresh, and without kept rows nobody is asked."""
+    from meitner_aio.export import _spool
+
+    arguments = ["export", "students", "--to", str(tmp_path), "--page-size", "5", *SANDBOX]
+
+    def interrupted() -> None:
+        with monkeypatch.context() as full:
+            full.setattr(_spool, "PAGES", 1)
+            _fill_after(full, 4)
+            cli(*arguments)
+        assert is_kept(tmp_path, ["students"])
+
+    interrupted()
+    left = session(arguments, {}, [("Begin afresh? [y/N] ", b"\n")])
+    assert left.code == 3
+    assert "To go on: meitner-aio" in left.drawn
+    assert is_kept(tmp_path, ["students"])
+    afresh = session(arguments, {}, [("Begin afresh? [y/N] ", b"y\n")])
+    assert (afresh.code, "given up" in afresh.drawn) == (0, True)
+    interrupted()
+    for again in ([*arguments, "--force"], arguments):
+        done = session(again, {}, [])
+        assert (done.code, "Begin afresh?" in done.drawn) == (0, False)
+
+
 def test_json_has_rows_completeness_and_level(cli: Cli, tmp_path: Path) -> None:
     """Of the export as a whole, and of each resource."""
     code, out, _ = cli("export", "students", "units", "--to", str(tmp_path), "--json", *SANDBOX)
@@ -168,7 +197,7 @@ def test_a_part_replaces_a_whole_only_when_asked_to(cli: Cli, tmp_path: Path) ->
     assert cli(*arguments)[0] == 0
     before = (tmp_path / "students.ndjson").read_bytes()
     code, out, err = cli(*arguments, "--limit", "3")
-    assert (code, out, "--replace" in err) == (1, "", True)
+    assert (code, out, "--replace" in err) == (2, "", True)
     assert (tmp_path / "students.ndjson").read_bytes() == before
     code, _, _ = cli(*arguments, "--limit", "3", "--replace")
     assert (code, len((tmp_path / "students.ndjson").read_bytes().splitlines())) == (0, 3)

@@ -26,11 +26,11 @@ def test_an_export_to_a_store(cli: Cli, s3: Any, tmp_path: Path) -> None:
 
 
 def test_a_run_of_less_says_how(cli: Cli, s3: Any) -> None:
-    """Exit code 1, a sentence with the option that would do it, and the run before as it was."""
+    """Exit code 2, a sentence with the option that would do it, and the run before as it was."""
     assert cli(*EXPORT, "--to", TO)[0] == 0
     before = s3.get("kommun/manifest.json")
     code, _, err = cli("export", "students", "--sandbox", "--students", "30", "--to", TO)
-    assert (code, "lacks schools" in err, "--replace" in err) == (1, True, True)
+    assert (code, "lacks schools" in err, "--replace" in err) == (2, True, True)
     assert s3.get("kommun/manifest.json") == before
 
 

@@ -24,9 +24,10 @@ from ...export import (
     since_then,
 )
 from ...export._selection import read_in_full
+from .._asking import agreed, can_ask
 from .._completing import complete_fields
 from .._exit import Exit, UsageError
-from .._interrupted import resumable, terminable
+from .._interrupted import COMMAND_LINE, how_to_go_on, resumable, terminable
 from .._options import (
     DIRECTORY,
     PAGING,
@@ -165,7 +166,11 @@ class WritingOptions:
         Parameter(help="Keep only the newest N runs in an object store, this one included. Default: all.", metavar="N"),
     ] = None
     force: Annotated[
-        bool, Parameter(help="Export even when it would take longer than --max-wait.", show_default=False)
+        bool,
+        Parameter(
+            help="Export even when it would take longer than --max-wait, or gives up rows that are kept.",
+            show_default=False,
+        ),
     ] = False
     excel: Annotated[
         bool,
@@ -248,6 +253,9 @@ async def export_command(
     if writing.resume:
         with refused():
             options |= selection.continued(resources, local_folder(to, writing.spool), options.get("since"))
+    elif not _may_begin(resources, to, writing):
+        say(how_to_go_on(COMMAND_LINE.get(), private="where" in options, since=options.get("since")))
+        return Exit.PARTIAL
     selection.explain(resources)
     drawing = can_draw() and not (to == _STDOUT and for_people())  # rows and bars on one screen are neither
     waits = None if drawing else Waits().show
@@ -256,6 +264,16 @@ async def export_command(
             report = await _exported(meitner, resources, to, options, drawing=drawing)
     _tell(report, to, json=json)
     return Exit.COMPLETE if report.complete else Exit.PARTIAL
+
+
+def _may_begin(resources: Sequence[str], to: str, writing: WritingOptions) -> bool:
+    """Whether to begin afresh. Somebody at a terminal is asked where that gives up what another export has read."""
+    if writing.force or to == _STDOUT or not can_ask():
+        return True
+    with disk_explained(to), refused():
+        if not is_kept(local_folder(to, writing.spool), resource_names(resources)):
+            return True
+    return agreed(f"{to} has rows of an interrupted export, which would be read again. Begin afresh?")
 
 
 async def _exported(

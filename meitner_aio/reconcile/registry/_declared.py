@@ -74,7 +74,8 @@ class Declared:
         close = suggestion(name, self.spellings).removeprefix("; ")
         # Where a header is missing, its names are values: only one that is nearly a name is said.
         said = repr(name) if close else place
-        return Flaw(name if close else "", f"{self.resource} have no field for {said}", close)
+        proposal = close or "give it the name of a field, or leave it out"
+        return Flaw(name if close else "", f"{self.resource} have no field for {said}", proposal)
 
     def lacking(self, names: set[str]) -> Iterator[Flaw]:
         """Yield a flaw for every required field that none of some columns is about."""

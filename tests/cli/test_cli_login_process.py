@@ -62,6 +62,21 @@ async def test_a_server_that_can_be_none_is_asked_for_again(home):
     assert done.drawn.count("the server must be a whole URL") == 2
 
 
+async def test_an_address_without_its_path_is_asked_for_again(home):
+    """After it was tried: neither id nor secret is asked for twice, and an empty answer sends them nowhere."""
+    async with Sandbox(students=3, credentials=CREDENTIALS) as sandbox:
+        host = sandbox.url.removesuffix("/directory/v1").encode()
+        answers = [("[production]: ", host + b"\n"), (ID, CLIENT.encode() + b"\n"), (HIDE, SECRET.encode() + b"\n")]
+        again = "or a URL): "
+        left = await asyncio.to_thread(session, ["login"], home, [*answers, (again, b"\n")])
+        assert (left.code, kept(home).exists(), len(sandbox.requests)) == (2, False, 1)
+        answers += [(again, sandbox.url.encode() + b"\n")]
+        done = await asyncio.to_thread(session, ["login"], home, answers)
+    assert (done.code, kept(home).exists()) == (0, True)
+    assert "Is the address whole?" in done.drawn
+    assert sung(done.drawn + done.arguments, HIDDEN) == []
+
+
 @pytest.mark.parametrize(
     "interrupt", [b"\x03", lambda process: os.kill(process, signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"]
 )

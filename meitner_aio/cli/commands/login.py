@@ -77,9 +77,12 @@ def login_command(
     if not _may_write(name, before, yes=yes):
         tell("Nothing was saved.")
         return Exit.COMPLETE
-    url = _url(base_url or SERVERS.get(server or ""), before)
+    typed = base_url or SERVERS.get(server or "")
+    url = _url(typed, before)
     auth = _credentials(client_id, token_url, oauth2=oauth2)
-    if not _accepted(auth, url):
+    while (accepted := _accepted(auth, url, ask=typed is None and can_ask())) is None:
+        url = needed(_typed_url() or "", "server")  # nothing is no answer here: the secret goes there at once
+    if not accepted:
         say(f"meitner-aio: {url} does not accept this client id and secret. Nothing was saved.")
         return Exit.AUTH
     tell(f"{url} accepts the credentials.")
@@ -107,21 +110,22 @@ def _may_write(name: str, before: Profile | None, *, yes: bool) -> bool:
 
 
 def _url(typed: str | None, before: Profile | None) -> str:
-    """Return the server: as typed, else as answered, else that of the profile, else production.
-
-    An answer that can be no server is asked for again: the next ones are the id and the secret.
-    """
+    """Return the server: as typed, else as answered, else that of the profile, else production."""
     usual = (before and (before.base_url or SERVERS.get(before.server or ""))) or SERVERS["production"]
     known = next((name for name, url in SERVERS.items() if url == usual), usual)
-    while typed is None and can_ask():
-        answer = asked(f"Server (production, staging or a URL) [{known}]: ")
-        if not answer:
-            break
+    if typed is None and can_ask():
+        typed = _typed_url(f" [{known}]")
+    return _checked(typed or usual)
+
+
+def _typed_url(usual: str = "") -> str | None:
+    """Return the server that is answered, asked for until it can be one; None for nothing."""
+    while answer := asked(f"Server (production, staging or a URL){usual}: "):
         try:
             return _checked(SERVERS.get(answer.lower(), answer))
         except UsageError as wrong:
             say(f"meitner-aio: {wrong}")
-    return _checked(typed or usual)
+    return None
 
 
 def _checked(url: str) -> str:
@@ -144,8 +148,11 @@ def _piped() -> str:
         return secret_text(stdin.buffer.read(LARGEST_SECRET + 1) if stdin else b"", "what came on stdin")
 
 
-def _accepted(auth: ApiKey | OAuth2, url: str) -> bool:
-    """Whether the server takes credentials; one request, and OAuth2's for a token. Raises what says neither."""
+def _accepted(auth: ApiKey | OAuth2, url: str, *, ask: bool) -> bool | None:
+    """Whether the server takes credentials; one request, and OAuth2's for a token. Raises what says neither.
+
+    None where to `ask` for another address, because this one has no such API: the secret need not be typed again.
+    """
     try:
         asyncio.run(_tried(auth, url))
     except PermissionDeniedError:  # it knows them, and has told them no schools
@@ -153,9 +160,14 @@ def _accepted(auth: ApiKey | OAuth2, url: str) -> bool:
     except AuthenticationError:
         return False
     except MeitnerError as error:
+        whole = f"Is the address whole? It looks like {SERVERS['production']}."
+        if ask and isinstance(error, NotFoundError):
+            say(f"meitner-aio: {error}")
+            say(whole)
+            return None
         error.add_note("Nothing was saved.")
         if isinstance(error, NotFoundError):
-            error.add_note(f"Is the address whole? It looks like {SERVERS['production']}.")
+            error.add_note(whole)
         raise
     return True
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from .. import __version__
-from ..errors import ConfigurationError, MeitnerError
+from ..errors import AuthenticationError, ConfigurationError, MeitnerError, PermissionDeniedError
 from ._exit import Exit, UsageError, exit_code
 from ._interrupted import COMMAND_LINE, notes
 from ._mistyped import mistyped
@@ -142,8 +142,13 @@ def run(arguments: Iterable[str] | None = None) -> int:
         return _failed(str(wrong), Exit.USAGE)
     except (MeitnerError, OSError) as error:
         kind = "" if type(error) in _PLAIN else f"{type(error).__name__}: "
-        return _failed(f"{kind}{error}", exit_code(error), notes(error))
+        return _failed(f"{kind}{error}{_remedy(error)}", exit_code(error), notes(error))
     return code
+
+
+def _remedy(error: Exception) -> str:
+    refused = isinstance(error, AuthenticationError | PermissionDeniedError)
+    return "; meitner-aio doctor says what to do" if refused else ""
 
 
 def _show_docstring(typed: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from ._interrupted import resumable, terminable
 from ._options import PagingOptions, given
 from ._profile import Profile
 from ._refusals import disk_explained, refused
-from ._tenants import clients, code_of_all, facts_of, state_of, why
+from ._tenants import clients, code_of_all, facts_of, note_of_all, state_of, why
 from .commands.export import SelectionOptions, WritingOptions
 from .rendering.amounts import counted, duration
 from .rendering.exported import doubts
@@ -115,8 +115,7 @@ def _tell(report: TenantsReport[Report], to: str, *, json: bool) -> None:
             count = "" if one.report is None else f"{one.report.rows:,}"
             rows.append([name, count, f"{one.requests:,}", duration(one.seconds), state_of(one)])
         rows.append(["all", f"{whole.rows:,}", f"{report.requests:,}", duration(report.seconds), ""])
-        failed = f"{len(report.failed)} of {counted(len(report.tenants), 'profile')} failed"
-        note = f"in {to}, a folder for each profile; {failed}"
+        note = note_of_all(to, len(report.failed), len(report.tenants))
         write_table(rows, numbers=frozenset({1, 2, 3}), note=note)
     for name, one in report.tenants.items():
         for resource in () if one.report is None else one.report.resources:

@@ -10,6 +10,7 @@ from cyclopts import (
     CoercionError,
     CycloptsError,
     MissingArgumentError,
+    RepeatArgumentError,
     Token,
     UnknownCommandError,
     UnknownOptionError,
@@ -32,6 +33,10 @@ def mistyped(wrong: CycloptsError) -> str:
             said = f"options stand behind the command: meitner-aio COMMAND {first.partition('=')[0]} ..."
         case CoercionError(token=Token(value=value), argument=Argument(name="--format")) if value in _SHEETS:
             said = f"{wrong} For Excel there is --excel instead."
+        case RepeatArgumentError(token=Token(keyword="--profile")):
+            said = "--profile is given once; for many, export and sync take --profile 'kommun-*' or --all-profiles"
+        case CoercionError(token=Token(keyword="--server", value=value)) if "://" in value:
+            said = "--server takes a name, production or staging: for a URL there is --base-url"
         case CoercionError(token=Token(keyword=str(option)), target_type=type() as kind) if kind in _NUMBERS:
             said = f"{option} takes {_NUMBERS[kind]}"
         case UnusedCliTokensError(unused_tokens=[str(first), *_]):

@@ -19,7 +19,7 @@ from ._job import Job
 from ._runs import KINDS, Ran
 from ._schedule import Schedule
 from ._service import Stop, serve, stoppable
-from ._tenants import clients, code_of_all, facts_of, state_of, why
+from ._tenants import clients, code_of_all, facts_of, note_of_all, state_of, why
 from ._told import Told
 from .rendering.amounts import duration
 from .rendering.loudness import as_log, quiet
@@ -125,7 +125,8 @@ def _tell(report: TenantsReport[Ran], mirrors: Mirrors, *, json: bool) -> None:
         for name, one in report.tenants.items():
             counts = [""] * len(KINDS) if one.report is None else [f"{one.report.count(kind):,}" for kind in KINDS]
             rows.append([name, *counts, f"{one.requests:,}", duration(one.seconds), state_of(one)])
-        write_table(rows, numbers=frozenset(range(1, 7)), note=f"in {mirrors.to}, a folder for each profile")
+        failed = sum(_error(one) is not None for one in report.tenants.values())
+        write_table(rows, numbers=frozenset(range(1, 7)), note=note_of_all(str(mirrors.to), failed, len(rows) - 1))
     for name, one in report.tenants.items():
         error = _error(one)
         if isinstance(error, TooManyDeletions):

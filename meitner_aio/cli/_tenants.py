@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, MeitnerError, TooManyDeletions
 from ._exit import Exit, UsageError, exit_code
 from ._options import ClientOptions, DirectoryOptions, Positive, given
 from ._profile import Profile, config_path, load_all, usable
+from .rendering.amounts import counted
 
 if TYPE_CHECKING:
     from ..client import Meitner
@@ -129,6 +130,11 @@ def state_of(one: TenantReport[Any]) -> str:
     if error is not None:
         return type(error).__name__
     return "" if one.ok else "incomplete"
+
+
+def note_of_all(to: str, failed: int, of: int) -> str:
+    """Return the line below a table of profiles: where their folders are, and how many of them an error ended."""
+    return f"in {to}, a folder for each profile; {failed} of {counted(of, 'profile')} failed"
 
 
 def facts_of(one: TenantReport[Any]) -> dict[str, Any]:

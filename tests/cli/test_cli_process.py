@@ -142,6 +142,7 @@ async def test_what_a_server_answers_decides_the_exit_code(options, code, name):
     assert ended == code
     assert err.startswith(f"meitner-aio: {name}: ") if code else "students" in out
     assert err.count("\n") == (1 if code else 0)
+    assert err.endswith("; meitner-aio doctor says what to do\n") == (code == 4)
     assert "any-secret" not in err
 
 

@@ -96,6 +96,24 @@ def test_one_exit_code(cli, towns, tmp_path, *, statuses, code, command):
     assert all(f"meitner-aio: {name}: " in err for name in list(towns)[: len(statuses)])
 
 
+@pytest.mark.parametrize("command", ["export", "sync"])
+def test_a_table_says_how_many_failed(cli, towns, tmp_path, command):
+    """Below the states, which a long table hides."""
+    towns["kommun-b"].fail(Fault(401))
+    _, out, _ = cli(command, "students", *EACH, "--to", str(tmp_path))
+    assert out.splitlines()[-1] == f"in {tmp_path}, a folder for each profile; 1 of 3 profiles failed"
+
+
+def test_a_purge_of_the_folder_of_all_is_refused(cli, towns, tmp_path):
+    """It would remove nothing, every night, with exit code 0; each folder is purged by itself."""
+    assert cli("export", "students", *EACH, "--to", str(tmp_path))[0] == 0
+    code, out, err = cli("purge", str(tmp_path), "--older-than", "0d")
+    assert (code, out) == (2, "")
+    assert f"but 3 folders of exports, such as {tmp_path / 'kommun-a'}" in err
+    assert cli("purge", str(tmp_path / "kommun-a"), "--older-than", "0d")[0] == 0
+    assert exported(tmp_path) == {"kommun-b": 14, "kommun-c": 15}
+
+
 def test_a_part_replaces_no_whole_of_any_profile(cli, towns, tmp_path):
     """Each folder is left as it is, and says what to do; --replace allows it."""
     assert cli("export", "students", *EACH, "--to", str(tmp_path))[0] == 0

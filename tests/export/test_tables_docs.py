@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,17 +14,24 @@ import pytest
 from pages import examples, run
 
 from meitner_aio.arrow import to_arrow
+from meitner_aio.export import export
 
-POLARS, PORTAL, DUCKDB = examples("recipes.md")
+POLARS, PORTAL, DUCKDB, CHECK = examples("recipes.md")
+
+
+def _active(sandbox: Any) -> list[Any]:
+    """Return the placements of today; the sandbox has others too, or a filter that is wrong would not be noticed."""
+    every, today = sandbox.records("student_placements"), datetime.now().astimezone().date()
+    rows = [row for row in every if row.start_date <= today and (row.end_date is None or row.end_date >= today)]
+    assert len(rows) < sum(row.archived_at is None for row in every)
+    return rows
 
 
 def _sizes(sandbox: Any) -> Counter[tuple[str, str | None]]:
     """Return the students of each school and year, counted without any table."""
     titles = {school.id: school.title for school in sandbox.records("schools")}
     live = {
-        (titles[row.school_id], row.school_year and str(row.school_year), row.student_id)
-        for row in sandbox.records("student_placements")
-        if row.archived_at is None
+        (titles[row.school_id], row.school_year and str(row.school_year), row.student_id) for row in _active(sandbox)
     }
     return Counter((title, year) for title, year, _ in live)
 
@@ -34,8 +44,8 @@ async def test_frames_hold_what_the_directory_holds(meitner, meitner_sandbox) ->
     assert {int(year): int(number) for year, number in names["born"].items()} == born
     schools = {title for title, _ in _sizes(meitner_sandbox)}
     assert [title for title, _ in names["sizes"].rows()] == sorted(schools)
-    students = {row.student_id for row in meitner_sandbox.records("student_placements") if row.archived_at is None}
-    assert names["sizes"]["students"].sum() >= len(students)
+    wanted = Counter(title for title, _ in _sizes(meitner_sandbox).elements())
+    assert dict(names["sizes"].rows()) == wanted
 
 
 @pytest.mark.usefixtures("meitner_environment")
@@ -57,6 +67,39 @@ async def test_duckdb_joins_the_files_of_an_export(meitner, meitner_sandbox, tmp
     cities = Counter(row.address and row.address.postal_city for row in meitner_sandbox.records("students"))
     assert dict(names["towns"]) == cities
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def _change_schools(path: Path, change: dict[str, Any] | None) -> None:
+    manifest = json.loads(path.read_text())
+    schools = manifest["resources"].pop("schools")
+    if change is not None:
+        manifest["resources"]["schools"] = schools | change
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, ""),
+        ({"complete": False}, "schools is not complete"),
+        ({"partial": True}, "schools is not complete"),
+        ({"exported_at": "2026-01-01T00:00:00Z"}, "schools is of 2026-01-01"),
+        ({"sha256": "0"}, "schools.parquet was changed"),
+        (None, "schools is not complete"),
+    ],
+)
+async def test_the_check_of_the_page_tells_whole_exports_from_others(
+    meitner, tmp_path, monkeypatch, change, told
+) -> None:
+    """A resource that is missing, a part, an old file and a changed one are each refused by their names."""
+    monkeypatch.chdir(tmp_path)
+    await export(meitner, ["schools", "students", "student_placements"], to="out/", format="parquet")
+    _change_schools(tmp_path / "out" / "manifest.json", change)
+    if not told:
+        await run(CHECK, {})
+        return
+    with pytest.raises(SystemExit, match=told):
+        await run(CHECK, {})
 
 
 async def test_types_of_pandas_and_polars_are_as_told(meitner) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,17 @@ async def _counts(datasette: Datasette) -> dict[tuple[str, str | None], int]:
     return {(row["title"], row["school_year"]): row["students"] for row in answer.json()}
 
 
+def _active(row: Any) -> bool:
+    today = datetime.now().astimezone().date()
+    return bool(row.start_date <= today and (row.end_date is None or row.end_date >= today))
+
+
 def _counted(sandbox: Any) -> Counter[tuple[str, str | None]]:
     titles = {school.id: school.title for school in sandbox.records("schools")}
     rows = {
         (titles[row.school_id], row.school_year and str(row.school_year), row.student_id)
         for row in sandbox.records("student_placements")
-        if row.archived_at is None
+        if _active(row)
     }
     return Counter((title, year) for title, year, _ in rows)
 
@@ -147,7 +153,7 @@ async def test_a_run_is_seen_when_it_is_whole_and_not_hindered(
     still = _opened([], immutables=[str(mirror / FILE)], settings=one_connection)
     before = await _counts(shown)
     assert await _counts(still) == before
-    (placement, *_) = (row for row in meitner_sandbox.records("student_placements") if row.archived_at is None)
+    (placement, *_) = (row for row in meitner_sandbox.records("student_placements") if _active(row))
     await meitner.student_placements.delete(placement.id)
     with Mirror(mirror / FILE) as kept:
         report = await kept.sync(meitner)

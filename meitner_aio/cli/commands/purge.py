@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from ...errors import ConfigurationError
 from ...export import Purged, purge
+from ...export._log import LOG
+from ...export.destinations._address import scheme_of
 from .._exit import UsageError
 from .._options import Json
 from ..rendering.amounts import counted, size
@@ -39,18 +42,28 @@ def purge_command(
         age = span(older_than)
     except ValueError as wrong:
         raise UsageError(f"--older-than {wrong}") from None
+    place = Path(folder)
+    if scheme_of(folder) is None and not place.is_dir():
+        raise UsageError(f"{folder} is not a folder")
     try:
         done = purge(folder, age, dry_run=dry_run)
     except (ConfigurationError, ValueError) as wrong:
         raise UsageError(str(wrong)) from None
-    except (FileNotFoundError, NotADirectoryError) as wrong:
-        if str(wrong.filename or folder) != folder:
-            raise
-        raise UsageError(f"{folder} is not a folder") from None
+    below = [] if done.removed else _exports_below(place)
+    if below:
+        raise UsageError(
+            f"{folder} holds no export, but {counted(len(below), 'folder')} of exports, such as {below[0]}: "
+            "purge each by itself"
+        )
     if json:
         write_json(_facts(done))
     else:
         _tell(done, folder, older_than)
+
+
+def _exports_below(place: Path) -> list[Path]:
+    """Return the folders of exports in one that is none itself: a purge of it removes nothing, night after night."""
+    return [] if (place / LOG).exists() else sorted(log.parent for log in place.glob(f"*/{LOG}"))
 
 
 def _facts(done: Purged) -> dict[str, Any]:

@@ -202,7 +202,10 @@ class Meitner(Resources, Client):
         from .sandbox import Sandbox
 
         if directory is not None and size:
-            raise TypeError(f"{', '.join(size)} cannot be given beside a sandbox, which has its size already")
+            raise TypeError(
+                f"{', '.join(size)} cannot be given beside a sandbox: what a Sandbox takes goes into that one, "
+                "and options of a client, such as timeout and retry, into with_options()"
+            )
         directory = directory or Sandbox(**size)
         client = cls.__new__(cls)
         url = f"sandbox:{os.urandom(4).hex()}"  # no two of them share what a cache keeps of their answers

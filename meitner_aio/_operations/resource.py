@@ -152,12 +152,12 @@ class Operation:
     def _bound(self, resource: Resource[Any], call: Callable[P, V]) -> Callable[P, V]:
         """Give the call its name, signature and docstring, and store it on the resource as a plain attribute."""
         kind = type(resource)
+        call.__name__ = self.name  # before it is wrapped: Python names the innermost function in errors of arguments
+        call.__qualname__ = f"{kind.__name__}.{self.name}"
+        call.__module__ = kind.__module__
         if self.name in WRITES:
             call = noting(kind, self.name, binding_of(resource).send, call)
         call = strip_traceback(call)
-        call.__name__ = self.name
-        call.__qualname__ = f"{kind.__name__}.{self.name}"
-        call.__module__ = kind.__module__
         noun = inspect.cleandoc(getattr(kind, "model", kind).__doc__ or "").partition("\n")[0]
         call.__doc__ = f"{self.summary}\n\n{self.method} {self.route(kind)}. {noun}"
         shown = self.signature() or inspect.signature(call)

@@ -243,7 +243,8 @@ def error_from(request: Request, response: RawResponse) -> errors.APIStatusError
 
 def _described(request: Request, response: RawResponse) -> str:
     what = _REASONS.get(response.status) or media_type(response.headers) or "no content type"
-    return f"{request.method} {request.route} was answered {response.status} ({what}) without an error object"
+    told = f"{request.method} {request.route} was answered {response.status} ({what}) without an error object"
+    return f"{told}: check the path of base_url" if response.status == 404 else told
 
 
 def value_of(request: Request, response: RawResponse) -> Any:

@@ -293,6 +293,13 @@ def test_an_operation_documents_itself(resource, name):
 
 
 @pytest.mark.parametrize(("resource", "name"), CALLS)
+def test_a_call_with_too_many_arguments_is_named_as_it_was_called(resource, name):
+    """The error of an argument that no call has is about `Students.get`, not about a function in the package."""
+    with pytest.raises(TypeError, match=f"^{resource.__name__}.{name}\\(\\) takes"):
+        getattr(resource(answering(resource, name)), name)(ID, 1, 2)
+
+
+@pytest.mark.parametrize(("resource", "name"), CALLS)
 def test_the_signature_is_the_record(resource, name):
     """The id is positional, every field a keyword, and required fields have no default."""
     operation, bound = operations(resource)[name], getattr(resource(answering(resource, name)), name)

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from sandbox_calls import KEY, NOBODY, NOON, Clock, call, made, person, search
 
+from meitner_aio import Meitner
 from meitner_aio._wire.messages import Request
 from meitner_aio.errors import APIConnectionError, APITimeoutError
 from meitner_aio.sandbox import Fault, Sandbox
@@ -376,6 +377,12 @@ def test_a_sandbox_that_cannot_be(choices):
     """`ValueError`, at construction."""
     with pytest.raises(ValueError, match=r"must be|at least"):
         Sandbox(**{"students": 1, "schools": 1, **choices})
+
+
+def test_options_beside_a_sandbox_are_told_where_they_go():
+    """Options of the client are taken for choices of the sandbox, so the message speaks of both."""
+    with pytest.raises(TypeError, match=r"^timeout, retry cannot .* a Sandbox takes .* with_options\(\)$"):
+        Meitner.sandbox(Sandbox(students=1), timeout=4, retry=None)
 
 
 def test_a_client_in_process_takes_the_same_choices():

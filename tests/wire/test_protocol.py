@@ -139,6 +139,13 @@ def test_the_kind_of_a_strange_body_is_told():
     assert len(error_from(GET, answer(b"", 404, Content_Type="x" * 400)).message) < 200
 
 
+def test_a_404_without_an_error_object_may_be_of_another_server():
+    """A base URL without its path makes every record seem to be missing; the API itself says what it does not have."""
+    assert error_from(GET, answer(b"", 404)).message.endswith("without an error object: check the path of base_url")
+    assert "base_url" not in error_from(GET, answer(b"", 502)).message
+    assert "base_url" not in error_from(GET, failed(404)).message
+
+
 def test_a_request_id_comes_from_the_body_else_from_a_header():
     """Support asks for one id: that of the error object, or of the gateway."""
     headers = {"X_Request_ID": "h1"}

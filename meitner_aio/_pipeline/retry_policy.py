@@ -25,9 +25,10 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How often and for how long to retry. Times are in seconds.
 
     Waits are drawn at random from 0 to `initial * exponent ** n`, capped at `maximum` (full jitter); a Retry-After
-    header takes their place. No attempt starts later than `deadline` after the first. Bulk (a page of a listing, a
-    write of `*_many` or of an outbox) waits through an `outage` of so many seconds by occasional probes, where any
-    other call gives up; in bulk, an attempt that fails for want of quota does not count.
+    header takes their place. `deadline` bounds one request with all its attempts, waits and turns in line: what is
+    under way then is given up. A listing has one for each page. Bulk (a page of a listing, a write of `*_many` or of an
+    outbox) waits through an `outage` of so many seconds by occasional probes, where any other call gives up; in bulk,
+    an attempt that fails for want of quota does not count.
 
     With `connection_errors=False` an `APIConnectionError`, a timeout too, is raised at once: nothing is repeated, no
     smaller page asked for, no outage waited through. A create that was lost is looked up, and not sent again.

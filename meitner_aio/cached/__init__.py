@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheProvider", "Cached", "CachedMeitner", "MemoryCache", "Reads", "RedisCache", "Searches"]
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultedTypeVar
+
+    Default = DefaultedTypeVar("Default", default=Never)
+else:
+    Default = TypeVar("Default")
+
 D = TypeVar("D")
 E = TypeVar("E")
 R = TypeVar("R", bound=Resource[Any])
@@ -33,15 +40,19 @@ _STALE = 24 * 3600.0
 """Seconds for which `stale_if_error=True` lets an expired answer be used."""
 
 
-class CachedMeitner(Resources, View[D]):
+class CachedMeitner(Resources, View[Default]):
     """A read-only client whose answers are kept for a while: `meitner.cached()` makes it.
 
     Concurrent equal reads are one request. When the service is down (no connection, a 5xx, a spent quota) and no answer
     is kept, the result is `default` of the call, else that of the id in `defaults` of the view, else its `default`. A
     listing has no default, because an empty one would look like an empty directory.
+
+    In annotations, `CachedMeitner` is a view without defaults, and `CachedMeitner[None]` one with `default=None`.
     """
 
-    def __init__(self, wire: Binding, caching: Caching | None, default: D, defaults: Mapping[str, object]) -> None:
+    def __init__(
+        self, wire: Binding, caching: Caching | None, default: Default, defaults: Mapping[str, object]
+    ) -> None:
         self._wire = wire
         self._caching = caching
         self._default = default

@@ -3,7 +3,7 @@
 import hmac
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class Pupil:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     if len(os.environ["ROLL_API_KEY"]) < 32:
         raise ValueError("ROLL_API_KEY must have at least 32 characters")
     async with Meitner() as app.state.meitner:  # one for all requests: connections, quota and retry budget are shared
@@ -32,7 +32,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def directory(request: Request) -> Meitner:
-    return request.app.state.meitner
+    meitner: Meitner = request.app.state.meitner
+    return meitner
 
 
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]

@@ -383,7 +383,7 @@ def switches() -> None:
 
 async def cached(meitner: Meitner) -> None:
     """The reads of a view are those of the client, and a default shows in their types."""
-    plain = meitner.cached(ttl=60, maxsize=100, stale_if_error=False)
+    plain: CachedMeitner = meitner.cached(ttl=60, maxsize=100, stale_if_error=False)
     assert_type(await plain.students.get(ID), Student)
     assert_type(await plain.students.get(ID, default=None), Student | None)
     assert_type(await plain.students.get_many([ID]), dict[str, Student])

@@ -1,8 +1,8 @@
 """A server that is never the bottleneck: answers made before they are asked for, written by a bare asyncio protocol.
 
 It knows the URLs of one student and of pages of students, keep-alive and pipelining; no other method, no rule, no
-error but 401 and 404. Run as a script, with the number of students and the seconds before each answer as arguments, it
-serves until it is killed, and prints its base URL as its first line.
+error but 401 and 404. Run as a script, with the number of students and the seconds before each answer and for each row
+asked for as arguments, it serves until it is killed, and prints its base URL as its first line.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ BASE = "/directory/v1"
 _PAGE = re.compile(rb"/directory/v1/student\?(.*)")
 _ONE = re.compile(rb"/directory/v1/student/([0-9a-f]{8})-0000-4000-8000-000000000000")
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+_LIMIT = re.compile(rb"[?&]limit=(\d+)")
 _KEPT = 200_000_000
 """Bytes of answers that are kept ready."""
 _CREDENTIALS = re.compile(rb"client-secret: ", re.IGNORECASE)
@@ -117,9 +118,10 @@ _STRANGER = answer(b'{"error":{"code":"Unauthorized","message":"who are you","re
 class Connection(asyncio.Protocol):
     """One connection: for every request head that has arrived, an answer in one write."""
 
-    def __init__(self, answers: Answers, latency: float) -> None:
+    def __init__(self, answers: Answers, latency: float, a_row: float = 0.0) -> None:
         self._answers = answers
         self._latency = latency
+        self._a_row = a_row
         self._pending = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -132,24 +134,30 @@ class Connection(asyncio.Protocol):
         while (end := self._pending.find(_END)) >= 0:
             head, self._pending = self._pending[:end], self._pending[end + len(_END) :]
             known = _CREDENTIALS.search(head) is not None
-            made = self._answers.to(head.split(b" ", 2)[1]) if known else _STRANGER
-            if self._latency:
-                asyncio.get_running_loop().call_later(self._latency, self._transport.write, made)
+            target = head.split(b" ", 2)[1]
+            made = self._answers.to(target) if known else _STRANGER
+            limit = _LIMIT.search(target) if self._a_row else None
+            wait = self._latency + (int(limit[1]) * self._a_row if limit else 0.0)
+            if wait:
+                asyncio.get_running_loop().call_later(wait, self._transport.write, made)
             else:
                 self._transport.write(made)
 
 
-async def _serve(count: int, latency: float) -> None:
+async def _serve(count: int, latency: float, a_row: float) -> None:
     answers = Answers(count)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(answers, latency), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(answers, latency, a_row), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{BASE}", flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def serving(count: int = 10_000, latency: float = 0.0) -> Iterator[str]:
-    """Serve so many students from a process of its own, after so many seconds each; the value is the base URL."""
-    command = [sys.executable, str(Path(__file__).resolve()), str(count), str(latency)]
+def serving(count: int = 10_000, latency: float = 0.0, a_row: float = 0.0) -> Iterator[str]:
+    """Serve so many students from a process of its own, after so many seconds each; the value is the base URL.
+
+    `a_row` is how many seconds more an answer takes for each row that is asked for.
+    """
+    command = [sys.executable, str(Path(__file__).resolve()), str(count), str(latency), str(a_row)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -162,4 +170,4 @@ def serving(count: int = 10_000, latency: float = 0.0) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))

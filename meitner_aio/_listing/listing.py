@@ -60,7 +60,8 @@ class Listing(Generic[T]):
     ) -> Listing[T]:
         """Return the same listing with other options: rows a page, rows to skip, requests in flight.
 
-        Without a `limit`, pages are as large as the server gives them, and at most 5,000 rows are fetched ahead.
+        Without a `limit`, pages are as large as the server gives them; with a small one, the first row comes sooner. At
+        most 5,000 rows are fetched ahead, or two pages of more than 2,500.
         `exact` fetches rows that moved during the read again, until completeness is proven. `strict` raises
         `IncompleteListing` at the end of a read that is not known to be complete. `on_invalid="skip"` leaves out rows
         that break the contract, and the report names them.

@@ -46,7 +46,8 @@ class Idle:
 class Prefetcher(Generic[T]):
     """Pages fetched ahead: at most `concurrency` requests in flight, and twice as many pages that wait to be taken.
 
-    Of large pages there are fewer: together they hold at most `ROWS` rows.
+    Of large pages there are fewer: together they hold at most `ROWS` rows, or are `_FEWEST`. Beside them there is the
+    page that is being delivered.
     """
 
     def __init__(

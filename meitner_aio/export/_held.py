@@ -68,8 +68,13 @@ def check_same_key(what: str, other: str | None, key: str | None, remedy: str = 
     raise MeitnerError(f"{what} is {was}, and this export is {is_}: the two do not mix, {remedy}")
 
 
-class PartOfWholeError(MeitnerError, ValueError):
-    """What was asked for is a part, and would replace a whole: asking otherwise is all that helps."""
+class _PartOfWholeError(MeitnerError, ValueError):
+    """Wrong usage: asking otherwise is all that helps."""
+
+
+def part_of_whole(message: str) -> MeitnerError:
+    """Return the error for a part that would replace a whole; it is a `ValueError`, too."""
+    return _PartOfWholeError(message)
 
 
 def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], left: Mapping[str, Journal]) -> None:
@@ -83,7 +88,7 @@ def check_wholes(folder: Folder, manifest: Manifest, targets: Sequence[Target], 
         file = _whole(folder, manifest.resources.get(target.name), target)
         if file is None:
             continue
-        raise PartOfWholeError(
+        raise part_of_whole(
             f"{folder.path / file} holds all {target.name}, as far as is known, and this export is a part of them: "
             "pass replace=True (--replace) to replace the whole, or export to another folder"
         )

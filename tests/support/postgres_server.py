@@ -62,12 +62,12 @@ class PostgresServer:
         """Where its database is, as SQLAlchemy and dlt spell it; anybody may log in."""
         return self._url("postgres")
 
-    def copied(self, name: str) -> str:
-        """Copy the database, to which nobody may be connected, and return where the copy is."""
+    def copied(self, name: str, template: str = "postgres") -> str:
+        """Copy the database, to which nobody may be connected, and return where the copy is; of `template1`, an empty one."""
         with closing(psycopg2.connect(host=self._folder.name, user="tests", dbname="template1")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE postgres')
+                cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE {template}')
         return self._url(name)
 
     def _url(self, database: str) -> str:

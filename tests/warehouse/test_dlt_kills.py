@@ -79,7 +79,7 @@ def test_many_loads_that_are_killed(tmp_path: Path, kind: str, seed: int, reques
 @pytest.mark.parametrize("loaded", [False, True])
 def test_rows_that_are_staged_twice(tmp_path: Path, kind: str, loaded: bool, request: pytest.FixtureRequest) -> None:
     """Rows were staged, and dlt did not come to note it: it stages them again, and they are in the table once."""
-    url = request.getfixturevalue("postgres").copied(f"staged{loaded}") if kind == "postgres" else ""
+    url = request.getfixturevalue("postgres").copied(f"staged{loaded}", "template1") if kind == "postgres" else ""
     if loaded:
         killed_loads.load(tmp_path, url, change=False)
     with forks(killed_loads.__file__) as killed:
@@ -94,7 +94,7 @@ def test_rows_that_are_staged_twice(tmp_path: Path, kind: str, loaded: bool, req
 
 def test_a_kill_of_a_load_into_postgres_with_indexes(tmp_path: Path, postgres: PostgresServer) -> None:
     """dlt cannot insert its state again, and stops; without its folder it begins anew, without the constraint it goes on."""
-    url = postgres.copied("indexes")
+    url = postgres.copied("indexes", "template1")
     warehouse = Warehouse(tmp_path / "pipelines", dlt.destinations.postgres(url))
     sandbox, at = killed_loads.sandbox(), ".pending_transitions/_dlt_pipeline_state."
     with Portal(Meitner.sandbox(sandbox)) as portal, forks(killed_loads.__file__) as killed:

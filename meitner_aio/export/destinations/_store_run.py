@@ -21,7 +21,7 @@ from ..._runtime.private_files import read_private
 from ..._runtime.threads import threaded
 from ...errors import DestinationError, DestinationReason, MeitnerError
 from .._files import Folder
-from .._held import PartOfWholeError, check_same_key
+from .._held import check_same_key, part_of_whole
 from .._manifest import Manifest
 from .._names import MANIFEST, NOTES
 from .._report import ResourceReport
@@ -127,7 +127,7 @@ class StoreRun:
         )
         if missing or wholes:
             lacks = f"lacks {', '.join(missing)}" if missing else f"is a part of {', '.join(wholes)}"
-            raise PartOfWholeError(
+            raise part_of_whole(
                 f"{what} would be replaced by a run that {lacks}: export to another prefix, or pass replace=True "
                 "(--replace)"
             )

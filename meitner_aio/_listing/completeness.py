@@ -187,9 +187,8 @@ class CompletenessTracker:
 
         Dates prove something if it counted as many rows as the first, whichever of the two is older.
         """
-        if page.asked_at is None:
-            self.asked = None
         if self.asked is None or page.asked_at is None:
+            self.asked = None
             return
         earliest = min(self.asked.timestamp(), page.asked_at)
         self.asked = datetime.fromtimestamp(earliest, UTC)

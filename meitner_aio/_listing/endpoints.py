@@ -104,11 +104,8 @@ class RecordSource(Generic[T]):
 
     async def fetch_raw(self, ask: PageRequest) -> Callable[[], DecodedPage[T]]:
         """Fetch a page without decoding it."""
-        time = asyncio.get_running_loop().time
-        began = time()
         request = self._request(ask, self._asking)
-        response = await self._send(msgspec.structs.replace(request, reader=None))
-        waited = max(time() - began, response.elapsed)
+        response, waited = await self._sent(msgspec.structs.replace(request, reader=None))
         return lambda: _timed(cast("DecodedPage[T]", value_of(request, response)), response, waited)
 
     async def created(self, low: datetime | None, high: datetime, ask: PageRequest) -> DecodedPage[T]:
@@ -132,12 +129,16 @@ class RecordSource(Generic[T]):
         return await self._answered(self._request(ask, asking))
 
     async def _answered(self, request: Request) -> DecodedPage[T]:
-        """Fetch a page, and record how long it took: the server may have counted long before its Date."""
+        """Fetch a page."""
+        response, waited = await self._sent(request)
+        return _timed(cast("DecodedPage[T]", value_of(request, response)), response, waited)
+
+    async def _sent(self, request: Request) -> tuple[RawResponse, float]:
+        """Return the answer, and how long it took: the server may have counted long before its Date."""
         time = asyncio.get_running_loop().time
         began = time()
         response = await self._send(request)
-        page = cast("DecodedPage[T]", value_of(request, response))
-        return _timed(page, response, max(time() - began, response.elapsed))
+        return response, max(time() - began, response.elapsed)
 
     async def _largest(self, ask: PageRequest, asking: Request) -> DecodedPage[T]:
         """Fetch as many rows as the server gives. While that is unknown, one read at a time tries; others learn."""

@@ -22,6 +22,7 @@ from .creation import CreationTimes, creation_times
 from .seen_ids import Distinct
 from .source import Counted
 from .steps import Steps, at_once
+from .timeline import Timeline
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ class CompletenessTracker:
         self._offset = offset
         self.searched = updates
         self._updates = updates or offset > 0  # behind an offset an update can move a row in from before it
-        self._kept = _Kept() if keep else None
+        self._kept = Timeline() if keep else None
         self._distinct = Distinct()
         self._began = False
         self.asked: datetime | None = None
@@ -216,7 +217,7 @@ class CompletenessTracker:
         self._date(cast("list[Row]", rows), created)
         self.rows += len(rows)
         if self._kept is not None and created is not None:
-            self._kept.keep(ids, created.stamps)
+            self._kept.append(ids, created.stamps)
         return rows
 
     def _unidentified(self, rows: list[T]) -> list[T]:
@@ -272,9 +273,9 @@ class CompletenessTracker:
         """
         return None if self.asked is None else (self.asked - _EARLIER).replace(second=0, microsecond=0)
 
-    def made(self, *, without: frozenset[str]) -> list[tuple[float, int]]:
-        """Return the creation time of each row, in seconds since 1970 and in order, with the hash of its id."""
-        return [] if self._kept is None else self._kept.sorted({hash(id_) for id_ in without})
+    def timeline(self, *, without: frozenset[str]) -> Steps[Timeline]:
+        """Return a copy of when each row was created, without the rows of some ids, in short steps."""
+        return (yield from (Timeline() if self._kept is None else self._kept).ordered(without=without))
 
     def left(self, gone: frozenset[str]) -> int:
         """Return how many of the rows that arrived, including skipped ones, are not among the deleted ones."""
@@ -370,22 +371,3 @@ class Row(Protocol):
 
 def _updated(row: Row) -> datetime | None:
     return None if row.meta is None else row.meta.updated_at
-
-
-class _Kept:
-    """Creation times of rows, with the hashes of their ids."""
-
-    __slots__ = ("_keys", "_stamps")
-
-    def __init__(self) -> None:
-        self._keys = array("q")
-        self._stamps = array("d")
-
-    def keep(self, ids: list[str], stamps: list[datetime]) -> None:
-        """Add the rows of a page. An undated page is not added: it makes the others useless."""
-        self._keys.fromlist(list(map(hash, ids)))
-        self._stamps.fromlist([at.timestamp() for at in stamps])
-
-    def sorted(self, without: set[int]) -> list[tuple[float, int]]:
-        """Return pairs of timestamp and hash in the order of time, without the given hashes."""
-        return sorted(pair for pair in zip(self._stamps, self._keys, strict=True) if pair[1] not in without)

@@ -11,7 +11,6 @@ to be deleted, or is found without the search's conditions, which it no longer m
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar, cast
@@ -22,6 +21,7 @@ from .completeness import CompletenessTracker, Row
 from .creation import creation_times
 from .source import PageRequest, Source
 from .steps import in_turns
+from .timeline import Timeline
 
 T = TypeVar("T")
 
@@ -60,10 +60,12 @@ _UNEXPLAINED = 50
 async def repair(source: Source[T], tracker: CompletenessTracker, ask: PageRequest) -> AsyncGenerator[list[T], None]:
     """Yield the rows that a read missed, in pages as large as `ask` says, and set the level that was reached."""
     asked = tracker.asked if source.searchable and tracker.datable else None
-    windows = None if asked is None else _CreationWindows(source, tracker, ask, asked)
     if not tracker.identified:
         await _compare(source, tracker, ask)
         return
+    windows = None
+    if asked is not None:
+        windows = _CreationWindows(source, tracker, ask, asked, await in_turns(tracker.timeline(without=_NONE)))
     if windows is not None and source.updates_matter:
         rows = _search(source, tracker, windows)
     elif source.searchable and tracker.since is not None and not source.updates_matter:
@@ -86,7 +88,7 @@ async def _list(
         if gone is not None and counted.pagination.total == tracker.left(gone):
             tracker.mended(gone=gone)
             return
-        doubts = windows is not None and windows.know(gone)
+        doubts = windows is not None and await windows.know(gone)
         state = counted.pagination.total, tracker.rows, gone
         at_rest = state == before and not doubts
         if gone is None or windows is None or windows.vanished or at_rest:
@@ -114,7 +116,7 @@ async def _search(
         async for rows in windows.read():
             yield rows
         gone = await _deleted(source, tracker)
-        doubts = windows.know(gone)
+        doubts = await windows.know(gone)
         if suspects & windows.vanished.keys() or not windows.affordable:
             break
         if not doubts and await windows.explain():
@@ -137,7 +139,10 @@ async def _deleted(source: Source[T], tracker: CompletenessTracker) -> frozenset
 class _CreationWindows(Generic[T]):
     """Compares the rows that were delivered with the directory, by windows of creation time."""
 
-    def __init__(self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest, asked: datetime) -> None:
+    def __init__(
+        self, source: Source[T], tracker: CompletenessTracker, ask: PageRequest, asked: datetime, rows: Timeline
+    ) -> None:
+        """Compare with `rows`, which are in order."""
         self.vanished: dict[int, float] = {}
         """Delivered rows that were missing from their window: creation times by the hash of the id."""
         self._source = source
@@ -152,7 +157,7 @@ class _CreationWindows(Generic[T]):
         self._counted: list[tuple[_CreationWindow, int]] = []
         self._crowded: list[_CreationWindow] = []
         self._countable = not source.updates_matter  # no event tells of the rows that an update takes out of a search
-        self._rows = tracker.made(without=_NONE)
+        self._rows = rows
 
     @property
     def affordable(self) -> bool:
@@ -166,7 +171,7 @@ class _CreationWindows(Generic[T]):
             self._tracker.problems.append(f"{len(self.vanished)} delivered rows can no longer be found")
         self._tracker.problems.append(f"the repair gave up after {spent} requests")
 
-    def know(self, gone: frozenset[str] | None) -> bool:
+    async def know(self, gone: frozenset[str] | None) -> bool:
         """Take in which rows are deleted; return whether other rows have to be read again because of that.
 
         Windows whose count no longer fits are read again, in halves, and so are crowded windows that moved. The window
@@ -175,7 +180,7 @@ class _CreationWindows(Generic[T]):
         lost = gone or _NONE
         for id_ in lost:
             self.vanished.pop(hash(id_), None)
-        self._rows = self._tracker.made(without=lost)
+        self._rows = await in_turns(self._tracker.timeline(without=lost))
         again, self._crowded = self._crowded, []
         for window, total in self._counted:
             if total != self._delivered(window):
@@ -233,27 +238,22 @@ class _CreationWindows(Generic[T]):
         created = creation_times(rows)
         if created is not None:
             for made, row in zip(created.stamps, cast("list[Row]", rows), strict=True):
-                insort(self._rows, (made.timestamp(), hash(row.id)))
+                self._rows.insert(made, row.id)
         return rows
 
     def _miss(self, window: _CreationWindow, present: set[int]) -> None:
         """Record which rows that were delivered from a window are no longer in it."""
         for key in present & self.vanished.keys():
             del self.vanished[key]
-        start, end = self._span(*window)
-        self.vanished |= {key: made for made, key in self._rows[start:end] if key not in present}
+        stamps, keys = self._rows.stamps, self._rows.keys
+        self.vanished |= {keys[n]: stamps[n] for n in self._rows.span(*window) if keys[n] not in present}
 
     def _delivered(self, window: _CreationWindow) -> int:
-        start, end = self._span(*window)
-        return end - start
+        return len(self._rows.span(*window))
 
     def _halves(self, window: _CreationWindow) -> list[_CreationWindow]:
         middle = self._middle(*window)
         return [] if middle is None else [(window[0], middle), (middle, window[1])]
-
-    def _span(self, low: datetime | None, high: datetime) -> tuple[int, int]:
-        start = 0 if low is None else bisect_left(self._rows, (low.timestamp(),))
-        return start, bisect_left(self._rows, (high.timestamp(),))
 
     def _middle(self, low: datetime | None, high: datetime) -> datetime | None:
         """Return an instant that splits a window, or None if there is none.
@@ -261,15 +261,15 @@ class _CreationWindows(Generic[T]):
         Best is a gap between timestamps that the server certainly tells apart, as near to the middle row as possible.
         Otherwise rows with the same timestamp are cut out, before and after.
         """
-        start, end = self._span(low, high)
-        if start == end:
+        rows, stamps = self._rows.span(low, high), self._rows.stamps
+        if not rows:
             return None
         gap = _BLURRED if self._countable else 0.0  # blurred timestamps make counts wrong, but not snapshots
-        for place in _outward(start + 1, end):
-            earlier, later = self._rows[place - 1][0], self._rows[place][0]
+        for place in _outward(rows.start + 1, rows.stop):
+            earlier, later = stamps[place - 1], stamps[place]
             if later - earlier > gap:
                 return _instant(_between(earlier, later))
-        first, last = _around(self._rows[start][0], self._rows[end - 1][0])
+        first, last = _around(stamps[rows.start], stamps[rows.stop - 1])
         if low is None or low < first:
             return first
         return last if last < high else None

@@ -295,7 +295,7 @@ def test_a_full_disk_is_an_os_error(there, path, monkeypatch):
 def test_a_full_disk_is_noticed_while_writing(path):
     """Not only at the end."""
     writer = open_writer("sqlite", School, path, table="schools", fields=None, replace=True)
-    writer._staging.execute("PRAGMA max_page_count = 12")
+    writer._staging.execute("PRAGMA max_page_count = 2")
     with pytest.raises(OSError, match="No space left"):
         writer.write(encode_lines(crowd("new")))
     writer.abort()

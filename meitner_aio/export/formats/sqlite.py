@@ -39,6 +39,8 @@ _PATIENCE = 30.0
 """Seconds that another program may hold the file."""
 _CACHE = 1 << 14
 """KiB of the file that are kept in memory while its keys are built, which come in no order."""
+_STAGED = 1 << 16
+"""Bytes of a page of the database beside the file: it is written and read from end to end."""
 _FREE = "meitner_aio_free"
 """A table that is there for no longer than it takes to overwrite the free pages."""
 _AT_ONCE = 100_000
@@ -66,6 +68,7 @@ class SqliteWriter:
         remove(self._staged)  # what a killed export left
         os.close(open_private(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         self._staging = _connected(self._staged, check_same_thread=False)
+        self._staging.execute(f"PRAGMA page_size = {_STAGED}")
         self._staging.execute("PRAGMA journal_mode = OFF")
         self._staging.execute("PRAGMA synchronous = OFF")
         self._staging.execute(f"CREATE TABLE records ({_listed(rows.columns)})")

@@ -1,8 +1,9 @@
 """A server that is never the bottleneck: answers made before they are asked for, written by a bare asyncio protocol.
 
 It knows the URLs of one student and of pages of students, keep-alive and pipelining; no other method, no rule, no
-error but 401 and 404. Run as a script, with the number of students and the seconds before each answer and for each row
-asked for as arguments, it serves until it is killed, and prints its base URL as its first line.
+error but 401 and 404. Run as a script, with the number of students, the seconds before each answer and for each row
+asked for, and the bytes of answers that it may keep as arguments, it serves until it is killed, and prints its base URL
+as its first line.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
@@ -24,11 +25,13 @@ import msgspec
 BASE = "/directory/v1"
 
 _PAGE = re.compile(rb"/directory/v1/student\?(.*)")
-_ONE = re.compile(rb"/directory/v1/student/([0-9a-f]{8})-0000-4000-8000-000000000000")
-_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+_ONE = re.compile(rb"/directory/v1/student/([0-9a-f]{5})([0-9a-f]{3})-0000-4000-8000-000000000000")
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _LIMIT = re.compile(rb"[?&]limit=(\d+)")
 _KEPT = 200_000_000
 """Bytes of answers that are kept ready."""
+_BLOCK = 1000
+"""Rows whose ids and timestamps begin alike, so that what they share is put in at once."""
 _CREDENTIALS = re.compile(rb"client-secret: ", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
@@ -43,21 +46,33 @@ def students(count: int) -> list[Any]:
 class Answers:
     """Whole answers by request target; a page is put together when it is first asked for.
 
-    Some students stand for any number: each row is one of them under an id of its own, made a second after the row
-    before.
+    A thousand students stand for any number: each row is one of them under an id of its own, made a second after the
+    row before in its thousand, and in a later hour than those of the thousand before.
     """
 
-    def __init__(self, count: int, *, different: int = 1000) -> None:
-        rows = students(different)
+    def __init__(self, count: int, *, kept: int = _KEPT) -> None:
         self._count = count
-        self._rows = [_template(row) for row in rows]
+        self._kept = kept
+        self._templates = [_template(row) for row in students(_BLOCK)]
+        self._rows = [
+            template.replace(b"<id>", b"<block>%03x-0000-4000-8000-000000000000" % place).replace(
+                b"<made>", b"<hour>:%02d:%02dZ" % divmod(place, 60)
+            )
+            for place, template in enumerate(self._templates)
+        ]
         self._ready: dict[bytes, bytes] = {}
         self._missing = answer(
             b'{"error":{"code":"NotFound","message":"no such thing","requestID":"-"}}', b"404 Not Found"
         )
 
-    def _row(self, number: int) -> bytes:
-        return self._rows[number % len(self._rows)] % (_id(number), _made(number))
+    def _encoded(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield rows, several at a time."""
+        while start < end:
+            block, place = divmod(start, _BLOCK)
+            rows = b",".join(self._rows[place : place + end - start])
+            hour = (EPOCH + timedelta(hours=block)).strftime("%Y-%m-%dT%H").encode()
+            yield rows.replace(b"<block>", b"%05x" % block).replace(b"<hour>", hour)
+            start = (block + 1) * _BLOCK
 
     def to(self, target: bytes) -> bytes:
         """Return the answer to a GET."""
@@ -68,34 +83,30 @@ class Answers:
         if page is not None:
             asked = dict(part.split(b"=") for part in page[1].split(b"&") if part)
             made = answer(self._page(int(asked.get(b"limit", 50)), int(asked.get(b"offset", 0))))
-        elif one is not None and int(one[1], 16) < self._count:
-            made = answer(self._row(int(one[1], 16)))
+        elif one is not None and (number := _number(one)) < self._count:
+            made = answer(b"".join(self._encoded(number, number + 1)))
         else:
             return self._missing
-        if len(self._ready) * len(made) < _KEPT:
+        if len(self._ready) * len(made) < self._kept:
             self._ready[target] = made
         return made
 
     def _page(self, limit: int, offset: int) -> bytes:
-        rows = [self._row(number) for number in range(offset, min(offset + limit, self._count))]
-        return page(rows, limit, offset, self._count)
+        return page(self._encoded(offset, min(offset + limit, self._count)), limit, offset, self._count)
 
 
-def _id(number: int) -> bytes:
-    return b"%08x-0000-4000-8000-000000000000" % number
-
-
-def _made(number: int) -> bytes:
-    return (_EPOCH + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+def _number(one: re.Match[bytes]) -> int:
+    block, place = int(one[1], 16), int(one[2], 16)
+    return block * _BLOCK + place if place < _BLOCK else sys.maxsize
 
 
 def _template(row: Any) -> bytes:
     """Return a row's JSON with places for its id and for when it was made."""
     made = msgspec.json.encode(row.meta.created_at)[1:-1]
-    return msgspec.json.encode(row).replace(b"%", b"%%").replace(row.id.encode(), b"%s").replace(made, b"%s", 1)
+    return msgspec.json.encode(row).replace(row.id.encode(), b"<id>").replace(made, b"<made>", 1)
 
 
-def page(rows: list[bytes], limit: int, offset: int, total: int) -> bytes:
+def page(rows: Iterable[bytes], limit: int, offset: int, total: int) -> bytes:
     """Return the body of a page of encoded rows."""
     pagination = f'{{"offset":{offset},"limit":{limit},"total":{total}}}'.encode()
     return b'{"data":[' + b",".join(rows) + b'],"pagination":' + pagination + b"}"
@@ -144,20 +155,21 @@ class Connection(asyncio.Protocol):
                 self._transport.write(made)
 
 
-async def _serve(count: int, latency: float, a_row: float) -> None:
-    answers = Answers(count)
+async def _serve(count: int, latency: float, a_row: float, kept: int) -> None:
+    answers = Answers(count, kept=kept)
     server = await asyncio.get_running_loop().create_server(lambda: Connection(answers, latency, a_row), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{BASE}", flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def serving(count: int = 10_000, latency: float = 0.0, a_row: float = 0.0) -> Iterator[str]:
+def serving(count: int = 10_000, latency: float = 0.0, a_row: float = 0.0, *, kept: int = _KEPT) -> Iterator[str]:
     """Serve so many students from a process of its own, after so many seconds each; the value is the base URL.
 
-    `a_row` is how many seconds more an answer takes for each row that is asked for.
+    `a_row` is how many seconds more an answer takes for each row that is asked for, and `kept` how many bytes of
+    answers are kept; the others are made again, which takes half a microsecond a row.
     """
-    command = [sys.executable, str(Path(__file__).resolve()), str(count), str(latency), str(a_row)]
+    command = [sys.executable, str(Path(__file__).resolve()), *map(str, (count, latency, a_row, kept))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -170,4 +182,4 @@ def serving(count: int = 10_000, latency: float = 0.0, a_row: float = 0.0) -> It
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))

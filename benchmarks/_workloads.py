@@ -29,7 +29,7 @@ PASSES = 10
 # -- answers that are there already
 
 
-ANSWERS = Answers(ROWS, different=100)
+ANSWERS = Answers(ROWS)
 
 
 def _bodies() -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from _harness import SIZE, Cost, answer_as_peer, measured, report, run, sized
 from _peers import CREDENTIALS, RawReader, less, rows_by_hand, rows_of_httpx, rows_of_official, source_of_dlt
 from _server import serving
 
-ROWS = sized(100_000, quick=5000, count=2000)
+ROWS = sized(100_000, quick=5000, count=6000)
 ROUNDS = 5
 LIMITS = (100, 1000)
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -27,7 +28,7 @@ import msgspec
 import trustme
 from _harness import Cost, Peer, answer_as_peer, measured, report, run, sized
 from _peers import CREDENTIALS
-from _server import BASE, Answers, Connection, _made
+from _server import BASE, EPOCH, Answers, Connection
 
 ROWS = sized(100_000, quick=5000, count=2000)
 ROUNDS = 5
@@ -37,9 +38,12 @@ LIMITS = (100, 1000)
 class RandomIds(Answers):
     """Pages of students under ids that do not compress."""
 
-    def _row(self, number: int) -> bytes:
-        id_ = UUID(int=Random(number).getrandbits(128), version=4)
-        return self._rows[number % len(self._rows)] % (str(id_).encode(), _made(number))
+    def _encoded(self, start: int, end: int) -> Iterator[bytes]:
+        for number in range(start, end):
+            id_ = UUID(int=Random(number).getrandbits(128), version=4)
+            made = (EPOCH + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            template = self._templates[number % len(self._templates)]
+            yield template.replace(b"<id>", str(id_).encode()).replace(b"<made>", made.encode())
 
 
 class Packed(RandomIds):

@@ -34,7 +34,7 @@ from _tables import Column, Results, Table, renewed, section
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 NAMES = tuple(sorted(path.stem.removeprefix("bench_").replace("_", "-") for path in HERE.glob("bench_*.py")))
-COUNTED = ("bulk", "call", "decode", "export", "import", "inflate", "listing")
+COUNTED = ("bulk", "call", "decode", "export", "growth", "import", "inflate", "listing")
 """Those whose instructions can be counted: the others are many processes, wait for a clock, or start too slowly."""
 PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "scale.md")
 SECONDS = 20.0

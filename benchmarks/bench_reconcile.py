@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 from _harness import child, sized, tell, turns
 from _peers import CREDENTIALS, by_hand
+from _served import served
 from _tables import Column, Row, Table
 from bench_requests import LATENCY, least
 from bench_sync import Spent, _pipes, spending, values
@@ -221,8 +222,6 @@ def within_quota(registry: str, folder: str, *, changed: bool) -> float:
 
 async def serve() -> None:
     """Serve; each line on stdin asks how many requests came since the last."""
-    from meitner_aio.sandbox.http.server import Server
-
     directory, requests = sandbox(limiter="none"), 0
 
     async def counted(request: Any) -> Any:
@@ -230,12 +229,11 @@ async def serve() -> None:
         requests += 1
         return await directory.send(request)
 
-    server = Server(counted)
-    print(f"{await server.start('127.0.0.1', 0)}/directory/v1", flush=True)
-    while (await asyncio.to_thread(sys.stdin.readline)).strip():
-        print(requests, flush=True)
-        requests = 0
-    await server.close()
+    async with served(counted) as url:
+        print(url, flush=True)
+        while (await asyncio.to_thread(sys.stdin.readline)).strip():
+            print(requests, flush=True)
+            requests = 0
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from typing import IO, Any
 
 import msgspec
 from _harness import Cost, child, measured, sized, tell, turns
+from _served import served
 from _tables import Column, Row, Table
 
 STUDENTS, ROUNDS = sized(20_000, quick=1000), 3
@@ -161,7 +162,6 @@ async def serve() -> None:
     """Serve; each line on stdin changes a hundredth of the rows, or asks how many requests came since the last."""
     from meitner_aio import Meitner
     from meitner_aio.sandbox import Sandbox
-    from meitner_aio.sandbox.http.server import Server
 
     sandbox, requests = Sandbox(students=STUDENTS, limiter="none"), 0
 
@@ -170,15 +170,13 @@ async def serve() -> None:
         requests += 1
         return await sandbox.send(request)
 
-    server = Server(counted)
-    async with Meitner.sandbox(sandbox) as meitner:
-        print(f"{await server.start('127.0.0.1', 0)}/directory/v1", flush=True)
+    async with Meitner.sandbox(sandbox) as meitner, served(counted) as url:
+        print(url, flush=True)
         while order := (await asyncio.to_thread(sys.stdin.readline)).strip():
             if order == "change":
                 await _change(meitner, sandbox)
             print(requests, flush=True)
             requests = 0
-    await server.close()
 
 
 async def _change(meitner: Any, sandbox: Any) -> None:

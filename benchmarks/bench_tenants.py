@@ -15,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from importlib import import_module
 from statistics import median
 from typing import IO, Any
 
 import msgspec
 from _harness import Cost, child, measured, sized, tell, turns
+from _served import served
 from _tables import Column, Row, Table
 
 TENANTS, STUDENTS, LATENCY, ROUNDS = sized(200, quick=10), 60, 0.05, 3
@@ -102,7 +103,6 @@ def _resident() -> int:
 async def serve() -> None:
     """Serve; each line on stdin asks for the requests since the last, and for the most that were in flight."""
     from meitner_aio.sandbox import Sandbox
-    from meitner_aio.sandbox.http.server import Server
 
     requests = in_flight = most = 0
 
@@ -118,13 +118,12 @@ async def serve() -> None:
 
         return send
 
-    servers = [Server(counted(Sandbox(students=STUDENTS, seed=seed + 1, latency=LATENCY))) for seed in range(TENANTS)]
-    urls = [f"{await server.start('127.0.0.1', 0)}/directory/v1" for server in servers]
-    print(" ".join(urls), flush=True)
-    while (await asyncio.to_thread(sys.stdin.readline)).strip():
-        print(requests, most, flush=True)
-        requests = most = 0
-    await asyncio.gather(*(server.close() for server in servers))
+    async with AsyncExitStack() as servers:
+        sandboxes = [Sandbox(students=STUDENTS, seed=seed + 1, latency=LATENCY) for seed in range(TENANTS)]
+        print(*[await servers.enter_async_context(served(counted(each))) for each in sandboxes], flush=True)
+        while (await asyncio.to_thread(sys.stdin.readline)).strip():
+            print(requests, most, flush=True)
+            requests = most = 0
 
 
 @contextmanager

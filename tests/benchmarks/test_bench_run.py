@@ -38,6 +38,16 @@ def test_a_quick_run_writes_results_and_pictures(tmp_path):
     assert "zlib, and records" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_runs(name, tmp_path):
+    """A small load of each goes well, and brings a table."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), name, "--quick", "--no-instructions"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "--to", str(tmp_path)], env=environment, capture_output=True, timeout=600, check=True)
+    assert _results(tmp_path / "benchmarks" / "results" / f"{name}.json").tables
+
+
 def test_one_that_fails_is_told_and_leaves_its_results(tmp_path, monkeypatch, capsys):
     """The others go on, and the exit code says how many failed."""
     import run

@@ -9,13 +9,14 @@ looked up, in short steps.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from msgspec import msgpack
 
 from .creation import CreationTimes
+from .steps import Steps, at_once
 
 K = TypeVar("K", int, str)
 
@@ -23,7 +24,8 @@ _SHORT = 200_000
 """Rows up to which ids are looked up in a set (about 80 bytes each); longer listings use a table (8 to 32)."""
 
 _WHOLE = 100_000
-"""Rows up to which ids are noted as they are (38 bytes each): that computes nothing. Of more rows, hashes (9 bytes)."""
+"""Rows up to which ids are noted as they are (38 bytes each): that computes nothing. Of more rows, hashes (9 bytes
+each); with each page that comes then, one that was noted before becomes hashes too."""
 
 _LONGEST = 4_000_000
 """Rows for which memory is allocated in advance at most: a server may report any total."""
@@ -41,6 +43,11 @@ _unpack_ids = msgpack.Decoder(list[str]).decode
 _unpack_hashes = msgpack.Decoder(list[int]).decode
 
 
+def _packed(values: Sequence[object]) -> bytes:
+    """Return values in little memory: the encoder's own result has room for half as much again."""
+    return bytes(memoryview(_pack(values)))
+
+
 class _Notes:
     """Ids of rows that needed no look-up."""
 
@@ -56,17 +63,19 @@ class _Notes:
         if not ids:
             return
         if self.rows < _WHOLE:
-            self._ids.append(_pack(ids))
+            self._ids.append(_packed(ids))
         else:
-            self._hashes.append(_pack(list(map(hash, ids))))
+            self._hashes.append(_packed(list(map(hash, ids))))
+            if self._ids:
+                self._hashes.append(_packed(list(map(hash, _unpack_ids(self._ids.pop())))))
         self.rows += len(ids)
 
-    def newest(self) -> list[int]:
-        """Return the hashes of the newest page that is noted."""
+    def last(self) -> list[int]:
+        """Return the hashes of a page that is noted: the next to be forgotten."""
         return _unpack_hashes(self._hashes[-1]) if self._hashes else list(map(hash, _unpack_ids(self._ids[-1])))
 
     def forget(self, rows: int) -> None:
-        """Forget the newest page, of so many rows."""
+        """Forget that page, which is of so many rows."""
         (self._hashes or self._ids).pop()
         self.rows -= rows
 
@@ -80,7 +89,7 @@ class _Table:
         self._slots = array("Q", bytes(8 << 10))
         self._count = 0
 
-    def room(self, rows: int) -> Iterator[None]:
+    def room(self, rows: int) -> Steps[None]:
         """Allocate memory for so many rows more, in steps; nothing changes before the last."""
         if (self._count + rows) * 4 <= len(self._slots) * 3:
             return
@@ -96,7 +105,7 @@ class _Table:
 
     def fresh(self, keys: Sequence[int]) -> list[int] | None:
         """Add hashes, and return the positions of those that are new."""
-        _finish(self.room(len(keys)))
+        at_once(self.room(len(keys)))
         new = _enter(self._slots, keys)
         self._count += len(new)
         return new
@@ -133,10 +142,10 @@ class _Set:
     def __init__(self) -> None:
         self._keys: set[int] = set()
 
-    def room(self, rows: int) -> Iterable[None]:
+    def room(self, rows: int) -> Steps[None]:
         """Do nothing: a set grows by itself."""
         del rows
-        return ()
+        yield from ()
 
     def fresh(self, keys: Sequence[int]) -> list[int] | None:
         """Add hashes, and return the positions of those that are new, or None if all are."""
@@ -188,7 +197,7 @@ class Distinct:
         self._last: _Span | None = None
         self._last_ids: Sequence[str] = ()
 
-    def preparing(self, created: CreationTimes | None = None, rows: int = 0) -> Iterator[None]:
+    def preparing(self, created: CreationTimes | None = None, rows: int = 0) -> Steps[None]:
         """Do what `fresh` needs to look up a page of so many rows, in short steps; without a page, what `in` needs.
 
         May be left at any step. What is not prepared, `fresh` and `in` do at once.
@@ -225,17 +234,17 @@ class Distinct:
 
     def _gathered(self, rows: int = 0) -> _Set | _Table:
         """Return where every id is looked up, with room for so many more."""
-        _finish(self._gathering(rows))
+        at_once(self._gathering(rows))
         return self._looked_up()
 
-    def _gathering(self, rows: int) -> Iterator[None]:
+    def _gathering(self, rows: int) -> Steps[None]:
         """Move the notes to where ids are looked up."""
         notes, moved = self._notes, 0
         room = max(notes.rows + rows, 0 if self._keys else self._expected)
         keys = self._looked_up()
         yield from keys.room(room)
         while notes.rows:
-            hashes = notes.newest()
+            hashes = notes.last()
             keys.fresh(hashes)
             notes.forget(len(hashes))
             moved += len(hashes)
@@ -271,8 +280,3 @@ def _first(keys: Sequence[K], known: set[K]) -> list[int]:
             known.add(key)
             new.append(place)
     return new
-
-
-def _finish(steps: Iterable[None]) -> None:
-    for _ in steps:
-        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from operator import gt, lt
 from typing import Any
@@ -199,6 +200,23 @@ def test_rows_in_order_are_noted_and_not_looked_up(step: int, ties: int) -> None
         new = distinct.fresh([row_id(number) for number in page], _instants(page, ties))
         assert new == (list(range(3, 53)) if start else None)
     assert distinct._keys is None
+
+
+def test_of_a_long_listing_nine_bytes_a_row_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids that were noted as they are become hashes when many rows follow; else a row would take fifteen bytes."""
+    monkeypatch.setattr(seen_ids, "_WHOLE", 10_000)
+    pages = [list(range(at, at + 500)) for at in range(0, 50_000, 500)]
+    distinct = Distinct(50_000)
+    tracemalloc.start()
+    try:
+        for page in pages:
+            distinct.fresh(
+                [f"{number:036}" for number in page], _times([DAWN + timedelta(seconds=number) for number in page])
+            )
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 50_000 * 11
 
 
 def test_one_page_out_of_order_does_not_have_the_others_looked_up() -> None:

@@ -226,12 +226,22 @@ class MultipleFound(MeitnerError):
 
 
 class QuotaExhausted(MeitnerError):
-    """The hourly quota does not allow the call within the wait that the caller allows."""
+    """The hourly quota does not allow the call within the wait that the caller allows.
 
-    def __init__(self, message: str = "", *, reset_at: datetime | None = None, **facts: Unpack[Facts]) -> None:
-        """Keep `reset_at`, when the window opens again."""
+    `reset_at` is when the window ends, `retry_after` the seconds that the call would have waited; None if not known.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reset_at: datetime | None = None,
+        retry_after: float | None = None,
+        **facts: Unpack[Facts],
+    ) -> None:
+        """Keep when the call may be repeated."""
         super().__init__(message, **facts)
-        self.reset_at = reset_at
+        self.reset_at, self.retry_after = reset_at, retry_after
 
 
 class ResyncReason(Enum):
@@ -369,8 +379,7 @@ class UnprocessableEntityError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: the quota is spent. `reset_at` is when the window ends.
 
-    `retry_after` is how long the server asks to wait, in seconds: Retry-After, else until RateLimit-Reset where that
-    stands alone.
+    `retry_after`: seconds that the server asks to wait, by Retry-After, else by a RateLimit-Reset that stands alone.
     """
 
     def __init__(
@@ -383,8 +392,7 @@ class RateLimitError(APIStatusError):
     ) -> None:
         """Keep when the call may be repeated."""
         super().__init__(message, **facts)
-        self.reset_at = reset_at
-        self.retry_after = retry_after
+        self.reset_at, self.retry_after = reset_at, retry_after
 
 
 class InternalServerError(APIStatusError):

@@ -308,11 +308,12 @@ def test_nothing_that_is_shown_is_personal(kind):
 
 def test_what_waits_is_told():
     """An exhausted quota says when it reopens; a refused call what the server wishes."""
-    quota = QuotaExhausted("The quota is spent.", reset_at=NOON)
-    assert quota.reset_at == NOON
+    quota = QuotaExhausted("The quota is spent.", reset_at=NOON, retry_after=9.0)
+    assert (quota.reset_at, quota.retry_after) == (NOON, 9.0)
     limited = RateLimitError("Slow down.", status_code=429, reset_at=NOON, retry_after=7.0)
     assert (limited.reset_at, limited.retry_after, limited.status_code) == (NOON, 7.0, 429)
-    assert RateLimitError().reset_at is RateLimitError().retry_after is QuotaExhausted().reset_at is None
+    assert RateLimitError().reset_at is RateLimitError().retry_after is None
+    assert QuotaExhausted().reset_at is QuotaExhausted().retry_after is None
 
 
 def test_a_connection_error_says_whether_the_request_left():
@@ -325,7 +326,7 @@ MADE = [
     status_error(),
     status_error(RateLimitError),
     RateLimitError("Slow down.", reset_at=NOON, retry_after=7.0),
-    QuotaExhausted("Spent.", reset_at=datetime(2026, 1, 1, tzinfo=UTC)),
+    QuotaExhausted("Spent.", reset_at=datetime(2026, 1, 1, tzinfo=UTC), retry_after=9.0),
     APITimeoutError("late", sent=False, attempts=3),
     ConfigurationError("no credentials", missing_credentials=True),
     MeitnerError("x" * 400, request_id=ID),

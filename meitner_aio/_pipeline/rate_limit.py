@@ -208,6 +208,7 @@ class RateLimiter:
         return QuotaExhausted(
             f"the quota is spent: {request.method} {request.route} would wait {duration(delay)}",
             reset_at=quota.reset_at if quota else None,
+            retry_after=delay,
             method=request.method,
             route=request.route,
         )

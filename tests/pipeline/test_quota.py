@@ -454,6 +454,7 @@ def test_a_single_call_waits_a_minute_but_not_longer() -> None:
     assert isinstance(early, QuotaExhausted)
     assert late is None
     assert waited < 0.001
+    assert early.retry_after == pytest.approx(waited_later + 25, abs=1)
     assert 40 < waited_later <= 60
 
 

@@ -52,7 +52,7 @@ class Answers:
 
     def __init__(self, count: int, *, kept: int = _KEPT) -> None:
         self._count = count
-        self._kept = kept
+        self._room = kept
         self._templates = [_template(row) for row in students(_BLOCK)]
         self._rows = [
             template.replace(b"<id>", b"<block>%03x-0000-4000-8000-000000000000" % place).replace(
@@ -87,7 +87,8 @@ class Answers:
             made = answer(b"".join(self._encoded(number, number + 1)))
         else:
             return self._missing
-        if len(self._ready) * len(made) < self._kept:
+        if len(made) <= self._room:
+            self._room -= len(made)
             self._ready[target] = made
         return made
 

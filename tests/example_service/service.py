@@ -74,7 +74,7 @@ async def not_found(_: Request, error: NotFoundError) -> JSONResponse:
 @app.exception_handler(QuotaExhausted)
 @app.exception_handler(RateLimitError)
 async def busy(_: Request, error: QuotaExhausted | RateLimitError) -> JSONResponse:
-    wait = error.retry_after or 1.0
+    wait = (isinstance(error, RateLimitError) and error.retry_after) or 1.0
     if error.reset_at is not None:
         wait = max(wait, (error.reset_at - datetime.now(UTC)).total_seconds())
     return JSONResponse({"detail": "the directory is busy"}, 503, {"Retry-After": str(math.ceil(wait))})
